@@ -1,0 +1,13 @@
+# Script of embed_kernels(): writes OUTPUT, a C file with each of FILES as a byte array.
+set(text "// Generated from cl/ by cmake/embed.cmake.\n#include \"kernels.h\"\n\n")
+set(rows "")
+foreach(file ${FILES})
+  get_filename_component(name ${file} NAME)
+  string(MAKE_C_IDENTIFIER ${name} id)
+  file(READ ${file} hex HEX)
+  string(REGEX REPLACE "([0-9a-f][0-9a-f])" "0x\\1," bytes "${hex}")
+  string(APPEND text "static const unsigned char ${id}[] = {${bytes}0};\n")
+  string(APPEND rows "    {\"${name}\", (const char *)${id}},\n")
+endforeach()
+string(APPEND text "\nconst KernelSource kernel_sources[] = {\n${rows}    {0, 0}};\n")
+file(WRITE ${OUTPUT} "${text}")

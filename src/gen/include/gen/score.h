@@ -1,0 +1,11 @@
+// Scoring: what a model says of given answers under given prompts, in micro batches that fit a pass.
+#pragma once
+
+#include "model/model.h"
+
+/// Scores `answers` (ordered by prompt) under `prompts`: entropy[i][t] and logprob[i][t] at the predicting positions, at tau.
+/// The arrays are parallel to the answers' tokens, concatenated: offset of answer i = Σ_{j<i} count_j. Either may be NULL.
+/// Splits into batches of at most the pass's max_rows rows, never splitting an answer from its prompt.
+STATUS_CHECKED Status score_answers(Pass *pass, const TokenSpan *prompts, size_t prompt_count,
+                                    const BatchAnswer *answers, size_t answer_count, float tau, float *entropy,
+                                    float *logprob);

@@ -1,0 +1,51 @@
+// Sequences packed into rows: distinct prompts once, then their answers, each of which sees its prompt's rows.
+//
+//   prompts   p p p p | q q q |                rows 0–3, 4–6
+//   answers                   a a | b b b | c  of p, p, q; the last token of an answer has no row: nothing is predicted
+//                                              from it
+// Token 0 of an answer is predicted by its prompt's last row, token t by the row of token t − 1.
+#pragma once
+
+#include "util/status.h"
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+typedef struct TokenSpan {
+  const int32_t *ids;
+  size_t count;
+} TokenSpan;
+
+/// An answer under a prompt, by index.
+typedef struct BatchAnswer {
+  size_t prompt;
+  TokenSpan tokens;  // ≥ 1 token
+  uint32_t row_id;   // names the answer's rows for dropout, independent of the micro batch
+} BatchAnswer;
+
+typedef struct Batch {
+  size_t rows;        // M
+  int32_t *ids;       // [M]
+  int32_t *positions; // [M]
+  int32_t *spans;     // [M,4] key rows seen, see op_attention
+  int32_t *key_spans; // [M,4]
+  int32_t *row_ids;   // [M] for dropout
+  // Rows from which something is predicted, ascending and distinct.
+  size_t head_rows;   // R
+  int32_t *head_row;  // [R]
+  // Predictions, in order of answer and token.
+  size_t predictions;   // Σ answer tokens
+  int32_t *pred_head;   // [predictions] index into head_row
+  int32_t *pred_target; // [predictions] token id
+  size_t answers;
+  size_t *answer_start; // [answers + 1] first prediction of each answer
+} Batch;
+
+/// Packs. Answers must be ordered by prompt. `share` false gives each answer a prompt of its own (to test against).
+/// Prompts without answers are kept (their rows are computed; nothing is predicted from them).
+STATUS_CHECKED Status batch_build(const TokenSpan *prompts, size_t prompt_count, const BatchAnswer *answers,
+                                  size_t answer_count, bool share, Batch *out);
+void batch_free(Batch *batch);
+/// Rows that batch_build would make, without making them.
+size_t batch_rows(const TokenSpan *prompts, size_t prompt_count, const BatchAnswer *answers, size_t answer_count,
+                  bool share);

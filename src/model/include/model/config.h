@@ -1,0 +1,34 @@
+// What a model is: its sizes and constants, from config.json or GGUF metadata.
+#pragma once
+
+#include "util/status.h"
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+typedef enum ModelFamily { MODEL_LLAMA, MODEL_QWEN2 } ModelFamily;
+
+enum { MODEL_MAX_EOS = 8 };
+
+typedef struct ModelConfig {
+  ModelFamily family;
+  size_t layers, width /*C*/, heads /*H*/, kv_heads /*HK*/, head_dim /*D*/, ffn /*F*/, vocab /*V*/, max_positions;
+  float rms_eps;
+  double rope_theta;
+  // Llama 3 rope scaling; factor 1 = none
+  double rope_factor, rope_low, rope_high, rope_original_positions;
+  bool qkv_bias; // Qwen2
+  bool tied;     // the head is the embedding
+  int32_t eos[MODEL_MAX_EOS]; // generation_config.json's set, else config's, else GGUF's
+  size_t eos_count;
+  int32_t bos; // −1: none
+} ModelConfig;
+
+typedef struct ModelFiles ModelFiles;
+
+/// Opens a Hugging Face folder or a .gguf file, checks its architecture and every tensor's name, type and shape; reads no
+/// weights. STATUS_INPUT names the file and what is wrong.
+STATUS_CHECKED Status model_files_open(const char *path, ModelFiles **out);
+void model_files_close(ModelFiles *files);
+const ModelConfig *model_files_config(const ModelFiles *files);
+const char *model_files_path(const ModelFiles *files);

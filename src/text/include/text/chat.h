@@ -1,0 +1,27 @@
+// Chat templates of the model families, rendered in C. A template is recognised by its text (chat_template.jinja,
+// tokenizer_config.json or GGUF's tokenizer.chat_template); one that is not known is an error, never a guess.
+#pragma once
+
+#include "text/tokenizer.h"
+
+typedef enum ChatFamily {
+  CHAT_NONE,    // the model has no template
+  CHAT_CHATML,  // <|im_start|>role … <|im_end|> without a default system prompt
+  CHAT_SMOLLM2, // ChatML with SmolLM2's default system prompt
+  CHAT_QWEN25,  // ChatML with "You are Qwen, created by Alibaba Cloud. You are a helpful assistant."
+  CHAT_QWEN2,   // ChatML with "You are a helpful assistant."
+  CHAT_QWEN25_MATH, // ChatML with "Please reason step by step, and put your final answer within \boxed{}."
+  CHAT_LLAMA3,  // <|start_header_id|>role<|end_header_id|> … <|eot_id|>
+} ChatFamily;
+
+typedef struct ChatMessage {
+  const char *role, *content; // UTF-8, NUL-terminated
+} ChatMessage;
+
+/// What the model at `model` (folder or .gguf) uses. `override`: a family's name from chat_family_name (config
+/// model.chat_template), or NULL / "auto". STATUS_INPUT where the template is unknown and not overridden.
+STATUS_CHECKED Status chat_detect(const char *model, const char *override, ChatFamily *out);
+const char *chat_family_name(ChatFamily family);
+/// Appends the rendering, identical to transformers' apply_chat_template (tools and dates aside; see chat.c).
+STATUS_CHECKED Status chat_render(ChatFamily family, const ChatMessage *messages, size_t count,
+                                  bool add_generation_prompt, Str *out);

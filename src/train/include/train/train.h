@@ -1,0 +1,67 @@
+// Training with GEE: sample, measure, differentiate, update, save; and go on where a run stopped, to the same bits.
+#pragma once
+
+#include "data/data.h"
+#include "gen/generate.h"
+#include "loss/loss.h"
+#include "model/model.h"
+#include <stdio.h>
+
+typedef enum Schedule { SCHEDULE_CONSTANT, SCHEDULE_LINEAR, SCHEDULE_COSINE } Schedule;
+
+typedef struct TrainOptions {
+  bool full; // train.mode = full; else LoRA
+  size_t max_steps, effective_batch, micro_batch_size;
+  float learning_rate, beta1, beta2, epsilon, weight_decay, max_grad_norm;
+  size_t warmup_steps;
+  Schedule schedule;
+  bool activation_checkpointing;
+  size_t head_tile_rows;
+  size_t max_sequence_tokens;
+  bool share_prompts;
+  size_t log_steps, bias_eval_steps;
+  uint64_t seed;
+} TrainOptions;
+
+typedef struct OutputOptions {
+  const char *save_root, *run_name;
+  size_t save_steps;
+  bool save_initial;
+} OutputOptions;
+
+/// Weight of a prompt type in the bias term ([task_weights]).
+typedef struct TaskWeight {
+  const char *type;
+  double weight;
+} TaskWeight;
+
+/// Everything a run is. All pointers are borrowed for its length.
+typedef struct TrainJob {
+  Ops *ops;
+  const ModelFiles *files;
+  DType dtype;
+  LoraOptions lora;
+  const Tokenizer *tokenizer;
+  const Dataset *dataset;
+  SamplingOptions sampling;
+  LossOptions loss;
+  TrainOptions train;
+  OutputOptions output;
+  const TaskWeight *task_weights;
+  size_t task_weight_count;
+  bool task_weights_em; // types also weigh in the EM term
+  bool track_samples;
+  const char *config_text; // the config as run, saved with each checkpoint
+  bool resume;
+  FILE *progress;            // the live line; NULL is silent
+  const volatile bool *stop; // set by SIGINT
+  /// Called every bias_eval_steps (and before the first step) with the model as it is; may be NULL.
+  Status (*bias_eval)(void *user, Model *model, size_t step);
+  void *user;
+} TrainJob;
+
+/// Runs (or resumes) the job: metrics.jsonl, samples.jsonl and step_N/, final/ under save_root/run_name. STATUS_INTERRUPTED
+/// after a saved step where `stop` was set.
+STATUS_CHECKED Status train_run(const TrainJob *job);
+/// Plans the memory of the job on a plan Ops (ops_create_plan): creates everything, runs nothing.
+STATUS_CHECKED Status train_plan(const TrainJob *job);

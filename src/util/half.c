@@ -1,0 +1,51 @@
+// 16-bit floats on the host. Rule: every NaN stays a NaN and every value representable in 16 bits is exact.
+#include "util/half.h"
+
+#include <math.h>
+#include <string.h>
+
+static float float_of_bits(uint32_t bits) {
+  float value;
+  memcpy(&value, &bits, sizeof value);
+  return value;
+}
+
+static uint32_t bits_of_float(float value) {
+  uint32_t bits;
+  memcpy(&bits, &value, sizeof bits);
+  return bits;
+}
+
+float half_to_float(uint16_t bits) {
+  uint32_t sign = (uint32_t)(bits & 0x8000u) << 16;
+  uint32_t exponent = (bits >> 10) & 0x1fu;
+  uint32_t mantissa = bits & 0x3ffu;
+  if (exponent == 0) { // zero and subnormals: mantissa * 2^-24
+    float value = ldexpf((float)mantissa, -24);
+    return sign != 0 ? -value : value;
+  }
+  if (exponent == 0x1f) return float_of_bits(sign | 0x7f800000u | mantissa << 13);
+  return float_of_bits(sign | (exponent + 112) << 23 | mantissa << 13);
+}
+
+uint16_t half_from_float(float value) {
+  uint32_t bits = bits_of_float(value);
+  uint16_t sign = (uint16_t)(bits >> 16 & 0x8000u);
+  uint32_t magnitude = bits & 0x7fffffffu;
+  if (magnitude > 0x7f800000u) return (uint16_t)(sign | 0x7e00u);
+  if (magnitude >= 0x477ff000u) return (uint16_t)(sign | 0x7c00u); // 65520 and more round to infinity
+  if (magnitude < 0x38800000u) {                                    // below 2^-14: a subnormal, in units of 2^-24
+    float scaled = ldexpf(float_of_bits(magnitude), 24);
+    return (uint16_t)(sign | (uint16_t)nearbyintf(scaled));
+  }
+  uint32_t rounded = magnitude + 0xfffu + (magnitude >> 13 & 1u);
+  return (uint16_t)(sign | (rounded - 0x38000000u) >> 13);
+}
+
+float bfloat_to_float(uint16_t bits) { return float_of_bits((uint32_t)bits << 16); }
+
+uint16_t bfloat_from_float(float value) {
+  uint32_t bits = bits_of_float(value);
+  if ((bits & 0x7fffffffu) > 0x7f800000u) return (uint16_t)(bits >> 16 | 0x40u);
+  return (uint16_t)((bits + 0x7fffu + (bits >> 16 & 1u)) >> 16);
+}

@@ -1,0 +1,10 @@
+// FNV-1a, 64 bits: names of cache files and fingerprints of configurations, never a safeguard against malice.
+#pragma once
+
+#include <stddef.h>
+#include <stdint.h>
+
+#define HASH_START UINT64_C(0xcbf29ce484222325)
+
+/// Continues `hash` (HASH_START at first) over `size` bytes.
+uint64_t hash_bytes(uint64_t hash, const void *bytes, size_t size);

@@ -1,0 +1,11 @@
+// Warnings and notes from any room. A room never prints: it says the line here, and whoever installed a sink (cli)
+// shows it.
+#pragma once
+
+typedef enum LogLevel { LOG_NOTE, LOG_WARNING } LogLevel;
+typedef void (*LogSink)(LogLevel level, const char *line, void *user);
+
+/// Installs the sink for the whole process (NULL: silence). Not thread-safe; call it once at start.
+void log_set_sink(LogSink sink, void *user);
+/// One line without a newline, cut at 1023 bytes.
+void log_say(LogLevel level, const char *format, ...) __attribute__((format(printf, 2, 3)));

@@ -1,0 +1,35 @@
+// The per-thread message behind Status. Rule: a message is always terminated and never grows past its buffer.
+#include "util/status.h"
+
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <string.h>
+
+static _Thread_local char message[1024];
+
+Status status_fail(Status code, const char *format, ...) {
+  char text[sizeof message];
+  va_list args;
+  va_start(args, format);
+  (void)vsnprintf(text, sizeof text, format, args); // into a copy: an argument may be the message itself
+  va_end(args);
+  memcpy(message, text, sizeof message);
+  return code;
+}
+
+Status status_context(Status code, const char *format, ...) {
+  if (code == STATUS_OK) return code;
+  char text[sizeof message];
+  va_list args;
+  va_start(args, format);
+  int used = vsnprintf(text, sizeof text, format, args);
+  va_end(args);
+  if (used < 0) return code;
+  size_t at = (size_t)used < sizeof text ? (size_t)used : sizeof text - 1;
+  (void)snprintf(text + at, sizeof text - at, ": %s", message);
+  memcpy(message, text, sizeof message);
+  return code;
+}
+
+const char *status_message(void) { return message[0] != '\0' ? message : "no error recorded"; }
