@@ -1,0 +1,248 @@
+// Maps, paths, folders and checked writes. Rule: whatever the disk says is passed on; a write that was not synced
+// is not a success, and a size the system reports is the only size that is trusted.
+#include "io/file.h"
+
+#include "util/memory.h"
+#include "util/str.h"
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+static const uint8_t EMPTY_FILE[1] = {0}; // stands for the bytes of an empty file: mmap refuses length 0
+
+/// Records "path: cannot <action>: <reason>".
+static Status fail_system(Status code, const char *path, const char *action) {
+  return status_fail(code, "%s: cannot %s: %s", path, action, strerror(errno));
+}
+
+// ---- maps ----
+
+static Status map_descriptor(int descriptor, const char *path, MappedFile *out) {
+  struct stat info;
+  if (fstat(descriptor, &info) != 0) return fail_system(STATUS_INPUT, path, "read");
+  if (S_ISDIR(info.st_mode)) return status_fail(STATUS_INPUT, "%s: is a folder, not a file", path);
+  if (!S_ISREG(info.st_mode)) return status_fail(STATUS_INPUT, "%s: is not a regular file", path);
+  out->size = (size_t)info.st_size;
+  out->bytes = EMPTY_FILE;
+  if (out->size == 0) return STATUS_OK;
+  void *bytes = mmap(NULL, out->size, PROT_READ, MAP_PRIVATE, descriptor, 0);
+  if (bytes == MAP_FAILED) return fail_system(STATUS_FAILED, path, "map");
+  out->bytes = bytes;
+  return STATUS_OK;
+}
+
+Status file_map(const char *path, MappedFile *out) {
+  *out = (MappedFile){0};
+  // O_NONBLOCK: opening a pipe must come back, to be refused, rather than wait for a writer.
+  int descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+  if (descriptor < 0) return fail_system(STATUS_INPUT, path, "open");
+  MappedFile file = {0};
+  Status status = map_descriptor(descriptor, path, &file);
+  (void)close(descriptor); // the map stays
+  if (status == STATUS_OK) status = str_copy(&file.path, path, strlen(path));
+  if (status != STATUS_OK) {
+    file_unmap(&file);
+    return status;
+  }
+  *out = file;
+  return STATUS_OK;
+}
+
+void file_unmap(MappedFile *file) {
+  if (file == NULL) return;
+  if (file->bytes != NULL && file->bytes != EMPTY_FILE)
+    (void)munmap((void *)(uintptr_t)file->bytes, file->size);
+  free(file->path);
+  *file = (MappedFile){0};
+}
+
+// ---- paths and folders ----
+
+bool file_exists(const char *path) {
+  struct stat info;
+  return stat(path, &info) == 0;
+}
+
+bool file_is_directory(const char *path) {
+  struct stat info;
+  return stat(path, &info) == 0 && S_ISDIR(info.st_mode);
+}
+
+Status path_join(char **out, const char *directory, const char *name) {
+  size_t length = strlen(directory);
+  const char *between = length == 0 || directory[length - 1] == '/' ? "" : "/";
+  return str_format(out, "%s%s%s", directory, between, name);
+}
+
+static Status create_one(const char *path) {
+  if (mkdir(path, 0777) == 0 || (errno == EEXIST && file_is_directory(path))) return STATUS_OK;
+  return fail_system(STATUS_FAILED, path, "create the folder");
+}
+
+Status directory_create(const char *path) {
+  char *prefix = NULL;
+  TRY(str_copy(&prefix, path, strlen(path)));
+  Status status = STATUS_OK;
+  for (char *cut = prefix; status == STATUS_OK && *cut != '\0'; cut++) {
+    if (*cut != '/' || cut == prefix || cut[-1] == '/') continue;
+    *cut = '\0';
+    status = create_one(prefix);
+    *cut = '/';
+  }
+  free(prefix);
+  return status == STATUS_OK ? create_one(path) : status;
+}
+
+/// Removes the entries of the folder open at `descriptor` (which this closes). Links are removed, never followed.
+static Status remove_entries(int descriptor, const char *path) {
+  DIR *directory = fdopendir(descriptor);
+  if (directory == NULL) {
+    (void)close(descriptor);
+    return fail_system(STATUS_FAILED, path, "list");
+  }
+  Status status = STATUS_OK;
+  for (struct dirent *entry; status == STATUS_OK && (entry = readdir(directory)) != NULL;) {
+    const char *name = entry->d_name;
+    if (strcmp(name, ".") == 0 || strcmp(name, "..") == 0) continue;
+    if (unlinkat(descriptor, name, 0) == 0 || errno == ENOENT) continue;
+    if (errno != EISDIR && errno != EPERM) {
+      status = fail_system(STATUS_FAILED, path, "empty the folder");
+      break;
+    }
+    int child = openat(descriptor, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    status = child < 0 ? fail_system(STATUS_FAILED, path, "empty the folder") : remove_entries(child, path);
+    if (status == STATUS_OK && unlinkat(descriptor, name, AT_REMOVEDIR) != 0)
+      status = fail_system(STATUS_FAILED, path, "empty the folder");
+  }
+  (void)closedir(directory);
+  return status;
+}
+
+Status directory_remove(const char *path) {
+  struct stat info;
+  if (lstat(path, &info) != 0)
+    return errno == ENOENT ? STATUS_OK : fail_system(STATUS_FAILED, path, "remove");
+  if (!S_ISDIR(info.st_mode))
+    return unlink(path) == 0 ? STATUS_OK : fail_system(STATUS_FAILED, path, "remove");
+  int descriptor = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+  if (descriptor < 0) return fail_system(STATUS_FAILED, path, "remove");
+  TRY(remove_entries(descriptor, path));
+  return rmdir(path) == 0 ? STATUS_OK : fail_system(STATUS_FAILED, path, "remove");
+}
+
+static int compare_names(const void *a, const void *b) {
+  return strcmp(*(const char *const *)a, *(const char *const *)b);
+}
+
+/// Appends the entries of `directory` to *names; the list ends with NULL at every moment.
+static Status collect_names(DIR *directory, const char *path, char ***names, size_t *count) {
+  size_t capacity = 0;
+  TRY(mem_reserve(names, &capacity, 16, "a list of files"));
+  for (;;) {
+    errno = 0;
+    struct dirent *entry = readdir(directory);
+    if (entry == NULL) return errno == 0 ? STATUS_OK : fail_system(STATUS_INPUT, path, "list");
+    if (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0) continue;
+    TRY(mem_reserve(names, &capacity, *count + 2, "a list of files"));
+    TRY(str_copy(&(*names)[*count], entry->d_name, strlen(entry->d_name)));
+    (*count)++;
+  }
+}
+
+Status directory_list(const char *path, char ***names, size_t *count) {
+  *names = NULL;
+  *count = 0;
+  DIR *directory = opendir(path);
+  if (directory == NULL) return fail_system(STATUS_INPUT, path, "list");
+  Status status = collect_names(directory, path, names, count);
+  (void)closedir(directory);
+  if (status != STATUS_OK) {
+    directory_free_list(*names);
+    *names = NULL;
+    *count = 0;
+    return status;
+  }
+  qsort(*names, *count, sizeof **names, compare_names);
+  return STATUS_OK;
+}
+
+void directory_free_list(char **names) {
+  for (size_t i = 0; names != NULL && names[i] != NULL; i++) free(names[i]);
+  free(names);
+}
+
+// ---- files written in order ----
+
+enum { WRITE_BUFFER = 1 << 16 };
+
+struct FileWriter {
+  char *path;
+  int descriptor;
+  size_t used; // bytes waiting in `buffer`
+  uint8_t buffer[WRITE_BUFFER];
+};
+
+Status writer_open(const char *path, FileWriter **out) {
+  *out = NULL;
+  FileWriter *writer = NULL;
+  TRY(mem_array(&writer, 1, "a file writer"));
+  writer->descriptor = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
+  Status status = writer->descriptor < 0 ? fail_system(STATUS_FAILED, path, "create")
+                                         : str_copy(&writer->path, path, strlen(path));
+  if (status != STATUS_OK) {
+    writer_abandon(writer);
+    return status;
+  }
+  *out = writer;
+  return STATUS_OK;
+}
+
+static Status write_all(FileWriter *writer, const uint8_t *bytes, size_t size) {
+  while (size > 0) {
+    ssize_t written = write(writer->descriptor, bytes, size);
+    if (written < 0 && errno == EINTR) continue;
+    if (written < 0) return fail_system(STATUS_FAILED, writer->path, "write");
+    bytes += written;
+    size -= (size_t)written;
+  }
+  return STATUS_OK;
+}
+
+static Status flush_buffer(FileWriter *writer) {
+  size_t used = writer->used;
+  writer->used = 0;
+  return write_all(writer, writer->buffer, used);
+}
+
+Status writer_append(FileWriter *writer, const void *bytes, size_t size) {
+  if (size == 0) return STATUS_OK;
+  if (size > WRITE_BUFFER - writer->used) TRY(flush_buffer(writer));
+  if (size >= WRITE_BUFFER) return write_all(writer, bytes, size);
+  memcpy(writer->buffer + writer->used, bytes, size);
+  writer->used += size;
+  return STATUS_OK;
+}
+
+Status writer_close(FileWriter *writer) {
+  Status status = flush_buffer(writer);
+  // EINVAL: the kind of file cannot be synced (a device); there is nothing to lose then.
+  if (status == STATUS_OK && fsync(writer->descriptor) != 0 && errno != EINVAL)
+    status = fail_system(STATUS_FAILED, writer->path, "sync");
+  int closed = close(writer->descriptor);
+  if (status == STATUS_OK && closed != 0) status = fail_system(STATUS_FAILED, writer->path, "close");
+  writer->descriptor = -1;
+  writer_abandon(writer);
+  return status;
+}
+
+void writer_abandon(FileWriter *writer) {
+  if (writer == NULL) return;
+  if (writer->descriptor >= 0) (void)close(writer->descriptor);
+  free(writer->path);
+  free(writer);
+}

@@ -1,0 +1,156 @@
+// Files and folders that appear whole or not at all. Rule: everything is on the disk (fsync of the files, then of
+// the folders) before the rename that makes it visible, and the old one goes only after the new one stands.
+//
+//   step_5.partial/ ──sync──┐                        step_5      ──rename──> step_5.old ──removed last
+//                           └──rename──> step_5
+//
+// A kill between the two renames leaves step_5.old beside the finished step_5.partial; the next begin puts the old
+// one back, so some whole folder is always found again.
+#include "io/file.h"
+
+#include "util/str.h"
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+static Status fail_system(const char *path, const char *action) {
+  return status_fail(STATUS_FAILED, "%s: cannot %s: %s", path, action, strerror(errno));
+}
+
+static Status sync_path(const char *path) {
+  int descriptor = open(path, O_RDONLY | O_CLOEXEC);
+  if (descriptor < 0) return fail_system(path, "open to sync");
+  // EINVAL: a file system without sync for folders; the rename is then as safe as that system makes it.
+  bool synced = fsync(descriptor) == 0 || errno == EINVAL;
+  Status status = synced ? STATUS_OK : fail_system(path, "sync");
+  (void)close(descriptor);
+  return status;
+}
+
+/// Syncs the folder that holds `path`, so that a rename inside it lasts.
+static Status sync_parent(const char *path) {
+  const char *slash = strrchr(path, '/');
+  if (slash == NULL) return sync_path(".");
+  char *parent = NULL;
+  TRY(str_copy(&parent, path, slash == path ? 1 : (size_t)(slash - path)));
+  Status status = sync_path(parent);
+  free(parent);
+  return status;
+}
+
+/// Syncs `path` and, for a folder, everything below it, children first.
+static Status sync_tree(const char *path) {
+  struct stat info;
+  if (lstat(path, &info) != 0) return fail_system(path, "sync");
+  if (S_ISREG(info.st_mode)) return sync_path(path);
+  if (!S_ISDIR(info.st_mode)) return STATUS_OK;
+  char **names = NULL;
+  size_t count = 0;
+  TRY(directory_list(path, &names, &count));
+  Status status = STATUS_OK;
+  for (size_t i = 0; status == STATUS_OK && i < count; i++) {
+    char *child = NULL;
+    status = path_join(&child, path, names[i]);
+    if (status == STATUS_OK) status = sync_tree(child);
+    free(child);
+  }
+  directory_free_list(names);
+  return status == STATUS_OK ? sync_path(path) : status;
+}
+
+static Status rename_path(const char *from, const char *to) {
+  if (rename(from, to) == 0) return STATUS_OK;
+  return status_fail(STATUS_FAILED, "%s: cannot rename to %s: %s", from, to, strerror(errno));
+}
+
+Status file_write_atomic(const char *path, const void *bytes, size_t size) {
+  Status status = STATUS_OK;
+  FileWriter *writer = NULL;
+  char *partial = NULL;
+  TRY(str_format(&partial, "%s.partial", path));
+  TRY_CLEAN(writer_open(partial, &writer));
+  TRY_CLEAN(writer_append(writer, bytes, size));
+  FileWriter *closing = writer;
+  writer = NULL;
+  TRY_CLEAN(writer_close(closing));
+  TRY_CLEAN(rename_path(partial, path));
+  TRY_CLEAN(sync_parent(path));
+
+cleanup:
+  writer_abandon(writer);
+  if (status != STATUS_OK) (void)unlink(partial);
+  free(partial);
+  return status;
+}
+
+/// *out = `path` without trailing slashes: "step_5/" must not be filled as "step_5/.partial".
+static Status copy_trimmed(char **out, const char *path) {
+  size_t length = strlen(path);
+  while (length > 1 && path[length - 1] == '/') length--;
+  return str_copy(out, path, length);
+}
+
+/// Undoes what a killed run left: a moved-aside folder goes back to its place, or away where its place is taken.
+static Status recover(const char *path, const char *partial) {
+  char *old = NULL;
+  TRY(str_format(&old, "%s.old", path));
+  Status status = STATUS_OK;
+  if (file_is_directory(old)) status = file_exists(path) ? directory_remove(old) : rename_path(old, path);
+  if (status == STATUS_OK) status = directory_remove(partial);
+  free(old);
+  return status;
+}
+
+Status atomic_dir_begin(const char *path, AtomicDir *out) {
+  *out = (AtomicDir){0};
+  Status status = STATUS_OK;
+  AtomicDir dir = {0};
+  TRY_CLEAN(copy_trimmed(&dir.path, path));
+  TRY_CLEAN(str_format(&dir.partial, "%s.partial", dir.path));
+  TRY_CLEAN(recover(dir.path, dir.partial));
+  TRY_CLEAN(directory_create(dir.partial));
+  *out = dir;
+  return STATUS_OK;
+
+cleanup:
+  free(dir.path);
+  free(dir.partial);
+  return status;
+}
+
+static void forget(AtomicDir *dir) {
+  free(dir->path);
+  free(dir->partial);
+  *dir = (AtomicDir){0};
+}
+
+/// Puts dir->partial in the place of dir->path; where that fails the old folder stands again.
+static Status swap_in(AtomicDir *dir, const char *old) {
+  bool had_old = file_exists(dir->path);
+  if (had_old) TRY(rename_path(dir->path, old));
+  Status status = rename_path(dir->partial, dir->path);
+  if (status != STATUS_OK && had_old) (void)rename(old, dir->path);
+  if (status != STATUS_OK) return status;
+  TRY(sync_parent(dir->path));
+  return had_old ? directory_remove(old) : STATUS_OK;
+}
+
+Status atomic_dir_commit(AtomicDir *dir) {
+  char *old = NULL;
+  TRY(str_format(&old, "%s.old", dir->path));
+  Status status = sync_tree(dir->partial);
+  if (status == STATUS_OK) status = swap_in(dir, old);
+  free(old);
+  if (status == STATUS_OK) forget(dir);
+  return status;
+}
+
+void atomic_dir_abort(AtomicDir *dir) {
+  if (dir == NULL || dir->partial == NULL) return;
+  (void)!directory_remove(dir->partial);
+  forget(dir);
+}

@@ -1,0 +1,147 @@
+// JSON through cJSON. Rule: a number is an integer only where a double holds it exactly (|n| <= 2^53), and every
+// failure names the file, the key and what stood there.
+#include "io/json.h"
+
+#include "io/file.h"
+#include "util/str.h"
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const double EXACT_LIMIT = 9007199254740992.0; // 2^53
+
+static size_t skip_space(const char *bytes, size_t size, size_t at) {
+  while (at < size && (bytes[at] == ' ' || bytes[at] == '\t' || bytes[at] == '\n' || bytes[at] == '\r')) at++;
+  return at;
+}
+
+/// The line that byte `at` lies in, counted from 1.
+static size_t line_of(const char *bytes, size_t at) {
+  size_t line = 1;
+  for (size_t i = 0; i < at; i++) line += bytes[i] == '\n';
+  return line;
+}
+
+/// *value = the first JSON value of the text, or NULL where it is broken; *at = the byte where the parser stopped.
+/// Parses a copy with a terminator: cJSON before 1.7.18 reads one byte past a text that ends after a comma.
+static Status parse_copy(const char *bytes, size_t size, cJSON **value, size_t *at) {
+  char *text = NULL;
+  TRY(str_copy(&text, bytes, size));
+  const char *end = NULL;
+  *value = cJSON_ParseWithLengthOpts(text, size + 1, &end, 0);
+  *at = end != NULL && end >= text ? (size_t)(end - text) : 0;
+  if (*at > size) *at = size;
+  free(text);
+  return STATUS_OK;
+}
+
+Status json_parse(const char *bytes, size_t size, const char *name, cJSON **out) {
+  *out = NULL;
+  size_t start = skip_space(bytes, size, 0);
+  if (start == size) return status_fail(STATUS_INPUT, "%s: no JSON here, the text is empty", name);
+  size_t at = 0;
+  cJSON *value = NULL;
+  TRY(parse_copy(bytes, size, &value, &at));
+  if (value == NULL) {
+    return status_fail(STATUS_INPUT, "%s: not valid JSON (or nested deeper than %d) near line %zu, byte %zu",
+                       name, CJSON_NESTING_LIMIT, line_of(bytes, at), at);
+  }
+  size_t rest = skip_space(bytes, size, at);
+  if (rest < size) {
+    cJSON_Delete(value);
+    return status_fail(STATUS_INPUT, "%s: text after the end of the JSON value, line %zu, byte %zu", name,
+                       line_of(bytes, rest), rest);
+  }
+  *out = value;
+  return STATUS_OK;
+}
+
+Status json_parse_file(const char *path, cJSON **out) {
+  *out = NULL;
+  MappedFile file;
+  TRY(file_map(path, &file));
+  Status status = json_parse((const char *)file.bytes, file.size, path, out);
+  file_unmap(&file);
+  return status;
+}
+
+static const char *type_name(const cJSON *value) {
+  if (cJSON_IsBool(value)) return "a boolean";
+  if (cJSON_IsNull(value)) return "null";
+  if (cJSON_IsNumber(value)) return "a number";
+  if (cJSON_IsString(value)) return "a string";
+  if (cJSON_IsArray(value)) return "a list";
+  return "an object";
+}
+
+/// *out = the member `key`; STATUS_INPUT where it is missing.
+static Status get_member(const cJSON *object, const char *key, const char *name, const cJSON **out) {
+  if (!cJSON_IsObject(object))
+    return status_fail(STATUS_INPUT, "%s: not a JSON object (looking for \"%s\")", name, key);
+  *out = cJSON_GetObjectItemCaseSensitive(object, key);
+  if (*out == NULL) return status_fail(STATUS_INPUT, "%s: \"%s\" is missing", name, key);
+  return STATUS_OK;
+}
+
+static Status wrong_type(const cJSON *value, const char *key, const char *name, const char *wanted) {
+  return status_fail(STATUS_INPUT, "%s: \"%s\" is %s, but must be %s", name, key, type_name(value), wanted);
+}
+
+Status json_get_number(const cJSON *object, const char *key, const char *name, double *out) {
+  const cJSON *value = NULL;
+  TRY(get_member(object, key, name, &value));
+  if (!cJSON_IsNumber(value)) return wrong_type(value, key, name, "a number");
+  if (!isfinite(value->valuedouble))
+    return status_fail(STATUS_INPUT, "%s: \"%s\" is too large for a number", name, key);
+  *out = value->valuedouble;
+  return STATUS_OK;
+}
+
+Status json_get_integer(const cJSON *object, const char *key, const char *name, int64_t low, int64_t high,
+                        int64_t *out) {
+  double number = 0;
+  TRY(json_get_number(object, key, name, &number));
+  if (floor(number) != number || fabs(number) > EXACT_LIMIT)
+    return status_fail(STATUS_INPUT, "%s: \"%s\" is %g, but must be a whole number", name, key, number);
+  int64_t integer = (int64_t)number;
+  if (integer < low || integer > high) {
+    return status_fail(STATUS_INPUT, "%s: \"%s\" is %lld, but must be from %lld to %lld", name, key,
+                       (long long)integer, (long long)low, (long long)high);
+  }
+  *out = integer;
+  return STATUS_OK;
+}
+
+Status json_get_string(const cJSON *object, const char *key, const char *name, const char **out) {
+  const cJSON *value = NULL;
+  TRY(get_member(object, key, name, &value));
+  if (!cJSON_IsString(value)) return wrong_type(value, key, name, "a string");
+  *out = value->valuestring;
+  return STATUS_OK;
+}
+
+Status json_get_array(const cJSON *object, const char *key, const char *name, const cJSON **out) {
+  const cJSON *value = NULL;
+  TRY(get_member(object, key, name, &value));
+  if (!cJSON_IsArray(value)) return wrong_type(value, key, name, "a list");
+  *out = value;
+  return STATUS_OK;
+}
+
+Status json_get_object(const cJSON *object, const char *key, const char *name, const cJSON **out) {
+  const cJSON *value = NULL;
+  TRY(get_member(object, key, name, &value));
+  if (!cJSON_IsObject(value)) return wrong_type(value, key, name, "an object");
+  *out = value;
+  return STATUS_OK;
+}
+
+bool json_has(const cJSON *object, const char *key) {
+  const cJSON *value = cJSON_GetObjectItemCaseSensitive(object, key);
+  return value != NULL && !cJSON_IsNull(value);
+}
+
+Status json_print(const cJSON *value, bool pretty, char **out) {
+  *out = pretty ? cJSON_Print(value) : cJSON_PrintUnformatted(value);
+  return *out != NULL ? STATUS_OK : status_fail(STATUS_FAILED, "out of memory while writing JSON");
+}
