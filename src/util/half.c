@@ -34,7 +34,7 @@ uint16_t half_from_float(float value) {
   uint32_t magnitude = bits & 0x7fffffffu;
   if (magnitude > 0x7f800000u) return (uint16_t)(sign | 0x7e00u);
   if (magnitude >= 0x477ff000u) return (uint16_t)(sign | 0x7c00u); // 65520 and more round to infinity
-  if (magnitude < 0x38800000u) {                                    // below 2^-14: a subnormal, in units of 2^-24
+  if (magnitude < 0x38800000u) { // below 2^-14: a subnormal, in units of 2^-24
     float scaled = ldexpf(float_of_bits(magnitude), 24);
     return (uint16_t)(sign | (uint16_t)nearbyintf(scaled));
   }
@@ -42,7 +42,9 @@ uint16_t half_from_float(float value) {
   return (uint16_t)(sign | (rounded - 0x38000000u) >> 13);
 }
 
-float bfloat_to_float(uint16_t bits) { return float_of_bits((uint32_t)bits << 16); }
+float bfloat_to_float(uint16_t bits) {
+  return float_of_bits((uint32_t)bits << 16);
+}
 
 uint16_t bfloat_from_float(float value) {
   uint32_t bits = bits_of_float(value);

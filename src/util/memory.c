@@ -7,7 +7,8 @@
 
 Status mem_product(size_t a, size_t b, size_t *out, const char *what) {
   if (b != 0 && a > SIZE_MAX / b) {
-    return status_fail(STATUS_FAILED, "%s: %zu x %zu bytes is more than this machine can address", what, a, b);
+    return status_fail(STATUS_FAILED, "%s: %zu x %zu bytes is more than this machine can address", what, a,
+                       b);
   }
   *out = a * b;
   return STATUS_OK;

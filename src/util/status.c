@@ -27,9 +27,17 @@ Status status_context(Status code, const char *format, ...) {
   va_end(args);
   if (used < 0) return code;
   size_t at = (size_t)used < sizeof text ? (size_t)used : sizeof text - 1;
-  (void)snprintf(text + at, sizeof text - at, ": %s", message);
+  const char *parts[] = {": ", message};
+  for (size_t i = 0; i < 2; i++) { // what does not fit is cut
+    size_t length = strnlen(parts[i], sizeof text - 1 - at);
+    memcpy(text + at, parts[i], length);
+    at += length;
+  }
+  text[at] = '\0';
   memcpy(message, text, sizeof message);
   return code;
 }
 
-const char *status_message(void) { return message[0] != '\0' ? message : "no error recorded"; }
+const char *status_message(void) {
+  return message[0] != '\0' ? message : "no error recorded";
+}

@@ -9,7 +9,8 @@
 #include <string.h>
 
 Status str_append(Str *str, const char *bytes, size_t size) {
-  if (size >= SIZE_MAX - str->size) return status_fail(STATUS_FAILED, "a string of %zu bytes cannot grow", str->size);
+  if (size >= SIZE_MAX - str->size)
+    return status_fail(STATUS_FAILED, "a string of %zu bytes cannot grow", str->size);
   TRY(mem_reserve(&str->data, &str->capacity, str->size + size + 1, "a string"));
   if (size > 0) memcpy(str->data + str->size, bytes, size);
   str->size += size;
@@ -17,7 +18,9 @@ Status str_append(Str *str, const char *bytes, size_t size) {
   return STATUS_OK;
 }
 
-Status str_append_text(Str *str, const char *text) { return str_append(str, text, strlen(text)); }
+Status str_append_text(Str *str, const char *text) {
+  return str_append(str, text, strlen(text));
+}
 
 Status str_append_format(Str *str, const char *format, ...) {
   va_list args, again;
@@ -51,7 +54,9 @@ void str_free(Str *str) {
   *str = (Str){0};
 }
 
-const char *str_text(const Str *str) { return str->data != NULL ? str->data : ""; }
+const char *str_text(const Str *str) {
+  return str->data != NULL ? str->data : "";
+}
 
 Status str_copy(char **out, const char *bytes, size_t size) {
   if (size == SIZE_MAX) return status_fail(STATUS_FAILED, "a string of %zu bytes cannot be copied", size);
@@ -73,7 +78,9 @@ Status str_format(char **out, const char *format, ...) {
   return status;
 }
 
-bool str_starts(const char *text, const char *prefix) { return strncmp(text, prefix, strlen(prefix)) == 0; }
+bool str_starts(const char *text, const char *prefix) {
+  return strncmp(text, prefix, strlen(prefix)) == 0;
+}
 
 bool str_ends(const char *text, const char *suffix) {
   size_t length = strlen(text), tail = strlen(suffix);

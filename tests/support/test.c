@@ -8,7 +8,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-bool test_contains(const char *text, const char *part) { return strstr(text, part) != NULL; }
+bool test_contains(const char *text, const char *part) {
+  return strstr(text, part) != NULL;
+}
 
 static char folders[64][256];
 static size_t folder_count;

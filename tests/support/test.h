@@ -15,17 +15,17 @@
 enum { TEST_SKIPPED = 77 };
 
 /// Fails the test with the status message unless `call` succeeds.
-#define assert_ok(call)                                                                                          \
-  do {                                                                                                           \
-    if ((call) != STATUS_OK) fail_msg("%s: %s", #call, status_message());                                        \
+#define assert_ok(call)                                                                                      \
+  do {                                                                                                       \
+    if ((call) != STATUS_OK) fail_msg("%s: %s", #call, status_message());                                    \
   } while (0)
 
 /// `call` must fail with `code` and a message that contains `part`.
-#define assert_fails(call, code, part)                                                                           \
-  do {                                                                                                           \
-    assert_int_equal((call), (code));                                                                            \
-    if (!test_contains(status_message(), (part)))                                                                \
-      fail_msg("%s: the message \"%s\" does not contain \"%s\"", #call, status_message(), (part));               \
+#define assert_fails(call, code, part)                                                                       \
+  do {                                                                                                       \
+    assert_int_equal((call), (code));                                                                        \
+    if (!test_contains(status_message(), (part)))                                                            \
+      fail_msg("%s: the message \"%s\" does not contain \"%s\"", #call, status_message(), (part));           \
   } while (0)
 
 bool test_contains(const char *text, const char *part);

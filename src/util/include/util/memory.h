@@ -13,7 +13,8 @@ STATUS_CHECKED Status mem_grow(void *array, size_t *capacity, size_t needed, siz
 
 /// `out` is the address of a typed pointer: mem_array(&rows, n, "rows").
 #define mem_array(out, count, what) mem_alloc((out), (count), sizeof **(out), (what))
-#define mem_reserve(array, capacity, needed, what) mem_grow((array), (capacity), (needed), sizeof **(array), (what))
+#define mem_reserve(array, capacity, needed, what)                                                           \
+  mem_grow((array), (capacity), (needed), sizeof **(array), (what))
 
 /// *out = a * b, or a failure naming `what` where that overflows.
 STATUS_CHECKED Status mem_product(size_t a, size_t b, size_t *out, const char *what);

@@ -7,7 +7,13 @@
 #include <stdint.h>
 
 /// What a draw is for; part of the counter, so that no two uses share numbers.
-typedef enum RngUse { RNG_SAMPLE = 1, RNG_LORA_INIT = 2, RNG_DROPOUT = 3, RNG_DATA = 4, RNG_BOOTSTRAP = 5 } RngUse;
+typedef enum RngUse {
+  RNG_SAMPLE = 1,
+  RNG_LORA_INIT = 2,
+  RNG_DROPOUT = 3,
+  RNG_DATA = 4,
+  RNG_BOOTSTRAP = 5
+} RngUse;
 
 /// out[4] = Philox4x32-10 of counter[4] under key[2].
 void philox4x32(uint32_t out[4], const uint32_t counter[4], const uint32_t key[2]);

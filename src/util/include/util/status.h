@@ -22,15 +22,15 @@ Status status_context(Status code, const char *format, ...) __attribute__((forma
 const char *status_message(void);
 
 /// Returns from the calling function with the failure of `call`.
-#define TRY(call)                                                                                                \
-  do {                                                                                                           \
-    Status try_status_ = (call);                                                                                 \
-    if (try_status_ != STATUS_OK) return try_status_;                                                            \
+#define TRY(call)                                                                                            \
+  do {                                                                                                       \
+    Status try_status_ = (call);                                                                             \
+    if (try_status_ != STATUS_OK) return try_status_;                                                        \
   } while (0)
 
 /// For functions that own something: stores the failure in the local `status` and jumps to `cleanup:`.
-#define TRY_CLEAN(call)                                                                                          \
-  do {                                                                                                           \
-    status = (call);                                                                                             \
-    if (status != STATUS_OK) goto cleanup;                                                                       \
+#define TRY_CLEAN(call)                                                                                      \
+  do {                                                                                                       \
+    status = (call);                                                                                         \
+    if (status != STATUS_OK) goto cleanup;                                                                   \
   } while (0)

@@ -8,13 +8,14 @@
 /// A growable string. Zero-initialise; free with str_free. `data` may be NULL while `size` is 0.
 typedef struct Str {
   char *data;
-  size_t size;     // bytes, without the terminator
+  size_t size; // bytes, without the terminator
   size_t capacity;
 } Str;
 
 STATUS_CHECKED Status str_append(Str *str, const char *bytes, size_t size);
 STATUS_CHECKED Status str_append_text(Str *str, const char *text);
-STATUS_CHECKED Status str_append_format(Str *str, const char *format, ...) __attribute__((format(printf, 2, 3)));
+STATUS_CHECKED Status str_append_format(Str *str, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
 /// Empties the string and keeps its memory.
 void str_clear(Str *str);
 /// Frees; safe on NULL and twice.
