@@ -8,6 +8,8 @@
 // - Outputs first, then inputs, then sizes. Shapes stand in the comment above the kernel.
 // - GROUP is the number of work items in a group of the kernels that reduce (a power of two, set by ops): launch such
 //   kernels with ops_group_items(). A fixed GROUP is a fixed order of sums.
+// - ON_CPU (set by ops) is 1 where the device is of the CPU class, else 0. There GROUP is 1: a row is one work item that
+//   works in SIMD lanes (lanes.h); on a GPU a row is GROUP work items of one lane.
 // - LOCAL declares an array in a group's memory, at the top of the kernel body; LOCAL_PTR points to it in a function:
 //       LOCAL float part[GROUP];            INLINE float f(LOCAL_PTR float *part)
 // - BARRIER() must be met by every work item of the group.

@@ -28,7 +28,8 @@ Grid grid_groups(size_t groups, size_t items);
 /// As many groups of `items` as cover `count` work items: for elementwise kernels, which check the range.
 Grid grid_items(size_t count, size_t items);
 
-/// Work items in a group of the kernels that reduce: the kernels' GROUP.
+/// Work items in a group of the kernels that reduce: the kernels' GROUP (1 on a CPU, where kernels are compiled with
+/// -DON_CPU=1 and work in SIMD lanes; cl/lanes.h).
 size_t ops_group_items(const Ops *ops);
 /// CPU or GPU class, for operations that have tiles for each. A plan answers DEVICE_CPU.
 DeviceClass ops_device_class(const Ops *ops);
