@@ -1,0 +1,191 @@
+// Named tensors of a file, whatever the format: the kind is told by content, the reader of that kind fills the list,
+// and the list is checked here. Rule: a StoredTensor in the list lies wholly inside its map.
+#include "tensor_file.h"
+
+#include "util/memory.h"
+#include "util/str.h"
+#include <stdlib.h>
+#include <string.h>
+
+Status tensors_add_map(TensorFile *file, const char *path, MappedFile **out) {
+  TRY(mem_reserve(&file->maps, &file->map_capacity, file->map_count + 1, "mapped files"));
+  *out = &file->maps[file->map_count];
+  TRY(file_map(path, *out));
+  file->map_count++;
+  return STATUS_OK;
+}
+
+bool tensor_name_is_valid(const char *name, size_t size) {
+  for (size_t i = 0; i < size; i++) {
+    if ((unsigned char)name[i] < 0x20 || name[i] == 0x7f) return false;
+  }
+  return size > 0;
+}
+
+Status tensors_add(TensorFile *file, const char *path, const char *name, size_t name_size,
+                   const StoredTensor *tensor) {
+  if (!tensor_name_is_valid(name, name_size)) {
+    return status_fail(STATUS_INPUT, "%s: tensor %zu has an empty name or one with control characters", path,
+                       file->count);
+  }
+  TRY(mem_reserve(&file->tensors, &file->capacity, file->count + 1, "the list of tensors"));
+  char *copy = NULL;
+  TRY(str_copy(&copy, name, name_size));
+  file->tensors[file->count] = *tensor;
+  file->tensors[file->count].name = copy;
+  file->count++;
+  return STATUS_OK;
+}
+
+Status tensor_measure(StoredType type, size_t rank, const size_t *shape, size_t *elements, size_t *size) {
+  size_t block = stored_block_elements(type);
+  size_t product = 1;
+  bool fits = true;
+  for (size_t i = 0; fits && i < rank; i++) fits = !__builtin_mul_overflow(product, shape[i], &product);
+  // A block is never larger than 8 bytes per element, so the size below cannot overflow either.
+  if (!fits || product > SIZE_MAX / 8)
+    return status_fail(STATUS_INPUT, "its shape counts more elements than can be");
+  if (block > 1 && (rank == 0 || shape[rank - 1] % block != 0)) {
+    return status_fail(STATUS_INPUT, "rows of %zu elements do not fill the blocks of %zu of %s",
+                       rank == 0 ? (size_t)1 : shape[rank - 1], block, stored_type_name(type));
+  }
+  *elements = product;
+  *size = product / block * stored_block_bytes(type);
+  return STATUS_OK;
+}
+
+static int compare_places(const void *a, const void *b) {
+  const StoredTensor *first = *(const StoredTensor *const *)a, *second = *(const StoredTensor *const *)b;
+  if (first->bytes != second->bytes) return first->bytes < second->bytes ? -1 : 1;
+  return (first->size > second->size) - (first->size < second->size); // empty ones first
+}
+
+Status tensors_check_layout(const TensorFile *file, const char *path, size_t first, const uint8_t *data,
+                            size_t size, bool packed) {
+  size_t count = file->count - first;
+  const StoredTensor **order = NULL;
+  TRY(mem_array(&order, count, "the order of tensors"));
+  for (size_t i = 0; i < count; i++) order[i] = &file->tensors[first + i];
+  qsort(order, count, sizeof(*order), compare_places);
+  Status status = STATUS_OK;
+  size_t end = 0; // of the tensors so far, from `data`
+  for (size_t i = 0; status == STATUS_OK && i < count; i++) {
+    size_t start = (size_t)(order[i]->bytes - data);
+    if (start < end) {
+      status = status_fail(STATUS_INPUT, "%s: tensor \"%s\" lies over \"%s\"; the file is damaged", path,
+                           order[i]->name, order[i - 1]->name);
+    } else if (packed && start > end) {
+      status =
+          status_fail(STATUS_INPUT, "%s: %zu bytes before tensor \"%s\" belong to none; the file is damaged",
+                      path, start - end, order[i]->name);
+    }
+    end = start + order[i]->size;
+  }
+  if (status == STATUS_OK && packed && end != size) {
+    status = status_fail(STATUS_INPUT, "%s: %zu bytes at the end belong to no tensor; the file is damaged",
+                         path, size - end);
+  }
+  free(order);
+  return status;
+}
+
+static int compare_tensor_names(const void *a, const void *b) {
+  return strcmp((*(const StoredTensor *const *)a)->name, (*(const StoredTensor *const *)b)->name);
+}
+
+static Status sort_by_name(TensorFile *file) {
+  TRY(mem_array(&file->by_name, file->count, "the names of tensors"));
+  for (size_t i = 0; i < file->count; i++) file->by_name[i] = &file->tensors[i];
+  qsort(file->by_name, file->count, sizeof(*file->by_name), compare_tensor_names);
+  for (size_t i = 1; i < file->count; i++) {
+    if (strcmp(file->by_name[i - 1]->name, file->by_name[i]->name) == 0)
+      return status_fail(STATUS_INPUT, "%s: tensor \"%s\" is there twice", file->path,
+                         file->by_name[i]->name);
+  }
+  return STATUS_OK;
+}
+
+/// A safetensors file starts with the length of its header, whose upper bytes are zero; JSON text never does.
+static bool looks_like_safetensors(const MappedFile *map) {
+  return str_ends(map->path, ".safetensors") || (map->size >= 8 && load_u64(map->bytes) >> 40 == 0);
+}
+
+static bool looks_like_json(const MappedFile *map) {
+  size_t at = 0;
+  while (at < map->size && (map->bytes[at] == ' ' || map->bytes[at] == '\n' || map->bytes[at] == '\r')) at++;
+  return at < map->size && map->bytes[at] == '{';
+}
+
+static Status read_by_kind(TensorFile *file) {
+  MappedFile *map = NULL;
+  TRY(tensors_add_map(file, file->path, &map));
+  if (map->size >= 4 && memcmp(map->bytes, "GGUF", 4) == 0) return gguf_read(file);
+  if (looks_like_safetensors(map)) return safetensors_read(file, map);
+  if (looks_like_json(map)) return safetensors_read_index(file);
+  return status_fail(STATUS_INPUT,
+                     "%s: not a model file (%zu bytes): wanted .safetensors, its .index.json, or .gguf",
+                     file->path, map->size);
+}
+
+Status tensors_open(const char *path, TensorFile **out) {
+  *out = NULL;
+  Status status = STATUS_OK;
+  TensorFile *file = NULL;
+  TRY(mem_array(&file, 1, "a tensor file"));
+  TRY_CLEAN(str_copy(&file->path, path, strlen(path)));
+  TRY_CLEAN(read_by_kind(file));
+  TRY_CLEAN(sort_by_name(file));
+  *out = file;
+  return STATUS_OK;
+
+cleanup:
+  tensors_close(file);
+  return status;
+}
+
+void tensors_close(TensorFile *file) {
+  if (file == NULL) return;
+  for (size_t i = 0; i < file->count; i++) free((void *)(uintptr_t)file->tensors[i].name);
+  free(file->tensors);
+  free(file->by_name);
+  gguf_free_values(file->values, file->value_count);
+  for (size_t i = 0; i < file->map_count; i++) file_unmap(&file->maps[i]);
+  free(file->maps);
+  free(file->path);
+  free(file);
+}
+
+const char *tensors_path(const TensorFile *file) {
+  return file->path;
+}
+size_t tensors_count(const TensorFile *file) {
+  return file->count;
+}
+int tensors_is_gguf(const TensorFile *file) {
+  return file->is_gguf;
+}
+
+const StoredTensor *tensors_at(const TensorFile *file, size_t index) {
+  return index < file->count ? &file->tensors[index] : NULL;
+}
+
+const StoredTensor *tensors_find(const TensorFile *file, const char *name) {
+  StoredTensor wanted = {.name = name};
+  const StoredTensor *key = &wanted;
+  const StoredTensor **found =
+      bsearch(&key, file->by_name, file->count, sizeof(*file->by_name), compare_tensor_names);
+  return found != NULL ? *found : NULL;
+}
+
+Status tensors_read_f32(const StoredTensor *tensor, size_t first, size_t count, float *out) {
+  size_t block = stored_block_elements(tensor->type);
+  if (first > tensor->elements || count > tensor->elements - first || first % block != 0 ||
+      count % block != 0) {
+    return status_fail(STATUS_FAILED,
+                       "tensor \"%s\" (%zu elements of %s): elements %zu to %zu cannot be read", tensor->name,
+                       tensor->elements, stored_type_name(tensor->type), first, first + count);
+  }
+  dequantise(tensor->type, tensor->bytes + first / block * stored_block_bytes(tensor->type), count / block,
+             out);
+  return STATUS_OK;
+}
