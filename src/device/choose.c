@@ -1,0 +1,79 @@
+// Which device to take. A pure function of the list, so that every rule is tested without hardware.
+#include "device/device.h"
+
+#include "util/str.h"
+#include <ctype.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+static bool is_auto(const char *text) {
+  return text == NULL || text[0] == '\0' || strcasecmp(text, "auto") == 0;
+}
+
+static bool contains_ignoring_case(const char *text, const char *part) {
+  size_t size = strlen(part);
+  for (; *text != '\0'; text++) {
+    if (strncasecmp(text, part, size) == 0) return true;
+  }
+  return size == 0;
+}
+
+static bool is_number(const char *text) {
+  if (*text == '\0') return false;
+  for (; *text != '\0'; text++) {
+    if (!isdigit((unsigned char)*text)) return false;
+  }
+  return true;
+}
+
+/// True where `device`, the `index`-th, is what `name` asks for.
+static bool matches(const DeviceInfo *device, size_t index, const char *name) {
+  if (is_auto(name)) return true;
+  if (strcasecmp(name, "cpu") == 0) return device->kind == DEVICE_CPU;
+  if (strcasecmp(name, "gpu") == 0) return device->kind == DEVICE_GPU;
+  if (is_number(name)) return strlen(name) < 9 && (size_t)atol(name) == index;
+  char full[sizeof device->platform + sizeof device->name + 1];
+  (void)strcpy(full, device->platform);
+  (void)strcat(full, " ");
+  (void)strcat(full, device->name);
+  return contains_ignoring_case(full, name);
+}
+
+/// STATUS_INPUT with the reason and what there is.
+static Status none_found(const DeviceOptions *options, const DeviceInfo *list, size_t count) {
+  if (count == 0) {
+    return status_fail(STATUS_INPUT, "no OpenCL device was found: install a driver, on any CPU for example "
+                                     "pocl-opencl-icd; `gee-cl devices` lists what is seen");
+  }
+  Str there = {0};
+  Status status = STATUS_OK;
+  for (size_t i = 0; i < count && status == STATUS_OK; i++) {
+    status = str_append_format(&there, "%s%zu: %s %s (%s)", i == 0 ? "" : ", ", i, list[i].platform,
+                               list[i].name, list[i].kind == DEVICE_GPU ? "gpu" : "cpu");
+  }
+  if (status == STATUS_OK) {
+    status = status_fail(STATUS_INPUT, "no device matches \"%s\" (device.backend %s); there is %s",
+                         options->name != NULL ? options->name : "auto",
+                         options->backend != NULL ? options->backend : "auto", str_text(&there));
+  }
+  str_free(&there);
+  return status;
+}
+
+Status device_choose(const DeviceOptions *options, const DeviceInfo *list, size_t count, size_t *index) {
+  static const DeviceOptions nothing_asked = {0};
+  if (options == NULL) options = &nothing_asked;
+  if (!is_auto(options->backend) && strcasecmp(options->backend, "opencl") != 0) {
+    return status_fail(STATUS_INPUT, "device.backend = %s: there is auto and opencl", options->backend);
+  }
+  bool found = false;
+  for (size_t i = 0; i < count; i++) {
+    if (!is_auto(options->backend) && strcasecmp(options->backend, list[i].backend) != 0) continue;
+    if (!matches(&list[i], i, options->name)) continue;
+    if (found && !(list[i].kind == DEVICE_GPU && list[*index].kind == DEVICE_CPU)) continue;
+    *index = i;
+    found = true;
+  }
+  return found ? STATUS_OK : none_found(options, list, count);
+}

@@ -1,0 +1,260 @@
+// The device calls: arguments are checked here, once for every back end, then the table is called.
+#include "backend.h"
+
+#include "cache.h"
+#include "util/log.h"
+#include "util/memory.h"
+#include "util/str.h"
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const Backend *const backends[] = {&opencl_backend};
+enum { BACKENDS = sizeof backends / sizeof backends[0] };
+
+Status device_list(DeviceInfo **list, size_t *count) {
+  *list = NULL;
+  *count = 0;
+  for (size_t i = 0; i < BACKENDS; i++) {
+    Status status = backends[i]->list(list, count);
+    if (status != STATUS_OK) {
+      free(*list);
+      *list = NULL;
+      *count = 0;
+      return status;
+    }
+  }
+  return STATUS_OK;
+}
+
+static const Backend *find_backend(const char *name) {
+  for (size_t i = 0; i < BACKENDS; i++) {
+    if (strcmp(backends[i]->name, name) == 0) return backends[i];
+  }
+  return NULL;
+}
+
+Status device_open(const DeviceOptions *options, Device **out) {
+  *out = NULL;
+  DeviceInfo *list = NULL;
+  size_t count, index;
+  TRY(device_list(&list, &count));
+  Status status = device_choose(options, list, count, &index);
+  if (status == STATUS_OK) {
+    const Backend *backend = find_backend(list[index].backend);
+    size_t first = index; // the back end's own devices lie together
+    while (first > 0 && strcmp(list[first - 1].backend, list[index].backend) == 0) first--;
+    status = backend->open(index - first, out);
+  }
+  if (status == STATUS_OK) {
+    status = cache_directory(options != NULL ? options->cache_directory : NULL, &(*out)->cache);
+    if (status != STATUS_OK) {
+      device_close(*out);
+      *out = NULL;
+    }
+  }
+  free(list);
+  return status;
+}
+
+void device_close(Device *device) {
+  if (device == NULL) return;
+  free(device->identity);
+  free(device->cache);
+  device->backend->close(device);
+}
+
+const DeviceInfo *device_info(const Device *device) {
+  return &device->info;
+}
+
+Status device_finish(Device *device) {
+  return device->backend->finish(device);
+}
+
+Status buffer_create(Device *device, size_t bytes, Buffer **out) {
+  *out = NULL;
+  if (bytes == 0) return status_fail(STATUS_FAILED, "a buffer of 0 bytes was asked for");
+  if (bytes > device->info.max_allocation) {
+    return status_fail(STATUS_FAILED,
+                       "%s allocates at most %" PRIu64
+                       " MiB in one piece; %zu MiB were asked for: use a smaller "
+                       "model, model.dtype = bf16 or a smaller micro batch",
+                       device->info.name, device->info.max_allocation >> 20, (bytes >> 20) + 1);
+  }
+  TRY(device->backend->buffer_create(device, bytes, out));
+  (*out)->device = device;
+  (*out)->size = bytes;
+  (*out)->root = *out;
+  (*out)->references = 1;
+  return STATUS_OK;
+}
+
+Status buffer_view(Buffer *parent, size_t offset, size_t bytes, Buffer **out) {
+  *out = NULL;
+  Device *device = parent->device;
+  if (bytes == 0 || offset > parent->size || bytes > parent->size - offset) {
+    return status_fail(STATUS_FAILED, "a view of bytes %zu to %zu in a buffer of %zu", offset, offset + bytes,
+                       parent->size);
+  }
+  if (offset % device->info.view_alignment != 0) {
+    return status_fail(STATUS_FAILED, "a view at byte %zu, not a multiple of %zu", offset,
+                       device->info.view_alignment);
+  }
+  size_t place = parent->offset + offset;
+  TRY(device->backend->buffer_view(parent->root, place, bytes, out));
+  (*out)->device = device;
+  (*out)->size = bytes;
+  (*out)->root = parent->root;
+  (*out)->offset = place;
+  parent->root->references++;
+  return STATUS_OK;
+}
+
+void buffer_free(Buffer *buffer) {
+  if (buffer == NULL) return;
+  Buffer *root = buffer->root;
+  const Backend *backend = buffer->device->backend;
+  if (buffer != root) backend->buffer_free(buffer);
+  if (--root->references == 0) backend->buffer_free(root);
+}
+
+size_t buffer_size(const Buffer *buffer) {
+  return buffer->size;
+}
+
+static Status check_range(const char *what, const Buffer *buffer, size_t offset, size_t bytes) {
+  if (offset <= buffer->size && bytes <= buffer->size - offset) return STATUS_OK;
+  return status_fail(STATUS_FAILED, "%s of %zu bytes at %zu in a buffer of %zu", what, bytes, offset,
+                     buffer->size);
+}
+
+Status buffer_write(Buffer *to, size_t offset, const void *from, size_t bytes) {
+  TRY(check_range("a write", to, offset, bytes));
+  if (bytes == 0) return STATUS_OK;
+  return to->device->backend->buffer_write(to, offset, from, bytes);
+}
+
+Status buffer_read(const Buffer *from, size_t offset, void *to, size_t bytes) {
+  TRY(check_range("a read", from, offset, bytes));
+  if (bytes == 0) return STATUS_OK;
+  return from->device->backend->buffer_read(from, offset, to, bytes);
+}
+
+Status buffer_copy(Buffer *to, size_t to_offset, const Buffer *from, size_t from_offset, size_t bytes) {
+  TRY(check_range("a copy", to, to_offset, bytes));
+  TRY(check_range("a copy", from, from_offset, bytes));
+  if (bytes == 0) return STATUS_OK;
+  return to->device->backend->buffer_copy(to, to_offset, from, from_offset, bytes);
+}
+
+Status buffer_zero(Buffer *to, size_t offset, size_t bytes) {
+  TRY(check_range("zeroing", to, offset, bytes));
+  if (offset % 4 != 0 || bytes % 4 != 0) {
+    return status_fail(STATUS_FAILED, "zeroing %zu bytes at %zu: not whole words of 4", bytes, offset);
+  }
+  if (bytes == 0) return STATUS_OK;
+  return to->device->backend->buffer_zero(to, offset, bytes);
+}
+
+/// Compiles, turning the compiler's log into the message and a file.
+static Status build(Device *device, const char *name, const char *source, const char *options,
+                    Program **out) {
+  char *log = NULL;
+  Status status = device->backend->program_build(device, source, options, out, &log);
+  if (status != STATUS_OK && log != NULL) status = cache_report_log(device, name, log);
+  free(log);
+  return status_context(status, "kernels %s", name);
+}
+
+Status program_create(Device *device, const char *name, const char *source, const char *options,
+                      Program **out) {
+  *out = NULL;
+  if (options == NULL) options = "";
+  const Backend *backend = device->backend;
+  CacheEntry entry = {0};
+  bool cached = device->cache != NULL && backend->program_load != NULL;
+  if (cached) TRY(cache_find(device, name, source, options, &entry));
+  Status status = STATUS_FAILED;
+  if (entry.bytes != NULL) status = backend->program_load(device, entry.bytes, entry.size, options, out);
+  if (status != STATUS_OK) {
+    status = build(device, name, source, options, out);
+    void *binary = NULL;
+    size_t size = 0;
+    if (status == STATUS_OK && cached && backend->program_binary(*out, &binary, &size) == STATUS_OK &&
+        size > 0) {
+      cache_store(&entry, binary, size);
+    }
+    free(binary);
+  }
+  cache_entry_free(&entry);
+  if (status != STATUS_OK) return status;
+  (*out)->device = device;
+  status = str_copy(&(*out)->name, name, strlen(name));
+  if (status != STATUS_OK) {
+    program_free(*out);
+    *out = NULL;
+  }
+  return status;
+}
+
+void program_free(Program *program) {
+  if (program == NULL) return;
+  free(program->name);
+  program->device->backend->program_free(program);
+}
+
+Status kernel_create(Program *program, const char *name, Kernel **out) {
+  *out = NULL;
+  TRY(status_context(program->device->backend->kernel_create(program, name, out), "kernel %s of %s", name,
+                     program->name));
+  (*out)->device = program->device;
+  Status status = str_copy(&(*out)->name, name, strlen(name));
+  if (status != STATUS_OK) {
+    kernel_free(*out);
+    *out = NULL;
+  }
+  return status;
+}
+
+void kernel_free(Kernel *kernel) {
+  if (kernel == NULL) return;
+  free(kernel->name);
+  kernel->device->backend->kernel_free(kernel);
+}
+
+Status kernel_launch(Kernel *kernel, const size_t groups[3], const size_t items[3],
+                     const KernelArgument *arguments, size_t count) {
+  const DeviceInfo *info = &kernel->device->info;
+  if (items[0] * items[1] * items[2] > info->max_group) {
+    return status_fail(STATUS_FAILED, "kernel %s: a group of %zu x %zu x %zu, %s allows %zu", kernel->name,
+                       items[0], items[1], items[2], info->name, info->max_group);
+  }
+  if (groups[0] == 0 || groups[1] == 0 || groups[2] == 0) return STATUS_OK;
+  Status status = kernel->device->backend->kernel_launch(kernel, groups, items, arguments, count);
+  return status_context(status, "kernel %s", kernel->name);
+}
+
+bool device_has_gemm(const Device *device) {
+  return device->backend->gemm != NULL;
+}
+
+/// The last element that a row-major [rows, cols] matrix with leading dimension `stride` touches must lie in `buffer`.
+static Status check_matrix(const char *name, const Buffer *buffer, size_t rows, size_t cols, size_t stride) {
+  if (stride >= cols && ((rows - 1) * stride + cols) * sizeof(float) <= buffer->size) return STATUS_OK;
+  return status_fail(STATUS_FAILED, "gemm: %s is [%zu, %zu] with rows %zu apart in a buffer of %zu bytes",
+                     name, rows, cols, stride, buffer->size);
+}
+
+Status device_gemm(Device *device, const GemmCall *call) {
+  if (device->backend->gemm == NULL) {
+    return status_fail(STATUS_FAILED, "%s has no GEMM of its vendor", device->info.name);
+  }
+  if (call->m == 0 || call->n == 0 || call->k == 0) return STATUS_OK;
+  TRY(check_matrix("A", call->a, call->transpose_a ? call->k : call->m, call->transpose_a ? call->m : call->k,
+                   call->lda));
+  TRY(check_matrix("B", call->b, call->transpose_b ? call->n : call->k, call->transpose_b ? call->k : call->n,
+                   call->ldb));
+  TRY(check_matrix("C", call->c, call->m, call->n, call->ldc));
+  return device->backend->gemm(device, call);
+}

@@ -1,0 +1,173 @@
+// Compiled programs on disk; cache.h has the format and the rule.
+#include "cache.h"
+
+#include "util/hash.h"
+#include "util/log.h"
+#include "util/memory.h"
+#include "util/str.h"
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+static const char magic[8] = "GEECLPR1";
+
+typedef struct Header {
+  char magic[8];
+  uint64_t key_size, binary_size, binary_hash;
+} Header;
+
+/// mkdir -p; false where that is impossible.
+static bool make_folders(char *path) {
+  for (char *p = path + 1; *p != '\0'; p++) {
+    if (*p != '/') continue;
+    *p = '\0';
+    bool made = mkdir(path, 0777) == 0 || errno == EEXIST;
+    *p = '/';
+    if (!made) return false;
+  }
+  return mkdir(path, 0777) == 0 || errno == EEXIST;
+}
+
+Status cache_directory(const char *asked, char **out) {
+  *out = NULL;
+  const char *xdg = getenv("XDG_CACHE_HOME"), *home = getenv("HOME");
+  if (asked != NULL && asked[0] == '\0') return STATUS_OK;
+  if (asked != NULL) {
+    TRY(str_format(out, "%s", asked));
+  } else if (xdg != NULL && xdg[0] == '/') {
+    TRY(str_format(out, "%s/gee-cl", xdg));
+  } else if (home != NULL && home[0] != '\0') {
+    TRY(str_format(out, "%s/.cache/gee-cl", home));
+  } else {
+    return STATUS_OK;
+  }
+  if (!make_folders(*out)) {
+    log_say(LOG_WARNING, "%s: %s; compiled kernels are not kept", *out, strerror(errno));
+    free(*out);
+    *out = NULL;
+  }
+  return STATUS_OK;
+}
+
+/// Reads the whole of `path`; false where that fails for any reason.
+static bool read_file(const char *path, unsigned char **bytes, size_t *size) {
+  *bytes = NULL;
+  FILE *file = fopen(path, "rb");
+  if (file == NULL) return false;
+  struct stat information;
+  bool good =
+      fstat(fileno(file), &information) == 0 && S_ISREG(information.st_mode) && information.st_size > 0;
+  if (good) {
+    *size = (size_t)information.st_size;
+    *bytes = malloc(*size);
+    good = *bytes != NULL && fread(*bytes, 1, *size, file) == *size;
+  }
+  (void)fclose(file);
+  if (!good) {
+    free(*bytes);
+    *bytes = NULL;
+  }
+  return good;
+}
+
+/// Takes the binary out of a cache file's bytes where every length, the key and the hash are right.
+static Status take_binary(const unsigned char *bytes, size_t size, CacheEntry *entry) {
+  Header header;
+  if (size < sizeof header) return STATUS_OK;
+  memcpy(&header, bytes, sizeof header);
+  size_t rest = size - sizeof header;
+  if (memcmp(header.magic, magic, sizeof magic) != 0 || header.key_size != entry->key_size) return STATUS_OK;
+  if (header.key_size > rest || header.binary_size != rest - header.key_size) return STATUS_OK;
+  if (memcmp(bytes + sizeof header, entry->key, entry->key_size) != 0) return STATUS_OK;
+  const unsigned char *binary = bytes + sizeof header + entry->key_size;
+  if (hash_bytes(HASH_START, binary, header.binary_size) != header.binary_hash) return STATUS_OK;
+  TRY(mem_alloc(&entry->bytes, header.binary_size, 1, "compiled kernels"));
+  memcpy(entry->bytes, binary, header.binary_size);
+  entry->size = header.binary_size;
+  return STATUS_OK;
+}
+
+Status cache_find(const Device *device, const char *name, const char *source, const char *options,
+                  CacheEntry *entry) {
+  Status status = STATUS_OK;
+  Str key = {0};
+  TRY_CLEAN(str_append_format(&key, "gee-cl compiled kernels\n%s\n%s\n%s\n", device->backend->name,
+                              device->identity, options));
+  TRY_CLEAN(str_append_text(&key, source));
+  uint64_t hash = hash_bytes(HASH_START, key.data, key.size);
+  TRY_CLEAN(str_format(&entry->path, "%s/%s-%016" PRIx64 ".program", device->cache, name, hash));
+  entry->key = key.data;
+  entry->key_size = key.size;
+  key = (Str){0};
+  unsigned char *bytes;
+  size_t size;
+  if (read_file(entry->path, &bytes, &size)) {
+    status = take_binary(bytes, size, entry);
+    free(bytes);
+  }
+cleanup:
+  str_free(&key);
+  if (status != STATUS_OK) cache_entry_free(entry);
+  return status;
+}
+
+/// Writes a fresh file beside `path` and renames it over it.
+static bool write_beside(const char *path, const void *const parts[], const size_t sizes[], size_t count) {
+  char *beside = NULL;
+  if (str_format(&beside, "%s.XXXXXX", path) != STATUS_OK) return false;
+  int descriptor = mkstemp(beside);
+  FILE *file = descriptor < 0 ? NULL : fdopen(descriptor, "wb");
+  bool good = file != NULL;
+  for (size_t i = 0; i < count && good; i++) good = fwrite(parts[i], 1, sizes[i], file) == sizes[i];
+  if (file != NULL) good = fclose(file) == 0 && good;
+  if (file == NULL && descriptor >= 0) (void)close(descriptor);
+  good = good && rename(beside, path) == 0;
+  if (!good && descriptor >= 0) (void)unlink(beside);
+  free(beside);
+  return good;
+}
+
+void cache_store(const CacheEntry *entry, const void *binary, size_t size) {
+  Header header = {.key_size = entry->key_size, .binary_size = size};
+  memcpy(header.magic, magic, sizeof magic);
+  header.binary_hash = hash_bytes(HASH_START, binary, size);
+  const void *parts[] = {&header, entry->key, binary};
+  const size_t sizes[] = {sizeof header, entry->key_size, size};
+  if (!write_beside(entry->path, parts, sizes, 3)) {
+    log_say(LOG_NOTE, "%s: %s; compiled kernels are not kept", entry->path, strerror(errno));
+  }
+}
+
+void cache_entry_free(CacheEntry *entry) {
+  free(entry->path);
+  free(entry->key);
+  free(entry->bytes);
+  *entry = (CacheEntry){0};
+}
+
+Status cache_report_log(const Device *device, const char *name, const char *log) {
+  char first[400];
+  size_t size = 0, lines = 0;
+  for (const char *p = log; *p != '\0' && size < sizeof first - 4 && lines < 4; p++) {
+    if (*p == '\n') lines++;
+    bool blank = *p == '\n' || *p == '\r' || *p == '\t';
+    if (blank && (size == 0 || first[size - 1] == ' ')) continue;
+    first[size++] = blank ? ' ' : *p;
+  }
+  while (size > 0 && first[size - 1] == ' ') size--;
+  first[size] = '\0';
+  char *path = NULL;
+  const void *parts[] = {log};
+  const size_t sizes[] = {strlen(log)};
+  bool kept = device->cache != NULL && str_format(&path, "%s/%s.log", device->cache, name) == STATUS_OK &&
+              write_beside(path, parts, sizes, 1);
+  Status status = status_fail(STATUS_FAILED, "the compiler of %s refused: %s%s%s%s", device->info.name, first,
+                              kept ? " (whole log: " : "", kept ? path : "", kept ? ")" : "");
+  free(path);
+  return status;
+}
