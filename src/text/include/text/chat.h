@@ -5,13 +5,13 @@
 #include "text/tokenizer.h"
 
 typedef enum ChatFamily {
-  CHAT_NONE,    // the model has no template
-  CHAT_CHATML,  // <|im_start|>role … <|im_end|> without a default system prompt
-  CHAT_SMOLLM2, // ChatML with SmolLM2's default system prompt
-  CHAT_QWEN25,  // ChatML with "You are Qwen, created by Alibaba Cloud. You are a helpful assistant."
-  CHAT_QWEN2,   // ChatML with "You are a helpful assistant."
+  CHAT_NONE,        // the model has no template
+  CHAT_CHATML,      // <|im_start|>role … <|im_end|> without a default system prompt
+  CHAT_SMOLLM2,     // ChatML with SmolLM2's default system prompt
+  CHAT_QWEN25,      // ChatML with "You are Qwen, created by Alibaba Cloud. You are a helpful assistant."
+  CHAT_QWEN2,       // ChatML with "You are a helpful assistant."
   CHAT_QWEN25_MATH, // ChatML with "Please reason step by step, and put your final answer within \boxed{}."
-  CHAT_LLAMA3,  // <|start_header_id|>role<|end_header_id|> … <|eot_id|>
+  CHAT_LLAMA3,      // <|start_header_id|>role<|end_header_id|> … <|eot_id|>
 } ChatFamily;
 
 typedef struct ChatMessage {

@@ -33,18 +33,18 @@ bool tokenizer_is_special(const Tokenizer *tokenizer, int32_t id);
 /// Appends the ids of `size` bytes of UTF-8 (invalid bytes become U+FFFD, as Hugging Face reads them). Text of added
 /// tokens in it is recognised. `add_special`: as add_special_tokens=True (a BOS where this tokenizer's post-processor
 /// puts one).
-STATUS_CHECKED Status tokenizer_encode(const Tokenizer *tokenizer, const char *text, size_t size, bool add_special,
-                                       Tokens *out);
+STATUS_CHECKED Status tokenizer_encode(const Tokenizer *tokenizer, const char *text, size_t size,
+                                       bool add_special, Tokens *out);
 /// Appends the text of the tokens; special tokens are left out where `skip_special`.
-STATUS_CHECKED Status tokenizer_decode(const Tokenizer *tokenizer, const int32_t *ids, size_t count, bool skip_special,
-                                       Str *out);
+STATUS_CHECKED Status tokenizer_decode(const Tokenizer *tokenizer, const int32_t *ids, size_t count,
+                                       bool skip_special, Str *out);
 
 /// Streaming: holds back the bytes of a character not yet complete. Zero-initialise.
 typedef struct DecodeStream {
   char pending[8];
   size_t size;
 } DecodeStream;
-STATUS_CHECKED Status decode_stream_push(const Tokenizer *tokenizer, DecodeStream *stream, int32_t id, bool skip_special,
-                                         Str *out);
+STATUS_CHECKED Status decode_stream_push(const Tokenizer *tokenizer, DecodeStream *stream, int32_t id,
+                                         bool skip_special, Str *out);
 /// What is left at the end: an incomplete character becomes U+FFFD.
 STATUS_CHECKED Status decode_stream_end(DecodeStream *stream, Str *out);

@@ -1,0 +1,36 @@
+// The inside of a Tokenizer, shared by its loaders and by what runs it.
+#pragma once
+
+#include "added.h"
+#include "bpe.h"
+#include "pretokenize.h"
+#include "text/tokenizer.h"
+#include "vocab.h"
+
+struct Tokenizer {
+  Vocab vocab;
+  AddedTokens added;
+  PreTokenizer pre;
+  Bpe bpe;
+  bool nfc;              // normalise to NFC
+  bool ignore_merges;    // a piece that is a token is that token, whether merges lead there or not
+  Tokens prefix, suffix; // what add_special puts around
+  int32_t bos, eos;      // −1: none
+};
+
+/// Ids may be at most this where a file has `count` tokens: gaps are allowed, a table of nothing but gaps is not.
+static inline int64_t highest_id(size_t count) {
+  return (int64_t)count * 2 + 65536;
+}
+
+/// Fills a zeroed tokenizer from DIRECTORY/tokenizer.json and tokenizer_config.json.
+STATUS_CHECKED Status load_hf(Tokenizer *tokenizer, const char *directory);
+/// Fills a zeroed tokenizer from a GGUF file's metadata.
+STATUS_CHECKED Status load_gguf(Tokenizer *tokenizer, const char *path);
+
+/// Adds "left right" as the merge of rank `rank`; all three texts must be in the vocabulary. `name` is the file.
+STATUS_CHECKED Status tokenizer_add_merge(Tokenizer *tokenizer, uint32_t rank, const char *left,
+                                          size_t left_size, const char *right, size_t right_size,
+                                          const char *name);
+/// Once the vocabulary is complete, before merges: the tokens of the single bytes.
+void tokenizer_set_bytes(Tokenizer *tokenizer);
