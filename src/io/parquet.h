@@ -1,0 +1,112 @@
+// The parts of the Parquet reader (https://github.com/apache/parquet-format), private to this room:
+//
+//   parquet.c            which column, and its values as records
+//   parquet_meta.c       footer: schema, row groups, where each column chunk lies
+//   parquet_pages.c      pages of a chunk: headers, levels, which decoder
+//   parquet_encoding.c   the decoders: runs of levels and indices, strings plain, by dictionary, by deltas
+//   parquet_codec.c      decompression
+//   thrift_compact.c     the protocol of footer and page headers
+#pragma once
+
+#include "io/file.h"
+#include "record_list.h"
+#include <stdbool.h>
+
+/// Limits on what a file may unpack to: a few bytes can claim any number of equal rows.
+#define PARQUET_PAGE_LIMIT  ((size_t)256 << 20) // bytes of one page, unpacked
+#define PARQUET_CHUNK_LIMIT ((size_t)1 << 30)   // bytes of one column chunk, unpacked
+#define PARQUET_ENTRY_LIMIT ((size_t)1 << 24)   // entries (values and nulls) of one column chunk
+#define PARQUET_DEPTH_LIMIT 32                  // of the schema; levels then fit a byte
+
+typedef enum ParquetType { PARQUET_BYTE_ARRAY = 6, PARQUET_GROUP = -1 } ParquetType;
+typedef enum ParquetRepetition {
+  PARQUET_REQUIRED = 0,
+  PARQUET_OPTIONAL = 1,
+  PARQUET_REPEATED = 2
+} ParquetRepetition;
+
+/// A node of the schema tree, in the footer's depth-first order; node 0 is the root.
+typedef struct ParquetNode {
+  char *name;
+  size_t parent;
+  size_t children; // 0: a leaf
+  size_t leaf;     // number of this leaf among the leaves = its chunk's place in every row group
+  int type;        // Parquet's number of a leaf's type; PARQUET_GROUP
+  ParquetRepetition repetition;
+  uint8_t definition, repeats; // the largest definition and repetition level here
+} ParquetNode;
+
+typedef struct ParquetChunk {
+  int type, codec;
+  size_t values;       // entries, nulls included
+  size_t start, bytes; // in the file, dictionary page included
+  bool elsewhere;      // in another file
+} ParquetChunk;
+
+typedef struct ParquetGroup {
+  ParquetChunk *chunks; // one per leaf
+  size_t rows;
+} ParquetGroup;
+
+typedef struct ParquetMeta {
+  ParquetNode *nodes;
+  size_t node_count, leaf_count;
+  ParquetGroup *groups;
+  size_t group_count;
+  size_t data_size; // bytes of the file before the footer
+} ParquetMeta;
+
+/// Reads the footer. `meta` is zeroed by the caller and freed by parquet_meta_free, whatever this returns.
+STATUS_CHECKED Status parquet_meta_read(const MappedFile *file, ParquetMeta *meta);
+void parquet_meta_free(ParquetMeta *meta);
+
+typedef struct ByteSpan {
+  const uint8_t *bytes;
+  size_t size;
+} ByteSpan;
+
+/// A column chunk, decoded: `entries` levels, and a value for each entry whose definition is the largest. Values
+/// point into the file or into `buffers`.
+typedef struct ParquetColumn {
+  uint8_t *repetition, *definition;
+  size_t entries, repetition_capacity, definition_capacity;
+  ByteSpan *values;
+  size_t count, value_capacity;
+  ByteSpan *dictionary;
+  size_t dictionary_count;
+  bool has_dictionary;
+  uint8_t **buffers;
+  size_t buffer_count, buffer_capacity, held; // held: bytes in buffers
+} ParquetColumn;
+
+/// Decodes the chunk of `leaf`. `out` is zeroed by the caller and freed by parquet_column_free, whatever this returns.
+STATUS_CHECKED Status parquet_column_read(const MappedFile *file, const ParquetMeta *meta,
+                                          const ParquetNode *leaf, const ParquetChunk *chunk,
+                                          ParquetColumn *out);
+void parquet_column_free(ParquetColumn *column);
+/// *bytes = fresh memory that lives as long as the column, counted against PARQUET_CHUNK_LIMIT.
+STATUS_CHECKED Status parquet_column_hold(ParquetColumn *column, size_t size, uint8_t **bytes);
+
+// ---- decoders: each reads `in` and fails with STATUS_INPUT where it ends too early ----
+
+/// Runs: RLE / bit-packed hybrid of `count` numbers of `width` bits (at most 32).
+STATUS_CHECKED Status parquet_decode_runs(ByteSpan in, unsigned width, size_t count, uint32_t *out);
+/// PLAIN strings: u32 length and bytes each.
+STATUS_CHECKED Status parquet_decode_plain(ByteSpan in, size_t count, ByteSpan *out);
+/// DELTA_LENGTH_BYTE_ARRAY: lengths by deltas, then the bytes.
+STATUS_CHECKED Status parquet_decode_delta_lengths(ByteSpan in, size_t count, ByteSpan *out);
+/// DELTA_BYTE_ARRAY: length shared with the string before, by deltas, then the suffixes as above. Memory from `column`.
+STATUS_CHECKED Status parquet_decode_delta_strings(ByteSpan in, size_t count, ByteSpan *out,
+                                                   ParquetColumn *column);
+
+// ---- codecs ----
+
+const char *parquet_codec_name(int codec);
+/// out[size] = `in` unpacked, which must give exactly `size` bytes. STATUS_INPUT names an unsupported codec.
+STATUS_CHECKED Status parquet_unpack(int codec, ByteSpan in, uint8_t *out, size_t size);
+STATUS_CHECKED Status parquet_check_codec(int codec);
+
+// ---- the whole ----
+
+/// Appends the rows of column `column` to `list`.
+STATUS_CHECKED Status parquet_read(const MappedFile *file, const char *column, RecordList *list);
