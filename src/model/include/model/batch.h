@@ -19,8 +19,8 @@ typedef struct TokenSpan {
 /// An answer under a prompt, by index.
 typedef struct BatchAnswer {
   size_t prompt;
-  TokenSpan tokens;  // ≥ 1 token
-  uint32_t row_id;   // names the answer's rows for dropout, independent of the micro batch
+  TokenSpan tokens; // ≥ 1 token
+  uint32_t row_id;  // names the answer's rows for dropout, independent of the micro batch
 } BatchAnswer;
 
 typedef struct Batch {
@@ -31,8 +31,8 @@ typedef struct Batch {
   int32_t *key_spans; // [M,4]
   int32_t *row_ids;   // [M] for dropout
   // Rows from which something is predicted, ascending and distinct.
-  size_t head_rows;   // R
-  int32_t *head_row;  // [R]
+  size_t head_rows;  // R
+  int32_t *head_row; // [R]
   // Predictions, in order of answer and token.
   size_t predictions;   // Σ answer tokens
   int32_t *pred_head;   // [predictions] index into head_row
@@ -47,5 +47,5 @@ STATUS_CHECKED Status batch_build(const TokenSpan *prompts, size_t prompt_count,
                                   size_t answer_count, bool share, Batch *out);
 void batch_free(Batch *batch);
 /// Rows that batch_build would make, without making them.
-size_t batch_rows(const TokenSpan *prompts, size_t prompt_count, const BatchAnswer *answers, size_t answer_count,
-                  bool share);
+size_t batch_rows(const TokenSpan *prompts, size_t prompt_count, const BatchAnswer *answers,
+                  size_t answer_count, bool share);

@@ -33,8 +33,9 @@ STATUS_CHECKED Status model_load_adapter(Model *model, const char *directory);
 
 /// One trained tensor; the table of them is the one list of what is trained.
 typedef struct ParamSpec {
-  char *name;         // the file name of the tensor: PEFT's or Hugging Face's
-  size_t rows, cols;  // as stored in the file
+  char *name;  // the file name of the tensor: PEFT's or Hugging Face's
+  size_t rank; // in the file: 1 (rows = 1) or 2
+  size_t rows, cols;
   size_t slab, offset; // where it lies, in elements
 } ParamSpec;
 
@@ -55,8 +56,8 @@ STATUS_CHECKED Status params_zero_grads(ParamSet *params);
 STATUS_CHECKED Status model_save_trained(Model *model, const char *directory);
 /// Reads back what model_save_trained wrote, into the same parameters.
 STATUS_CHECKED Status model_load_trained(Model *model, const char *directory);
-/// Writes a Hugging Face folder with the adapters merged in, tokenizer and generation config included; float32, or the
-/// model's dtype where that is 16-bit.
+/// Writes a Hugging Face folder's weights with the adapters merged in, config.json and generation_config.json; float32, or
+/// the model's dtype where that is 16-bit. The tokenizer is text's (tokenizer_export, into the same folder).
 STATUS_CHECKED Status model_export_merged(Model *model, const ModelFiles *files, const char *directory);
 
 // ---- passes ----
@@ -71,7 +72,8 @@ typedef struct PassOptions {
   size_t max_rows;       // of one forward
   size_t cache_rows;     // PASS_INFERENCE: key rows over all sequences
   size_t head_tile_rows; // logits of this many rows exist at a time
-  bool checkpoint;       // PASS_TRAINING: keep layer inputs only and compute the rest again (activation checkpointing)
+  bool
+      checkpoint; // PASS_TRAINING: keep layer inputs only and compute the rest again (activation checkpointing)
 } PassOptions;
 
 typedef struct Pass Pass;

@@ -1,0 +1,196 @@
+// Packs prompts and answers into rows (the picture is in batch.h). Rule: everything here is a pure function of the tokens,
+// so a prompt's or an answer's rows are the same in any micro batch.
+#include "model/batch.h"
+#include "util/hash.h"
+#include "util/memory.h"
+#include <stdlib.h>
+#include <string.h>
+
+// Where each prompt's rows and those of its answers begin.
+typedef struct Layout {
+  size_t *prompt_of;    // [answers] packed prompt of each answer (its own copy where not shared)
+  size_t *source;       // [prompts] the caller's prompt that a packed one is
+  size_t *prompt_begin; // [prompts + 1]
+  size_t *answer_begin; // [answers + 1] rows; an answer of n tokens has n − 1
+  size_t prompts, answers;
+} Layout;
+
+static size_t answers_of(const BatchAnswer *answers, size_t count, size_t *next, size_t prompt) {
+  size_t first = *next;
+  while (*next < count && answers[*next].prompt == prompt) (*next)++;
+  return *next - first;
+}
+
+size_t batch_rows(const TokenSpan *prompts, size_t prompt_count, const BatchAnswer *answers,
+                  size_t answer_count, bool share) {
+  size_t rows = 0;
+  size_t next = 0;
+  for (size_t p = 0; p < prompt_count; p++) {
+    size_t copies = answers_of(answers, answer_count, &next, p);
+    rows += prompts[p].count * (share || copies == 0 ? 1 : copies);
+  }
+  for (size_t a = 0; a < answer_count; a++) rows += answers[a].tokens.count - (answers[a].tokens.count > 0);
+  return rows;
+}
+
+static Status check(const TokenSpan *prompts, size_t prompt_count, const BatchAnswer *answers,
+                    size_t answer_count) {
+  for (size_t p = 0; p < prompt_count; p++) {
+    if (prompts[p].count == 0) return status_fail(STATUS_INPUT, "prompt %zu of the batch has no tokens", p);
+  }
+  for (size_t a = 0; a < answer_count; a++) {
+    if (answers[a].tokens.count == 0)
+      return status_fail(STATUS_INPUT, "answer %zu of the batch has no tokens", a);
+    if (answers[a].prompt >= prompt_count || (a > 0 && answers[a].prompt < answers[a - 1].prompt)) {
+      return status_fail(STATUS_FAILED, "answer %zu of the batch names prompt %zu out of order", a,
+                         answers[a].prompt);
+    }
+  }
+  if (batch_rows(prompts, prompt_count, answers, answer_count, false) > INT32_MAX / 2) {
+    return status_fail(STATUS_INPUT, "the batch has too many tokens; lower train.micro_batch_size");
+  }
+  return STATUS_OK;
+}
+
+static void layout_free(Layout *layout) {
+  free(layout->prompt_of);
+  free(layout->source);
+  free(layout->prompt_begin);
+  free(layout->answer_begin);
+}
+
+static Status layout_make(const TokenSpan *prompts, size_t prompt_count, const BatchAnswer *answers,
+                          size_t answer_count, bool share, Layout *out) {
+  TRY(mem_array(&out->prompt_of, answer_count, "batch layout"));
+  TRY(mem_array(&out->source, prompt_count + answer_count, "batch layout"));
+  TRY(mem_array(&out->prompt_begin, prompt_count + answer_count + 1, "batch layout"));
+  TRY(mem_array(&out->answer_begin, answer_count + 1, "batch layout"));
+  size_t next = 0;
+  for (size_t p = 0; p < prompt_count; p++) {
+    size_t first = next;
+    size_t own = answers_of(answers, answer_count, &next, p);
+    size_t copies = share || own == 0 ? 1 : own;
+    for (size_t i = 0; i < own; i++) out->prompt_of[first + i] = out->prompts + (share ? 0 : i);
+    for (size_t i = 0; i < copies; i++) {
+      out->source[out->prompts] = p;
+      out->prompt_begin[out->prompts + 1] = out->prompt_begin[out->prompts] + prompts[p].count;
+      out->prompts++;
+    }
+  }
+  out->answers = answer_count;
+  out->answer_begin[0] = out->prompt_begin[out->prompts];
+  for (size_t a = 0; a < answer_count; a++) {
+    out->answer_begin[a + 1] = out->answer_begin[a] + answers[a].tokens.count - 1;
+  }
+  return STATUS_OK;
+}
+
+static Status batch_allocate(Batch *batch, size_t rows, size_t predictions, size_t answers) {
+  batch->rows = rows;
+  batch->predictions = predictions;
+  batch->answers = answers;
+  TRY(mem_array(&batch->ids, rows, "batch"));
+  TRY(mem_array(&batch->positions, rows, "batch"));
+  TRY(mem_array(&batch->spans, 4 * rows, "batch"));
+  TRY(mem_array(&batch->key_spans, 4 * rows, "batch"));
+  TRY(mem_array(&batch->row_ids, rows, "batch"));
+  TRY(mem_array(&batch->head_row, rows, "batch"));
+  TRY(mem_array(&batch->pred_head, predictions, "batch"));
+  TRY(mem_array(&batch->pred_target, predictions, "batch"));
+  return mem_array(&batch->answer_start, answers + 1, "batch");
+}
+
+static void set_four(int32_t *four, size_t a, size_t b, size_t c, size_t d) {
+  four[0] = (int32_t)a;
+  four[1] = (int32_t)b;
+  four[2] = (int32_t)c;
+  four[3] = (int32_t)d;
+}
+
+// Dropout's name of row `token` of a text; prompts are named by their tokens, answers by the caller.
+static int32_t row_name(uint64_t text, size_t token) {
+  uint64_t hash = hash_bytes(text, &token, sizeof token);
+  return (int32_t)(uint32_t)(hash ^ (hash >> 32));
+}
+
+static void fill_prompts(const TokenSpan *prompts, const Layout *layout, Batch *batch) {
+  size_t answer = 0;
+  for (size_t p = 0; p < layout->prompts; p++) {
+    TokenSpan tokens = prompts[layout->source[p]];
+    uint64_t text = hash_bytes(HASH_START, tokens.ids, tokens.count * sizeof *tokens.ids);
+    size_t begin = layout->prompt_begin[p];
+    size_t end = layout->prompt_begin[p + 1];
+    size_t first = answer;
+    while (answer < layout->answers && layout->prompt_of[answer] == p) answer++;
+    size_t child_begin = layout->answer_begin[first];
+    size_t child_end = layout->answer_begin[answer];
+    for (size_t r = begin; r < end; r++) {
+      batch->ids[r] = tokens.ids[r - begin];
+      batch->positions[r] = (int32_t)(r - begin);
+      batch->row_ids[r] = row_name(text, r - begin);
+      set_four(batch->spans + 4 * r, 0, 0, begin, r + 1);
+      set_four(batch->key_spans + 4 * r, r, end, child_begin, child_end);
+    }
+    if (answer > first) batch->head_row[batch->head_rows++] = (int32_t)(end - 1);
+  }
+}
+
+static void fill_answers(const BatchAnswer *answers, const Layout *layout, Batch *batch) {
+  size_t prediction = 0;
+  size_t prompt_head = 0; // index into head_row of the current prompt's last row
+  for (size_t a = 0; a < layout->answers; a++) {
+    size_t p = layout->prompt_of[a];
+    if (a > 0 && layout->prompt_of[a - 1] != p) prompt_head++;
+    size_t begin = layout->answer_begin[a];
+    size_t end = layout->answer_begin[a + 1];
+    size_t prompt_begin = layout->prompt_begin[p];
+    size_t prompt_end = layout->prompt_begin[p + 1];
+    uint64_t text = hash_bytes(HASH_START, &answers[a].row_id, sizeof answers[a].row_id);
+    batch->answer_start[a] = prediction;
+    batch->pred_head[prediction] = (int32_t)prompt_head;
+    batch->pred_target[prediction++] = answers[a].tokens.ids[0];
+    for (size_t r = begin; r < end; r++) {
+      size_t token = r - begin;
+      batch->ids[r] = answers[a].tokens.ids[token];
+      batch->positions[r] = (int32_t)(prompt_end - prompt_begin + token);
+      batch->row_ids[r] = row_name(text, token);
+      set_four(batch->spans + 4 * r, prompt_begin, prompt_end, begin, r + 1);
+      set_four(batch->key_spans + 4 * r, r, end, 0, 0);
+      batch->pred_head[prediction] = (int32_t)batch->head_rows;
+      batch->pred_target[prediction++] = answers[a].tokens.ids[token + 1];
+      batch->head_row[batch->head_rows++] = (int32_t)r;
+    }
+  }
+  batch->answer_start[layout->answers] = prediction;
+}
+
+Status batch_build(const TokenSpan *prompts, size_t prompt_count, const BatchAnswer *answers,
+                   size_t answer_count, bool share, Batch *out) {
+  memset(out, 0, sizeof *out);
+  TRY(check(prompts, prompt_count, answers, answer_count));
+  Status status = STATUS_OK;
+  Layout layout = {0};
+  size_t predictions = 0;
+  for (size_t a = 0; a < answer_count; a++) predictions += answers[a].tokens.count;
+  TRY_CLEAN(layout_make(prompts, prompt_count, answers, answer_count, share, &layout));
+  TRY_CLEAN(batch_allocate(out, layout.answer_begin[answer_count], predictions, answer_count));
+  fill_prompts(prompts, &layout, out);
+  fill_answers(answers, &layout, out);
+cleanup:
+  layout_free(&layout);
+  if (status != STATUS_OK) batch_free(out);
+  return status;
+}
+
+void batch_free(Batch *batch) {
+  free(batch->ids);
+  free(batch->positions);
+  free(batch->spans);
+  free(batch->key_spans);
+  free(batch->row_ids);
+  free(batch->head_row);
+  free(batch->pred_head);
+  free(batch->pred_target);
+  free(batch->answer_start);
+  memset(batch, 0, sizeof *batch);
+}

@@ -1,0 +1,155 @@
+// A model's config from GGUF metadata (keys: ggml's docs/gguf.md). Rule: as in config_hf.c, a setting that would change
+// the numbers and is not computed here is an error.
+#include "parts.h"
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+enum { KEY_SIZE = 128 };
+
+static const char *full_key(char key[KEY_SIZE], const char *architecture, const char *name) {
+  (void)snprintf(key, KEY_SIZE, "%s.%s", architecture, name);
+  return key;
+}
+
+static Status read_size(const TensorFile *file, const char *architecture, const char *name, int64_t fallback,
+                        size_t *out) {
+  char key[KEY_SIZE];
+  int64_t value = 0;
+  full_key(key, architecture, name);
+  if (fallback > 0) {
+    TRY(gguf_get_integer_or(file, key, fallback, &value));
+  } else {
+    TRY(gguf_get_integer(file, key, &value));
+  }
+  if (value < 1 || value > INT32_MAX) {
+    return status_fail(STATUS_INPUT, "%s: metadata %s is %lld, expected 1 or more", tensors_path(file), key,
+                       (long long)value);
+  }
+  *out = (size_t)value;
+  return STATUS_OK;
+}
+
+static Status read_family(const TensorFile *file, const char **architecture, ModelConfig *config) {
+  TRY(gguf_get_string_or_null(file, "general.architecture", architecture));
+  if (*architecture == NULL) {
+    return status_fail(STATUS_INPUT, "%s: metadata general.architecture is missing", tensors_path(file));
+  }
+  if (strcmp(*architecture, "llama") == 0) {
+    config->family = MODEL_LLAMA;
+  } else if (strcmp(*architecture, "qwen2") == 0) {
+    config->family = MODEL_QWEN2;
+    config->qkv_bias = true;
+  } else {
+    return status_fail(STATUS_INPUT,
+                       "%s: architecture \"%s\" is not supported; supported are llama and qwen2",
+                       tensors_path(file), *architecture);
+  }
+  return STATUS_OK;
+}
+
+static Status read_sizes(const TensorFile *file, const char *architecture, ModelConfig *config) {
+  TRY(read_size(file, architecture, "block_count", 0, &config->layers));
+  TRY(read_size(file, architecture, "embedding_length", 0, &config->width));
+  TRY(read_size(file, architecture, "attention.head_count", 0, &config->heads));
+  TRY(read_size(file, architecture, "attention.head_count_kv", (int64_t)config->heads, &config->kv_heads));
+  TRY(read_size(file, architecture, "feed_forward_length", 0, &config->ffn));
+  TRY(read_size(file, architecture, "context_length", 2048, &config->max_positions));
+  if (config->heads > config->width) {
+    return status_fail(STATUS_INPUT, "%s: %zu attention heads in a width of %zu", tensors_path(file),
+                       config->heads, config->width);
+  }
+  int64_t share = (int64_t)(config->width / config->heads);
+  size_t value_length = 0;
+  size_t rotated = 0;
+  TRY(read_size(file, architecture, "attention.key_length", share, &config->head_dim));
+  TRY(read_size(file, architecture, "attention.value_length", (int64_t)config->head_dim, &value_length));
+  TRY(read_size(file, architecture, "rope.dimension_count", (int64_t)config->head_dim, &rotated));
+  if (value_length != config->head_dim || rotated != config->head_dim) {
+    return status_fail(STATUS_INPUT,
+                       "%s: key length %zu, value length %zu and rotated part %zu differ; not supported",
+                       tensors_path(file), config->head_dim, value_length, rotated);
+  }
+  char key[KEY_SIZE];
+  double eps = 0;
+  TRY(gguf_get_number_or(file, full_key(key, architecture, "attention.layer_norm_rms_epsilon"), 1e-6, &eps));
+  config->rms_eps = (float)eps;
+  return STATUS_OK;
+}
+
+// llama.cpp's converter turns Llama 3's rope scaling into a tensor of divisors of the frequencies. With the constants that
+// all Llama 3 models share, the largest divisor is the factor; that the rest agree is checked.
+static Status read_rope_divisors(const TensorFile *file, const StoredTensor *tensor, ModelConfig *config) {
+  float divisors[512];
+  double scaled[512];
+  size_t count = config->head_dim / 2;
+  if (tensor->elements != count || count > 512 || tensor->type != STORED_F32) {
+    return status_fail(STATUS_INPUT, "%s: tensor %s must be F32 with %zu elements", tensors_path(file),
+                       tensor->name, count);
+  }
+  TRY(tensors_read_f32(tensor, 0, count, divisors));
+  config->rope_low = 1;
+  config->rope_high = 4;
+  config->rope_original_positions = 8192;
+  config->rope_factor = 1;
+  for (size_t i = 0; i < count; i++) {
+    if ((double)divisors[i] > config->rope_factor) config->rope_factor = (double)divisors[i];
+  }
+  config_inverse_frequencies(config, scaled);
+  for (size_t i = 0; i < count; i++) {
+    double plain = pow(config->rope_theta, -2.0 * (double)i / (double)config->head_dim);
+    if (!(fabs(plain / scaled[i] / (double)divisors[i] - 1) <= 1e-4)) {
+      return status_fail(STATUS_INPUT, "%s: tensor %s is not Llama 3's rope scaling (entry %zu is %g)",
+                         tensors_path(file), tensor->name, i, (double)divisors[i]);
+    }
+  }
+  return STATUS_OK;
+}
+
+static Status read_rope(const TensorFile *file, const char *architecture, ModelConfig *config) {
+  char key[KEY_SIZE];
+  const char *scaling = NULL;
+  config->rope_factor = 1.0;
+  TRY(gguf_get_number_or(file, full_key(key, architecture, "rope.freq_base"), 10000.0, &config->rope_theta));
+  TRY(gguf_get_string_or_null(file, full_key(key, architecture, "rope.scaling.type"), &scaling));
+  if (scaling != NULL && strcmp(scaling, "none") != 0) {
+    return status_fail(STATUS_INPUT,
+                       "%s: rope scaling \"%s\" is not supported; supported are none and Llama 3's",
+                       tensors_path(file), scaling);
+  }
+  const StoredTensor *divisors = tensors_find(file, "rope_freqs.weight");
+  return divisors == NULL ? STATUS_OK : read_rope_divisors(file, divisors, config);
+}
+
+static Status read_tokens(const TensorFile *file, ModelConfig *config) {
+  const char *const keys[] = {"tokenizer.ggml.eos_token_id", "tokenizer.ggml.eot_token_id",
+                              "tokenizer.ggml.eom_token_id"};
+  for (size_t i = 0; i < sizeof keys / sizeof *keys; i++) {
+    int64_t id = 0;
+    TRY(gguf_get_integer_or(file, keys[i], -1, &id));
+    if (id < 0 || id > INT32_MAX) continue;
+    bool known = false;
+    for (size_t j = 0; j < config->eos_count; j++) known = known || config->eos[j] == (int32_t)id;
+    if (!known) config->eos[config->eos_count++] = (int32_t)id;
+  }
+  int64_t bos = -1;
+  TRY(gguf_get_integer_or(file, "tokenizer.ggml.bos_token_id", -1, &bos));
+  config->bos = bos < 0 || bos > INT32_MAX ? -1 : (int32_t)bos;
+  return STATUS_OK;
+}
+
+Status config_read_gguf(const TensorFile *tensors, ModelConfig *config) {
+  const char *architecture = NULL;
+  TRY(read_family(tensors, &architecture, config));
+  TRY(read_sizes(tensors, architecture, config));
+  TRY(read_rope(tensors, architecture, config));
+  TRY(read_tokens(tensors, config));
+  config->tied = tensors_find(tensors, "output.weight") == NULL;
+  const StoredTensor *embedding = tensors_find(tensors, "token_embd.weight");
+  if (embedding == NULL || embedding->rank != 2) {
+    return status_fail(STATUS_INPUT, "%s: tensor token_embd.weight is missing or no matrix",
+                       tensors_path(tensors));
+  }
+  config->vocab = embedding->shape[0];
+  return STATUS_OK;
+}

@@ -1,0 +1,114 @@
+// Saves what is trained, and exports the model with its adapters merged: W + (alpha / rank) · B · A. Rule: one matrix at a
+// time leaves the device.
+#include "io/file.h"
+#include "parts.h"
+#include "util/half.h"
+#include "util/memory.h"
+#include <stdlib.h>
+
+Status model_save_trained(Model *model, const char *directory) {
+  if (model->lora.rank > 0) return lora_save(model, directory);
+  if (!model->full) return status_fail(STATUS_FAILED, "the model has no trained parameters to save");
+  TensorToWrite *list = NULL;
+  TRY(hf_write_config(&model->config, STORED_F32, directory));
+  TRY(params_list(&model->params, &list));
+  Status status = hf_write_weights(directory, list, model->params.count, params_fill, &model->params);
+  free(list);
+  return status;
+}
+
+typedef struct Export {
+  Model *model;
+  Tensor merged;       // float32 copy of the current matrix, where that has an adapter
+  size_t merged_index; // table entry it is made of; SIZE_MAX: none
+  uint16_t *narrow;    // 16-bit elements being widened
+  size_t narrow_capacity;
+} Export;
+
+static Status merge(Export *export, size_t index, const Linear *linear) {
+  if (export->merged_index == index) return STATUS_OK;
+  const Tensor *weight = &linear->weight.value;
+  tensor_free(&export->merged);
+  export->merged_index = SIZE_MAX;
+  TRY(tensor_create(export->model->ops, "merged weight", MEMORY_ACTIVATIONS, DTYPE_F32, weight->rows,
+                    weight->cols, &export->merged));
+  if (weight->dtype == DTYPE_F32) {
+    TRY(tensor_copy(&export->merged, weight));
+  } else {
+    TRY(op_convert(&export->merged, weight));
+  }
+  TRY(op_linear_dx(&export->merged, &linear->b.value, &linear->a.value, export->model->lora.scale, 1.0f));
+  export->merged_index = index;
+  return STATUS_OK;
+}
+
+static Status read_widened(Export *export, const Tensor *tensor, size_t first, size_t count, float *out) {
+  if (tensor->dtype == DTYPE_F32) return tensor_read(tensor, first, count, out);
+  TRY(mem_reserve(&export->narrow, &export->narrow_capacity, count, "export buffer"));
+  TRY(tensor_read(tensor, first, count, export->narrow));
+  for (size_t i = 0; i < count; i++) {
+    out[i] =
+        tensor->dtype == DTYPE_F16 ? half_to_float(export->narrow[i]) : bfloat_to_float(export->narrow[i]);
+  }
+  return STATUS_OK;
+}
+
+static Status export_fill(void *user, size_t index, size_t first, size_t count, float *out) {
+  Export *export = user;
+  WeightSpec spec;
+  weight_spec(&export->model->config, false, index, &spec);
+  const Linear *linear = &export->model->layers[spec.layer].linears[spec.linear];
+  if (spec.kind != WEIGHT_LINEAR || !weight_present(&linear->a)) {
+    return read_widened(export, &model_weight(export->model, &spec)->value, first, count, out);
+  }
+  TRY(merge(export, index, linear));
+  return tensor_read(&export->merged, first, count, out);
+}
+
+// A Hugging Face folder's own generation config says more (temperature, …) than ModelConfig knows.
+static Status copy_generation_config(const ModelFiles *files, const char *directory) {
+  Status status = STATUS_OK;
+  char *from = NULL;
+  char *to = NULL;
+  MappedFile file = {0};
+  TRY_CLEAN(path_join(&from, files->path, "generation_config.json"));
+  if (files->gguf || !file_exists(from)) goto cleanup;
+  TRY_CLEAN(path_join(&to, directory, "generation_config.json"));
+  TRY_CLEAN(file_map(from, &file));
+  TRY_CLEAN(file_write_atomic(to, file.bytes, file.size));
+cleanup:
+  file_unmap(&file);
+  free(from);
+  free(to);
+  return status;
+}
+
+Status model_export_merged(Model *model, const ModelFiles *files, const char *directory) {
+  Status status = STATUS_OK;
+  Export export = {.model = model, .merged_index = SIZE_MAX};
+  size_t count = weight_count(&model->config);
+  StoredType type = model->dtype == DTYPE_F32   ? STORED_F32
+                    : model->dtype == DTYPE_F16 ? STORED_F16
+                                                : STORED_BF16;
+  TensorToWrite *list = NULL;
+  WeightSpec *specs = NULL; // own the names
+  TRY_CLEAN(hf_write_config(&model->config, type, directory));
+  TRY_CLEAN(copy_generation_config(files, directory));
+  TRY_CLEAN(mem_array(&list, count, "list of tensors"));
+  TRY_CLEAN(mem_array(&specs, count, "list of tensors"));
+  for (size_t i = 0; i < count; i++) {
+    weight_spec(&model->config, false, i, &specs[i]);
+    list[i].name = specs[i].name;
+    list[i].type = type;
+    list[i].rank = specs[i].rank;
+    list[i].shape[0] = specs[i].rank == 1 ? specs[i].cols : specs[i].rows;
+    list[i].shape[1] = specs[i].rank == 1 ? 0 : specs[i].cols;
+  }
+  TRY_CLEAN(hf_write_weights(directory, list, count, export_fill, &export));
+cleanup:
+  tensor_free(&export.merged);
+  free(export.narrow);
+  free(list);
+  free(specs);
+  return status;
+}

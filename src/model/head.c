@@ -1,0 +1,171 @@
+// The head in tiles: final norm and logits of a few rows at a time, their entropies, and the way back. Rule: logits of more
+// than head_tile_rows rows never exist.
+#include "parts.h"
+#include <math.h>
+#include <string.h>
+
+static size_t smaller(size_t a, size_t b) {
+  return a < b ? a : b;
+}
+
+// One tile: aliases of the head's buffers for `rows` rows.
+typedef struct Tile {
+  Tensor rows, hidden, norm, rstd, logits, stats;
+} Tile;
+
+// Logits of the rows `rows[count]` of the last forward.
+static Status tile_logits(Pass *pass, const int32_t *rows, size_t count, Tile *tile) {
+  Model *model = pass->model;
+  Head *head = &pass->head;
+  *tile = (Tile){.rows = tensor_alias(&head->rows, 1, count),
+                 .hidden = tensor_first_rows(&head->hidden, count),
+                 .norm = tensor_first_rows(&head->norm, count),
+                 .rstd = tensor_alias(&head->rstd, 1, count),
+                 .logits = tensor_first_rows(&head->logits, count),
+                 .stats = tensor_first_rows(&head->stats, count)};
+  Tensor last = pass_input(pass, model->config.layers, pass->rows);
+  TRY(tensor_write(&head->rows, 0, count, rows));
+  TRY(op_gather_rows(&tile->hidden, &last, &tile->rows));
+  TRY(op_rmsnorm(&tile->norm, &tile->rstd, &tile->hidden, &model->final_norm.value, model->config.rms_eps));
+  return op_linear(&tile->logits, &tile->norm, &model_head(model)->value, 1.0f, 0.0f);
+}
+
+static Status check_batch(const Pass *pass, const Batch *batch, float tau) {
+  if (pass->rows != batch->rows || pass->cached) {
+    return status_fail(STATUS_FAILED, "the batch is not the one that the last forward ran");
+  }
+  if (!(tau > 0.0f) || !isfinite(tau)) {
+    return status_fail(STATUS_INPUT, "entropy temperature %g must be above 0", (double)tau);
+  }
+  return STATUS_OK;
+}
+
+// ---- statistics ----
+
+// Log probabilities of `count` predictions of this tile, which are listed in the head's host arrays.
+static Status flush_picks(Pass *pass, const Tile *tile, size_t count, float tau, float *logprob) {
+  Head *head = &pass->head;
+  if (count == 0) return STATUS_OK;
+  Tensor rows = tensor_alias(&head->pick_rows, 1, count);
+  Tensor targets = tensor_alias(&head->pick_targets, 1, count);
+  Tensor picked = tensor_alias(&head->picked, 1, count);
+  TRY(tensor_write(&rows, 0, count, head->host_rows));
+  TRY(tensor_write(&targets, 0, count, head->host_targets));
+  TRY(op_pick_logprob(&picked, &tile->logits, &tile->stats, &rows, &targets, tau));
+  TRY(tensor_read(&picked, 0, count, head->host));
+  for (size_t i = 0; i < count; i++) logprob[head->host_where[i]] = head->host[i];
+  return STATUS_OK;
+}
+
+// A prompt's last row predicts the first token of all its answers, so a row may have many predictions.
+static Status pick_logprobs(Pass *pass, const Batch *batch, const Tile *tile, size_t first, size_t rows,
+                            float tau, float *logprob) {
+  Head *head = &pass->head;
+  size_t count = 0;
+  for (size_t p = 0; p < batch->predictions; p++) {
+    size_t row = (size_t)batch->pred_head[p];
+    if (row < first || row >= first + rows) continue;
+    if (batch->pred_target[p] < 0 || (size_t)batch->pred_target[p] >= pass->model->config.vocab) {
+      return status_fail(STATUS_INPUT, "token %d is outside the model's vocabulary of %zu",
+                         batch->pred_target[p], pass->model->config.vocab);
+    }
+    head->host_rows[count] = (int32_t)(row - first);
+    head->host_targets[count] = batch->pred_target[p];
+    head->host_where[count++] = p;
+    if (count < pass->options.head_tile_rows) continue;
+    TRY(flush_picks(pass, tile, count, tau, logprob));
+    count = 0;
+  }
+  return flush_picks(pass, tile, count, tau, logprob);
+}
+
+Status pass_statistics(Pass *pass, const Batch *batch, float tau, float *entropy, float *log_z,
+                       float *logprob) {
+  TRY(check_batch(pass, batch, tau));
+  Head *head = &pass->head;
+  size_t step = pass->options.head_tile_rows;
+  for (size_t first = 0; first < batch->head_rows; first += step) {
+    size_t count = smaller(step, batch->head_rows - first);
+    Tile tile;
+    TRY(tile_logits(pass, batch->head_row + first, count, &tile));
+    TRY(op_entropy(&tile.stats, &tile.logits, tau));
+    TRY(tensor_read(&tile.stats, 0, 2 * count, head->host));
+    for (size_t i = 0; i < count; i++) {
+      if (log_z != NULL) log_z[first + i] = head->host[2 * i];
+      if (entropy != NULL) entropy[first + i] = head->host[2 * i + 1];
+    }
+    if (logprob != NULL) TRY(pick_logprobs(pass, batch, &tile, first, count, tau, logprob));
+  }
+  return STATUS_OK;
+}
+
+Status pass_logits(Pass *pass, const int32_t *rows, size_t count, const Tensor **logits) {
+  if (count == 0 || count > pass->options.head_tile_rows) {
+    return status_fail(STATUS_FAILED, "logits of %zu rows asked of a pass that holds %zu", count,
+                       pass->options.head_tile_rows);
+  }
+  Tile tile;
+  TRY(tile_logits(pass, rows, count, &tile));
+  pass->head.logits_out = tile.logits;
+  *logits = &pass->head.logits_out;
+  return STATUS_OK;
+}
+
+// ---- backward ----
+
+// Statistics of a tile: those that the caller kept, or computed from the logits again.
+static Status tile_stats(Pass *pass, Tile *tile, float tau, const float *entropy, const float *log_z) {
+  float *host = pass->head.host;
+  size_t count = tile->logits.rows;
+  if (entropy == NULL || log_z == NULL) return op_entropy(&tile->stats, &tile->logits, tau);
+  for (size_t i = 0; i < count; i++) {
+    host[2 * i] = log_z[i];
+    host[2 * i + 1] = entropy[i];
+  }
+  return tensor_write(&tile->stats, 0, 2 * count, host);
+}
+
+// From the tile's logits to the gradient of the rows it was gathered from, added to scratch.dx.
+static Status tile_backward(Pass *pass, Tile *tile, float tau, const float *weights) {
+  Head *head = &pass->head;
+  Model *model = pass->model;
+  Weight *matrix = model_head(model);
+  size_t count = tile->logits.rows;
+  Tensor tile_weights = tensor_alias(&head->weights, 1, count);
+  Tensor dnorm = tensor_first_rows(&head->dnorm, count);
+  Tensor dhidden = tensor_first_rows(&head->dhidden, count);
+  Tensor dx = tensor_first_rows(&pass->scratch.dx, pass->rows);
+  Tensor *dfinal = weight_trained(&model->final_norm) ? &model->final_norm.grad : NULL;
+  TRY(tensor_write(&tile_weights, 0, count, weights));
+  TRY(op_entropy_backward(&tile->logits, &tile->stats, &tile_weights, tau));
+  TRY(op_linear_dx(&dnorm, &tile->logits, &matrix->value, 1.0f, 0.0f));
+  if (weight_trained(matrix)) TRY(op_linear_dw(&matrix->grad, &tile->logits, &tile->norm, 1.0f, 1.0f));
+  TRY(tensor_zero(&dhidden));
+  TRY(op_rmsnorm_backward(&dhidden, dfinal, &dnorm, &tile->hidden, &model->final_norm.value, &tile->rstd));
+  return op_scatter_add_rows(&dx, &dhidden, &tile->rows);
+}
+
+static bool all_zero(const float *weights, size_t count) {
+  for (size_t i = 0; i < count; i++) {
+    if (!(weights[i] == 0.0f)) return false;
+  }
+  return true;
+}
+
+Status head_backward(Pass *pass, const Batch *batch, float tau, const float *weights, const float *entropy,
+                     const float *log_z) {
+  TRY(check_batch(pass, batch, tau));
+  size_t step = pass->options.head_tile_rows;
+  Tensor dx = tensor_first_rows(&pass->scratch.dx, pass->rows);
+  TRY(tensor_zero(&dx));
+  for (size_t first = 0; first < batch->head_rows; first += step) {
+    size_t count = smaller(step, batch->head_rows - first);
+    if (all_zero(weights + first, count)) continue;
+    Tile tile;
+    TRY(tile_logits(pass, batch->head_row + first, count, &tile));
+    TRY(tile_stats(pass, &tile, tau, entropy == NULL ? NULL : entropy + first,
+                   log_z == NULL ? NULL : log_z + first));
+    TRY(tile_backward(pass, &tile, tau, weights + first));
+  }
+  return STATUS_OK;
+}

@@ -1,0 +1,236 @@
+// What the files of this room share: the table of weights, the model's parts, and a pass's buffers. Rule: only params.c
+// and weights.c create the model's tensors, only pass.c a pass's.
+//
+//   C width   V vocabulary   H heads   HK key/value heads   D head width   F ffn width   R adapter rank   M rows
+#pragma once
+
+#include "io/tensors.h"
+#include "model/model.h"
+
+// ---- files (files.c, config_hf.c, config_gguf.c) ----
+
+struct ModelFiles {
+  char *path; // as given
+  bool gguf;
+  TensorFile *tensors;
+  ModelConfig config;
+};
+
+/// Fills `config` from folder/config.json and folder/generation_config.json; config->tied is decided by `tensors` where
+/// the file is silent.
+STATUS_CHECKED Status config_read_hf(const char *folder, const TensorFile *tensors, ModelConfig *config);
+STATUS_CHECKED Status config_read_gguf(const TensorFile *tensors, ModelConfig *config);
+/// Refuses sizes that contradict each other or that no model has. `name` is the file for messages.
+STATUS_CHECKED Status config_check(const ModelConfig *config, const char *name);
+/// inv_freq[D/2] of the rotary embedding, Llama 3 scaling applied.
+void config_inverse_frequencies(const ModelConfig *config, double *inv_freq);
+
+// ---- the table of weights (weight_table.c) ----
+
+typedef enum LinearRole {
+  LINEAR_Q,
+  LINEAR_K,
+  LINEAR_V,
+  LINEAR_O,
+  LINEAR_GATE,
+  LINEAR_UP,
+  LINEAR_DOWN,
+  LINEARS
+} LinearRole;
+
+/// "q_proj", … as PEFT's target_modules and Hugging Face's names have them.
+const char *linear_name(LinearRole role);
+/// "self_attn" or "mlp".
+const char *linear_block(LinearRole role);
+/// Sizes of the layer's matrix [out, in].
+void linear_shape(const ModelConfig *config, LinearRole role, size_t *out, size_t *in);
+
+typedef enum WeightKind {
+  WEIGHT_EMBEDDING,
+  WEIGHT_FINAL_NORM,
+  WEIGHT_HEAD,
+  WEIGHT_ATTENTION_NORM,
+  WEIGHT_FFN_NORM,
+  WEIGHT_LINEAR,
+  WEIGHT_BIAS,
+} WeightKind;
+
+enum { WEIGHT_NAME_SIZE = 96 };
+
+/// One weight of the model as its file stores it.
+typedef struct WeightSpec {
+  WeightKind kind;
+  size_t layer;
+  LinearRole linear;             // WEIGHT_LINEAR, WEIGHT_BIAS
+  char name[WEIGHT_NAME_SIZE];   // Hugging Face's
+  char stored[WEIGHT_NAME_SIZE]; // in this file: Hugging Face's or GGUF's
+  size_t rank, rows, cols;       // rank 1: rows = 1
+  size_t permuted_head; // D where the rows of a head are stored interleaved (GGUF of a Llama), else 0
+} WeightSpec;
+
+size_t weight_count(const ModelConfig *config);
+/// Entry `index` of the table, in the order of the layers.
+void weight_spec(const ModelConfig *config, bool gguf, size_t index, WeightSpec *out);
+/// Every weight is in the file with its shape, and nothing is in it that this program would leave out.
+STATUS_CHECKED Status weights_check(const ModelFiles *files);
+
+// ---- the model (weights.c, params.c, lora.c) ----
+
+/// A weight and, where it is trained, its gradient; both are views of slabs then. Absent: value.ops is NULL.
+typedef struct Weight {
+  Tensor value, grad;
+} Weight;
+
+typedef struct Linear {
+  Weight weight; // [out, in]
+  Weight bias;   // [1, out]
+  Weight a, b;   // adapters [R, in], [out, R]
+  uint32_t slot; // layer · LINEARS + role: names its dropout
+} Linear;
+
+typedef struct Layer {
+  Weight attention_norm, ffn_norm; // [1, C]
+  Linear linears[LINEARS];
+} Layer;
+
+typedef struct Lora {
+  size_t rank; // 0: no adapters
+  float alpha, dropout, scale;
+  bool targets[LINEARS];
+} Lora;
+
+struct Model {
+  Ops *ops;
+  ModelConfig config;
+  char *path;        // the base model's, for adapter_config.json
+  DType dtype;       // of stored matrices
+  Weight embedding;  // [V, C]
+  Weight final_norm; // [1, C]
+  Weight head;       // [V, C]; absent where tied
+  Layer *layers;
+  Tensor inv_freq; // [1, D/2]
+  Lora lora;
+  bool full; // every weight is trained
+  ParamSet params;
+};
+
+static inline bool weight_present(const Weight *weight) {
+  return weight->value.ops != NULL;
+}
+static inline bool weight_trained(const Weight *weight) {
+  return weight->grad.ops != NULL;
+}
+/// The head's matrix, which a tied model shares with its embedding.
+static inline Weight *model_head(Model *model) {
+  return model->config.tied ? &model->embedding : &model->head;
+}
+/// Where the weight of a table entry lies.
+Weight *model_weight(Model *model, const WeightSpec *spec);
+void weight_free(Weight *weight);
+
+/// Lays out params->specs (names and shapes are set) in slabs and creates those.
+STATUS_CHECKED Status params_create(Ops *ops, ParamSet *params);
+/// Makes `out` views of parameter `index`.
+STATUS_CHECKED Status params_bind(const ParamSet *params, size_t index, Weight *out);
+void params_free(ParamSet *params);
+/// Reads every parameter from `file` by its name.
+STATUS_CHECKED Status params_load(ParamSet *params, const TensorFile *file);
+/// *out = what to write of every parameter (free()), with params_fill as its source and the ParamSet as `user`.
+STATUS_CHECKED Status params_list(const ParamSet *params, TensorToWrite **out);
+Status params_fill(void *user, size_t index, size_t first, size_t count, float *out);
+
+/// Stages `stored` through a bounded buffer into `out` (any float dtype); rows are un-permuted where permuted_head says so.
+STATUS_CHECKED Status weight_read(const StoredTensor *stored, size_t permuted_head, Tensor *out);
+
+/// adapter_config.json and adapter_model.safetensors into `directory`.
+STATUS_CHECKED Status lora_save(Model *model, const char *directory);
+
+// ---- a pass (pass.c, forward.c, backward.c, head.c) ----
+
+/// What a layer leaves for its backward; in an inference pass, and under checkpointing, all layers share one.
+typedef struct LayerKeep {
+  Tensor q, attended; // [M, H·D]; q and k after the rotary embedding
+  Tensor k, v;        // [M, HK·D]
+  Tensor lse;         // [M, H]
+  Tensor middle;      // [M, C] after attention
+  Tensor gate, up;    // [M, F]
+} LayerKeep;
+
+/// Memory of one layer's computation, used again by the next.
+typedef struct Scratch {
+  Tensor norm;    // [M, C]
+  Tensor rstd;    // [1, M]
+  Tensor act;     // [M, F]
+  Tensor low;     // [M, R] x·Aᵀ
+  Tensor dropped; // [M, widest input]
+  // backward
+  Tensor dx, dnorm;     // [M, C]
+  Tensor dact, dup;     // [M, F]; dgate takes act's memory
+  Tensor dq, dattended; // [M, H·D]
+  Tensor dk, dv;        // [M, HK·D]
+  Tensor delta;         // [M, H]
+  Tensor dlow;          // [M, R]
+  Tensor ddropped;      // [M, widest input]
+} Scratch;
+
+typedef struct Head {
+  Tensor hidden, norm, dnorm, dhidden; // [T, C]
+  Tensor rstd;                         // [1, T]
+  Tensor logits;                       // [T, V]
+  Tensor stats;                        // [T, 2]
+  Tensor weights;                      // [1, T]
+  Tensor rows;                         // I32 [1, T]
+  Tensor pick_rows, pick_targets;      // I32 [1, T]
+  Tensor picked;                       // [1, T]
+  Tensor logits_out;                   // what pass_logits hands out
+  float *host;                         // [2T]
+  int32_t *host_rows, *host_targets;   // [T]
+  size_t *host_where;                  // [T]
+} Head;
+
+struct Pass {
+  Model *model;
+  PassOptions options;
+  Tensor
+      *inputs; // [layers + 1] input of each layer, then the last one's output; all one tensor while inferring
+  LayerKeep *keeps;          // [layers] or [1]
+  Tensor *cache_k, *cache_v; // [layers] of [cache_rows, HK·D]
+  Scratch scratch;
+  Head head;
+  Tensor ids, positions, row_ids, cache_row, order; // I32 [1, M]
+  Tensor spans, key_spans;                          // I32 [M, 4]
+  uint64_t *sort_keys;                              // [M] for `order`
+  int32_t *host_order;                              // [M]
+  size_t rows;                                      // of the last forward; 0 before any
+  bool cached;                                      // the last forward read and wrote the cache
+  DropoutDraw dropout;                              // of the last forward
+};
+
+/// The first rows·cols elements of `tensor` as [rows, cols]; never freed itself.
+Tensor tensor_alias(const Tensor *tensor, size_t rows, size_t cols);
+/// The first rows of what layer `layer` keeps.
+LayerKeep pass_keep(const Pass *pass, size_t layer, size_t rows);
+Tensor pass_input(const Pass *pass, size_t layer, size_t rows);
+
+/// Layer `layer` on the rows of the last upload, from its input to what it keeps and, unless `kept_only`, its output.
+STATUS_CHECKED Status layer_forward(Pass *pass, size_t layer, bool kept_only);
+/// *low and *input: x·Aᵀ and the (dropped) x that it was made from, as aliases of scratch or x.
+STATUS_CHECKED Status adapter_low(Pass *pass, const Linear *linear, const Tensor *x, Tensor *low,
+                                  Tensor *input);
+/// scratch.dx: gradient of a layer's output becomes that of its input; gradients of parameters add up.
+STATUS_CHECKED Status layer_backward(Pass *pass, size_t layer);
+/// scratch.dx = gradient of Σ weights · H by the last layer's output.
+STATUS_CHECKED Status head_backward(Pass *pass, const Batch *batch, float tau, const float *weights,
+                                    const float *entropy, const float *log_z);
+
+// ---- writing folders (hf_write.c) ----
+
+/// Writes model.safetensors into `directory`, or shards of about 5 GB with their index.
+STATUS_CHECKED Status hf_write_weights(const char *directory, const TensorToWrite *tensors, size_t count,
+                                       TensorFill fill, void *user);
+/// `value` as its shortest decimal of 7 digits says it: 0.05, not 0.0500000007.
+double hf_decimal(float value);
+/// config.json, and generation_config.json.
+STATUS_CHECKED Status hf_write_config(const ModelConfig *config, StoredType type, const char *directory);
+/// Writes `object` pretty into directory/name and frees it, whatever it returns. NULL is out of memory.
+STATUS_CHECKED Status hf_write_json(cJSON *object, const char *directory, const char *name);

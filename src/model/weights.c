@@ -1,0 +1,192 @@
+// The model's tensors: created, filled from the file tensor by tensor, freed. Rule: a weight passes through one bounded
+// buffer, so loading needs no more host memory than that, whatever the model.
+#include "io/file.h"
+#include "parts.h"
+#include "util/half.h"
+#include "util/memory.h"
+#include "util/str.h"
+#include <stdlib.h>
+#include <string.h>
+
+enum { STAGE_ELEMENTS = 1 << 20 };
+
+Weight *model_weight(Model *model, const WeightSpec *spec) {
+  Layer *layer = &model->layers[spec->layer];
+  switch (spec->kind) {
+  case WEIGHT_EMBEDDING:
+    return &model->embedding;
+  case WEIGHT_FINAL_NORM:
+    return &model->final_norm;
+  case WEIGHT_HEAD:
+    return &model->head;
+  case WEIGHT_ATTENTION_NORM:
+    return &layer->attention_norm;
+  case WEIGHT_FFN_NORM:
+    return &layer->ffn_norm;
+  case WEIGHT_BIAS:
+    return &layer->linears[spec->linear].bias;
+  default:
+    return &layer->linears[spec->linear].weight;
+  }
+}
+
+void weight_free(Weight *weight) {
+  tensor_free(&weight->value);
+  tensor_free(&weight->grad);
+}
+
+// llama.cpp stores a head's rows with the rotated pairs side by side; Hugging Face's rotate-half keeps them D/2 apart:
+//
+//   file   0 D/2 1 D/2+1 2 …          row i < D/2 of the head is the file's 2i, row i + D/2 its 2i + 1
+//   here   0 1 2 … D/2 D/2+1 …
+static size_t stored_row(size_t row, size_t head) {
+  if (head == 0) return row;
+  size_t start = row - row % head;
+  size_t within = row % head;
+  return start + (within < head / 2 ? 2 * within : 2 * (within - head / 2) + 1);
+}
+
+static void narrow(const float *from, size_t count, DType dtype, uint16_t *to) {
+  for (size_t i = 0; i < count; i++) {
+    to[i] = dtype == DTYPE_F16 ? half_from_float(from[i]) : bfloat_from_float(from[i]);
+  }
+}
+
+// Room for one step of weight_read: rows as stored, the same in our order, and narrowed.
+typedef struct Stage {
+  float *stored, *ordered;
+  uint16_t *narrow;
+} Stage;
+
+static void stage_free(Stage *stage) {
+  free(stage->stored);
+  free(stage->ordered);
+  free(stage->narrow);
+}
+
+static Status read_rows(const StoredTensor *stored, size_t permuted_head, size_t first, size_t rows,
+                        Tensor *out, Stage *stage) {
+  size_t cols = out->cols;
+  const float *source = stage->stored;
+  TRY(tensors_read_f32(stored, first * cols, rows * cols, stage->stored));
+  if (permuted_head > 0) {
+    for (size_t r = 0; r < rows; r++) {
+      size_t from = stored_row(first + r, permuted_head) - first;
+      memcpy(stage->ordered + r * cols, stage->stored + from * cols, cols * sizeof(float));
+    }
+    source = stage->ordered;
+  }
+  if (out->dtype == DTYPE_F32) return tensor_write(out, first * cols, rows * cols, source);
+  narrow(source, rows * cols, out->dtype, stage->narrow);
+  return tensor_write(out, first * cols, rows * cols, stage->narrow);
+}
+
+Status weight_read(const StoredTensor *stored, size_t permuted_head, Tensor *out) {
+  Status status = STATUS_OK;
+  Stage stage = {0};
+  // Whole heads at a time where rows change places within a head.
+  size_t unit = permuted_head > 0 ? permuted_head : 1;
+  size_t step = STAGE_ELEMENTS / (out->cols * unit) * unit;
+  if (step == 0) step = unit;
+  if (step > out->rows) step = out->rows;
+  TRY_CLEAN(mem_array(&stage.stored, step * out->cols, "weight staging"));
+  TRY_CLEAN(mem_array(&stage.ordered, permuted_head > 0 ? step * out->cols : 0, "weight staging"));
+  TRY_CLEAN(mem_array(&stage.narrow, out->dtype == DTYPE_F32 ? 0 : step * out->cols, "weight staging"));
+  for (size_t first = 0; first < out->rows; first += step) {
+    size_t rows = out->rows - first < step ? out->rows - first : step;
+    TRY_CLEAN(read_rows(stored, permuted_head, first, rows, out, &stage));
+  }
+cleanup:
+  stage_free(&stage);
+  return status;
+}
+
+static Status load_weights(Model *model, const ModelFiles *files) {
+  size_t count = weight_count(&model->config);
+  for (size_t i = 0; i < count; i++) {
+    WeightSpec spec;
+    weight_spec(&model->config, files->gguf, i, &spec);
+    Weight *weight = model_weight(model, &spec);
+    // Norms and biases are added and multiplied, never matrix factors; they stay exact.
+    DType dtype = spec.rank == 1 ? DTYPE_F32 : model->dtype;
+    TRY(tensor_create(model->ops, spec.name, MEMORY_WEIGHTS, dtype, spec.rows, spec.cols, &weight->value));
+    if (ops_is_plan(model->ops)) continue;
+    Status status =
+        weight_read(tensors_find(files->tensors, spec.stored), spec.permuted_head, &weight->value);
+    if (status != STATUS_OK) return status_context(status, "%s: tensor %s", files->path, spec.stored);
+  }
+  return STATUS_OK;
+}
+
+static Status load_frequencies(Model *model) {
+  Status status = STATUS_OK;
+  size_t count = model->config.head_dim / 2;
+  double *exact = NULL;
+  float *rounded = NULL;
+  TRY_CLEAN(mem_array(&exact, count, "rotary frequencies"));
+  TRY_CLEAN(mem_array(&rounded, count, "rotary frequencies"));
+  config_inverse_frequencies(&model->config, exact);
+  for (size_t i = 0; i < count; i++) rounded[i] = (float)exact[i];
+  TRY_CLEAN(
+      tensor_create(model->ops, "rotary frequencies", MEMORY_WEIGHTS, DTYPE_F32, 1, count, &model->inv_freq));
+  TRY_CLEAN(tensor_write(&model->inv_freq, 0, count, rounded));
+cleanup:
+  free(exact);
+  free(rounded);
+  return status;
+}
+
+Status model_load(Ops *ops, const ModelFiles *files, DType dtype, Model **out) {
+  *out = NULL;
+  if (dtype == DTYPE_I32) return status_fail(STATUS_INPUT, "weights are stored as f32, f16 or bf16");
+  Status status = STATUS_OK;
+  Model *model = NULL;
+  TRY(mem_array(&model, 1, "model"));
+  model->ops = ops;
+  model->config = files->config;
+  model->dtype = dtype;
+  TRY_CLEAN(str_format(&model->path, "%s", files->path));
+  TRY_CLEAN(mem_array(&model->layers, model->config.layers, "layers"));
+  for (size_t l = 0; l < model->config.layers; l++) {
+    for (uint32_t role = 0; role < LINEARS; role++) {
+      model->layers[l].linears[role].slot = (uint32_t)l * LINEARS + role;
+    }
+  }
+  TRY_CLEAN(load_weights(model, files));
+  TRY_CLEAN(load_frequencies(model));
+  *out = model;
+cleanup:
+  if (status != STATUS_OK) model_free(model);
+  return status;
+}
+
+void model_free(Model *model) {
+  if (model == NULL) return;
+  for (size_t l = 0; model->layers != NULL && l < model->config.layers; l++) {
+    Layer *layer = &model->layers[l];
+    weight_free(&layer->attention_norm);
+    weight_free(&layer->ffn_norm);
+    for (size_t role = 0; role < LINEARS; role++) {
+      weight_free(&layer->linears[role].weight);
+      weight_free(&layer->linears[role].bias);
+      weight_free(&layer->linears[role].a);
+      weight_free(&layer->linears[role].b);
+    }
+  }
+  weight_free(&model->embedding);
+  weight_free(&model->final_norm);
+  weight_free(&model->head);
+  tensor_free(&model->inv_freq);
+  params_free(&model->params);
+  free(model->layers);
+  free(model->path);
+  free(model);
+}
+
+const ModelConfig *model_config(const Model *model) {
+  return &model->config;
+}
+
+Ops *model_ops(const Model *model) {
+  return model->ops;
+}
