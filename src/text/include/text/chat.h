@@ -12,16 +12,24 @@ typedef enum ChatFamily {
   CHAT_QWEN2,       // ChatML with "You are a helpful assistant."
   CHAT_QWEN25_MATH, // ChatML with "Please reason step by step, and put your final answer within \boxed{}."
   CHAT_LLAMA3,      // <|start_header_id|>role<|end_header_id|> … <|eot_id|>
+  CHAT_LLAMA31,     // the same behind a system message that tells two dates (Llama 3.1, 3.2, 3.3)
 } ChatFamily;
 
 typedef struct ChatMessage {
   const char *role, *content; // UTF-8, NUL-terminated
 } ChatMessage;
 
-/// What the model at `model` (folder or .gguf) uses. `override`: a family's name from chat_family_name (config
-/// model.chat_template), or NULL / "auto". STATUS_INPUT where the template is unknown and not overridden.
+/// What the model at `model` (folder or .gguf) uses: CHAT_NONE where it has no template. `override`: a family's name
+/// from chat_family_name (config model.chat_template), or NULL / "auto". STATUS_INPUT where the template is not known
+/// and not overridden, or the override names no family.
 STATUS_CHECKED Status chat_detect(const char *model, const char *override, ChatFamily *out);
+/// The family a template's text belongs to; STATUS_INPUT (naming `name`) where it is not known.
+STATUS_CHECKED Status chat_recognise(const char *template_text, const char *name, ChatFamily *out);
+/// "none", "chatml", "smollm2", "qwen2.5", "qwen2", "qwen2.5-math", "llama3", "llama3.1".
 const char *chat_family_name(ChatFamily family);
-/// Appends the rendering, identical to transformers' apply_chat_template (tools and dates aside; see chat.c).
+/// Appends the rendering, identical to transformers' apply_chat_template without tools (Llama 3.2 there tells the day
+/// of the call, here its template's own default, 26 Jul 2024, so that a prompt is the same on any day). It holds every
+/// special token as text, so encode it with add_special = false. STATUS_INPUT for CHAT_NONE, no messages, or a role the
+/// family's template treats as a tool's or drops.
 STATUS_CHECKED Status chat_render(ChatFamily family, const ChatMessage *messages, size_t count,
                                   bool add_generation_prompt, Str *out);

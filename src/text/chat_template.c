@@ -1,0 +1,185 @@
+// Jinja's white space rules and little else. Rule: what is removed here never reaches a rendering, so two templates with
+// one canonical form print the same.
+#include "chat_template.h"
+
+#include <ctype.h>
+#include <string.h>
+
+/// {{ … }}, {% … %} or {# … #}.
+typedef struct Tag {
+  const char *open;  // at "{%"
+  const char *body;  // behind "{%" and a dash
+  const char *end;   // at the dash or at "%}"
+  const char *close; // behind "%}"
+  char kind;         // '{', '%' or '#'
+  bool trim_before, trim_after;
+} Tag;
+
+static bool is_blank(char c) {
+  return c == ' ' || (c >= '\t' && c <= '\r');
+}
+
+/// The end of a literal that starts at `at`, a quote; NULL where it has none.
+static const char *literal_end(const char *at) {
+  const char quote = *at++;
+  for (; *at != '\0' && *at != quote; at++) {
+    if (*at == '\\' && at[1] != '\0') at++;
+  }
+  return *at == quote ? at + 1 : NULL;
+}
+
+/// Reads the next tag at or behind `at`; false where there is none, or where it does not end.
+static bool next_tag(const char *at, Tag *tag) {
+  for (; *at != '\0'; at++) {
+    if (at[0] == '{' && (at[1] == '{' || at[1] == '%' || at[1] == '#')) break;
+  }
+  if (*at == '\0') return false;
+  tag->open = at;
+  tag->kind = at[1];
+  tag->trim_before = at[2] == '-';
+  tag->body = at + 2 + tag->trim_before;
+  const char last = tag->kind == '{' ? '}' : tag->kind;
+  for (const char *end = tag->body; *end != '\0';) {
+    if (end[0] == last && end[1] == '}') {
+      tag->trim_after = end > tag->body && end[-1] == '-';
+      tag->end = tag->trim_after ? end - 1 : end;
+      tag->close = end + 2;
+      return true;
+    }
+    if (tag->kind != '#' && (*end == '\'' || *end == '"')) {
+      end = literal_end(end);
+      if (end == NULL) return false;
+    } else {
+      end++;
+    }
+  }
+  return false;
+}
+
+/// Appends the text between tags. `after`: the tag before it (NULL at the start); `before`: the one behind it (NULL at
+/// the end).
+static Status append_data(Str *out, const char *start, const char *stop, const Tag *after,
+                          const Tag *before) {
+  bool line_start = after == NULL;
+  if (after != NULL && after->trim_after) {
+    while (start < stop && is_blank(*start)) start++;
+    line_start = start[-1] == '\n';
+  } else if (after != NULL && after->kind != '{' && start < stop && *start == '\n') { // trim_blocks
+    start++;
+    line_start = true;
+  }
+  if (before == NULL) {
+    if (start < stop && stop[-1] == '\n') stop--; // keep_trailing_newline is off
+  } else if (before->trim_before) {
+    while (start < stop && is_blank(stop[-1])) stop--;
+  } else if (before->kind != '{') { // lstrip_blocks
+    const char *at = stop;
+    while (at > start && (at[-1] == ' ' || at[-1] == '\t')) at--;
+    if (at == start ? line_start : at[-1] == '\n') stop = at;
+  }
+  return str_append(out, start, (size_t)(stop - start));
+}
+
+static bool is_identifier(const char *text, size_t size) {
+  for (size_t i = 0; i < size; i++) {
+    if (!isalnum((unsigned char)text[i]) && text[i] != '_') return false;
+  }
+  return size > 0 && !isdigit((unsigned char)text[0]);
+}
+
+static bool ends_with(const Str *out, size_t from, const char *text) {
+  size_t size = strlen(text);
+  return out->size - from >= size && memcmp(out->data + out->size - size, text, size) == 0;
+}
+
+static void cut_end(Str *out, size_t size) {
+  out->size -= size;
+  out->data[out->size] = '\0';
+}
+
+/// Appends one character of a literal, escaped or not; returns the bytes read through *at.
+static Status append_literal_char(Str *out, const char **at) {
+  const char *c = *at;
+  *at += 1;
+  if (*c == '\'') return str_append_text(out, "\\'");
+  if (*c != '\\') return str_append(out, c, 1);
+  *at += 1;
+  switch (c[1]) {
+  case 'n':
+    return str_append(out, "\n", 1);
+  case 't':
+    return str_append(out, "\t", 1);
+  case '"':
+    return str_append(out, "\"", 1);
+  default: // \\ and \' stay; others mean what they meant
+    return str_append(out, c, 2);
+  }
+}
+
+/// Appends the literal [start, stop), quotes included, of a tag whose output begins at out[from]; *next is what comes
+/// behind it.
+static Status append_literal(Str *out, size_t from, const char *start, const char *stop, const char **next) {
+  const char *behind = stop;
+  while (is_blank(*behind)) behind++;
+  size_t size = (size_t)(stop - start) - 2;
+  *next = stop;
+  if (ends_with(out, from, "[") && *behind == ']' && is_identifier(start + 1, size)) { // x['name'] → x.name
+    cut_end(out, 1);
+    *next = behind + 1;
+    TRY(str_append(out, ".", 1));
+    return str_append(out, start + 1, size);
+  }
+  if (ends_with(out, from, "'+")) { // 'a' + 'b' → 'ab'
+    cut_end(out, 2);
+  } else {
+    TRY(str_append(out, "'", 1));
+  }
+  for (const char *at = start + 1; at < stop - 1;) TRY(append_literal_char(out, &at));
+  return str_append(out, "'", 1);
+}
+
+static Status append_tag(Str *out, const Tag *tag) {
+  if (tag->kind == '#') return STATUS_OK;
+  TRY(str_append(out, tag->open, 2));
+  size_t from = out->size;
+  for (const char *at = tag->body; at < tag->end;) {
+    if (*at == '\'' || *at == '"') {
+      TRY(append_literal(out, from, at, literal_end(at), &at));
+    } else {
+      if (!is_blank(*at)) TRY(str_append(out, at, 1));
+      at++;
+    }
+  }
+  return str_append(out, tag->close - 2, 2);
+}
+
+Status chat_template_canonical(const char *text, Str *out) {
+  Tag tag, last = {0};
+  const char *at = text;
+  bool first = true;
+  for (; next_tag(at, &tag); at = tag.close, last = tag, first = false) {
+    TRY(append_data(out, at, tag.open, first ? NULL : &last, &tag));
+    TRY(append_tag(out, &tag));
+  }
+  return append_data(out, at, at + strlen(at), first ? NULL : &last, NULL);
+}
+
+bool chat_template_matches(const char *pattern, const char *text) {
+  const char *star = NULL, *retry = NULL; // the last * and where the text behind it was tried
+  while (*text != '\0') {
+    if (*pattern == '*') {
+      star = ++pattern;
+      retry = text;
+    } else if (*pattern == *text) {
+      pattern++;
+      text++;
+    } else if (star != NULL) {
+      pattern = star;
+      text = ++retry;
+    } else {
+      return false;
+    }
+  }
+  while (*pattern == '*') pattern++;
+  return *pattern == '\0';
+}
