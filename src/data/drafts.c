@@ -1,0 +1,251 @@
+// Reading, detecting, expanding. Rule: a row becomes a whole set or nothing, and what a row becomes depends on that row and its
+// number alone.
+#include "drafts.h"
+
+#include "configs.h"
+#include "io/json.h"
+#include "util/hash.h"
+#include "util/memory.h"
+#include <stdlib.h>
+#include <string.h>
+
+// ---- reading ----
+
+static Status read_built_in_line(const char *line, size_t size, const char *column, Record *out) {
+  cJSON *json = NULL;
+  Str known = {0};
+  Status status = STATUS_OK;
+  TRY_CLEAN(json_parse(line, size, "the built-in prompts", &json));
+  const cJSON *text = cJSON_GetObjectItemCaseSensitive(json, column);
+  if (!cJSON_IsString(text)) {
+    for (const cJSON *item = json->child; item != NULL; item = item->next)
+      TRY_CLEAN(str_append_format(&known, "%s%s", known.size > 0 ? ", " : "", item->string));
+    status = status_fail(STATUS_INPUT, "data.column = %s: the built-in prompts (data.use_test_data) have %s",
+                         column, str_text(&known));
+    goto cleanup;
+  }
+  TRY_CLEAN(mem_array(&out->messages, 1, "prompt"));
+  out->count = 1;
+  TRY_CLEAN(str_copy(&out->messages[0].content, text->valuestring, strlen(text->valuestring)));
+cleanup:
+  cJSON_Delete(json);
+  str_free(&known);
+  return status;
+}
+
+static Status read_built_in(const char *column, Records *out) {
+  const char *text = config_find("prompts/occupations.jsonl");
+  if (text == NULL) return status_fail(STATUS_FAILED, "the program was built without its prompts");
+  size_t capacity = 0;
+  for (const char *line = text; *line != '\0';) {
+    const char *end = strchr(line, '\n');
+    size_t size = end != NULL ? (size_t)(end - line) : strlen(line);
+    TRY(mem_reserve(&out->rows, &capacity, out->count + 1, "prompts"));
+    out->count++;
+    TRY(read_built_in_line(line, size, column, &out->rows[out->count - 1]));
+    line += size + (end != NULL ? 1 : 0);
+  }
+  return STATUS_OK;
+}
+
+static bool is_user(const RecordMessage *message) {
+  return message->role == NULL || strcmp(message->role, "user") == 0;
+}
+
+static bool is_blank(const char *text) {
+  return text[strspn(text, " \t\r\n")] == '\0';
+}
+
+Status rows_read(const DataOptions *options, SourceRows *out) {
+  const char *column = options->column != NULL && options->column[0] != '\0' ? options->column : "prompt";
+  if (options->use_test_data) {
+    TRY(read_built_in(column, &out->records));
+  } else {
+    if (options->train == NULL || options->train[0] == '\0')
+      return status_fail(STATUS_INPUT, "data.train is not set: give a .parquet, .jsonl or text file, or set "
+                                       "data.use_test_data = true");
+    TRY(records_read(options->train, column, &out->records));
+  }
+  TRY(mem_array(&out->rows, out->records.count, "prompts"));
+  for (size_t i = 0; i < out->records.count; i++) {
+    const Record *record = &out->records.rows[i];
+    size_t last = record->count;
+    while (last > 0 && !is_user(&record->messages[last - 1])) last--;
+    if (last == 0 || is_blank(record->messages[last - 1].content)) continue;
+    out->rows[out->count++] = (SourceRow){
+        .record = record, .last_user = last - 1, .messages = last, .number = i, .names = NAMES_NONE};
+  }
+  if (out->count == 0)
+    return status_fail(
+        STATUS_INPUT,
+        "%s: the stage \"read\" found no prompt in %zu rows of column %s: give a file with user texts",
+        options->use_test_data ? "built-in prompts" : options->train, out->records.count, column);
+  return STATUS_OK;
+}
+
+void rows_free(SourceRows *rows) {
+  records_free(&rows->records);
+  free(rows->rows);
+  *rows = (SourceRows){0};
+}
+
+// ---- detecting ----
+
+/// The text of message `m` for group `target`: swapped, or as it is where it names none. Appends.
+static Status append_swapped(const GroupFile *groups, const char *text, size_t target, WordHits *hits,
+                             Str *out) {
+  TRY(words_find(groups, text, strlen(text), hits));
+  return words_swap(groups, text, strlen(text), hits, target, out);
+}
+
+static Status row_key(const GroupFile *groups, SourceRow *row) {
+  WordHits hits = {0};
+  Str text = {0};
+  Status status = STATUS_OK;
+  row->key = HASH_START;
+  for (size_t m = 0; m < row->messages; m++) {
+    const char *content = row->record->messages[m].content;
+    str_clear(&text);
+    if (row->swappable)
+      TRY_CLEAN(append_swapped(groups, content, 0, &hits, &text));
+    else
+      TRY_CLEAN(str_append_text(&text, content));
+    row->key = hash_bytes(row->key, str_text(&text), text.size + 1); // the terminator parts the messages
+  }
+cleanup:
+  words_free(&hits);
+  str_free(&text);
+  return status;
+}
+
+static Status detect_row(const GroupFile *groups, const TypeRules *types, SourceRow *row) {
+  WordHits hits = {0};
+  Status status = STATUS_OK;
+  for (size_t m = 0; m < row->messages; m++) {
+    const RecordMessage *message = &row->record->messages[m];
+    if (is_user(message)) TRY_CLEAN(words_find(groups, message->content, strlen(message->content), &hits));
+  }
+  row->names = NAMES_NONE;
+  for (size_t g = 0; g < groups->count; g++)
+    if (hits.named[g]) row->names = row->names == NAMES_NONE ? (int)g : NAMES_SEVERAL;
+  row->swappable = row->names >= 0 && !hits.unswappable;
+  const char *asked = row->record->messages[row->last_user].content;
+  TRY_CLEAN(types_match(types, asked, strlen(asked), &row->type));
+  TRY_CLEAN(row_key(groups, row));
+cleanup:
+  words_free(&hits);
+  return status;
+}
+
+Status rows_detect(const GroupFile *groups, const TypeRules *types, SourceRows *rows) {
+  for (size_t i = 0; i < rows->count; i++)
+    TRY(status_context(detect_row(groups, types, &rows->rows[i]), "prompt %zu", rows->rows[i].number + 1));
+  return STATUS_OK;
+}
+
+// ---- expanding ----
+
+/// How a row becomes a prompt of a group.
+typedef enum Making { MAKE_NOTHING, MAKE_PLAIN, MAKE_SWAP, MAKE_TEMPLATE } Making;
+
+static Making making(Counterfactual how, const SourceRow *row) {
+  switch (how) {
+  case COUNTERFACTUAL_OFF:
+    return row->names >= 0 ? MAKE_PLAIN : MAKE_NOTHING;
+  case COUNTERFACTUAL_SWAP:
+    return row->swappable ? MAKE_SWAP : MAKE_NOTHING;
+  case COUNTERFACTUAL_TEMPLATE:
+    return MAKE_TEMPLATE;
+  case COUNTERFACTUAL_AUTO:
+    return row->swappable ? MAKE_SWAP : MAKE_TEMPLATE;
+  }
+  return MAKE_NOTHING;
+}
+
+static Status append_template(const char *template, const char *prompt, Str *out) {
+  const char *at = strstr(template, "{prompt}"); // checked on loading
+  TRY(str_append(out, template, (size_t)(at - template)));
+  TRY(str_append_text(out, prompt));
+  return str_append_text(out, at + strlen("{prompt}"));
+}
+
+static Status draft_message(const GroupFile *groups, const TypeRules *types, const SourceRow *row, Making how,
+                            size_t group, size_t m, RecordMessage *out) {
+  const RecordMessage *message = &row->record->messages[m];
+  WordHits hits = {0};
+  Str text = {0};
+  Status status = STATUS_OK;
+  const char *role = message->role != NULL ? message->role : "user";
+  TRY_CLEAN(str_copy(&out->role, role, strlen(role)));
+  if (how == MAKE_SWAP && (int)group != row->names) {
+    TRY_CLEAN(append_swapped(groups, message->content, group, &hits, &text));
+  } else if (how == MAKE_TEMPLATE && m == row->last_user) {
+    const TemplateList *list = templates_for(groups, types->rules[row->type].name);
+    const char *template = list->texts[row->number % list->count * groups->count + group];
+    TRY_CLEAN(append_template(template, message->content, &text));
+  } else {
+    TRY_CLEAN(str_append_text(&text, message->content));
+  }
+  TRY_CLEAN(str_copy(&out->content, str_text(&text), text.size));
+cleanup:
+  words_free(&hits);
+  str_free(&text);
+  return status;
+}
+
+static Status add_draft(const GroupFile *groups, const TypeRules *types, const SourceRow *row, Making how,
+                        size_t group, Drafts *out) {
+  TRY(mem_reserve(&out->list, &out->capacity, out->count + 1, "prompts"));
+  Draft *draft = &out->list[out->count++];
+  *draft = (Draft){.last_user = row->last_user,
+                   .group = (int)group,
+                   .type = row->type,
+                   .source = row->number,
+                   .key = row->key};
+  TRY(mem_array(&draft->messages, row->messages, "prompt"));
+  draft->count = row->messages;
+  for (size_t m = 0; m < row->messages; m++)
+    TRY(draft_message(groups, types, row, how, group, m, &draft->messages[m]));
+  return STATUS_OK;
+}
+
+Status rows_expand(const GroupFile *groups, const TypeRules *types, Counterfactual how,
+                   const SourceRows *rows, Drafts *out) {
+  out->per_set = how == COUNTERFACTUAL_OFF ? 1 : groups->count;
+  for (size_t i = 0; i < rows->count; i++) {
+    const SourceRow *row = &rows->rows[i];
+    Making make = making(how, row);
+    if (make == MAKE_NOTHING) continue;
+    if (make == MAKE_PLAIN) {
+      TRY(add_draft(groups, types, row, make, (size_t)row->names, out));
+      continue;
+    }
+    for (size_t g = 0; g < groups->count; g++) TRY(add_draft(groups, types, row, make, g, out));
+  }
+  return STATUS_OK;
+}
+
+static void draft_free(Draft *draft) {
+  for (size_t m = 0; m < draft->count; m++) {
+    free(draft->messages[m].role);
+    free(draft->messages[m].content);
+  }
+  free(draft->messages);
+}
+
+void drafts_free(Drafts *drafts) {
+  for (size_t i = 0; i < drafts->count; i++) draft_free(&drafts->list[i]);
+  free(drafts->list);
+  *drafts = (Drafts){0};
+}
+
+void drafts_keep_sets(Drafts *drafts, const bool *keep) {
+  size_t to = 0;
+  for (size_t i = 0; i < drafts->count; i++) {
+    if (keep[i / drafts->per_set])
+      drafts->list[to++] = drafts->list[i];
+    else
+      draft_free(&drafts->list[i]);
+  }
+  drafts->count = to;
+}

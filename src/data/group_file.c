@@ -1,0 +1,415 @@
+// Reading group files. Rule: a file is checked whole on loading, so whatever uses it later need not doubt it; every message
+// names the file and the key.
+#include "group_file.h"
+
+#include "configs.h"
+#include "io/json.h"
+#include "util/memory.h"
+#include <stdlib.h>
+#include <string.h>
+
+enum { MAX_LISTS = 64, MAX_ROWS = 10000, MAX_WORDS = 20000, MAX_WORD_BYTES = 64, MAX_TEMPLATES = 256 };
+
+static const char *const KEYS[] = {"attribute", "groups",   "swaps",     "names",   "words",
+                                   "lists",     "articles", "templates", "comment", NULL};
+static const char *const ROW_KEYS[] = {"words", "from", "next_in", "next_not_in", "unjoined", NULL};
+static const char *const ARTICLE_KEYS[] = {"plain", "vowel", "vowel_pattern", NULL};
+
+static Status check_keys(const GroupFile *g, const cJSON *object, const char *where,
+                         const char *const *known) {
+  for (const cJSON *child = object->child; child != NULL; child = child->next) {
+    bool found = false;
+    for (const char *const *k = known; *k != NULL; k++) found = found || strcmp(child->string, *k) == 0;
+    if (found) continue;
+    const char *near = str_nearest(child->string, known);
+    return status_fail(STATUS_INPUT, "%s: %s has no key \"%.64s\"%s%s%s; docs/GROUPS.md has the format",
+                       g->path, where, child->string, near != NULL ? "; did you mean \"" : "",
+                       near != NULL ? near : "", near != NULL ? "\"" : "");
+  }
+  return STATUS_OK;
+}
+
+/// A non-empty string of at most `limit` bytes.
+static Status text_of(const GroupFile *g, const cJSON *value, const char *where, size_t limit,
+                      const char **out) {
+  if (!cJSON_IsString(value) || value->valuestring[0] == '\0')
+    return status_fail(STATUS_INPUT, "%s: %s must be a text that is not empty", g->path, where);
+  if (strlen(value->valuestring) > limit)
+    return status_fail(STATUS_INPUT, "%s: %s: \"%.40s…\" is longer than %zu bytes", g->path, where,
+                       value->valuestring, limit);
+  *out = value->valuestring;
+  return STATUS_OK;
+}
+
+static int group_index(const GroupFile *g, const char *name) {
+  for (size_t i = 0; i < g->count; i++)
+    if (strcmp(g->names[i], name) == 0) return (int)i;
+  return -1;
+}
+
+static Status read_groups(GroupFile *g) {
+  TRY(json_get_string(g->json, "attribute", g->path, &g->attribute));
+  const cJSON *names = NULL;
+  TRY(json_get_array(g->json, "groups", g->path, &names));
+  int count = cJSON_GetArraySize(names);
+  if (count < 2 || count > DATA_MAX_GROUPS)
+    return status_fail(STATUS_INPUT, "%s: \"groups\" lists %d groups; 2 to %d can be compared", g->path,
+                       count, DATA_MAX_GROUPS);
+  for (const cJSON *name = names->child; name != NULL; name = name->next) {
+    const char *text = NULL;
+    TRY(text_of(g, name, "\"groups\"", MAX_WORD_BYTES, &text));
+    if (group_index(g, text) >= 0)
+      return status_fail(STATUS_INPUT, "%s: \"groups\" names \"%s\" twice", g->path, text);
+    g->names[g->count++] = text;
+  }
+  return STATUS_OK;
+}
+
+static int by_text(const void *a, const void *b) {
+  return strcmp(*(char *const *)a, *(char *const *)b);
+}
+
+static Status read_lists(GroupFile *g) {
+  if (!json_has(g->json, "lists")) return STATUS_OK;
+  const cJSON *lists = NULL;
+  TRY(json_get_object(g->json, "lists", g->path, &lists));
+  int count = cJSON_GetArraySize(lists);
+  if (count > MAX_LISTS) return status_fail(STATUS_INPUT, "%s: more than %d \"lists\"", g->path, MAX_LISTS);
+  TRY(mem_array(&g->lists, (size_t)count, "word lists"));
+  for (const cJSON *item = lists->child; item != NULL; item = item->next) {
+    WordList *list = &g->lists[g->list_count++];
+    list->name = item->string;
+    int words = cJSON_GetArraySize(item);
+    if (!cJSON_IsArray(item) || words == 0 || words > MAX_WORDS)
+      return status_fail(STATUS_INPUT, "%s: \"lists\": \"%.64s\" must be a list of 1 to %d words", g->path,
+                         item->string, MAX_WORDS);
+    TRY(mem_array(&list->words, (size_t)words, "word list"));
+    for (const cJSON *word = item->child; word != NULL; word = word->next) {
+      const char *text = NULL;
+      TRY(text_of(g, word, "a word of \"lists\"", MAX_WORD_BYTES, &text));
+      TRY(status_context(word_fold(text, strlen(text), &list->words[list->count]), "%s: \"lists\"", g->path));
+      list->count++;
+    }
+    qsort(list->words, list->count, sizeof *list->words, by_text);
+  }
+  return STATUS_OK;
+}
+
+static Status find_list(const GroupFile *g, const cJSON *name, const WordList **out) {
+  const char *text = NULL;
+  TRY(text_of(g, name, "\"next_in\" or \"next_not_in\"", MAX_WORD_BYTES, &text));
+  for (size_t i = 0; i < g->list_count; i++) {
+    *out = &g->lists[i];
+    if (strcmp((*out)->name, text) == 0) return STATUS_OK;
+  }
+  return status_fail(STATUS_INPUT, "%s: a condition names the list \"%s\", which \"lists\" has not", g->path,
+                     text);
+}
+
+/// Adds a word that names `group`. The same word for two groups is an error.
+static Status add_entry(GroupFile *g, const char *word, int group, const SwapRow *row) {
+  if (g->entry_count >= MAX_WORDS)
+    return status_fail(STATUS_INPUT, "%s: more than %d words", g->path, MAX_WORDS);
+  TRY(mem_reserve(&g->entries, &g->entry_capacity, g->entry_count + 1, "group words"));
+  WordEntry *entry = &g->entries[g->entry_count];
+  TRY(status_context(word_fold(word, strlen(word), &entry->key), "%s: the word \"%s\"", g->path, word));
+  *entry = (WordEntry){entry->key, word, g->entry_count, group, row};
+  g->entry_count++;
+  return STATUS_OK;
+}
+
+static Status read_row_conditions(GroupFile *g, const cJSON *item, SwapRow *row) {
+  TRY(check_keys(g, item, "a row of \"swaps\"", ROW_KEYS));
+  const cJSON *from = cJSON_GetObjectItemCaseSensitive(item, "from");
+  const cJSON *in = cJSON_GetObjectItemCaseSensitive(item, "next_in");
+  const cJSON *not_in = cJSON_GetObjectItemCaseSensitive(item, "next_not_in");
+  const cJSON *unjoined = cJSON_GetObjectItemCaseSensitive(item, "unjoined");
+  if (from != NULL) {
+    const char *name = NULL;
+    TRY(text_of(g, from, "\"from\"", MAX_WORD_BYTES, &name));
+    row->from = group_index(g, name);
+    if (row->from < 0)
+      return status_fail(STATUS_INPUT, "%s: \"from\": \"%s\" is none of the \"groups\"", g->path, name);
+  }
+  if (in != NULL && not_in != NULL)
+    return status_fail(STATUS_INPUT, "%s: a row has both \"next_in\" and \"next_not_in\"", g->path);
+  row->next_in = in != NULL;
+  if (in != NULL || not_in != NULL) TRY(find_list(g, in != NULL ? in : not_in, &row->list));
+  if (unjoined != NULL && !cJSON_IsBool(unjoined))
+    return status_fail(STATUS_INPUT, "%s: \"unjoined\" must be true or false", g->path);
+  row->unjoined = cJSON_IsTrue(unjoined);
+  return STATUS_OK;
+}
+
+static Status read_row(GroupFile *g, const cJSON *item, const char *key, bool as_written) {
+  SwapRow *row = &g->rows[g->row_count++];
+  *row = (SwapRow){.from = -1, .as_written = as_written};
+  const cJSON *words = item;
+  if (cJSON_IsObject(item)) {
+    TRY(read_row_conditions(g, item, row));
+    words = cJSON_GetObjectItemCaseSensitive(item, "words");
+  }
+  if (!cJSON_IsArray(words) || cJSON_GetArraySize(words) != (int)g->count)
+    return status_fail(STATUS_INPUT, "%s: row %zu of \"%s\" must list %zu words, one per group", g->path,
+                       g->row_count, key, g->count);
+  size_t group = 0;
+  for (const cJSON *word = words->child; word != NULL; word = word->next, group++) {
+    TRY(text_of(g, word, key, MAX_WORD_BYTES, &row->words[group]));
+    if (row->from < 0 || row->from == (int)group) TRY(add_entry(g, row->words[group], (int)group, row));
+  }
+  return STATUS_OK;
+}
+
+static Status read_rows(GroupFile *g) {
+  static const char *const keys[] = {"swaps", "names"};
+  size_t total = 0;
+  for (size_t k = 0; k < 2; k++) {
+    if (!json_has(g->json, keys[k])) continue;
+    const cJSON *rows = NULL;
+    TRY(json_get_array(g->json, keys[k], g->path, &rows));
+    total += (size_t)cJSON_GetArraySize(rows);
+  }
+  if (total > MAX_ROWS) return status_fail(STATUS_INPUT, "%s: more than %d rows", g->path, MAX_ROWS);
+  TRY(mem_array(&g->rows, total, "swap rows")); // entries point into it: it must not move
+  for (size_t k = 0; k < 2; k++) {
+    const cJSON *rows = cJSON_GetObjectItemCaseSensitive(g->json, keys[k]);
+    const cJSON *row = rows != NULL ? rows->child : NULL;
+    for (; row != NULL; row = row->next) TRY(read_row(g, row, keys[k], k == 1));
+  }
+  return STATUS_OK;
+}
+
+static Status read_words(GroupFile *g) {
+  if (!json_has(g->json, "words")) return STATUS_OK;
+  const cJSON *words = NULL;
+  TRY(json_get_object(g->json, "words", g->path, &words));
+  for (const cJSON *list = words->child; list != NULL; list = list->next) {
+    int group = group_index(g, list->string);
+    if (group < 0 || !cJSON_IsArray(list))
+      return status_fail(STATUS_INPUT, "%s: \"words\": \"%.64s\" must be one of the \"groups\", with a list",
+                         g->path, list->string);
+    for (const cJSON *word = list->child; word != NULL; word = word->next) {
+      const char *text = NULL;
+      TRY(text_of(g, word, "a word of \"words\"", MAX_WORD_BYTES, &text));
+      TRY(add_entry(g, text, group, NULL));
+    }
+  }
+  return STATUS_OK;
+}
+
+static int by_key(const void *a, const void *b) {
+  const WordEntry *x = a, *y = b;
+  int order = strcmp(x->key, y->key);
+  return order != 0 ? order : (x->order > y->order) - (x->order < y->order);
+}
+
+static int by_length(const void *a, const void *b) {
+  const WordEntry *x = *(const WordEntry *const *)a, *y = *(const WordEntry *const *)b;
+  size_t n = strlen(x->key), m = strlen(y->key);
+  return n != m ? (n < m ? 1 : -1) : strcmp(x->key, y->key);
+}
+
+static Status append_quoted(Str *pattern, const char *word) {
+  for (const char *c = word; *c != '\0'; c++) {
+    bool plain = ((unsigned char)*c & 0x80) != 0 || (*c >= 'a' && *c <= 'z') || (*c >= '0' && *c <= '9');
+    if (*c == ' ') {
+      TRY(str_append_text(pattern, "\\s+"));
+      continue;
+    }
+    if (!plain) TRY(str_append(pattern, "\\", 1));
+    TRY(str_append(pattern, c, 1));
+  }
+  return STATUS_OK;
+}
+
+/// One pattern for all words: the longest word that stands at a place, between characters that belong to no word.
+static Status compile_words(GroupFile *g) {
+  const WordEntry **order = NULL;
+  Str pattern = {0};
+  Status status = STATUS_OK;
+  TRY_CLEAN(mem_array(&order, g->entry_count, "group words"));
+  for (size_t i = 0; i < g->entry_count; i++) order[i] = &g->entries[i];
+  qsort(order, g->entry_count, sizeof(const WordEntry *), by_length);
+  TRY_CLEAN(str_append_text(&pattern, "(?<![\\p{L}\\p{M}\\p{N}_])(?:"));
+  for (size_t i = 0; i < g->entry_count; i++) {
+    if (i > 0 && strcmp(order[i]->key, order[i - 1]->key) == 0) continue;
+    if (i > 0) TRY_CLEAN(str_append_text(&pattern, "|"));
+    TRY_CLEAN(append_quoted(&pattern, order[i]->key));
+  }
+  TRY_CLEAN(str_append_text(&pattern, ")(?![\\p{L}\\p{M}\\p{N}_])"));
+  TRY_CLEAN(pattern_compile(str_text(&pattern), PCRE2_CASELESS, g->path, &g->pattern));
+cleanup:
+  free(order);
+  str_free(&pattern);
+  return status;
+}
+
+static Status index_words(GroupFile *g) {
+  if (g->entry_count == 0)
+    return status_fail(STATUS_INPUT, "%s: no word names a group: give \"swaps\", \"names\" or \"words\"",
+                       g->path);
+  qsort(g->entries, g->entry_count, sizeof *g->entries, by_key);
+  for (size_t i = 1; i < g->entry_count; i++) {
+    const WordEntry *a = &g->entries[i - 1], *b = &g->entries[i];
+    if (strcmp(a->key, b->key) == 0 && a->group != b->group)
+      return status_fail(STATUS_INPUT, "%s: the word \"%s\" names both \"%s\" and \"%s\"", g->path, b->as,
+                         g->names[a->group], g->names[b->group]);
+  }
+  return compile_words(g);
+}
+
+static Status read_articles(GroupFile *g) {
+  if (!json_has(g->json, "articles")) return STATUS_OK;
+  const cJSON *articles = NULL;
+  const char *pattern = NULL;
+  TRY(json_get_object(g->json, "articles", g->path, &articles));
+  TRY(check_keys(g, articles, "\"articles\"", ARTICLE_KEYS));
+  TRY(json_get_string(articles, "plain", g->path, &g->article));
+  TRY(json_get_string(articles, "vowel", g->path, &g->vowel_article));
+  TRY(json_get_string(articles, "vowel_pattern", g->path, &pattern));
+  Str where = {0};
+  Status status = str_append_format(&where, "%s: \"vowel_pattern\"", g->path);
+  if (status == STATUS_OK) status = pattern_compile(pattern, PCRE2_CASELESS, str_text(&where), &g->vowel);
+  str_free(&where);
+  return status;
+}
+
+static Status read_template_list(GroupFile *g, const cJSON *item, TemplateList *list) {
+  int count = cJSON_GetArraySize(item);
+  if (!cJSON_IsArray(item) || count < 1 || count > MAX_TEMPLATES)
+    return status_fail(STATUS_INPUT, "%s: \"templates\": \"%.64s\" must list 1 to %d templates", g->path,
+                       item->string, MAX_TEMPLATES);
+  list->type = item->string;
+  TRY(mem_array(&list->texts, (size_t)count * g->count, "templates"));
+  for (const cJSON *row = item->child; row != NULL; row = row->next, list->count++) {
+    if (!cJSON_IsArray(row) || cJSON_GetArraySize(row) != (int)g->count)
+      return status_fail(STATUS_INPUT, "%s: template %zu of \"%s\" must list %zu texts, one per group",
+                         g->path, list->count + 1, list->type, g->count);
+    size_t group = 0;
+    for (const cJSON *text = row->child; text != NULL; text = text->next, group++) {
+      const char **slot = &list->texts[list->count * g->count + group];
+      TRY(text_of(g, text, "a template", 4096, slot));
+      const char *at = strstr(*slot, "{prompt}");
+      if (at == NULL || strstr(at + 1, "{prompt}") != NULL)
+        return status_fail(STATUS_INPUT, "%s: the template \"%.60s\" must have {prompt} once", g->path,
+                           *slot);
+    }
+  }
+  return STATUS_OK;
+}
+
+static Status read_templates(GroupFile *g) {
+  const cJSON *templates = NULL;
+  TRY(json_get_object(g->json, "templates", g->path, &templates));
+  int count = cJSON_GetArraySize(templates);
+  if (count > DATA_MAX_TYPES + 1)
+    return status_fail(STATUS_INPUT, "%s: \"templates\" has %d types; at most %d", g->path, count,
+                       DATA_MAX_TYPES + 1);
+  TRY(mem_array(&g->templates, (size_t)count, "templates"));
+  for (const cJSON *item = templates->child; item != NULL; item = item->next)
+    TRY(read_template_list(g, item, &g->templates[g->template_count++]));
+  if (templates_for(g, "default") == NULL)
+    return status_fail(STATUS_INPUT, "%s: \"templates\" must have \"default\"", g->path);
+  return STATUS_OK;
+}
+
+static Status read_group_file(GroupFile *g) {
+  if (!cJSON_IsObject(g->json))
+    return status_fail(STATUS_INPUT, "%s: a group file is a JSON object", g->path);
+  TRY(check_keys(g, g->json, "a group file", KEYS));
+  TRY(read_groups(g));
+  TRY(read_lists(g));
+  TRY(read_rows(g));
+  TRY(read_words(g));
+  TRY(index_words(g));
+  TRY(read_articles(g));
+  return read_templates(g);
+}
+
+/// The built-in names, for the message.
+static Status list_built_in(Str *out) {
+  for (const EmbeddedConfig *c = embedded_configs; c->name != NULL; c++) {
+    if (!str_starts(c->name, "groups/")) continue;
+    size_t size = strlen(c->name) - strlen("groups/") - strlen(".json");
+    TRY(str_append_format(out, "%s%.*s", out->size > 0 ? ", " : "", (int)size, c->name + strlen("groups/")));
+  }
+  return STATUS_OK;
+}
+
+static Status parse_group_file(GroupFile *g) {
+  Str name = {0}, known = {0};
+  Status status = STATUS_OK;
+  TRY_CLEAN(str_append_format(&name, "groups/%s.json", g->path));
+  const char *text = config_find(str_text(&name));
+  if (text != NULL) {
+    TRY_CLEAN(json_parse(text, strlen(text), g->path, &g->json));
+  } else if (strchr(g->path, '/') == NULL && !str_ends(g->path, ".json")) {
+    TRY_CLEAN(list_built_in(&known));
+    status = status_fail(STATUS_INPUT,
+                         "groups.file = %s: built in are %s; for a file of your own give its path, ending in "
+                         ".json",
+                         g->path, str_text(&known));
+  } else {
+    TRY_CLEAN(json_parse_file(g->path, &g->json));
+  }
+cleanup:
+  str_free(&name);
+  str_free(&known);
+  return status;
+}
+
+Status groups_load(const char *name_or_path, GroupFile **out) {
+  GroupFile *g = NULL;
+  Status status = STATUS_OK;
+  *out = NULL;
+  if (name_or_path == NULL || name_or_path[0] == '\0')
+    return status_fail(STATUS_INPUT,
+                       "groups.file is empty: set gender, race, age or the path of a group file");
+  TRY(mem_array(&g, 1, "group file"));
+  TRY_CLEAN(str_copy(&g->path, name_or_path, strlen(name_or_path)));
+  TRY_CLEAN(parse_group_file(g));
+  TRY_CLEAN(read_group_file(g));
+  *out = g;
+  return STATUS_OK;
+cleanup:
+  groups_free(g);
+  return status;
+}
+
+void groups_free(GroupFile *g) {
+  if (g == NULL) return;
+  for (size_t i = 0; i < g->list_count; i++) {
+    for (size_t j = 0; j < g->lists[i].count; j++) free(g->lists[i].words[j]);
+    free(g->lists[i].words);
+  }
+  for (size_t i = 0; i < g->entry_count; i++) free(g->entries[i].key);
+  for (size_t i = 0; i < g->template_count; i++) free(g->templates[i].texts);
+  free(g->lists);
+  free(g->rows);
+  free(g->entries);
+  free(g->templates);
+  pcre2_code_free(g->vowel);
+  pcre2_code_free(g->pattern);
+  cJSON_Delete(g->json);
+  free(g->path);
+  free(g);
+}
+
+size_t groups_count(const GroupFile *groups) {
+  return groups->count;
+}
+const char *groups_name(const GroupFile *groups, size_t group) {
+  return groups->names[group];
+}
+const char *groups_attribute(const GroupFile *groups) {
+  return groups->attribute;
+}
+
+const TemplateList *templates_for(const GroupFile *groups, const char *type) {
+  const TemplateList *fallback = NULL;
+  for (size_t i = 0; i < groups->template_count; i++) {
+    if (strcmp(groups->templates[i].type, type) == 0) return &groups->templates[i];
+    if (strcmp(groups->templates[i].type, "default") == 0) fallback = &groups->templates[i];
+  }
+  return fallback;
+}

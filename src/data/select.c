@@ -1,0 +1,119 @@
+// Choosing sets. Rule: a choice is drawn from the seed, and what is kept stays in its order.
+#include "select.h"
+
+#include "util/memory.h"
+#include "util/rng.h"
+#include <math.h>
+#include <stdlib.h>
+
+// Streams of rng_shuffle; the sampler's epochs count up from 0.
+enum { STREAM_BALANCE = 0x70000000, STREAM_TARGET = 0x71000000 };
+
+/// A distinct prompt in the drawn order of the split.
+typedef struct Ranked {
+  uint64_t rank, key;
+} Ranked;
+
+static int by_rank(const void *a, const void *b) {
+  const Ranked *x = a, *y = b;
+  if (x->rank != y->rank) return x->rank < y->rank ? -1 : 1;
+  return (x->key > y->key) - (x->key < y->key);
+}
+
+/// Scrambles the key by the seed.
+static uint64_t rank_of(uint64_t key, uint64_t seed) {
+  uint32_t counter[4] = {(uint32_t)key, (uint32_t)(key >> 32), 0, RNG_DATA};
+  uint32_t keys[2] = {(uint32_t)seed, (uint32_t)(seed >> 32)}, out[4];
+  philox4x32(out, counter, keys);
+  return (uint64_t)out[1] << 32 | out[0];
+}
+
+Status select_split(const DataOptions *options, Drafts *drafts) {
+  if (options->split == DATA_ALL) return STATUS_OK;
+  if (!(options->held_out >= 0 && options->held_out < 1))
+    return status_fail(STATUS_INPUT, "data.held_out = %g: the share of prompts not trained on is in [0, 1)",
+                       (double)options->held_out);
+  Ranked *ranked = NULL;
+  bool *keep = NULL;
+  Status status = STATUS_OK;
+  size_t sets = drafts->count / drafts->per_set, distinct = 0;
+  TRY_CLEAN(mem_array(&ranked, sets, "split"));
+  TRY_CLEAN(mem_array(&keep, sets, "split"));
+  for (size_t s = 0; s < sets; s++) {
+    uint64_t key = drafts->list[s * drafts->per_set].key;
+    ranked[s] = (Ranked){rank_of(key, options->seed), key};
+  }
+  qsort(ranked, sets, sizeof *ranked, by_rank);
+  for (size_t s = 0; s < sets; s++)
+    if (s == 0 || by_rank(&ranked[s], &ranked[distinct - 1]) != 0) ranked[distinct++] = ranked[s];
+  size_t held = (size_t)lround((double)options->held_out * (double)distinct);
+  if (held >= distinct) held = distinct > 0 ? distinct - 1 : 0;
+  for (size_t s = 0; s < sets; s++) {
+    uint64_t key = drafts->list[s * drafts->per_set].key;
+    Ranked own = {rank_of(key, options->seed), key};
+    bool out = held > 0 && by_rank(&own, &ranked[held - 1]) <= 0;
+    keep[s] = out == (options->split == DATA_HELD_OUT);
+  }
+  drafts_keep_sets(drafts, keep);
+cleanup:
+  free(ranked);
+  free(keep);
+  return status;
+}
+
+/// Keeps `quota` sets of those of `group` (−1: of any), drawn.
+static Status keep_quota(uint64_t seed, uint32_t stream, const Drafts *drafts, int group, size_t quota,
+                         bool *keep) {
+  size_t *order = NULL, count = 0, sets = drafts->count / drafts->per_set;
+  TRY(mem_array(&order, sets, "choice of prompts"));
+  for (size_t s = 0; s < sets; s++)
+    if (group < 0 || drafts->list[s * drafts->per_set].group == group) order[count++] = s;
+  rng_shuffle(order, count, seed, stream);
+  for (size_t i = 0; i < count && i < quota; i++) keep[order[i]] = true;
+  free(order);
+  return STATUS_OK;
+}
+
+static size_t smallest_group(const Drafts *drafts, size_t groups) {
+  size_t counts[DATA_MAX_GROUPS] = {0}, least = SIZE_MAX;
+  for (size_t i = 0; i < drafts->count; i++) counts[drafts->list[i].group]++;
+  for (size_t g = 0; g < groups; g++) least = counts[g] < least ? counts[g] : least;
+  return least;
+}
+
+/// The same number of each group, where every set is one prompt.
+static Status keep_equal(uint64_t seed, uint32_t stream, size_t groups, size_t each, Drafts *drafts) {
+  bool *keep = NULL;
+  Status status = STATUS_OK;
+  TRY_CLEAN(mem_array(&keep, drafts->count, "choice of prompts"));
+  for (size_t g = 0; g < groups; g++)
+    TRY_CLEAN(keep_quota(seed, stream + (uint32_t)g, drafts, (int)g, each, keep));
+  drafts_keep_sets(drafts, keep);
+cleanup:
+  free(keep);
+  return status;
+}
+
+Status select_balance(uint64_t seed, size_t groups, Drafts *drafts) {
+  if (drafts->per_set > 1) return STATUS_OK;
+  return keep_equal(seed, STREAM_BALANCE, groups, smallest_group(drafts, groups), drafts);
+}
+
+Status select_target(const DataOptions *options, size_t groups, Drafts *drafts) {
+  size_t target = options->target_size;
+  if (target == 0 || drafts->count <= target) return STATUS_OK;
+  if (target < groups)
+    return status_fail(STATUS_INPUT,
+                       "data.target_size = %zu: there are %zu groups; set at least that, or 0 for all",
+                       target, groups);
+  if (drafts->per_set == 1 && options->balance_dataset)
+    return keep_equal(options->seed, STREAM_TARGET, groups, target / groups, drafts);
+  bool *keep = NULL;
+  Status status = STATUS_OK;
+  TRY_CLEAN(mem_array(&keep, drafts->count / drafts->per_set, "choice of prompts"));
+  TRY_CLEAN(keep_quota(options->seed, STREAM_TARGET, drafts, -1, target / drafts->per_set, keep));
+  drafts_keep_sets(drafts, keep);
+cleanup:
+  free(keep);
+  return status;
+}

@@ -1,0 +1,76 @@
+// Rendering and tokenising. Rule: the template around the user's words is never cut, only the words' end.
+#include "tokenise.h"
+
+#include "util/memory.h"
+#include <stdlib.h>
+#include <string.h>
+
+static Status render_chat(const TokeniseOptions *o, const Draft *draft, Str *out) {
+  ChatMessage *messages = NULL;
+  Status status = STATUS_OK;
+  size_t count = 0;
+  TRY_CLEAN(mem_array(&messages, draft->count + 1, "chat"));
+  bool has_system = strcmp(draft->messages[0].role, "system") == 0;
+  if (o->system != NULL && !has_system) messages[count++] = (ChatMessage){"system", o->system};
+  for (size_t m = 0; m < draft->count; m++)
+    messages[count++] = (ChatMessage){draft->messages[m].role, draft->messages[m].content};
+  TRY_CLEAN(chat_render(o->family, messages, count, true, out));
+cleanup:
+  free(messages);
+  return status;
+}
+
+static Status encode_draft(const TokeniseOptions *o, const Draft *draft, Tokens *out) {
+  Str text = {0};
+  Status status = STATUS_OK;
+  out->count = 0;
+  if (o->family != CHAT_NONE) {
+    TRY_CLEAN(render_chat(o, draft, &text));
+  } else {
+    for (size_t m = 0; m < draft->count; m++) {
+      if (m > 0) TRY_CLEAN(str_append_text(&text, "\n\n"));
+      TRY_CLEAN(str_append_text(&text, draft->messages[m].content));
+    }
+  }
+  // a template writes its own BOS
+  TRY_CLEAN(tokenizer_encode(o->tokenizer, str_text(&text), text.size, o->family == CHAT_NONE, out));
+cleanup:
+  str_free(&text);
+  return status;
+}
+
+/// Drops the last `over` tokens of `text`, and the bytes of a character cut in two.
+static Status drop_tokens(const Tokenizer *tokenizer, size_t over, char *text) {
+  Tokens tokens = {0};
+  Str kept = {0};
+  Status status = STATUS_OK;
+  TRY_CLEAN(tokenizer_encode(tokenizer, text, strlen(text), false, &tokens));
+  size_t keep = tokens.count > over ? tokens.count - over : 0;
+  TRY_CLEAN(tokenizer_decode(tokenizer, tokens.ids, keep, false, &kept));
+  // what both texts begin with: free of the U+FFFD that decoding puts for half a character, and always shorter
+  size_t same = 0, size = strlen(text);
+  while (same < kept.size && same + 1 < size && kept.data[same] == text[same]) same++;
+  while (same > 0 && ((unsigned char)text[same] & 0xC0) == 0x80) same--;
+  text[keep > 0 ? same : 0] = '\0';
+cleanup:
+  tokens_free(&tokens);
+  str_free(&kept);
+  return status;
+}
+
+Status draft_tokenise(const TokeniseOptions *options, Draft *draft, Tokens *out, bool *shortened) {
+  char *asked = draft->messages[draft->last_user].content;
+  *shortened = false;
+  TRY(encode_draft(options, draft, out));
+  while (options->max_tokens > 0 && out->count > options->max_tokens) {
+    if (asked[0] == '\0')
+      return status_fail(
+          STATUS_INPUT,
+          "data.max_prompt_tokens = %zu: prompt %zu needs %zu tokens without its text; raise it",
+          options->max_tokens, draft->source + 1, out->count);
+    *shortened = true;
+    TRY(drop_tokens(options->tokenizer, out->count - options->max_tokens, asked));
+    TRY(encode_draft(options, draft, out));
+  }
+  return STATUS_OK;
+}

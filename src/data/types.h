@@ -1,0 +1,23 @@
+// Prompt types by rules: the first type of the types file with a pattern that matches is the prompt's.
+#pragma once
+
+#include "group_file.h"
+
+typedef struct TypeRule {
+  char *name;
+  pcre2_code **patterns;
+  size_t count;
+} TypeRule;
+
+/// The last rule is the default type and has no pattern.
+typedef struct TypeRules {
+  TypeRule rules[DATA_MAX_TYPES];
+  size_t count;
+} TypeRules;
+
+/// `path` NULL: the built-in types. STATUS_INPUT names file, key and pattern.
+STATUS_CHECKED Status types_load(const char *path, TypeRules *out);
+/// Safe on a zeroed struct.
+void types_free(TypeRules *types);
+/// *type = index of the rule for the text.
+STATUS_CHECKED Status types_match(const TypeRules *types, const char *text, size_t size, size_t *type);
