@@ -2,6 +2,27 @@
 // programs and the table. A file *_cpu.cl holds tiles for CPU devices and is compiled only there. Room: ops.
 #pragma once
 
-#define KERNEL_LIST(KERNEL_ROW)                                                                                  \
-  KERNEL_ROW(linear, bias_add)                                                                                   \
-  KERNEL_ROW(linear, bias_backward)
+#define KERNEL_LIST(KERNEL_ROW)                                                                              \
+  KERNEL_ROW(gemm, gemm)                                                                                         \
+  KERNEL_ROW(gemm, widen)                                                                                        \
+  KERNEL_ROW(linear, bias_add)                                                                               \
+  KERNEL_ROW(linear, bias_backward)                                                                          \
+  KERNEL_ROW(rmsnorm, rmsnorm)                                                                               \
+  KERNEL_ROW(rmsnorm, rmsnorm_backward)                                                                      \
+  KERNEL_ROW(rmsnorm, rmsnorm_weight_partial)                                                                \
+  KERNEL_ROW(rmsnorm, rmsnorm_weight_sum)                                                                    \
+  KERNEL_ROW(embed, embed)                                                                                   \
+  KERNEL_ROW(embed, embed_backward)                                                                          \
+  KERNEL_ROW(rope, rope)                                                                                     \
+  KERNEL_ROW(attention_cpu, attention_cpu)                                                                   \
+  KERNEL_ROW(attention_cpu, attention_dq_cpu)                                                                \
+  KERNEL_ROW(attention_cpu, attention_dkv_cpu)                                                               \
+  KERNEL_ROW(add, add)                                                                                       \
+  KERNEL_ROW(swiglu, swiglu)                                                                                 \
+  KERNEL_ROW(swiglu, swiglu_backward)                                                                        \
+  KERNEL_ROW(rows, gather_rows)                                                                              \
+  KERNEL_ROW(rows, store_rows)                                                                               \
+  KERNEL_ROW(rows, scatter_add_rows)                                                                         \
+  KERNEL_ROW(entropy, entropy)                                                                               \
+  KERNEL_ROW(entropy, entropy_backward)                                                                      \
+  KERNEL_ROW(entropy, pick_logprob)

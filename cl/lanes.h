@@ -1,0 +1,136 @@
+// SIMD lanes and sums over a group, so that one kernel text serves CPUs and GPUs. A row is walked in steps of `lanes`:
+//
+//   for (uint i = local_id(0) * LANES; i < cols; i += GROUP * LANES) {
+//     lanes x = lanes_load(row + i, cols - i, 0.0f);   ...   lanes_store(out + i, cols - i, y);
+//   }
+//
+//   CPU   GROUP 1, LANES 16: one work item walks the row with 16 floats at a time, no barriers
+//   GPU   GROUP n, LANES 1:  neighbouring work items read neighbouring floats
+//
+// Rule: the order of every sum depends on LANES, GROUP and the row's length alone.
+#include "platform.h"
+
+#if ON_CPU
+#define LANES 16
+typedef float16 lanes;
+
+INLINE lanes lanes_of(float value) { return (lanes)(value); }
+
+/// Elements 0 … min(LANES, left) − 1; the others are `fill`.
+INLINE lanes lanes_load(GLOBAL const float *from, uint left, float fill) {
+  if (left >= LANES) return vload16(0, from);
+  float part[LANES];
+  for (uint i = 0; i < LANES; i++) part[i] = i < left ? from[i] : fill;
+  return vload16(0, part);
+}
+
+/// Stores elements 0 … min(LANES, left) − 1.
+INLINE void lanes_store(GLOBAL float *to, uint left, lanes value) {
+  if (left >= LANES) {
+    vstore16(value, 0, to);
+    return;
+  }
+  float part[LANES];
+  vstore16(value, 0, part);
+  for (uint i = 0; i < left; i++) to[i] = part[i];
+}
+
+INLINE float lanes_sum(lanes value) {
+  float8 a = value.lo + value.hi;
+  float4 b = a.lo + a.hi;
+  float2 c = b.lo + b.hi;
+  return c.x + c.y;
+}
+
+INLINE float lanes_max(lanes value) {
+  float8 a = fmax(value.lo, value.hi);
+  float4 b = fmax(a.lo, a.hi);
+  float2 c = fmax(b.lo, b.hi);
+  return fmax(c.x, c.y);
+}
+
+INLINE float lanes_first(lanes value) { return value.x; }
+
+#define LANES_BITS(value)       as_uint16(value)
+#define LANES_FROM_BITS(value)  as_float16(value)
+
+#else
+#define LANES 1
+typedef float lanes;
+
+INLINE lanes lanes_of(float value) { return value; }
+INLINE lanes lanes_load(GLOBAL const float *from, uint left, float fill) { return left > 0 ? from[0] : fill; }
+INLINE void lanes_store(GLOBAL float *to, uint left, lanes value) {
+  if (left > 0) to[0] = value;
+}
+INLINE float lanes_sum(lanes value) { return value; }
+INLINE float lanes_max(lanes value) { return value; }
+INLINE float lanes_first(lanes value) { return value; }
+
+#define LANES_BITS(value)       bits_of_float(value)
+#define LANES_FROM_BITS(value)  float_of_bits(value)
+#endif
+
+#ifndef __OPENCL_VERSION__
+typedef unsigned long long ulong; // 64 bits, as OpenCL's
+#endif
+
+/// A number that exp() takes to 0 and max() never picks, without the NaN of inf − inf.
+#define LOWEST (-3.0e38f)
+
+/// exp(x), within 1.5 ulp for −87 ≤ x ≤ 88 and exactly 1 at 0; held at exp(−87) = 1.6e−38 and exp(88) beyond. NaN stays NaN.
+/// x = n ln 2 + r; 2^n goes into the exponent; the polynomial for r is Cephes' expf.
+INLINE lanes lanes_exp(lanes x) {
+  const float shift = 12582912.0f; // 1.5 · 2^23: adding it leaves round(x) in the low bits
+  x = x < lanes_of(-87.0f) ? lanes_of(-87.0f) : x;
+  x = x > lanes_of(88.0f) ? lanes_of(88.0f) : x;
+  lanes t = fma(x, lanes_of(1.44269504088896341f), lanes_of(shift));
+  lanes n = t - shift;
+  lanes r = fma(n, lanes_of(-0.693359375f), x);
+  r = fma(n, lanes_of(2.12194440e-4f), r);
+  lanes p = fma(r, lanes_of(1.9875691500e-4f), lanes_of(1.3981999507e-3f));
+  p = fma(p, r, lanes_of(8.3334519073e-3f));
+  p = fma(p, r, lanes_of(4.1665795894e-2f));
+  p = fma(p, r, lanes_of(1.6666665459e-1f));
+  p = fma(p, r, lanes_of(5.0000001201e-1f));
+  p = fma(p, r * r, r) + 1.0f;
+  return LANES_FROM_BITS(LANES_BITS(p) + (LANES_BITS(t) << 23));
+}
+
+INLINE float float_exp(float x) { return lanes_first(lanes_exp(lanes_of(x))); }
+
+/// The sum of every work item's value, in every work item. part[GROUP] is scratch.
+INLINE float group_sum(LOCAL_PTR float *part, float value) {
+#if GROUP == 1
+  (void)part;
+  return value;
+#else
+  uint item = local_id(0);
+  BARRIER(); // an earlier call's result may still be being read
+  part[item] = value;
+  for (uint step = GROUP / 2; step > 0; step /= 2) {
+    BARRIER();
+    if (item < step) part[item] += part[item + step];
+  }
+  BARRIER();
+  return part[0];
+#endif
+}
+
+/// Likewise the largest.
+INLINE float group_max(LOCAL_PTR float *part, float value) {
+#if GROUP == 1
+  (void)part;
+  return value;
+#else
+  uint item = local_id(0);
+  BARRIER();
+  part[item] = value;
+  for (uint step = GROUP / 2; step > 0; step /= 2) {
+    BARRIER();
+    if (item < step) part[item] = fmax(part[item], part[item + step]);
+  }
+  BARRIER();
+  return part[0];
+#endif
+}

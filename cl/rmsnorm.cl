@@ -1,0 +1,71 @@
+// RMSNorm (Zhang and Sennrich 2019), forward and backward:
+//
+//   out = x · rstd · w,   rstd = 1 / sqrt(mean(x²) + eps)
+//   dx += rstd · (dout · w) − x · rstd³ / cols · Σ_c dout · w · x        dw += Σ_rows dout · x · rstd
+#include "lanes.h"
+
+/// out, x [rows,cols]; rstd[rows]; w[cols]. A group a row.
+KERNEL(rmsnorm)(GLOBAL float *RESTRICT out, GLOBAL float *RESTRICT rstd, GLOBAL const float *RESTRICT x,
+                GLOBAL const float *RESTRICT w, uint cols, float eps) {
+  LOCAL float part[GROUP];
+  uint row = group_id(0);
+  x += (size_t)row * cols;
+  out += (size_t)row * cols;
+  lanes sum = lanes_of(0.0f);
+  for (uint c = local_id(0) * LANES; c < cols; c += GROUP * LANES) {
+    lanes value = lanes_load(x + c, cols - c, 0.0f);
+    sum = fma(value, value, sum);
+  }
+  float scale = 1.0f / sqrt(group_sum(part, lanes_sum(sum)) / (float)cols + eps);
+  if (local_id(0) == 0) rstd[row] = scale;
+  for (uint c = local_id(0) * LANES; c < cols; c += GROUP * LANES) {
+    lanes value = lanes_load(x + c, cols - c, 0.0f) * scale;
+    lanes_store(out + c, cols - c, value * lanes_load(w + c, cols - c, 0.0f));
+  }
+}
+
+/// dx, dout, x [rows,cols]; w[cols]; rstd[rows]. A group a row.
+KERNEL(rmsnorm_backward)(GLOBAL float *RESTRICT dx, GLOBAL const float *RESTRICT dout, GLOBAL const float *RESTRICT x,
+                         GLOBAL const float *RESTRICT w, GLOBAL const float *RESTRICT rstd, uint cols) {
+  LOCAL float part[GROUP];
+  size_t from = (size_t)group_id(0) * cols;
+  dx += from;
+  dout += from;
+  x += from;
+  lanes sum = lanes_of(0.0f);
+  for (uint c = local_id(0) * LANES; c < cols; c += GROUP * LANES) {
+    lanes gradient = lanes_load(dout + c, cols - c, 0.0f) * lanes_load(w + c, cols - c, 0.0f);
+    sum = fma(gradient, lanes_load(x + c, cols - c, 0.0f), sum);
+  }
+  float scale = rstd[group_id(0)];
+  float shrink = group_sum(part, lanes_sum(sum)) * scale * scale * scale / (float)cols;
+  for (uint c = local_id(0) * LANES; c < cols; c += GROUP * LANES) {
+    lanes gradient = lanes_load(dout + c, cols - c, 0.0f) * lanes_load(w + c, cols - c, 0.0f);
+    lanes change = gradient * scale - lanes_load(x + c, cols - c, 0.0f) * shrink;
+    lanes_store(dx + c, cols - c, lanes_load(dx + c, cols - c, 0.0f) + change);
+  }
+}
+
+/// partial[chunks,cols] = Σ dout · x · rstd over `chunk` rows each. A work item LANES columns; groups (columns, chunks).
+KERNEL(rmsnorm_weight_partial)(GLOBAL float *RESTRICT partial, GLOBAL const float *RESTRICT dout,
+                               GLOBAL const float *RESTRICT x, GLOBAL const float *RESTRICT rstd, uint rows, uint cols,
+                               uint chunk) {
+  uint c = (uint)item_id(0) * LANES;
+  if (c >= cols) return;
+  uint begin = group_id(1) * chunk, end = begin + chunk < rows ? begin + chunk : rows;
+  lanes sum = lanes_of(0.0f);
+  for (uint row = begin; row < end; row++) {
+    size_t at = (size_t)row * cols + c;
+    sum = fma(lanes_load(dout + at, cols - c, 0.0f) * rstd[row], lanes_load(x + at, cols - c, 0.0f), sum);
+  }
+  lanes_store(partial + (size_t)group_id(1) * cols + c, cols - c, sum);
+}
+
+/// dw[cols] += Σ partial[chunks,cols]. A work item LANES columns.
+KERNEL(rmsnorm_weight_sum)(GLOBAL float *RESTRICT dw, GLOBAL const float *RESTRICT partial, uint chunks, uint cols) {
+  uint c = (uint)item_id(0) * LANES;
+  if (c >= cols) return;
+  lanes sum = lanes_of(0.0f);
+  for (uint i = 0; i < chunks; i++) sum += lanes_load(partial + (size_t)i * cols + c, cols - c, 0.0f);
+  lanes_store(dw + c, cols - c, lanes_load(dw + c, cols - c, 0.0f) + sum);
+}

@@ -1,0 +1,28 @@
+// Rotary position embedding (Su et al. 2021) in Hugging Face's layout: column i of a head turns with column i + D/2.
+//
+//   angle = position · inv_freq[i]     x1' = x1 · cos − x2 · sin     x2' = x2 · cos + x1 · sin
+#include "lanes.h"
+
+/// x[rows, heads·2·pairs] in place; positions[rows]; inv_freq[pairs]; direction −1 turns back. A group a row: its work items
+/// share a head's pairs out among themselves, `streams` heads at a time, and find each angle once.
+KERNEL(rope)(GLOBAL float *x, GLOBAL const int *RESTRICT positions, GLOBAL const float *RESTRICT inv_freq, uint heads,
+             uint pairs, float direction) {
+  float position = (float)positions[group_id(0)];
+  x += (size_t)group_id(0) * heads * 2 * pairs;
+  uint chunks = (pairs + LANES - 1) / LANES;
+  uint streams = chunks < GROUP ? GROUP / chunks : 1;
+  uint stride = GROUP / streams;
+  uint stream = local_id(0) / stride;
+  if (stream >= streams) return;
+  for (uint i = local_id(0) % stride * LANES; i < pairs; i += stride * LANES) {
+    uint left = pairs - i;
+    lanes angle = lanes_load(inv_freq + i, left, 0.0f) * position;
+    lanes cosine = cos(angle), sine = sin(angle) * direction;
+    for (uint head = stream; head < heads; head += streams) {
+      GLOBAL float *a = x + (size_t)head * 2 * pairs + i, *b = a + pairs;
+      lanes x1 = lanes_load(a, left, 0.0f), x2 = lanes_load(b, left, 0.0f);
+      lanes_store(a, left, x1 * cosine - x2 * sine);
+      lanes_store(b, left, x2 * cosine + x1 * sine);
+    }
+  }
+}

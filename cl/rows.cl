@@ -1,0 +1,29 @@
+// Rows moved by number. Each kernel: a group a row of x or out, rows[R] the numbers, `cols` floats a row.
+#include "lanes.h"
+
+/// out[R,cols] = x[rows[r]]
+KERNEL(gather_rows)(GLOBAL float *RESTRICT out, GLOBAL const float *RESTRICT x, GLOBAL const int *RESTRICT rows,
+                    uint cols) {
+  out += (size_t)group_id(0) * cols;
+  x += (size_t)rows[group_id(0)] * cols;
+  for (uint c = local_id(0) * LANES; c < cols; c += GROUP * LANES)
+    lanes_store(out + c, cols - c, lanes_load(x + c, cols - c, 0.0f));
+}
+
+/// out[rows[r]] = x[R,cols]
+KERNEL(store_rows)(GLOBAL float *RESTRICT out, GLOBAL const float *RESTRICT x, GLOBAL const int *RESTRICT rows,
+                   uint cols) {
+  x += (size_t)group_id(0) * cols;
+  out += (size_t)rows[group_id(0)] * cols;
+  for (uint c = local_id(0) * LANES; c < cols; c += GROUP * LANES)
+    lanes_store(out + c, cols - c, lanes_load(x + c, cols - c, 0.0f));
+}
+
+/// out[rows[r]] += x[R,cols]; the numbers are distinct
+KERNEL(scatter_add_rows)(GLOBAL float *RESTRICT out, GLOBAL const float *RESTRICT x, GLOBAL const int *RESTRICT rows,
+                         uint cols) {
+  x += (size_t)group_id(0) * cols;
+  out += (size_t)rows[group_id(0)] * cols;
+  for (uint c = local_id(0) * LANES; c < cols; c += GROUP * LANES)
+    lanes_store(out + c, cols - c, lanes_load(out + c, cols - c, 0.0f) + lanes_load(x + c, cols - c, 0.0f));
+}

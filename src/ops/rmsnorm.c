@@ -1,0 +1,39 @@
+// RMSNorm and its backward. The weight's gradient is summed over chunks of rows, then over the chunks, so that a GPU has
+// groups enough and the order of the sum stays fixed.
+#include "grid.h"
+#include "ops/ops.h"
+
+enum { WEIGHT_CHUNK_ROWS = 64 };
+
+Status op_rmsnorm(Tensor *out, Tensor *rstd, const Tensor *x, const Tensor *w, float eps) {
+  TRY(ops_check_shape("op_rmsnorm", "out", out, x->rows, x->cols));
+  TRY(ops_check_shape("op_rmsnorm", "rstd", rstd, 1, x->rows));
+  TRY(ops_check_shape("op_rmsnorm", "w", w, 1, x->cols));
+  return LAUNCH(out->ops, rmsnorm, grid_rows(out->ops, x->rows), ARG_TENSOR(out), ARG_TENSOR(rstd),
+                ARG_TENSOR(x), ARG_TENSOR(w), ARG_UINT(x->cols), ARG_FLOAT(eps));
+}
+
+static Status weight_gradient(Tensor *dw, const Tensor *dout, const Tensor *x, const Tensor *rstd) {
+  Ops *ops = dw->ops;
+  size_t chunks = (x->rows + WEIGHT_CHUNK_ROWS - 1) / WEIGHT_CHUNK_ROWS;
+  const Tensor *partial;
+  TRY(ops_scratch(ops, SCRATCH_REDUCE, chunks * x->cols, &partial));
+  TRY(LAUNCH(ops, rmsnorm_weight_partial, grid_columns(ops, x->cols, chunks), ARG_TENSOR(partial),
+             ARG_TENSOR(dout), ARG_TENSOR(x), ARG_TENSOR(rstd), ARG_UINT(x->rows), ARG_UINT(x->cols),
+             ARG_UINT(WEIGHT_CHUNK_ROWS)));
+  return LAUNCH(ops, rmsnorm_weight_sum, grid_elements(ops, x->cols), ARG_TENSOR(dw), ARG_TENSOR(partial),
+                ARG_UINT(chunks), ARG_UINT(x->cols));
+}
+
+Status op_rmsnorm_backward(Tensor *dx, Tensor *dw, const Tensor *dout, const Tensor *x, const Tensor *w,
+                           const Tensor *rstd) {
+  TRY(ops_check_shape("op_rmsnorm_backward", "dx", dx, x->rows, x->cols));
+  TRY(ops_check_shape("op_rmsnorm_backward", "dout", dout, x->rows, x->cols));
+  TRY(ops_check_shape("op_rmsnorm_backward", "w", w, 1, x->cols));
+  TRY(ops_check_shape("op_rmsnorm_backward", "rstd", rstd, 1, x->rows));
+  TRY(LAUNCH(dx->ops, rmsnorm_backward, grid_rows(dx->ops, x->rows), ARG_TENSOR(dx), ARG_TENSOR(dout),
+             ARG_TENSOR(x), ARG_TENSOR(w), ARG_TENSOR(rstd), ARG_UINT(x->cols)));
+  if (dw == NULL) return STATUS_OK;
+  TRY(ops_check_shape("op_rmsnorm_backward", "dw", dw, 1, x->cols));
+  return weight_gradient(dw, dout, x, rstd);
+}

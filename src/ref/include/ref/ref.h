@@ -1,0 +1,91 @@
+// Every operation once more, in plain C and double precision: what the device is measured against, by the tests and by
+// `gee-cl selftest`. Written from the formulas for reading, not for speed; no tricks that a kernel uses, so that the two can
+// be wrong only for different reasons. Arrays are row-major as in ops/ops.h, which has the shapes and names of sizes; M, C, …
+// follow the arrays. Nothing here fails: the caller's arrays are large enough.
+#pragma once
+
+#include <stddef.h>
+#include <stdint.h>
+
+// ---- linear: x[M,K], w[N,K], out[M,N] ----
+
+void ref_linear(double *out, const double *x, const double *w, size_t M, size_t N, size_t K, double alpha,
+                double beta);
+void ref_linear_dx(double *dx, const double *dout, const double *w, size_t M, size_t N, size_t K,
+                   double alpha, double beta);
+void ref_linear_dw(double *dw, const double *dout, const double *x, size_t M, size_t N, size_t K,
+                   double alpha, double beta);
+void ref_bias(double *x, const double *bias, size_t M, size_t N);
+void ref_bias_backward(double *dbias, const double *dout, size_t M, size_t N);
+
+// ---- rows ----
+
+void ref_embed(double *out, const double *table, const int32_t *ids, size_t M, size_t C);
+/// dtable += rows of dout by id.
+void ref_embed_backward(double *dtable, const double *dout, const int32_t *ids, size_t M, size_t C);
+
+// ---- RMSNorm ----
+
+void ref_rmsnorm(double *out, double *rstd, const double *x, const double *w, size_t M, size_t C, double eps);
+/// dx += …, dw += … (dw may be NULL)
+void ref_rmsnorm_backward(double *dx, double *dw, const double *dout, const double *x, const double *w,
+                          const double *rstd, size_t M, size_t C);
+
+// ---- rotary embedding, in place on x[M, heads·D]; direction +1 or −1 ----
+
+void ref_rope(double *x, const int32_t *positions, const double *inv_freq, size_t M, size_t heads, size_t D,
+              int direction);
+
+// ---- attention over spans ----
+
+typedef struct RefAttention {
+  size_t M, key_rows, heads, kv_heads, D;
+  double scale;
+} RefAttention;
+
+/// out[M,heads·D], lse[M,heads]; q as out; k, v[key_rows, kv_heads·D]; spans[M,4].
+void ref_attention(double *out, double *lse, const double *q, const double *k, const double *v,
+                   const int32_t *spans, RefAttention shape);
+/// dq, dk, dv overwritten; from the spans alone (the device also has key_spans).
+void ref_attention_backward(double *dq, double *dk, double *dv, const double *dout, const double *q,
+                            const double *k, const double *v, const double *out, const double *lse,
+                            const int32_t *spans, RefAttention shape);
+
+// ---- SwiGLU ----
+
+void ref_swiglu(double *out, const double *gate, const double *up, size_t count);
+void ref_swiglu_backward(double *dgate, double *dup, const double *dout, const double *gate, const double *up,
+                         size_t count);
+
+// ---- entropy head ----
+
+/// stats[M,2] = (log Z, H) of logits[M,V].
+void ref_entropy(double *stats, const double *logits, size_t M, size_t V, double tau);
+/// dlogits[M,V] = weights[m] · dH_m/dz.
+void ref_entropy_backward(double *dlogits, const double *logits, const double *weights, size_t M, size_t V,
+                          double tau);
+
+// ---- sampling ----
+
+typedef struct RefSample {
+  double temperature, top_p, repetition_penalty;
+  size_t top_k;
+} RefSample;
+
+/// transformers' RepetitionPenalty, Temperature, TopK and TopP on one row: scores[V] = what remains of logits[V], −INFINITY
+/// where a token is out. `seen` [ceil(V/32)] bits. Temperature 0 leaves the largest logit alone (lowest index).
+void ref_warp(double *scores, const double *logits, const uint32_t *seen, size_t V, RefSample shape);
+/// The first token, by index, whose running share of exp(scores) exceeds u.
+size_t ref_draw(const double *scores, size_t V, double u);
+
+// ---- dropout, optimiser ----
+
+/// out[M,C] = x · keep / (1 − p)
+void ref_dropout(double *out, const double *x, const int32_t *row_ids, size_t M, size_t C, double p,
+                 uint64_t seed, uint32_t stream);
+
+typedef struct RefAdamW {
+  double lr, beta1, beta2, epsilon, weight_decay, grad_scale;
+  uint32_t step;
+} RefAdamW;
+void ref_adamw(double *values, double *m, double *v, const double *grads, size_t count, RefAdamW shape);

@@ -1,0 +1,123 @@
+// Entropy head, sampling, dropout and AdamW in double.
+#include "ref/ref.h"
+
+#include "util/rng.h"
+#include <math.h>
+#include <stdbool.h>
+#include <stdlib.h>
+
+void ref_entropy(double *stats, const double *logits, size_t M, size_t V, double tau) {
+  for (size_t m = 0; m < M; m++) {
+    const double *z = logits + m * V;
+    double top = -INFINITY, mass = 0, entropy = 0;
+    for (size_t j = 0; j < V; j++) top = fmax(top, z[j] / tau);
+    for (size_t j = 0; j < V; j++) mass += exp(z[j] / tau - top);
+    double log_z = top + log(mass);
+    for (size_t j = 0; j < V; j++) entropy -= exp(z[j] / tau - log_z) * (z[j] / tau - log_z);
+    stats[2 * m] = log_z;
+    stats[2 * m + 1] = entropy;
+  }
+}
+
+void ref_entropy_backward(double *dlogits, const double *logits, const double *weights, size_t M, size_t V,
+                          double tau) {
+  for (size_t m = 0; m < M; m++) {
+    double stats[2];
+    ref_entropy(stats, logits + m * V, 1, V, tau);
+    for (size_t j = 0; j < V; j++) {
+      double log_p = logits[m * V + j] / tau - stats[0];
+      dlogits[m * V + j] = -weights[m] / tau * exp(log_p) * (log_p + stats[1]);
+    }
+  }
+}
+
+typedef struct Scored {
+  double score;
+  size_t index;
+} Scored;
+
+/// Descending by score, ties by index.
+static int by_score(const void *a, const void *b) {
+  const Scored *x = a, *y = b;
+  if (x->score != y->score) return x->score < y->score ? 1 : -1;
+  return x->index < y->index ? -1 : x->index > y->index;
+}
+
+/// Takes out all but the top_k largest, then the tail beyond top_p of the mass. What ties with the last that is kept stays.
+static void keep_top(double *scores, size_t V, RefSample shape) {
+  Scored *sorted = malloc(V * sizeof *sorted);
+  if (sorted == NULL) abort();
+  for (size_t i = 0; i < V; i++) sorted[i] = (Scored){scores[i], i};
+  qsort(sorted, V, sizeof *sorted, by_score);
+  size_t kept = V;
+  if (shape.top_k > 0 && shape.top_k < V) {
+    kept = shape.top_k;
+    while (kept < V && sorted[kept].score == sorted[shape.top_k - 1].score) kept++;
+  }
+  if (shape.top_p < 1) {
+    size_t within = kept;
+    double mass = 0, tail = 0;
+    for (size_t i = 0; i < kept; i++) mass += exp(sorted[i].score - sorted[0].score);
+    // tail: the mass from the smallest up to and including token i; removed where that is at most 1 − top_p
+    for (size_t i = kept; i-- > 1;) {
+      tail += exp(sorted[i].score - sorted[0].score) / mass;
+      if (tail > 1 - shape.top_p) break;
+      kept = i;
+    }
+    while (kept < within && sorted[kept].score == sorted[kept - 1].score) kept++;
+  }
+  for (size_t i = kept; i < V; i++) scores[sorted[i].index] = -INFINITY;
+  free(sorted);
+}
+
+void ref_warp(double *scores, const double *logits, const uint32_t *seen, size_t V, RefSample shape) {
+  size_t best = 0;
+  for (size_t i = 0; i < V; i++) {
+    bool was_seen = (seen[i / 32] >> (i % 32) & 1u) != 0;
+    double z = logits[i];
+    if (was_seen) z = z < 0 ? z * shape.repetition_penalty : z / shape.repetition_penalty;
+    scores[i] = shape.temperature > 0 ? z / shape.temperature : z;
+    if (scores[i] > scores[best]) best = i;
+  }
+  if (shape.temperature > 0) {
+    keep_top(scores, V, shape);
+    return;
+  }
+  for (size_t i = 0; i < V; i++) {
+    if (i != best) scores[i] = -INFINITY;
+  }
+}
+
+size_t ref_draw(const double *scores, size_t V, double u) {
+  double top = -INFINITY, mass = 0, running = 0;
+  size_t last = 0;
+  for (size_t i = 0; i < V; i++) top = fmax(top, scores[i]);
+  for (size_t i = 0; i < V; i++) mass += exp(scores[i] - top);
+  for (size_t i = 0; i < V; i++) {
+    double share = exp(scores[i] - top) / mass;
+    if (share == 0) continue;
+    running += share;
+    last = i;
+    if (running > u) return i;
+  }
+  return last;
+}
+
+void ref_dropout(double *out, const double *x, const int32_t *row_ids, size_t M, size_t C, double p,
+                 uint64_t seed, uint32_t stream) {
+  for (size_t i = 0; i < M * C; i++) {
+    float draw = rng_uniform(seed, RNG_DROPOUT, (uint32_t)(i % C), (uint32_t)row_ids[i / C], stream);
+    out[i] = draw >= (float)p ? x[i] / (1 - p) : 0;
+  }
+}
+
+void ref_adamw(double *values, double *m, double *v, const double *grads, size_t count, RefAdamW s) {
+  double correct1 = 1 - pow(s.beta1, s.step), correct2 = 1 - pow(s.beta2, s.step);
+  for (size_t i = 0; i < count; i++) {
+    double gradient = grads[i] * s.grad_scale;
+    values[i] -= s.lr * s.weight_decay * values[i];
+    m[i] = s.beta1 * m[i] + (1 - s.beta1) * gradient;
+    v[i] = s.beta2 * v[i] + (1 - s.beta2) * gradient * gradient;
+    values[i] -= s.lr * (m[i] / correct1) / (sqrt(v[i] / correct2) + s.epsilon);
+  }
+}
