@@ -3,7 +3,7 @@
 //   TRY(LAUNCH(out->ops, rmsnorm, grid_groups(out->rows, ops_group_items(out->ops)), ARG_TENSOR(out), ARG_TENSOR(x),
 //              ARG_UINT(x->cols), ARG_FLOAT(eps)));
 //
-// An operation checks its shapes (TRY(ops_check(…))) and launches; in a plan a launch does nothing, so no operation asks
+// An operation checks its shapes (TRY(ops_check_shape(…))) and launches; in a plan a launch does nothing, so no operation asks
 // whether it is one, except where it reads something back.
 #pragma once
 
@@ -33,19 +33,22 @@ Grid grid_items(size_t count, size_t items);
 size_t ops_group_items(const Ops *ops);
 /// CPU or GPU class, for operations that have tiles for each. A plan answers DEVICE_CPU.
 DeviceClass ops_device_class(const Ops *ops);
+/// Cores or compute units, at least 1 (1 in a plan).
+size_t ops_compute_units(const Ops *ops);
 
 /// Queues a kernel; does nothing in a plan, or where the grid has no groups.
-STATUS_CHECKED Status ops_launch(Ops *ops, KernelId kernel, Grid grid, const KernelArgument *arguments, size_t count);
+STATUS_CHECKED Status ops_launch(Ops *ops, KernelId kernel, Grid grid, const KernelArgument *arguments,
+                                 size_t count);
 
-#define LAUNCH(ops, kernel, grid, ...)                                                                           \
-  ops_launch((ops), KERNEL_##kernel, (grid), (const KernelArgument[]){__VA_ARGS__},                              \
+#define LAUNCH(ops, kernel, grid, ...)                                                                       \
+  ops_launch((ops), KERNEL_##kernel, (grid), (const KernelArgument[]){__VA_ARGS__},                          \
              sizeof((const KernelArgument[]){__VA_ARGS__}) / sizeof(KernelArgument))
 
-#define ARG_TENSOR(tensor)   ((KernelArgument){.buffer = (tensor)->buffer})
-#define ARG_BUFFER(pointer)  ((KernelArgument){.buffer = (pointer)})
-#define ARG_UINT(number)     ((KernelArgument){.value = &(uint32_t){(uint32_t)(number)}, .size = 4})
-#define ARG_INT(number)      ((KernelArgument){.value = &(int32_t){(int32_t)(number)}, .size = 4})
-#define ARG_FLOAT(number)    ((KernelArgument){.value = &(float){(number)}, .size = 4})
+#define ARG_TENSOR(tensor)  ((KernelArgument){.buffer = (tensor)->buffer})
+#define ARG_BUFFER(pointer) ((KernelArgument){.buffer = (pointer)})
+#define ARG_UINT(number)    ((KernelArgument){.value = &(uint32_t){(uint32_t)(number)}, .size = 4})
+#define ARG_INT(number)     ((KernelArgument){.value = &(int32_t){(int32_t)(number)}, .size = 4})
+#define ARG_FLOAT(number)   ((KernelArgument){.value = &(float){(number)}, .size = 4})
 
 /// STATUS_FAILED "op_x: tensor is [r, c], needs [r, c]" unless the tensor has this shape (a caller's mistake).
 STATUS_CHECKED Status ops_check_shape(const char *op, const char *tensor, const Tensor *value, size_t rows,
@@ -53,8 +56,7 @@ STATUS_CHECKED Status ops_check_shape(const char *op, const char *tensor, const 
 /// Likewise unless it has this type.
 STATUS_CHECKED Status ops_check_type(const char *op, const char *tensor, const Tensor *value, DType type);
 
-/// A float32 scratch of at least `count` elements that lives with the Ops and grows (slot 0 … 3; what it held is lost when
-/// it grows). Counted as activations. An operation may use a slot within itself only. `*out` is borrowed; in a plan its
+/// A float32 scratch of at least `count` elements that lives with the Ops and grows (what it held is lost when it grows). Counted as activations. An operation may use a slot within itself only. `*out` is borrowed; in a plan its
 /// buffer is NULL.
 enum { SCRATCH_GEMM, SCRATCH_REDUCE, SCRATCH_OTHER, SCRATCH_SLOTS };
 STATUS_CHECKED Status ops_scratch(Ops *ops, int slot, size_t count, const Tensor **out);

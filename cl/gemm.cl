@@ -1,0 +1,84 @@
+// C[M,N] = alpha · A · B + beta · C on any device, for the three forms of a linear layer. A(m,k) lies at m·a_m + k·a_k and
+// B(k,n) at k·b_k + n·b_n, one stride of each being 1, so one kernel serves NT, NN and TN.
+//
+//            b_n                       A group of SIDE x SIDE work items makes a TILE x TILE tile of C. It moves K forward
+//          +------+                    DEPTH at a time: all items fetch one slab of A and one of B into local memory, then
+//      b_k | B    |                    each item adds to its REACH x REACH elements, which lie SIDE apart so that
+//          +------+                    neighbours touch neighbouring words.
+//   a_k    |
+//  +----+ +------+
+//  | A  | | C    |   The sum over k has one order, whatever M is and wherever a row lies.
+//  +----+ +------+
+#include "platform.h"
+
+#ifndef SIDE
+#define SIDE 8 // work items along one edge of a tile
+#endif
+#ifndef REACH
+#define REACH 8 // elements of C an item makes along each edge
+#endif
+#ifndef DEPTH
+#define DEPTH 16 // steps of k between two fetches
+#endif
+#define TILE (SIDE * REACH)
+#define ROW  (TILE + 1) // one word of padding: no bank conflicts when a slab is written transposed
+
+/// slab[DEPTH][TILE] of `from`, outer (m or n) from `outer`, k from `depth`; outside the matrix it is 0. Neighbouring
+/// items follow the stride that is 1.
+INLINE void fetch(LOCAL_PTR float *slab, GLOBAL const void *from, uint type, uint outer, uint outer_end,
+                  uint depth, uint depth_end, uint outer_stride, uint depth_stride, uint item) {
+  for (uint i = item; i < TILE * DEPTH; i += SIDE * SIDE) {
+    uint o = depth_stride == 1 ? i / DEPTH : i % TILE;
+    uint d = depth_stride == 1 ? i % DEPTH : i / TILE;
+    float value = 0.0f;
+    if (outer + o < outer_end && depth + d < depth_end) {
+      value = load_typed(from, (size_t)(outer + o) * outer_stride + (size_t)(depth + d) * depth_stride, type);
+    }
+    slab[d * ROW + o] = value;
+  }
+}
+
+/// groups: ceil(N / TILE) x ceil(M / TILE) of SIDE·SIDE items. a_type, b_type: TYPE_F32, TYPE_F16 or TYPE_BF16.
+KERNEL(gemm)
+(GLOBAL float *RESTRICT c, GLOBAL const void *RESTRICT a, GLOBAL const void *RESTRICT b, uint m_end,
+ uint n_end, uint k_end, uint a_m, uint a_k, uint b_k, uint b_n, uint a_type, uint b_type, float alpha,
+ float beta) {
+  LOCAL float a_slab[DEPTH * ROW];
+  LOCAL float b_slab[DEPTH * ROW];
+  uint item = local_id(0), item_m = item / SIDE, item_n = item % SIDE;
+  uint tile_m = group_id(1) * TILE, tile_n = group_id(0) * TILE;
+  float sums[REACH][REACH];
+  for (uint i = 0; i < REACH; i++) {
+    for (uint j = 0; j < REACH; j++) sums[i][j] = 0.0f;
+  }
+  for (uint k = 0; k < k_end; k += DEPTH) {
+    fetch(a_slab, a, a_type, tile_m, m_end, k, k_end, a_m, a_k, item);
+    fetch(b_slab, b, b_type, tile_n, n_end, k, k_end, b_n, b_k, item);
+    BARRIER();
+    for (uint d = 0; d < DEPTH; d++) {
+      float from_a[REACH];
+      UNROLL for (uint i = 0; i < REACH; i++) from_a[i] = a_slab[d * ROW + item_m + i * SIDE];
+      UNROLL for (uint j = 0; j < REACH; j++) {
+        float from_b = b_slab[d * ROW + item_n + j * SIDE];
+        UNROLL for (uint i = 0; i < REACH; i++) sums[i][j] = fma(from_a[i], from_b, sums[i][j]);
+      }
+    }
+    BARRIER();
+  }
+  for (uint i = 0; i < REACH; i++) {
+    for (uint j = 0; j < REACH; j++) {
+      uint row = tile_m + item_m + i * SIDE, col = tile_n + item_n + j * SIDE;
+      if (row >= m_end || col >= n_end) continue;
+      size_t place = (size_t)row * n_end + col;
+      c[place] = beta == 0.0f ? alpha * sums[i][j] : fma(alpha, sums[i][j], beta * c[place]);
+    }
+  }
+}
+
+/// out[count] = 16-bit floats `from` first on, as float32; one work item an element.
+KERNEL(widen)
+(GLOBAL float *RESTRICT out, GLOBAL const void *RESTRICT from, uint type, uint first_row, uint cols,
+ uint count) {
+  size_t i = item_id(0);
+  if (i < count) out[i] = load_typed(from, (size_t)first_row * cols + i, type);
+}

@@ -1,0 +1,21 @@
+// What an Ops holds. Only ops.c, launch.c and tensor.c look inside; operations go through launch.h. Private to ops.
+#pragma once
+
+#include "launch.h"
+
+struct Ops {
+  Device *device; // borrowed; NULL in a plan
+  bool vendor_gemm;
+  size_t group_items;
+  size_t view_alignment; // bytes
+  uint64_t max_allocation;
+  Program **
+      programs; // one a file of cl/, in the order of kernel_sources; NULL for headers and other devices' files
+  size_t program_count;
+  Kernel *kernels[KERNEL_COUNT]; // NULL where the file is not for this device
+  Tensor scratch[SCRATCH_SLOTS];
+  MemoryUse memory;
+};
+
+/// Counts `bytes` of `kind` as allocated, or (`sign` −1) as freed.
+void ops_count_memory(Ops *ops, MemoryKind kind, uint64_t bytes, int sign);

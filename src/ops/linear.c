@@ -1,0 +1,34 @@
+// Linear layers: three matrix products and the bias.
+#include "ops/ops.h"
+
+#include "gemm.h"
+
+Status op_linear(Tensor *out, const Tensor *x, const Tensor *w, float alpha, float beta) {
+  TRY(ops_check_shape("op_linear", "out", out, x->rows, w->rows));
+  TRY(ops_check_shape("op_linear", "w", w, out->cols, x->cols));
+  return gemm(out, (GemmInput){x, false}, (GemmInput){w, true}, alpha, beta);
+}
+
+Status op_linear_dx(Tensor *dx, const Tensor *dout, const Tensor *w, float alpha, float beta) {
+  TRY(ops_check_shape("op_linear_dx", "dx", dx, dout->rows, w->cols));
+  TRY(ops_check_shape("op_linear_dx", "w", w, dout->cols, dx->cols));
+  return gemm(dx, (GemmInput){dout, false}, (GemmInput){w, false}, alpha, beta);
+}
+
+Status op_linear_dw(Tensor *dw, const Tensor *dout, const Tensor *x, float alpha, float beta) {
+  TRY(ops_check_shape("op_linear_dw", "dw", dw, dout->cols, x->cols));
+  TRY(ops_check_shape("op_linear_dw", "x", x, dout->rows, dw->cols));
+  return gemm(dw, (GemmInput){dout, true}, (GemmInput){x, false}, alpha, beta);
+}
+
+Status op_bias(Tensor *x, const Tensor *bias) {
+  TRY(ops_check_shape("op_bias", "bias", bias, 1, x->cols));
+  return LAUNCH(x->ops, bias_add, grid_items(x->rows * x->cols, ops_group_items(x->ops)), ARG_TENSOR(x),
+                ARG_TENSOR(bias), ARG_UINT(x->rows), ARG_UINT(x->cols));
+}
+
+Status op_bias_backward(Tensor *dbias, const Tensor *dout) {
+  TRY(ops_check_shape("op_bias_backward", "dbias", dbias, 1, dout->cols));
+  return LAUNCH(dout->ops, bias_backward, grid_items(dout->cols, ops_group_items(dout->ops)),
+                ARG_TENSOR(dbias), ARG_TENSOR(dout), ARG_UINT(dout->rows), ARG_UINT(dout->cols));
+}
