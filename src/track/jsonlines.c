@@ -1,0 +1,130 @@
+// JSON Lines files. Rule: on the disk there is a whole number of lines, or that and one half line which the next opening
+// cuts: a line goes out by one write() on a file opened with O_APPEND, and what a failed write left is taken back.
+#include "track/track.h"
+
+#include "io/file.h"
+#include "io/json.h"
+#include "util/memory.h"
+#include "util/str.h"
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+struct JsonLines {
+  char *path;
+  int descriptor;
+};
+
+static Status fail_system(const char *path, const char *action) {
+  return status_fail(STATUS_FAILED, "%s: cannot %s: %s", path, action, strerror(errno));
+}
+
+/// *keep = whether the line belongs to a step before `keep_below`.
+static Status is_kept(const char *path, size_t number, const char *line, size_t size, int64_t keep_below,
+                      bool *keep) {
+  cJSON *object = NULL;
+  int64_t step = 0;
+  Status status = json_parse(line, size, path, &object);
+  if (status == STATUS_OK) status = json_get_integer(object, "step", path, 0, INT64_MAX, &step);
+  cJSON_Delete(object);
+  *keep = step < keep_below;
+  return status_context(status, "line %zu", number);
+}
+
+/// *kept = the whole lines of `text` below the step.
+static Status keep_lines(const MappedFile *file, int64_t keep_below, Str *kept) {
+  const char *line = (const char *)file->bytes, *end = line + file->size;
+  for (size_t number = 1; line < end; number++) {
+    const char *newline = memchr(line, '\n', (size_t)(end - line));
+    if (newline == NULL) break; // half a line: the kill came while it was written
+    bool keep = false;
+    TRY(is_kept(file->path, number, line, (size_t)(newline - line), keep_below, &keep));
+    if (keep) TRY(str_append(kept, line, (size_t)(newline + 1 - line)));
+    line = newline + 1;
+  }
+  return STATUS_OK;
+}
+
+/// Rewrites the file without what does not belong; leaves it alone where all belongs.
+static Status cut(const char *path, int64_t keep_below) {
+  if (!file_exists(path)) return STATUS_OK;
+  MappedFile file = {0};
+  Str kept = {0};
+  TRY(file_map(path, &file));
+  Status status = keep_below < 0 ? STATUS_OK : keep_lines(&file, keep_below, &kept);
+  bool same = kept.size == file.size;
+  file_unmap(&file);
+  if (status == STATUS_OK && !same) status = file_write_atomic(path, str_text(&kept), kept.size);
+  str_free(&kept);
+  return status;
+}
+
+Status jsonlines_open(const char *path, int64_t keep_below, JsonLines **out) {
+  *out = NULL;
+  JsonLines *lines = NULL;
+  Status status = STATUS_OK;
+  TRY(cut(path, keep_below));
+  TRY(mem_array(&lines, 1, "a JSON Lines file"));
+  lines->descriptor = -1;
+  TRY_CLEAN(str_copy(&lines->path, path, strlen(path)));
+  lines->descriptor = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0666);
+  if (lines->descriptor < 0) {
+    status = fail_system(path, "open");
+    goto cleanup;
+  }
+  *out = lines;
+  return STATUS_OK;
+
+cleanup:
+  jsonlines_close(lines);
+  return status;
+}
+
+/// One write() where the system takes it whole; on failure the file is as long as before.
+static Status append_line(JsonLines *lines, const char *text, size_t size) {
+  struct stat before;
+  if (fstat(lines->descriptor, &before) != 0) return fail_system(lines->path, "read the size");
+  size_t done = 0;
+  while (done < size) {
+    ssize_t written = write(lines->descriptor, text + done, size - done);
+    if (written < 0 && errno == EINTR) continue;
+    if (written <= 0) {
+      if (written == 0) errno = ENOSPC;
+      Status status = fail_system(lines->path, "write");
+      // best effort: the next opening cuts a half line too
+      if (ftruncate(lines->descriptor, before.st_size) != 0) errno = 0;
+      return status;
+    }
+    done += (size_t)written;
+  }
+  return STATUS_OK;
+}
+
+Status jsonlines_write(JsonLines *lines, cJSON *object) {
+  if (object == NULL) return status_fail(STATUS_FAILED, "%s: out of memory for a line", lines->path);
+  char *text = NULL;
+  Status status = json_print(object, false, &text);
+  cJSON_Delete(object);
+  if (status != STATUS_OK) return status;
+  size_t size = strlen(text);
+  text[size] = '\n'; // in the place of the terminator: the line goes out in one write
+  status = append_line(lines, text, size + 1);
+  free(text);
+  return status;
+}
+
+Status jsonlines_sync(JsonLines *lines) {
+  // EINVAL: a pipe or a device, which has no disk behind it
+  if (fdatasync(lines->descriptor) == 0 || errno == EINVAL) return STATUS_OK;
+  return fail_system(lines->path, "sync");
+}
+
+void jsonlines_close(JsonLines *lines) {
+  if (lines == NULL) return;
+  if (lines->descriptor >= 0) (void)close(lines->descriptor);
+  free(lines->path);
+  free(lines);
+}

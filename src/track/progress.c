@@ -1,0 +1,207 @@
+// The live line. Rule: a terminal shows one line that is redrawn in place and never wraps; a file or pipe gets whole lines,
+// no control characters, seldom.
+//
+//   training ━━━━━━━━━━━╸          4/10  1 min 05 s left  loss 0.0812  gap 0.021
+#include "track/track.h"
+
+#include "util/clock.h"
+#include "util/memory.h"
+#include "util/str.h"
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+static const double terminal_interval = 0.1; // seconds between drawings
+static const double line_interval = 5;       // seconds between lines where there is no terminal
+
+struct Progress {
+  FILE *stream;
+  char *label, *text;
+  uint64_t total, first, done;
+  bool started, drawn; // drawn: the terminal shows our line now
+  bool said_all;       // what was said last has been written
+  bool terminal, colour, utf8;
+  double start, last; // seconds of the clock
+};
+
+static bool set(const char *variable) {
+  const char *value = getenv(variable);
+  return value != NULL && value[0] != '\0';
+}
+
+/// A terminal that says it is not UTF-8 gets ASCII; one that says nothing most likely is.
+static bool terminal_is_utf8(void) {
+  static const char *const variables[] = {"LC_ALL", "LC_CTYPE", "LANG"};
+  for (size_t i = 0; i < sizeof variables / sizeof *variables; i++) {
+    if (!set(variables[i])) continue;
+    const char *value = getenv(variables[i]);
+    return strcasestr(value, "utf-8") != NULL || strcasestr(value, "utf8") != NULL;
+  }
+  return true;
+}
+
+static size_t terminal_width(const Progress *progress) {
+  struct winsize size;
+  if (ioctl(fileno(progress->stream), TIOCGWINSZ, &size) == 0 && size.ws_col > 0) return size.ws_col;
+  return 80;
+}
+
+Status progress_create(FILE *stream, const char *label, uint64_t total, Progress **out) {
+  *out = NULL;
+  Progress *progress = NULL;
+  TRY(mem_array(&progress, 1, "a progress line"));
+  Status status = str_copy(&progress->label, label, strlen(label));
+  if (status == STATUS_OK) status = str_copy(&progress->text, "", 0);
+  if (status != STATUS_OK) {
+    progress_free(progress);
+    return status;
+  }
+  const char *term = getenv("TERM");
+  progress->stream = stream;
+  progress->total = total;
+  progress->said_all = true;
+  progress->terminal =
+      stream != NULL && isatty(fileno(stream)) == 1 && (term == NULL || strcmp(term, "dumb") != 0);
+  progress->colour = progress->terminal && !set("NO_COLOR");
+  progress->utf8 = terminal_is_utf8();
+  *out = progress;
+  return STATUS_OK;
+}
+
+/// Columns that UTF-8 text takes: its characters, for the letters and signs that stand here.
+static size_t columns(const char *text) {
+  size_t count = 0;
+  for (; *text != '\0'; text++) count += ((unsigned char)*text & 0xC0) != 0x80;
+  return count;
+}
+
+/// Bytes of the first `count` characters.
+static size_t cut_columns(const char *text, size_t count) {
+  size_t at = 0;
+  while (text[at] != '\0') {
+    if (((unsigned char)text[at] & 0xC0) != 0x80 && count-- == 0) break;
+    at++;
+  }
+  return at;
+}
+
+static double share_done(const Progress *progress) {
+  if (progress->total == 0) return 1;
+  double share = (double)progress->done / (double)progress->total;
+  return share < 1 ? share : 1;
+}
+
+/// "4/10  1 min 05 s left  loss 0.08"
+static Status say_facts(const Progress *progress, double now, Str *out) {
+  TRY(str_append_format(out, "%llu/%llu", (unsigned long long)progress->done,
+                        (unsigned long long)progress->total));
+  char duration[32];
+  double elapsed = now - progress->start;
+  if (progress->done >= progress->total) {
+    format_duration(duration, elapsed);
+    TRY(str_append_format(out, "  %s", duration));
+  } else if (progress->done > progress->first) {
+    uint64_t made = progress->done - progress->first, left = progress->total - progress->done;
+    format_duration(duration, elapsed / (double)made * (double)left);
+    TRY(str_append_format(out, "  %s left", duration));
+  }
+  return progress->text[0] == '\0' ? STATUS_OK : str_append_format(out, "  %s", progress->text);
+}
+
+/// Half cells make the bar move smoothly: ━ full, ╸ half.
+static Status draw_bar(const Progress *progress, size_t width, Str *out) {
+  size_t halves = (size_t)(share_done(progress) * (double)(2 * width));
+  if (progress->colour) TRY(str_append_text(out, "\x1b[32m"));
+  for (size_t i = 0; i < halves / 2; i++) TRY(str_append_text(out, progress->utf8 ? "━" : "="));
+  size_t drawn = halves / 2;
+  if (halves % 2 == 1 && progress->utf8) {
+    TRY(str_append_text(out, "╸"));
+    drawn++;
+  }
+  if (progress->colour) TRY(str_append_text(out, "\x1b[0m"));
+  for (; drawn < width; drawn++) TRY(str_append_text(out, progress->utf8 ? " " : "."));
+  return STATUS_OK;
+}
+
+static Status draw(const Progress *progress, double now, Str *out) {
+  Str facts = {0};
+  Status status = STATUS_OK;
+  size_t bar = 24, width = terminal_width(progress) - 1; // the last column would wrap on some terminals
+  TRY_CLEAN(say_facts(progress, now, &facts));
+  size_t fixed = columns(progress->label) + 2 + columns(str_text(&facts));
+  if (fixed + bar > width) bar = fixed + 8 <= width ? width - fixed : 8;
+  TRY_CLEAN(str_append_text(out, "\r\x1b[2K"));
+  TRY_CLEAN(str_append_format(out, "%s ", progress->label));
+  TRY_CLEAN(draw_bar(progress, bar, out));
+  size_t used = columns(progress->label) + 2 + bar;
+  size_t room = width > used ? width - used : 0;
+  TRY_CLEAN(str_append_format(out, " %.*s", (int)cut_columns(str_text(&facts), room), str_text(&facts)));
+cleanup:
+  str_free(&facts);
+  return status;
+}
+
+/// A line that cannot be drawn for want of memory is left out: a run must not end for that.
+static void show(Progress *progress, double now) {
+  Str line = {0};
+  Status status = STATUS_OK;
+  if (progress->terminal) {
+    status = draw(progress, now, &line);
+  } else {
+    status = str_append_format(&line, "%s ", progress->label);
+    if (status == STATUS_OK) status = say_facts(progress, now, &line);
+    if (status == STATUS_OK) status = str_append_text(&line, "\n");
+  }
+  if (status == STATUS_OK) {
+    (void)fputs(str_text(&line), progress->stream);
+    (void)fflush(progress->stream);
+    progress->drawn = progress->terminal;
+    progress->said_all = true;
+    progress->last = now;
+  }
+  str_free(&line);
+}
+
+void progress_update(Progress *progress, uint64_t done, const char *text) {
+  if (progress == NULL || progress->stream == NULL) return;
+  double now = clock_seconds();
+  bool first = !progress->started;
+  if (first) {
+    progress->started = true;
+    progress->first = done;
+    progress->start = now;
+  }
+  if (text != NULL) {
+    char *copy = NULL;
+    if (str_copy(&copy, text, strlen(text)) == STATUS_OK) {
+      free(progress->text);
+      progress->text = copy;
+    }
+  }
+  progress->said_all = false;
+  progress->done = done;
+  double interval = progress->terminal ? terminal_interval : line_interval;
+  if ((first && progress->terminal) || now - progress->last >= interval || done >= progress->total) {
+    show(progress, now);
+  }
+}
+
+void progress_clear(Progress *progress) {
+  if (progress == NULL || !progress->drawn) return;
+  (void)fputs("\r\x1b[2K", progress->stream);
+  (void)fflush(progress->stream);
+  progress->drawn = false;
+}
+
+void progress_free(Progress *progress) {
+  if (progress == NULL) return;
+  if (progress->started && !progress->said_all) show(progress, clock_seconds());
+  if (progress->drawn) {
+    (void)fputc('\n', progress->stream);
+    (void)fflush(progress->stream);
+  }
+  free(progress->label);
+  free(progress->text);
+  free(progress);
+}
