@@ -13,6 +13,28 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+// The bytes between a file's end and its last page's end are readable zeros, so an over-read would go unnoticed:
+// under AddressSanitizer they are poisoned.
+#if defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define POISON_TAIL
+#endif
+#elif defined(__SANITIZE_ADDRESS__)
+#define POISON_TAIL
+#endif
+#ifdef POISON_TAIL
+#include <sanitizer/asan_interface.h>
+#else
+#define ASAN_POISON_MEMORY_REGION(bytes, size)   ((void)(bytes), (void)(size))
+#define ASAN_UNPOISON_MEMORY_REGION(bytes, size) ((void)(bytes), (void)(size))
+#endif
+
+/// Bytes from the end of a file of `size` to the end of its last page.
+static size_t tail_size(size_t size) {
+  size_t page = (size_t)sysconf(_SC_PAGESIZE);
+  return (page - size % page) % page;
+}
+
 static const uint8_t EMPTY_FILE[1] = {0}; // stands for the bytes of an empty file: mmap refuses length 0
 
 /// Records "path: cannot <action>: <reason>".
@@ -33,6 +55,7 @@ static Status map_descriptor(int descriptor, const char *path, MappedFile *out) 
   void *bytes = mmap(NULL, out->size, PROT_READ, MAP_PRIVATE, descriptor, 0);
   if (bytes == MAP_FAILED) return fail_system(STATUS_FAILED, path, "map");
   out->bytes = bytes;
+  ASAN_POISON_MEMORY_REGION(out->bytes + out->size, tail_size(out->size));
   return STATUS_OK;
 }
 

@@ -1,5 +1,5 @@
 // The footer of a Parquet file. Rule: after parquet_meta_read the schema is one tree, every row group has a chunk per
-// leaf, and every chunk lies between the file's head and its footer.
+// leaf, and every chunk that has values lies between the file's head and its footer.
 //
 //   "PAR1" | column chunks … | FileMetaData (Thrift) | its length: u32 | "PAR1"
 #include "parquet.h"
@@ -210,8 +210,9 @@ static Status check_chunks(const ParquetMeta *meta) {
   for (size_t g = 0; g < meta->group_count; g++) {
     for (size_t i = 0; i < meta->leaf_count; i++) {
       const ParquetChunk *chunk = &meta->groups[g].chunks[i];
-      if (chunk->elsewhere || (chunk->start >= MAGIC_BYTES && chunk->start <= meta->data_size &&
-                               chunk->bytes <= meta->data_size - chunk->start))
+      if (chunk->elsewhere || chunk->values == 0 ||
+          (chunk->start >= MAGIC_BYTES && chunk->start <= meta->data_size &&
+           chunk->bytes <= meta->data_size - chunk->start))
         continue;
       return status_fail(STATUS_INPUT,
                          "row group %zu: column chunk %zu (%zu bytes at %zu) does not lie in the file", g, i,

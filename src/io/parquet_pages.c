@@ -298,8 +298,9 @@ Status parquet_column_read(const MappedFile *file, const ParquetMeta *meta, cons
     return status_fail(STATUS_INPUT, "its values lie in another file, which is not supported");
   if (chunk->type != leaf->type) return status_fail(STATUS_INPUT, "its type differs from the schema's");
   TRY(parquet_check_codec(chunk->codec));
-  size_t end = chunk->start + chunk->bytes; // within meta->data_size, as the footer's reader checked
-  if (end > meta->data_size) return status_fail(STATUS_INPUT, "its values lie beyond the file");
+  if (chunk->values == 0) return STATUS_OK; // its place may be anything then
+  if (chunk->start > meta->data_size || chunk->bytes > meta->data_size - chunk->start)
+    return status_fail(STATUS_INPUT, "its values lie beyond the file");
   ThriftReader reader = {file->bytes + chunk->start, chunk->bytes, 0};
   while (out->entries < chunk->values) {
     PageHeader header;
