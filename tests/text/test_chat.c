@@ -69,7 +69,7 @@ static void test_changed_templates(void **state) {
       {"assistant", "Assistant"},
       {"<|im_end|>", "<|im_end|> "},
       {"<|eot_id|>", "<|eot_id|>\n"},
-      {"You are", "You were"},
+      {"You are a ", "You were a "},
       {"answer within", "answer in"},
       {" | trim", ""},
       {"26 Jul 2024", "27 Jul 2024"},
