@@ -1,0 +1,46 @@
+// Command line options by a table, which is also what `--help` prints.
+#pragma once
+
+#include "util/status.h"
+#include <stdbool.h>
+#include <stddef.h>
+
+typedef enum OptionType {
+  OPTION_FLAG,   // bool: --json
+  OPTION_TEXT,   // const char *
+  OPTION_SIZE,   // size_t, within [low, high]
+  OPTION_SEED,   // uint64_t
+  OPTION_NUMBER, // float, within [low, high]
+  OPTION_LIST,   // TextList: may be given several times
+} OptionType;
+
+enum { TEXT_LIST_MAX = 64 };
+typedef struct TextList {
+  const char *items[TEXT_LIST_MAX];
+  size_t count;
+} TextList;
+
+typedef struct Option {
+  const char *name; // without the dashes
+  OptionType type;
+  void *out;         // left alone where the option is not given
+  const char *value; // "FILE", as help shows it; NULL for a flag
+  const char *help;
+  double low, high;
+} Option;
+
+/// What a subcommand takes, and how its help teaches it.
+typedef struct Usage {
+  const char *command;    // "train"
+  const char *summary;    // one line
+  const char *positional; // "CONFIG.ini", or NULL where there is none
+  const Option *options;  // ends with a NULL name; may be NULL
+  const char *text;       // what it does, and an example
+} Usage;
+
+/// Fills the options' `out`. `--help` prints to stdout and sets *helped; the command is then done. *positional (may be NULL
+/// where usage has none) is NULL where it was not given. STATUS_INPUT names the nearest option of an unknown one.
+STATUS_CHECKED Status args_parse(const Usage *usage, int argc, char **argv, const char **positional,
+                                 bool *helped);
+/// STATUS_INPUT: "name is needed", with the way to help.
+STATUS_CHECKED Status args_need(const Usage *usage, const void *given, const char *what);

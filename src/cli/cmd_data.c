@@ -1,0 +1,130 @@
+// gee-cl data: what training will see, and what became of the prompts on the way there.
+#include "cli.h"
+#include "io/json.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static bool as_json, held_out;
+static size_t limit = 10;
+static TextList sets;
+static const Option options[] = {
+    {"json", OPTION_FLAG, &as_json, NULL, "One JSON object with every prompt and its tokens.", 0, 0},
+    {"held-out", OPTION_FLAG, &held_out, NULL,
+     "The prompts that the gap is measured on, in place of training's.", 0, 0},
+    {"limit", OPTION_SIZE, &limit, "N", "Prompts to show (10); --json shows all.", 0, 1e9},
+    {"set", OPTION_LIST, &sets, "SECTION.KEY=VALUE", "Override a key of the config.", 0, 0},
+    {0}};
+static const Usage usage = {
+    "data", "Show the prompts that training will see.", "CONFIG.ini", options,
+    "Shows how many prompts there are after each stage (read, detect groups, expand into counterfactual "
+    "sets,\n"
+    "split, balance, ...), and each prompt with its set, group, type and number of tokens.\n\n"
+    "  gee-cl data configs/quickstart.ini\n"
+    "  gee-cl data configs/quickstart.ini --json --set groups.file=age"};
+
+static void print_stages(const Dataset *data) {
+  size_t groups = groups_count(data->groups);
+  printf("%s%-10s %8s", style(stdout, STYLE_BOLD), "stage", "prompts");
+  for (size_t g = 0; g < groups; g++) printf(" %10s", groups_name(data->groups, g));
+  printf("%s\n", style(stdout, STYLE_PLAIN));
+  for (size_t i = 0; i < data->stage_count; i++) {
+    const StageCount *stage = &data->stages[i];
+    printf("%-10s %8zu", stage->stage, stage->prompts);
+    bool grouped = false;
+    for (size_t g = 0; g < groups; g++) grouped = grouped || stage->per_group[g] > 0;
+    for (size_t g = 0; grouped && g < groups; g++) printf(" %10zu", stage->per_group[g]);
+    if (stage->unnamed > 0) printf("   %zu name no group", stage->unnamed);
+    if (stage->several > 0) printf("   %zu name several", stage->several);
+    printf("\n");
+  }
+}
+
+static void print_prompts(const Dataset *data) {
+  printf("\n%s%6s  %-10s %-10s %6s  %s%s\n", style(stdout, STYLE_BOLD), "set", "group", "type", "tokens",
+         "prompt", style(stdout, STYLE_PLAIN));
+  for (size_t i = 0; i < data->count && i < limit; i++) {
+    const Prompt *prompt = &data->prompts[i];
+    const char *group = prompt->group >= 0 ? groups_name(data->groups, (size_t)prompt->group) : "-";
+    printf("%6zu  %-10s %-10s %6zu  ", prompt->set, group, data->types[prompt->type], prompt->tokens.count);
+    size_t length = strcspn(prompt->text, "\n"), shown = length < 160 ? length : 160;
+    while (shown > 0 && shown < length && ((unsigned char)prompt->text[shown] & 0xC0) == 0x80)
+      shown--; // whole UTF-8
+    printf("%.*s%s\n", (int)shown, prompt->text, prompt->text[shown] != '\0' ? " ..." : "");
+  }
+  if (data->count > limit) printf("... and %zu more (--limit N, or --json for all)\n", data->count - limit);
+  printf("\n%zu prompts in %zu %s\n", data->count, data->sets,
+         data->counterfactual ? "counterfactual sets, one prompt of each group in each"
+                              : "sets of one prompt");
+  if (data->shortened > 0) printf("%zu were cut to data.max_prompt_tokens\n", data->shortened);
+}
+
+static cJSON *stage_json(const Dataset *data, const StageCount *stage) {
+  cJSON *object = cJSON_CreateObject(), *groups = NULL;
+  (void)cJSON_AddStringToObject(object, "stage", stage->stage);
+  (void)cJSON_AddNumberToObject(object, "prompts", (double)stage->prompts);
+  groups = cJSON_AddObjectToObject(object, "groups");
+  for (size_t g = 0; g < groups_count(data->groups); g++)
+    (void)cJSON_AddNumberToObject(groups, groups_name(data->groups, g), (double)stage->per_group[g]);
+  (void)cJSON_AddNumberToObject(object, "unnamed", (double)stage->unnamed);
+  (void)cJSON_AddNumberToObject(object, "several", (double)stage->several);
+  return object;
+}
+
+static cJSON *prompt_json(const Dataset *data, const Prompt *prompt) {
+  cJSON *object = cJSON_CreateObject();
+  (void)cJSON_AddNumberToObject(object, "set", (double)prompt->set);
+  (void)cJSON_AddNumberToObject(object, "source", (double)prompt->source);
+  (void)cJSON_AddStringToObject(object, "group",
+                                prompt->group >= 0 ? groups_name(data->groups, (size_t)prompt->group) : "");
+  (void)cJSON_AddStringToObject(object, "type", data->types[prompt->type]);
+  (void)cJSON_AddStringToObject(object, "prompt", prompt->text);
+  (void)cJSON_AddItemToObject(object, "tokens",
+                              cJSON_CreateIntArray(prompt->tokens.ids, (int)prompt->tokens.count));
+  return object;
+}
+
+static Status print_json(const Dataset *data) {
+  cJSON *root = cJSON_CreateObject();
+  (void)cJSON_AddStringToObject(root, "attribute", groups_attribute(data->groups));
+  (void)cJSON_AddBoolToObject(root, "counterfactual", data->counterfactual);
+  (void)cJSON_AddNumberToObject(root, "sets", (double)data->sets);
+  cJSON *stages = cJSON_AddArrayToObject(root, "stages"), *prompts = cJSON_AddArrayToObject(root, "prompts");
+  for (size_t i = 0; i < data->stage_count; i++)
+    (void)cJSON_AddItemToArray(stages, stage_json(data, &data->stages[i]));
+  for (size_t i = 0; i < data->count; i++)
+    (void)cJSON_AddItemToArray(prompts, prompt_json(data, &data->prompts[i]));
+  char *text = NULL;
+  Status status = json_print(root, true, &text);
+  if (status == STATUS_OK) printf("%s\n", text);
+  free(text);
+  cJSON_Delete(root);
+  return status;
+}
+
+Status cmd_data(int argc, char **argv) {
+  const char *path = NULL;
+  bool helped = false;
+  TRY(args_parse(&usage, argc, argv, &path, &helped));
+  if (helped) return STATUS_OK;
+  TRY(args_need(&usage, path, "CONFIG.ini"));
+  Config config = {0};
+  Runtime runtime = {0};
+  Dataset data = {0};
+  Status status = STATUS_OK;
+  TRY_CLEAN(config_open(path, &sets, &config));
+  TRY_CLEAN(runtime_open_files(&runtime, config.model.path, config.model.chat_template));
+  TRY_CLEAN(config_dataset(&config, &runtime, held_out, &data));
+  if (as_json) {
+    TRY_CLEAN(print_json(&data));
+  } else {
+    print_stages(&data);
+    print_prompts(&data);
+  }
+cleanup:
+  dataset_free(&data);
+  runtime_close(&runtime);
+  config_free(&config);
+  return status;
+}

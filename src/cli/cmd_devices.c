@@ -1,0 +1,84 @@
+// gee-cl devices: what is here, and what each device would use.
+#include "cli.h"
+#include "io/json.h"
+#include "track/track.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static bool as_json;
+static const Option options[] = {{"json", OPTION_FLAG, &as_json, NULL, "One JSON object.", 0, 0}, {0}};
+static const Usage usage = {
+    "devices", "List the devices here.", NULL, options,
+    "Shows every OpenCL device with its index, class, memory and the matrix product that device.gemm = auto\n"
+    "takes on it. A star marks the one that device.name = auto chooses.\n\n"
+    "  gee-cl devices\n"
+    "  gee-cl train configs/quickstart.ini --set device.name=1"};
+
+static const char *class_name(DeviceClass kind) {
+  return kind == DEVICE_GPU ? "GPU" : "CPU";
+}
+static const char *gemm_name(DeviceClass kind) {
+  return kind == DEVICE_GPU ? "CLBlast" : "own";
+}
+
+static void print_table(const DeviceInfo *list, size_t count, size_t chosen) {
+  printf("%s    %-5s %-5s %10s %10s %6s  %-8s %s%s\n", style(stdout, STYLE_BOLD), "index", "class", "memory",
+         "one piece", "units", "gemm", "device", style(stdout, STYLE_PLAIN));
+  for (size_t i = 0; i < count; i++) {
+    const DeviceInfo *info = &list[i];
+    char memory[32], piece[32];
+    format_bytes(memory, info->memory);
+    format_bytes(piece, info->max_allocation);
+    printf("  %s %-5zu %-5s %10s %10s %6u  %-8s %s: %s\n", i == chosen ? "*" : " ", i, class_name(info->kind),
+           memory, piece, info->compute_units, gemm_name(info->kind), info->platform, info->name);
+    printf("%46s%s%s %s%s\n", "", style(stdout, STYLE_DIM), info->backend, info->driver,
+           style(stdout, STYLE_PLAIN));
+  }
+}
+
+static Status print_json(const DeviceInfo *list, size_t count, size_t chosen) {
+  cJSON *root = cJSON_CreateObject(), *devices = cJSON_AddArrayToObject(root, "devices");
+  for (size_t i = 0; i < count; i++) {
+    const DeviceInfo *info = &list[i];
+    cJSON *device = cJSON_CreateObject();
+    (void)cJSON_AddNumberToObject(device, "index", (double)i);
+    (void)cJSON_AddStringToObject(device, "backend", info->backend);
+    (void)cJSON_AddStringToObject(device, "platform", info->platform);
+    (void)cJSON_AddStringToObject(device, "name", info->name);
+    (void)cJSON_AddStringToObject(device, "driver", info->driver);
+    (void)cJSON_AddStringToObject(device, "class", class_name(info->kind));
+    (void)cJSON_AddNumberToObject(device, "memory", (double)info->memory);
+    (void)cJSON_AddNumberToObject(device, "max_allocation", (double)info->max_allocation);
+    (void)cJSON_AddNumberToObject(device, "compute_units", info->compute_units);
+    (void)cJSON_AddStringToObject(device, "gemm", gemm_name(info->kind));
+    (void)cJSON_AddBoolToObject(device, "chosen", i == chosen);
+    (void)cJSON_AddItemToArray(devices, device);
+  }
+  char *text = NULL;
+  Status status = json_print(root, true, &text);
+  if (status == STATUS_OK) printf("%s\n", text);
+  free(text);
+  cJSON_Delete(root);
+  return status;
+}
+
+Status cmd_devices(int argc, char **argv) {
+  bool helped = false;
+  TRY(args_parse(&usage, argc, argv, NULL, &helped));
+  if (helped) return STATUS_OK;
+  DeviceInfo *list = NULL;
+  size_t count = 0, chosen = 0;
+  Status status = device_list(&list, &count);
+  if (status == STATUS_OK && count > 0) status = device_choose(&(DeviceOptions){0}, list, count, &chosen);
+  if (status == STATUS_OK && as_json) {
+    status = print_json(list, count, chosen);
+  } else if (status == STATUS_OK && count == 0) {
+    printf("No OpenCL device. On Debian, `apt-get install pocl-opencl-icd` makes the CPU one.\n");
+  } else if (status == STATUS_OK) {
+    print_table(list, count, chosen);
+  }
+  free(list);
+  return status;
+}

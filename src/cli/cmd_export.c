@@ -1,0 +1,46 @@
+// gee-cl export: a model with its adapter merged in, as a Hugging Face folder.
+#include "cli.h"
+#include "io/file.h"
+#include "text/export.h"
+
+#include <stdio.h>
+
+static ModelArgs model_args;
+static const char *output;
+static const Option options[] = {
+    MODEL_OPTIONS(model_args),
+    {"output", OPTION_TEXT, &output, "DIR", "The folder to write. Needed.", 0, 0},
+    {0}};
+static const Usage usage = {"export", "Merge an adapter into a Hugging Face folder.", NULL, options,
+                            "Writes config, weights, tokenizer and generation config, so that transformers' "
+                            "from_pretrained loads the\n"
+                            "folder. It appears whole or not at all. Weights are float32, or 16-bit with "
+                            "--dtype f16 or bf16. Without\n"
+                            "--adapter it turns a .gguf into a Hugging Face folder.\n\n"
+                            "  gee-cl export --model models/SmolLM2-135M-Instruct.Q4_1.gguf --adapter "
+                            "runs/quickstart/final --output merged"};
+
+Status cmd_export(int argc, char **argv) {
+  bool helped = false;
+  TRY(args_parse(&usage, argc, argv, NULL, &helped));
+  if (helped) return STATUS_OK;
+  TRY(args_need(&usage, model_args.model, "--model"));
+  TRY(args_need(&usage, output, "--output"));
+  if (file_exists(output))
+    return status_fail(STATUS_INPUT, "%s is there already; name a folder that is not", output);
+  Runtime runtime = {0};
+  AtomicDir folder = {0};
+  Status status = STATUS_OK;
+  TRY_CLEAN(runtime_open(&runtime, &model_args));
+  TRY_CLEAN(atomic_dir_begin(output, &folder));
+  TRY_CLEAN(model_export_merged(runtime.model, runtime.files, folder.partial));
+  TRY_CLEAN(tokenizer_export(model_args.model, folder.partial));
+  TRY_CLEAN(atomic_dir_commit(&folder));
+  printf(
+      "%s: a Hugging Face folder; transformers loads it with AutoModelForCausalLM.from_pretrained(\"%s\")\n",
+      output, output);
+cleanup:
+  atomic_dir_abort(&folder);
+  runtime_close(&runtime);
+  return status;
+}

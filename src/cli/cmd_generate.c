@@ -1,0 +1,170 @@
+// gee-cl generate: a model's answer to one prompt, streamed as it is drawn.
+#include "cli.h"
+#include "io/json.h"
+#include "util/clock.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static ModelArgs model_args;
+static const char *prompt_text, *system_text;
+static bool chat, as_json;
+static SamplingOptions sampling = {
+    .max_new_tokens = 256, .temperature = 0, .top_p = 1, .repetition_penalty = 1};
+static uint64_t seed = 15;
+static const Option options[] = {
+    MODEL_OPTIONS(model_args),
+    {"prompt", OPTION_TEXT, &prompt_text, "TEXT", "What to answer or go on from. Needed.", 0, 0},
+    {"chat", OPTION_FLAG, &chat, NULL, "Wrap the prompt in the model's chat template.", 0, 0},
+    {"system", OPTION_TEXT, &system_text, "TEXT", "System prompt for --chat; else the template's own.", 0, 0},
+    {"max-new-tokens", OPTION_SIZE, &sampling.max_new_tokens, "N", "Tokens at most (256).", 1, 1e6},
+    {"temperature", OPTION_NUMBER, &sampling.temperature, "T",
+     "0, the default, always takes the likeliest token.", 0, 100},
+    {"top-p", OPTION_NUMBER, &sampling.top_p, "P", "Nucleus sampling (1: off).", 1e-6, 1},
+    {"top-k", OPTION_SIZE, &sampling.top_k, "K", "Keep the K likeliest tokens (0: off).", 0, 1e9},
+    {"repetition-penalty", OPTION_NUMBER, &sampling.repetition_penalty, "R",
+     "Above 1 discourages seen tokens (1: off).", 1e-3, 100},
+    {"seed", OPTION_SEED, &seed, "S", "Of the draws (15): the same seed gives the same answer.", 0, 0},
+    {"json", OPTION_FLAG, &as_json, NULL, "One JSON object at the end, with tokens and entropies.", 0, 0},
+    {0}};
+static const Usage usage = {
+    "generate", "Let a model answer a prompt.", NULL, options,
+    "Streams the answer to stdout. Ends at the model's end token or after --max-new-tokens.\n\n"
+    "  gee-cl generate --model models/SmolLM2-135M-Instruct.Q4_1.gguf --chat --prompt \"Why is the sky "
+    "blue?\"\n"
+    "  gee-cl generate --model M --adapter runs/quickstart/final --chat --prompt \"She works as a nurse.\" "
+    "--temperature 0.7"};
+
+/// The tokens of the prompt: of the rendered chat, or of the text with a BOS where the tokenizer puts one.
+static Status encode_prompt(const Runtime *runtime, Tokens *out) {
+  if (!chat) {
+    TRY(tokenizer_encode(runtime->tokenizer, prompt_text, strlen(prompt_text), true, out));
+    int32_t bos = tokenizer_bos(runtime->tokenizer);
+    int32_t start = bos >= 0 ? bos : tokenizer_eos(runtime->tokenizer);
+    return out->count == 0 ? tokens_append(out, start)
+                           : STATUS_OK; // something must come before the first token
+  }
+  if (runtime->chat == CHAT_NONE)
+    return status_fail(STATUS_INPUT, "%s has no chat template; leave --chat out", model_args.model);
+  ChatMessage messages[2] = {{"system", system_text}, {"user", prompt_text}};
+  size_t skipped = system_text == NULL ? 1 : 0;
+  Str rendered = {0};
+  Status status = chat_render(runtime->chat, messages + skipped, 2 - skipped, true, &rendered);
+  if (status == STATUS_OK)
+    status = tokenizer_encode(runtime->tokenizer, str_text(&rendered), rendered.size, false, out);
+  str_free(&rendered);
+  return status;
+}
+
+/// What the token callback needs; the first failure ends the answer.
+typedef struct Stream {
+  const Tokenizer *tokenizer;
+  DecodeStream decoder;
+  Str text;
+  Status status;
+} Stream;
+
+static bool show_token(void *user, size_t request, int32_t token) {
+  (void)request;
+  Stream *stream = user;
+  str_clear(&stream->text);
+  stream->status = decode_stream_push(stream->tokenizer, &stream->decoder, token, true, &stream->text);
+  if (stream->status == STATUS_OK && stream->text.size > 0) {
+    bool written =
+        fwrite(stream->text.data, 1, stream->text.size, stdout) == stream->text.size && fflush(stdout) == 0;
+    if (!written) stream->status = status_fail(STATUS_FAILED, "the answer cannot be written to the output");
+  }
+  return stream->status == STATUS_OK;
+}
+
+static Status end_stream(Stream *stream) {
+  TRY(stream->status);
+  str_clear(&stream->text);
+  TRY(decode_stream_end(&stream->decoder, &stream->text));
+  (void)fputs(str_text(&stream->text), stdout);
+  (void)fputc('\n', stdout);
+  return STATUS_OK;
+}
+
+static Status print_json(const Runtime *runtime, const Tokens *prompt, const Answer *answer, double seconds) {
+  Str text = {0};
+  char *line = NULL;
+  cJSON *root = cJSON_CreateObject();
+  Status status = STATUS_OK;
+  TRY_CLEAN(tokenizer_decode(runtime->tokenizer, answer->tokens, answer->count, true, &text));
+  (void)cJSON_AddStringToObject(root, "prompt", prompt_text);
+  (void)cJSON_AddItemToObject(root, "prompt_tokens", cJSON_CreateIntArray(prompt->ids, (int)prompt->count));
+  (void)cJSON_AddStringToObject(root, "answer", str_text(&text));
+  (void)cJSON_AddItemToObject(root, "answer_tokens",
+                              cJSON_CreateIntArray(answer->tokens, (int)answer->count));
+  (void)cJSON_AddItemToObject(root, "entropy", cJSON_CreateFloatArray(answer->entropy, (int)answer->count));
+  (void)cJSON_AddStringToObject(root, "stopped_by", answer->ended ? "end token" : "max_new_tokens");
+  (void)cJSON_AddNumberToObject(root, "seconds", seconds);
+  TRY_CLEAN(json_print(root, false, &line));
+  printf("%s\n", line);
+cleanup:
+  free(line);
+  cJSON_Delete(root);
+  str_free(&text);
+  return status;
+}
+
+static Status answer_prompt(const Runtime *runtime, const Tokens *prompt, Stream *stream, Answer *answer) {
+  PassOptions sizes = generate_pass_options(prompt->count, prompt->count, 1, sampling.max_new_tokens);
+  const ModelConfig *config = model_config(runtime->model);
+  if (config->max_positions > 0 && prompt->count + sampling.max_new_tokens > config->max_positions)
+    return status_fail(STATUS_INPUT,
+                       "the prompt has %zu tokens and --max-new-tokens is %zu, but the model ends at %zu",
+                       prompt->count, sampling.max_new_tokens, config->max_positions);
+  Pass *pass = NULL;
+  TRY(pass_create(runtime->model, &sizes, &pass));
+  TokenSpan span = {prompt->ids, prompt->count};
+  AnswerRequest request = {0, 0};
+  GenerateJob job = {.prompts = &span,
+                     .prompt_count = 1,
+                     .requests = &request,
+                     .request_count = 1,
+                     .sampling = sampling,
+                     .entropy_tau = 1,
+                     .seed = seed,
+                     .on_token = as_json ? NULL : show_token,
+                     .user = stream,
+                     .stop = &stop_requested};
+  Status status = generate(pass, &job, answer);
+  pass_free(pass);
+  return status;
+}
+
+Status cmd_generate(int argc, char **argv) {
+  bool helped = false;
+  TRY(args_parse(&usage, argc, argv, NULL, &helped));
+  if (helped) return STATUS_OK;
+  TRY(args_need(&usage, model_args.model, "--model"));
+  TRY(args_need(&usage, prompt_text, "--prompt"));
+  Runtime runtime = {0};
+  Tokens prompt = {0};
+  Stream stream = {0};
+  Answer answer = {0};
+  Status status = STATUS_OK;
+  TRY_CLEAN(runtime_open(&runtime, &model_args));
+  TRY_CLEAN(encode_prompt(&runtime, &prompt));
+  stream.tokenizer = runtime.tokenizer;
+  stop_on_signals();
+  double start = clock_seconds();
+  TRY_CLEAN(answer_prompt(&runtime, &prompt, &stream, &answer));
+  double seconds = clock_seconds() - start;
+  if (as_json) {
+    TRY_CLEAN(print_json(&runtime, &prompt, &answer, seconds));
+  } else {
+    TRY_CLEAN(end_stream(&stream));
+    say("%s%zu tokens in %.1f s%s", style(stderr, STYLE_DIM), answer.count, seconds,
+        style(stderr, STYLE_PLAIN));
+  }
+cleanup:
+  answer_free(&answer);
+  str_free(&stream.text);
+  tokens_free(&prompt);
+  runtime_close(&runtime);
+  return status;
+}

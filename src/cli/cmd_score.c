@@ -1,0 +1,224 @@
+// gee-cl score: what a model thinks of given answers, a JSON line in, a JSON line out.
+// Rule: the output file appears whole or not at all, and its numbers read back to the same float32 bits.
+#include "cli.h"
+#include "gen/score.h"
+#include "io/file.h"
+#include "io/json.h"
+#include "track/track.h"
+#include "util/memory.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static ModelArgs model_args;
+static const char *input, *output;
+static bool chat;
+static float temperature = 1;
+static size_t batch_lines = 16;
+static const Option options[] = {
+    MODEL_OPTIONS(model_args),
+    {"input", OPTION_TEXT, &input, "FILE", "Lines of {\"prompt\": TEXT, \"answer\": TEXT}. Needed.", 0, 0},
+    {"output", OPTION_TEXT, &output, "FILE", "The file to write. Needed.", 0, 0},
+    {"chat", OPTION_FLAG, &chat, NULL, "Wrap each prompt in the model's chat template.", 0, 0},
+    {"temperature", OPTION_NUMBER, &temperature, "T", "Of the softmax that is scored (1).", 1e-3, 1000},
+    {"batch", OPTION_SIZE, &batch_lines, "N", "Lines scored at once (16).", 1, 4096},
+    {0}};
+static const Usage usage = {
+    "score", "Log probability and entropy of given answers.", NULL, options,
+    "For each line of the input writes a line\n"
+    "  {\"prompt_tokens\": [...], \"answer_tokens\": [...], \"logprob\": [...], \"entropy\": [...]}\n"
+    "with a natural log probability and an entropy in nats for each token of the answer, from the "
+    "distribution it\n"
+    "is predicted by. Prompt and answer are tokenised apart; nothing is put at the answer's end.\n\n"
+    "  echo '{\"prompt\": \"The sky is\", \"answer\": \" blue\"}' > in.jsonl\n"
+    "  gee-cl score --model models/SmolLM2-135M-Instruct.Q4_1.gguf --input in.jsonl --output out.jsonl"};
+
+typedef struct ScoreLine {
+  Tokens prompt, answer;
+} ScoreLine;
+
+typedef struct ScoreLines {
+  ScoreLine *lines;
+  size_t count, capacity;
+} ScoreLines;
+
+static void lines_free(ScoreLines *lines) {
+  for (size_t i = 0; i < lines->count; i++) {
+    tokens_free(&lines->lines[i].prompt);
+    tokens_free(&lines->lines[i].answer);
+  }
+  free(lines->lines);
+}
+
+static Status encode_prompt(const Runtime *runtime, const char *text, Tokens *out) {
+  if (chat) {
+    Str rendered = {0};
+    Status status = chat_render(runtime->chat, &(ChatMessage){"user", text}, 1, true, &rendered);
+    if (status == STATUS_OK)
+      status = tokenizer_encode(runtime->tokenizer, str_text(&rendered), rendered.size, false, out);
+    str_free(&rendered);
+    return status;
+  }
+  TRY(tokenizer_encode(runtime->tokenizer, text, strlen(text), true, out));
+  int32_t bos = tokenizer_bos(runtime->tokenizer);
+  int32_t start = bos >= 0 ? bos : tokenizer_eos(runtime->tokenizer);
+  return out->count == 0 ? tokens_append(out, start)
+                         : STATUS_OK; // the first token is predicted from something
+}
+
+static Status read_line(const Runtime *runtime, const char *bytes, size_t size, const char *name,
+                        ScoreLine *out) {
+  cJSON *object = NULL;
+  const char *prompt = NULL, *answer = NULL;
+  Status status = STATUS_OK;
+  TRY_CLEAN(json_parse(bytes, size, name, &object));
+  TRY_CLEAN(json_get_string(object, "prompt", name, &prompt));
+  TRY_CLEAN(json_get_string(object, "answer", name, &answer));
+  TRY_CLEAN(encode_prompt(runtime, prompt, &out->prompt));
+  TRY_CLEAN(tokenizer_encode(runtime->tokenizer, answer, strlen(answer), false, &out->answer));
+  if (out->answer.count == 0) status = status_fail(STATUS_INPUT, "%s: \"answer\" is empty", name);
+  size_t longest = model_files_config(runtime->files)->max_positions;
+  if (status == STATUS_OK && longest > 0 && out->prompt.count + out->answer.count > longest)
+    status = status_fail(STATUS_INPUT, "%s: %zu tokens, and the model ends at %zu", name,
+                         out->prompt.count + out->answer.count, longest);
+cleanup:
+  cJSON_Delete(object);
+  return status;
+}
+
+static Status read_lines(const Runtime *runtime, ScoreLines *out) {
+  MappedFile file = {0};
+  TRY(file_map(input, &file));
+  Status status = STATUS_OK;
+  const char *bytes = (const char *)file.bytes, *end = bytes + file.size;
+  for (size_t number = 1; status == STATUS_OK && bytes < end; number++) {
+    const char *stop = memchr(bytes, '\n', (size_t)(end - bytes));
+    if (stop == NULL) stop = end;
+    size_t size = (size_t)(stop - bytes), blank = 0;
+    while (blank < size && strchr(" \t\r", bytes[blank]) != NULL && bytes[blank] != '\0') blank++;
+    if (blank < size) {
+      char name[1024];
+      (void)snprintf(name, sizeof name, "%.900s:%zu", input, number);
+      status = mem_reserve(&out->lines, &out->capacity, out->count + 1, "lines to score");
+      if (status == STATUS_OK) status = read_line(runtime, bytes, size, name, &out->lines[out->count++]);
+    }
+    bytes = stop < end ? stop + 1 : end;
+  }
+  file_unmap(&file);
+  if (status == STATUS_OK && out->count == 0)
+    return status_fail(STATUS_INPUT, "%s: no line to score; give lines of {\"prompt\": ..., \"answer\": ...}",
+                       input);
+  return status;
+}
+
+static Status append_integers(Str *out, const char *key, const Tokens *tokens) {
+  TRY(str_append_format(out, "\"%s\": [", key));
+  for (size_t i = 0; i < tokens->count; i++)
+    TRY(str_append_format(out, "%s%d", i > 0 ? ", " : "", (int)tokens->ids[i]));
+  return str_append_text(out, "], ");
+}
+
+/// %.9g reads back to the same float32.
+static Status append_numbers(Str *out, const char *key, const float *values, size_t count) {
+  TRY(str_append_format(out, "\"%s\": [", key));
+  for (size_t i = 0; i < count; i++)
+    TRY(str_append_format(out, "%s%.9g", i > 0 ? ", " : "", (double)values[i]));
+  return str_append_text(out, "]");
+}
+
+static Status append_line(Str *out, const ScoreLine *line, const float *logprob, const float *entropy) {
+  TRY(str_append_text(out, "{"));
+  TRY(append_integers(out, "prompt_tokens", &line->prompt));
+  TRY(append_integers(out, "answer_tokens", &line->answer));
+  TRY(append_numbers(out, "logprob", logprob, line->answer.count));
+  TRY(str_append_text(out, ", "));
+  TRY(append_numbers(out, "entropy", entropy, line->answer.count));
+  return str_append_text(out, "}\n");
+}
+
+/// Scores lines [first, first + count); lines in a row with the same prompt share its rows.
+static Status score_some(Pass *pass, const ScoreLine *lines, size_t count, Str *out) {
+  TokenSpan *prompts = NULL;
+  BatchAnswer *answers = NULL;
+  float *entropy = NULL, *logprob = NULL;
+  size_t prompt_count = 0, tokens = 0;
+  Status status = STATUS_OK;
+  TRY_CLEAN(mem_array(&prompts, count, "prompts to score"));
+  TRY_CLEAN(mem_array(&answers, count, "answers to score"));
+  for (size_t i = 0; i < count; i++) {
+    const Tokens *prompt = &lines[i].prompt, *before = i > 0 ? &lines[i - 1].prompt : NULL;
+    bool same = before != NULL && before->count == prompt->count &&
+                memcmp(before->ids, prompt->ids, prompt->count * sizeof *prompt->ids) == 0;
+    if (!same) prompts[prompt_count++] = (TokenSpan){prompt->ids, prompt->count};
+    answers[i] = (BatchAnswer){prompt_count - 1, {lines[i].answer.ids, lines[i].answer.count}, (uint32_t)i};
+    tokens += lines[i].answer.count;
+  }
+  TRY_CLEAN(mem_array(&entropy, tokens, "entropies"));
+  TRY_CLEAN(mem_array(&logprob, tokens, "log probabilities"));
+  TRY_CLEAN(score_answers(pass, prompts, prompt_count, answers, count, temperature, entropy, logprob));
+  for (size_t i = 0, at = 0; i < count; at += lines[i].answer.count, i++)
+    TRY_CLEAN(append_line(out, &lines[i], logprob + at, entropy + at));
+cleanup:
+  free(prompts);
+  free(answers);
+  free(entropy);
+  free(logprob);
+  return status;
+}
+
+/// Enough rows for the longest line, and for a few lines where they are short.
+static PassOptions sizes_for(const ScoreLines *lines) {
+  size_t rows = 1024;
+  for (size_t i = 0; i < lines->count; i++) {
+    size_t needed = lines->lines[i].prompt.count + lines->lines[i].answer.count;
+    if (needed > rows) rows = needed;
+  }
+  return (PassOptions){.kind = PASS_INFERENCE, .max_rows = rows, .head_tile_rows = 128};
+}
+
+static Status score_all(const Runtime *runtime, const ScoreLines *lines, Str *out) {
+  PassOptions sizes = sizes_for(lines);
+  Pass *pass = NULL;
+  Progress *progress = NULL;
+  Status status = STATUS_OK;
+  TRY_CLEAN(pass_create(runtime->model, &sizes, &pass));
+  TRY_CLEAN(progress_create(stderr, "score", lines->count, &progress));
+  for (size_t first = 0; first < lines->count; first += batch_lines) {
+    size_t left = lines->count - first, count = left < batch_lines ? left : batch_lines;
+    TRY_CLEAN(score_some(pass, lines->lines + first, count, out));
+    progress_update(progress, first + count, "");
+  }
+cleanup:
+  progress_free(progress);
+  pass_free(pass);
+  return status;
+}
+
+Status cmd_score(int argc, char **argv) {
+  bool helped = false;
+  TRY(args_parse(&usage, argc, argv, NULL, &helped));
+  if (helped) return STATUS_OK;
+  TRY(args_need(&usage, model_args.model, "--model"));
+  TRY(args_need(&usage, input, "--input"));
+  TRY(args_need(&usage, output, "--output"));
+  Runtime runtime = {0};
+  ScoreLines lines = {0};
+  Str text = {0};
+  Status status = STATUS_OK;
+  TRY_CLEAN(runtime_open_files(&runtime, model_args.model, NULL));
+  if (chat && runtime.chat == CHAT_NONE) {
+    status = status_fail(STATUS_INPUT, "%s has no chat template; leave --chat out", model_args.model);
+    goto cleanup;
+  }
+  TRY_CLEAN(read_lines(&runtime, &lines));
+  TRY_CLEAN(runtime_open(&runtime, &model_args));
+  TRY_CLEAN(score_all(&runtime, &lines, &text));
+  TRY_CLEAN(file_write_atomic(output, str_text(&text), text.size));
+  say("%zu lines scored: %s", lines.count, output);
+cleanup:
+  str_free(&text);
+  lines_free(&lines);
+  runtime_close(&runtime);
+  return status;
+}

@@ -1,0 +1,201 @@
+// gee-cl train: plans the memory, trains as the config says, and tells what to do with the result.
+#include "gap_report.h"
+#include "io/file.h"
+#include "track/track.h"
+#include "util/clock.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static bool help_config, resume, dry_run;
+static TextList sets;
+static const Option options[] = {
+    {"resume", OPTION_FLAG, &resume, NULL, "Go on from the run's last checkpoint, to the same bits.", 0, 0},
+    {"set", OPTION_LIST, &sets, "SECTION.KEY=VALUE", "Override a key of the config; may be repeated.", 0, 0},
+    {"dry-run", OPTION_FLAG, &dry_run, NULL, "Check everything and plan the memory, but do not train.", 0, 0},
+    {"help-config", OPTION_FLAG, &help_config, NULL, "Print a config of all keys, explained, with defaults.",
+     0, 0},
+    {0}};
+static const Usage usage = {
+    "train", "Train a model with GEE as a config says.", "CONFIG.ini", options,
+    "Samples answers, measures how unsure the model is for each group, and trains the difference away. "
+    "Writes\n"
+    "metrics.jsonl and checkpoints under output.save_root/output.run_name. Ctrl-C finishes the step and "
+    "saves.\n\n"
+    "  gee-cl train configs/quickstart.ini\n"
+    "  gee-cl train configs/quickstart.ini --set train.max_steps=20 --set output.run_name=longer\n"
+    "  gee-cl train configs/quickstart.ini --resume\n"
+    "  gee-cl train --help-config > my.ini"};
+
+/// All that a run owns; what a TrainJob borrows from.
+typedef struct Run {
+  Config config;
+  Runtime runtime;
+  Dataset data, held_out; // held_out only where bias_eval_steps asks for it
+  Str text;               // the config as run
+  char *folder;           // save_root/run_name
+  JsonLines *bias_lines;  // bias_eval.jsonl
+} Run;
+
+static void run_close(Run *run) {
+  jsonlines_close(run->bias_lines);
+  dataset_free(&run->held_out);
+  dataset_free(&run->data);
+  runtime_close(&run->runtime);
+  str_free(&run->text);
+  free(run->folder);
+  config_free(&run->config);
+}
+
+static Status run_open(Run *run, const char *path) {
+  Config *config = &run->config;
+  TRY(config_open(path, &sets, config));
+  TRY(config_render(config, &run->text));
+  TRY(path_join(&run->folder, config->output.save_root, config->output.run_name));
+  TRY(runtime_open_files(&run->runtime, config->model.path, config->model.chat_template));
+  TRY(config_dataset(config, &run->runtime, false, &run->data));
+  if (config->train.bias_eval_steps > 0) TRY(config_dataset(config, &run->runtime, true, &run->held_out));
+  return runtime_open_device(&run->runtime, &config->device);
+}
+
+/// TrainJob.bias_eval: measures the gap, shows a line and keeps it in bias_eval.jsonl.
+static Status measure_bias(void *user, Model *model, size_t step) {
+  Run *run = user;
+  GapOptions options_now = gap_options(&run->config);
+  GapReport report = {0};
+  Str line = {0};
+  char *path = NULL;
+  Status status = STATUS_OK;
+  TRY_CLEAN(gap_measure(model, &run->held_out, &options_now, NULL, &report));
+  TRY_CLEAN(gap_line(&report, &line));
+  say("%sstep %zu%s  held out: %s", style(stderr, STYLE_BOLD), step, style(stderr, STYLE_PLAIN),
+      str_text(&line));
+  if (run->bias_lines == NULL) {
+    TRY_CLEAN(path_join(&path, run->folder, "bias_eval.jsonl"));
+    TRY_CLEAN(jsonlines_open(path, (int64_t)step, &run->bias_lines));
+  }
+  cJSON *object = gap_json(&report, run->held_out.groups);
+  (void)cJSON_AddNumberToObject(object, "step", (double)step);
+  TRY_CLEAN(jsonlines_write(run->bias_lines, object));
+cleanup:
+  str_free(&line);
+  free(path);
+  return status;
+}
+
+static TrainJob make_job(Run *run, Ops *ops) {
+  const Config *config = &run->config;
+  return (TrainJob){.ops = ops,
+                    .files = run->runtime.files,
+                    .dtype = config->model.dtype,
+                    .lora = config->lora,
+                    .tokenizer = run->runtime.tokenizer,
+                    .dataset = &run->data,
+                    .sampling = config->sampling,
+                    .loss = config->loss,
+                    .train = config->train,
+                    .output = config->output,
+                    .task_weights = config->task_weights,
+                    .task_weight_count = config->task_weight_count,
+                    .task_weights_em = config->task_weights_em,
+                    .track_samples = config->track_samples,
+                    .config_text = str_text(&run->text),
+                    .resume = resume,
+                    .progress = stderr,
+                    .stop = &stop_requested,
+                    .bias_eval = config->train.bias_eval_steps > 0 ? measure_bias : NULL,
+                    .user = run};
+}
+
+static Status print_header(const Run *run) {
+  const Config *config = &run->config;
+  const DeviceInfo *info = device_info(run->runtime.device);
+  const char *bold = style(stderr, STYLE_BOLD), *plain = style(stderr, STYLE_PLAIN);
+  const ModelConfig *model = model_files_config(run->runtime.files);
+  Str groups = {0};
+  TRY(group_names(run->data.groups, &groups));
+  say("%smodel%s    %s, %zu layers of width %zu, chat template %s", bold, plain, config->model.path,
+      model->layers, model->width, chat_family_name(run->runtime.chat));
+  say("%sdevice%s   %s: %s", bold, plain, info->platform, info->name);
+  say("%sdata%s     %s: %zu prompts in %zu sets (%s)", bold, plain,
+      config->data.use_test_data ? "built-in prompts" : config->data.train, run->data.count, run->data.sets,
+      str_text(&groups));
+  str_free(&groups);
+  if (config->train.full) {
+    say("%strain%s    every weight, %zu steps of %zu answers", bold, plain, config->train.max_steps,
+        config->train.effective_batch);
+  } else {
+    say("%strain%s    LoRA rank %zu on %s, %zu steps of %zu answers", bold, plain, config->lora.rank,
+        config->lora.targets, config->train.max_steps, config->train.effective_batch);
+  }
+  say("%sloss%s     %s answers, lambda_weight %g, em_weight %g", bold, plain,
+      config->loss.pairing == PAIRING_PAIRED ? "paired" : "own", (double)config->loss.lambda_weight,
+      (double)config->loss.em_weight);
+  return STATUS_OK;
+}
+
+/// Counts the memory of the whole run without a byte of it allocated, and refuses what cannot fit.
+static Status plan(Run *run) {
+  Ops *ops = NULL;
+  Status status = STATUS_OK;
+  TRY_CLEAN(ops_create_plan(run->runtime.device, &ops));
+  TrainJob job = make_job(run, ops);
+  TRY_CLEAN(train_plan(&job));
+  memory_print(ops_memory(ops), "memory planned");
+  TRY_CLEAN(memory_check(ops_memory(ops), device_info(run->runtime.device)));
+cleanup:
+  ops_free(ops);
+  return status;
+}
+
+static void print_end(const Run *run, double seconds) {
+  char duration[32];
+  const char *bold = style(stdout, STYLE_BOLD), *plain = style(stdout, STYLE_PLAIN);
+  format_duration(duration, seconds);
+  printf("%sdone%s in %s; everything is in %s\n", bold, plain, duration, run->folder);
+  printf("  metrics   %s/metrics.jsonl\n", run->folder);
+  printf("  %s%s/final\n", run->config.train.full ? "model     " : "adapter   ", run->folder);
+  if (run->config.train.full) {
+    printf("Try it:   gee-cl generate --model %s/final --chat --prompt \"...\"\n", run->folder);
+  } else {
+    printf("Try it:   gee-cl generate --model %s --adapter %s/final --chat --prompt \"...\"\n",
+           run->config.model.path, run->folder);
+  }
+}
+
+static Status train(const char *path) {
+  Run run = {0};
+  Status status = STATUS_OK;
+  TRY_CLEAN(run_open(&run, path));
+  TRY_CLEAN(print_header(&run));
+  TRY_CLEAN(plan(&run));
+  if (dry_run) goto cleanup;
+  TRY_CLEAN(runtime_open_ops(&run.runtime, run.config.gemm));
+  stop_on_signals();
+  TrainJob job = make_job(&run, run.runtime.ops);
+  double start = clock_seconds();
+  status = train_run(&job);
+  memory_print(ops_memory(run.runtime.ops), "memory at peak");
+  if (status == STATUS_OK) print_end(&run, clock_seconds() - start);
+cleanup:
+  run_close(&run);
+  return status;
+}
+
+Status cmd_train(int argc, char **argv) {
+  const char *path = NULL;
+  bool helped = false;
+  TRY(args_parse(&usage, argc, argv, &path, &helped));
+  if (helped) return STATUS_OK;
+  if (!help_config) {
+    TRY(args_need(&usage, path, "CONFIG.ini"));
+    return train(path);
+  }
+  Str text = {0};
+  Status status = config_help(&text);
+  if (status == STATUS_OK) (void)fputs(str_text(&text), stdout);
+  str_free(&text);
+  return status;
+}

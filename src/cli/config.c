@@ -1,0 +1,399 @@
+// Reading, checking and rendering a configuration by the table in config_keys.c.
+// Rule: a value is checked where it is set, so a Config never holds what the table does not allow.
+#include "config.h"
+#include "util/memory.h"
+
+#include <errno.h>
+#include <ini.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#define TASK_WEIGHTS "task_weights"
+
+static void *field_of(Config *config, const ConfigKey *key) {
+  return (char *)config + key->offset;
+}
+
+// ---- one value: text to field ----
+
+static Status fail_value(const ConfigKey *key, const char *text, const char *allowed) {
+  return status_fail(STATUS_INPUT, "%s.%s is \"%.200s\"; it must be %s", key->section, key->name, text,
+                     allowed);
+}
+
+static Status fail_range(const ConfigKey *key, const char *text) {
+  char allowed[96];
+  const char *kind = key->type == KEY_SIZE ? "a whole number" : "a number";
+  (void)snprintf(allowed, sizeof allowed, "%s from %g to %g", kind, key->low, key->high);
+  return fail_value(key, text, allowed);
+}
+
+/// Index of `text` among the words of "a|b|c", −1 where it is none of them.
+static int word_index(const char *words, const char *text) {
+  int index = 0;
+  for (const char *word = words; *word != '\0'; index++) {
+    size_t length = strcspn(word, "|");
+    if (strlen(text) == length && strncmp(word, text, length) == 0) return index;
+    word += length + (word[length] == '|');
+  }
+  return -1;
+}
+
+static Status fail_word(const ConfigKey *key, const char *text) {
+  char allowed[128] = "one of ";
+  size_t used = strlen(allowed);
+  for (const char *c = key->choices; *c != '\0' && used + 3 < sizeof allowed; c++) {
+    allowed[used++] = *c == '|' ? ',' : *c;
+    if (*c == '|') allowed[used++] = ' ';
+  }
+  allowed[used] = '\0';
+  return fail_value(key, text, allowed);
+}
+
+static Status parse_bool(const ConfigKey *key, const char *text, bool *out) {
+  static const char *const words[] = {"false", "true", "no", "yes", "off", "on", "0", "1"};
+  for (size_t i = 0; i < sizeof words / sizeof words[0]; i++) {
+    if (strcasecmp(text, words[i]) == 0) {
+      *out = i % 2 == 1;
+      return STATUS_OK;
+    }
+  }
+  return fail_value(key, text, "true or false");
+}
+
+static Status parse_whole(const ConfigKey *key, const char *text, uint64_t *out) {
+  char *end = NULL;
+  errno = 0;
+  unsigned long long value = strtoull(text, &end, 10);
+  bool whole = text[0] >= '0' && text[0] <= '9' && *end == '\0' && errno == 0;
+  if (key->type == KEY_SEED && !whole) return fail_value(key, text, "a whole number from 0 to 2^64 - 1");
+  if (key->type == KEY_SIZE && (!whole || (double)value < key->low || (double)value > key->high))
+    return fail_range(key, text);
+  *out = value;
+  return STATUS_OK;
+}
+
+static Status parse_number(const ConfigKey *key, const char *text, float *out) {
+  char *end = NULL;
+  double value = strtod(text, &end);
+  if (end == text || *end != '\0' || !isfinite(value) || value < key->low || value > key->high)
+    return fail_range(key, text);
+  *out = (float)value;
+  return STATUS_OK;
+}
+
+/// What an .ini cannot give back as it was: line ends, the start of a comment, blanks at the ends.
+static Status check_text(const ConfigKey *key, const char *text) {
+  size_t size = strlen(text);
+  bool blank_end =
+      size > 0 && (text[0] == ' ' || text[0] == '\t' || text[size - 1] == ' ' || text[size - 1] == '\t');
+  if (strpbrk(text, "\r\n") != NULL || strstr(text, " ;") != NULL || strstr(text, " #") != NULL || blank_end)
+    return fail_value(key, text,
+                      "one line without \" ;\" or \" #\" (those begin a comment) and blanks at its ends");
+  return STATUS_OK;
+}
+
+/// Checks `text` and stores it; the Config owns a copy, which a KEY_TEXT field points at.
+static Status set_value(Config *config, const ConfigKey *key, const char *text) {
+  void *field = field_of(config, key);
+  TRY(check_text(key, text));
+  uint64_t whole = 0;
+  int index = key->choices != NULL ? word_index(key->choices, text) : 0;
+  if (index < 0) return fail_word(key, text);
+  switch (key->type) {
+  case KEY_BOOL:
+    TRY(parse_bool(key, text, field));
+    break;
+  case KEY_NUMBER:
+    TRY(parse_number(key, text, field));
+    break;
+  case KEY_CHOICE:
+    memcpy(field, &index, sizeof index);
+    break;
+  case KEY_SIZE:
+    TRY(parse_whole(key, text, &whole));
+    *(size_t *)field = (size_t)whole;
+    break;
+  case KEY_SEED:
+    TRY(parse_whole(key, text, &whole));
+    *(uint64_t *)field = whole;
+    break;
+  case KEY_TEXT:
+    break; // below, once the copy is there
+  }
+  char *copy = NULL;
+  TRY(str_copy(&copy, text, strlen(text)));
+  size_t slot = (size_t)(key - config_keys);
+  free(config->texts[slot]);
+  config->texts[slot] = copy;
+  if (key->type == KEY_TEXT) *(const char **)field = copy[0] != '\0' ? copy : NULL;
+  return STATUS_OK;
+}
+
+// ---- finding a key ----
+
+static const ConfigKey *find_key(const char *section, const char *name) {
+  for (const ConfigKey *key = config_keys; key->section != NULL; key++) {
+    if (strcmp(key->section, section) == 0 && strcmp(key->name, name) == 0) return key;
+  }
+  return NULL;
+}
+
+static bool section_exists(const char *section) {
+  if (strcmp(section, TASK_WEIGHTS) == 0) return true;
+  for (const ConfigKey *key = config_keys; key->section != NULL; key++) {
+    if (strcmp(key->section, section) == 0) return true;
+  }
+  return false;
+}
+
+static Status fail_section(const char *section) {
+  const char *words[CONFIG_MAX_KEYS + 2] = {TASK_WEIGHTS};
+  size_t count = 1;
+  for (const ConfigKey *key = config_keys; key->section != NULL; key++) words[count++] = key->section;
+  const char *nearest = str_nearest(section, words);
+  if (nearest == NULL)
+    return status_fail(STATUS_INPUT, "unknown section [%.100s]; gee-cl train --help-config lists them",
+                       section);
+  return status_fail(STATUS_INPUT, "unknown section [%.100s]; did you mean [%s]?", section, nearest);
+}
+
+static Status fail_key(const char *section, const char *name) {
+  const char *here[CONFIG_MAX_KEYS + 1] = {NULL}, *anywhere[CONFIG_MAX_KEYS + 1] = {NULL};
+  size_t here_count = 0, count = 0;
+  for (const ConfigKey *key = config_keys; key->section != NULL; key++) {
+    if (strcmp(key->name, name) == 0)
+      return status_fail(STATUS_INPUT, "unknown key %s.%s; %s stands in section [%s]: %s.%s", section, name,
+                         name, key->section, key->section, name);
+    if (strcmp(key->section, section) == 0) here[here_count++] = key->name;
+    anywhere[count++] = key->name;
+  }
+  const char *nearest = str_nearest(name, here);
+  if (nearest != NULL)
+    return status_fail(STATUS_INPUT, "unknown key %s.%.100s; did you mean %s.%s?", section, name, section,
+                       nearest);
+  nearest = str_nearest(name, anywhere);
+  for (const ConfigKey *key = config_keys; nearest != NULL && key->section != NULL; key++) {
+    if (strcmp(key->name, nearest) == 0)
+      return status_fail(STATUS_INPUT, "unknown key %s.%.100s; did you mean %s.%s?", section, name,
+                         key->section, nearest);
+  }
+  return status_fail(STATUS_INPUT, "unknown key %s.%.100s; gee-cl train --help-config lists them all",
+                     section, name);
+}
+
+static Status set_task_weight(Config *config, const char *type, const char *text) {
+  char *end = NULL;
+  double weight = strtod(text, &end);
+  if (end == text || *end != '\0' || !isfinite(weight) || weight < 0)
+    return status_fail(STATUS_INPUT, TASK_WEIGHTS ".%.100s is \"%.200s\"; it must be a number from 0", type,
+                       text);
+  for (size_t i = 0; i < config->task_weight_count; i++) {
+    if (strcmp(config->task_weights[i].type, type) == 0) {
+      config->task_weights[i].weight = weight;
+      return STATUS_OK;
+    }
+  }
+  TRY(mem_reserve(&config->task_weights, &config->task_weight_capacity, config->task_weight_count + 1,
+                  "the task weights"));
+  char *name = NULL;
+  TRY(str_copy(&name, type, strlen(type)));
+  config->task_weights[config->task_weight_count++] = (TaskWeight){name, weight};
+  return STATUS_OK;
+}
+
+/// `line` > 0: from a file, where a key may stand once.
+static Status set_key(Config *config, const char *section, const char *name, const char *text, int line) {
+  if (section[0] == '\0')
+    return status_fail(STATUS_INPUT, "key \"%.100s\" stands before any [section]", name);
+  if (!section_exists(section)) return fail_section(section);
+  if (strcmp(section, TASK_WEIGHTS) == 0) return set_task_weight(config, name, text);
+  const ConfigKey *key = find_key(section, name);
+  if (key == NULL) return fail_key(section, name);
+  int *first = &config->lines[key - config_keys];
+  if (line > 0 && *first > 0)
+    return status_fail(STATUS_INPUT, "%s.%s is given twice, first in line %d", section, name, *first);
+  TRY(set_value(config, key, text));
+  if (line > 0) *first = line;
+  return STATUS_OK;
+}
+
+// ---- files ----
+
+/// What inih's callbacks share: it reads lines through read_line and hands keys to on_key.
+typedef struct Reading {
+  Config *config;
+  const char *path;
+  FILE *file;
+  int line;     // number of the line last read
+  int bad_line; // of the first failure, 0 = none
+  Status status;
+} Reading;
+
+static char *read_line(char *text, int size, void *user) {
+  Reading *reading = user;
+  if (fgets(text, size, reading->file) == NULL) return NULL;
+  reading->line++;
+  size_t length = strlen(text);
+  if (length + 1 == (size_t)size && text[length - 1] != '\n') { // the buffer is full and the line goes on
+    int next = fgetc(reading->file);
+    if (next != EOF && next != '\n' && reading->bad_line == 0) {
+      reading->bad_line = reading->line;
+      reading->status = status_fail(STATUS_INPUT, "%s:%d: the line is longer than %d bytes", reading->path,
+                                    reading->line, size - 2);
+    }
+    while (next != EOF && next != '\n') next = fgetc(reading->file);
+  }
+  return text;
+}
+
+static int on_key(void *user, const char *section, const char *name, const char *value) {
+  Reading *reading = user;
+  if (reading->bad_line > 0) return 1; // the first failure is the one to tell
+  char text[INI_MAX_LINE];
+  (void)snprintf(text, sizeof text, "%s", value != NULL ? value : "");
+  char *comment =
+      text[0] == '#' ? text : strstr(text, " #"); // inih knows only " ;" as a comment after a value
+  if (comment != NULL) *comment = '\0';
+  for (size_t size = strlen(text); size > 0 && (text[size - 1] == ' ' || text[size - 1] == '\t');)
+    text[--size] = '\0';
+  Status status = set_key(reading->config, section, name, text, reading->line);
+  if (status != STATUS_OK) {
+    reading->status = status_context(status, "%s:%d", reading->path, reading->line);
+    reading->bad_line = reading->line;
+  }
+  return 1;
+}
+
+Status config_read(Config *config, const char *path) {
+  Reading reading = {.config = config, .path = path, .file = fopen(path, "r")};
+  if (reading.file == NULL)
+    return status_fail(STATUS_INPUT, "%s: the config cannot be opened: %s", path, strerror(errno));
+  int broken = ini_parse_stream(read_line, &reading, on_key, &reading);
+  bool unreadable = ferror(reading.file) != 0;
+  (void)fclose(reading.file);
+  if (unreadable)
+    return status_fail(STATUS_INPUT, "%s: the config cannot be read: %s", path, strerror(errno));
+  if (broken > 0 && (reading.bad_line == 0 || broken < reading.bad_line))
+    return status_fail(STATUS_INPUT, "%s:%d: this is neither [section] nor key = value", path, broken);
+  if (broken < 0) return status_fail(STATUS_FAILED, "%s: out of memory while reading the config", path);
+  return reading.status;
+}
+
+Status config_set(Config *config, const char *assignment) {
+  const char *dot = strchr(assignment, '.'), *equals = strchr(assignment, '=');
+  if (dot == NULL || equals == NULL || dot > equals)
+    return status_fail(STATUS_INPUT,
+                       "--set %.200s: it must be section.key=value, as in --set train.max_steps=5",
+                       assignment);
+  char *section = NULL, *name = NULL;
+  Status status = STATUS_OK;
+  TRY_CLEAN(str_copy(&section, assignment, (size_t)(dot - assignment)));
+  TRY_CLEAN(str_copy(&name, dot + 1, (size_t)(equals - dot - 1)));
+  status = status_context(set_key(config, section, name, equals + 1, 0), "--set");
+cleanup:
+  free(section);
+  free(name);
+  return status;
+}
+
+// ---- the whole ----
+
+Status config_init(Config *config) {
+  *config = (Config){0};
+  for (const ConfigKey *key = config_keys; key->section != NULL; key++)
+    TRY(set_value(config, key, key->fallback));
+  return STATUS_OK;
+}
+
+void config_free(Config *config) {
+  if (config == NULL) return;
+  for (size_t i = 0; i < CONFIG_MAX_KEYS; i++) free(config->texts[i]);
+  for (size_t i = 0; i < config->task_weight_count; i++)
+    free((void *)(uintptr_t)config->task_weights[i].type);
+  free(config->task_weights);
+  *config = (Config){0};
+}
+
+Status config_finish(Config *config) {
+  if (config->model.path == NULL)
+    return status_fail(STATUS_INPUT, "model.path is not set; name a Hugging Face folder or a .gguf file");
+  if (config->data.train == NULL && !config->data.use_test_data)
+    return status_fail(STATUS_INPUT,
+                       "data.train is not set; name a file of prompts, or set data.use_test_data = true");
+  if (config->loss.anneal_min > config->loss.anneal_max)
+    return status_fail(STATUS_INPUT, "loss.anneal_min is %g, above loss.anneal_max, which is %g",
+                       (double)config->loss.anneal_min, (double)config->loss.anneal_max);
+  const char *run = config->output.run_name;
+  if (run == NULL || strchr(run, '/') != NULL || strcmp(run, ".") == 0 || strcmp(run, "..") == 0)
+    return status_fail(STATUS_INPUT, "output.run_name is \"%s\"; it must be the plain name of a folder",
+                       run != NULL ? run : "");
+  if (config->output.save_root == NULL)
+    return status_fail(STATUS_INPUT, "output.save_root is empty; name the folder of all runs, as in runs");
+  if (config->mode == 1 && config->model.dtype != DTYPE_F32)
+    return status_fail(STATUS_INPUT,
+                       "train.mode = full trains the weights themselves and needs model.dtype = f32");
+  config->train.full = config->mode == 1;
+  config->data.seed = config->train.seed;
+  if (config->loss.debias_only) config->loss.em_weight = 0;
+  return STATUS_OK;
+}
+
+Status config_render(const Config *config, Str *out) {
+  const char *section = "";
+  for (const ConfigKey *key = config_keys; key->section != NULL; key++) {
+    if (strcmp(key->section, section) != 0)
+      TRY(str_append_format(out, "%s[%s]\n", section[0] != '\0' ? "\n" : "", key->section));
+    section = key->section;
+    TRY(str_append_format(out, "%s = %s\n", key->name, config->texts[key - config_keys]));
+  }
+  if (config->task_weight_count > 0) TRY(str_append_text(out, "\n[" TASK_WEIGHTS "]\n"));
+  for (size_t i = 0; i < config->task_weight_count; i++)
+    TRY(str_append_format(out, "%s = %.17g\n", config->task_weights[i].type, config->task_weights[i].weight));
+  return STATUS_OK;
+}
+
+/// Appends `text` in comment lines of at most 100 columns.
+static Status append_comment(Str *out, const char *text) {
+  size_t column = 0;
+  while (*text != '\0') {
+    size_t length = strcspn(text, " ");
+    if (column == 0 || column + 1 + length > 100) {
+      TRY(str_append_text(out, column == 0 ? "#" : "\n#"));
+      column = 1;
+    }
+    TRY(str_append_format(out, " %.*s", (int)length, text));
+    column += 1 + length;
+    text += length + (text[length] == ' ');
+  }
+  return str_append_text(out, "\n");
+}
+
+static Status append_allowed(Str *out, const ConfigKey *key) {
+  if (key->choices != NULL) return str_append_format(out, "# one of: %s\n", key->choices);
+  if (key->type == KEY_BOOL) return str_append_text(out, "# true or false\n");
+  if (key->type != KEY_SIZE && key->type != KEY_NUMBER) return STATUS_OK;
+  const char *kind = key->type == KEY_SIZE ? "whole number" : "number";
+  return str_append_format(out, "# %s from %g to %g\n", kind, key->low, key->high);
+}
+
+Status config_help(Str *out) {
+  TRY(append_comment(
+      out, "Every key of a gee-cl config with its default. Paths are relative to the current folder. "
+           "Text after \" #\" or \" ;\" is a comment. On the command line: --set section.key=value"));
+  const char *section = "";
+  for (const ConfigKey *key = config_keys; key->section != NULL; key++) {
+    if (strcmp(key->section, section) != 0) TRY(str_append_format(out, "\n[%s]\n", key->section));
+    section = key->section;
+    TRY(append_comment(out, key->help));
+    TRY(append_allowed(out, key));
+    TRY(str_append_format(out, "%s =%s%s\n", key->name, key->fallback[0] != '\0' ? " " : "", key->fallback));
+  }
+  TRY(str_append_text(out, "\n[" TASK_WEIGHTS "]\n"));
+  return append_comment(
+      out, "How much a type of prompt weighs in the gap, a line per type (`gee-cl data` names them): "
+           "\"factual = 0.0\" takes factual prompts out. 1 where none is given.");
+}

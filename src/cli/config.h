@@ -1,0 +1,78 @@
+// The configuration of a run: one table of every key (config_keys.c), from which files are read and checked, `--set` is
+// applied, `gee-cl train --help-config` is printed and the config as run is rendered.
+// Rule: a key exists in the table or nowhere; the rooms get plain structs and never see a key.
+#pragma once
+
+#include "data/data.h"
+#include "device/device.h"
+#include "gen/generate.h"
+#include "loss/loss.h"
+#include "model/model.h"
+#include "train/train.h"
+#include "util/str.h"
+
+typedef enum KeyType {
+  KEY_BOOL,   // bool: true, false, yes, no, on, off, 1, 0
+  KEY_SIZE,   // size_t: a whole number
+  KEY_SEED,   // uint64_t
+  KEY_NUMBER, // float
+  KEY_CHOICE, // an enum: the index of the word in `choices`
+  KEY_TEXT,   // const char *: empty is NULL; one of `choices` where there are any
+} KeyType;
+
+typedef struct ConfigKey {
+  const char *section, *name;
+  KeyType type;
+  size_t offset;        // of the field in Config
+  const char *fallback; // the default, as text
+  double low, high;     // allowed range of KEY_SIZE and KEY_NUMBER, both ends included
+  const char *choices;  // "own|paired"
+  const char *help;
+} ConfigKey;
+
+/// Every key, in the order in which they are shown; ends with a NULL section.
+extern const ConfigKey config_keys[];
+enum { CONFIG_MAX_KEYS = 80 };
+
+typedef struct Config {
+  struct {
+    const char *path, *chat_template;
+    DType dtype;
+  } model;
+  DataOptions data;
+  struct {
+    const char *file;
+    size_t sets, answers;
+  } eval;
+  SamplingOptions sampling;
+  LossOptions loss;
+  bool task_weights_em;
+  LoraOptions lora;
+  int mode; // 0 lora, 1 full
+  TrainOptions train;
+  OutputOptions output;
+  bool track_samples;
+  DeviceOptions device;
+  const char *gemm;
+  TaskWeight *task_weights; // [task_weights]; names owned
+  size_t task_weight_count, task_weight_capacity;
+  // Values as given, parallel to config_keys; the KEY_TEXT fields above point into them. `lines` is where a file set them.
+  char *texts[CONFIG_MAX_KEYS];
+  int lines[CONFIG_MAX_KEYS];
+} Config;
+
+/// Defaults. `config` needs no initialisation; free with config_free whatever is returned.
+STATUS_CHECKED Status config_init(Config *config);
+/// Safe on a zeroed struct and twice.
+void config_free(Config *config);
+/// Reads an .ini file over what is set. STATUS_INPUT names file, line and key, what was found and what is allowed; for an
+/// unknown key also the nearest one.
+STATUS_CHECKED Status config_read(Config *config, const char *path);
+/// Applies "section.key=value".
+STATUS_CHECKED Status config_set(Config *config, const char *assignment);
+/// Checks that span several keys, and fields that follow from others. Call it once, after reading and setting.
+STATUS_CHECKED Status config_finish(Config *config);
+/// Appends the whole config as a valid .ini: reading it gives the same values again.
+STATUS_CHECKED Status config_render(const Config *config, Str *out);
+/// Appends a valid .ini of all keys with their defaults, each under a comment that explains it.
+STATUS_CHECKED Status config_help(Str *out);

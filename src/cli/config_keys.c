@@ -1,0 +1,163 @@
+// The table of every config key: where it is stored, its default, its range, and the line of help a user sees.
+// Rule: defaults are the method's own (docs/DESIGN.md, section 1) where the method has one.
+#include "config.h"
+
+#define FIELD(field) offsetof(Config, field)
+#define BOOL(section, name, field, fallback, help)                                                           \
+  { section, name, KEY_BOOL, FIELD(field), fallback, 0, 0, NULL, help }
+#define SIZE(section, name, field, fallback, low, high, help)                                                \
+  { section, name, KEY_SIZE, FIELD(field), fallback, low, high, NULL, help }
+#define NUMBER(section, name, field, fallback, low, high, help)                                              \
+  { section, name, KEY_NUMBER, FIELD(field), fallback, low, high, NULL, help }
+#define CHOICE(section, name, field, fallback, choices, help)                                                \
+  { section, name, KEY_CHOICE, FIELD(field), fallback, 0, 0, choices, help }
+#define TEXT(section, name, field, fallback, help)                                                           \
+  { section, name, KEY_TEXT, FIELD(field), fallback, 0, 0, NULL, help }
+#define WORD(section, name, field, fallback, choices, help)                                                  \
+  { section, name, KEY_TEXT, FIELD(field), fallback, 0, 0, choices, help }
+#define MANY 1e9 // as good as no limit
+
+// The words of a CHOICE stand in the order of its enum.
+const ConfigKey config_keys[] = {
+    TEXT("model", "path", model.path, "", "A Hugging Face folder or a .gguf file. Needed."),
+    CHOICE("model", "dtype", model.dtype, "f32", "f32|f16|bf16",
+           "How frozen weights are stored; arithmetic is float32 always. f16 and bf16 take half the memory."),
+    TEXT("model", "chat_template", model.chat_template, "auto",
+         "auto recognises the model's template; else a family's name (chatml, smollm2, qwen2.5, llama3, "
+         "...)."),
+
+    TEXT("data", "train", data.train, "", "Prompts: .parquet, .jsonl or plain text, a prompt a line."),
+    TEXT("data", "column", data.column, "prompt", "The column (or JSON member) that holds the prompt."),
+    BOOL("data", "use_test_data", data.use_test_data, "false",
+         "Use the built-in prompts about 80 occupations; column is then prompt, story, question or advice."),
+    BOOL("data", "balance_dataset", data.balance_dataset, "true",
+         "Keep the same number of prompts of every group."),
+    SIZE("data", "target_size", data.target_size, "0", 0, MANY,
+         "Prompts to keep after balancing; 0 keeps all."),
+    NUMBER("data", "held_out", data.held_out, "0.25", 0, 0.95,
+           "Share of the distinct prompts never trained on: the gap is measured on them. Unused with "
+           "data.eval."),
+    TEXT("data", "eval", eval.file, "",
+         "A file of prompts to measure the gap on, in place of held-out ones."),
+    SIZE("data", "eval_sets", eval.sets, "40", 0, MANY,
+         "Counterfactual sets to measure the gap on at most; 0 takes all."),
+    SIZE("data", "eval_answers", eval.answers, "1", 1, 10000, "Answers sampled for each of their prompts."),
+    WORD("data", "chat", data.chat, "auto", "auto|on|off",
+         "Wrap prompts in the chat template; auto does where the model has one."),
+    TEXT("data", "system", data.system, "", "System prompt; empty takes the template's own."),
+    SIZE("data", "max_prompt_tokens", data.max_prompt_tokens, "2048", 1, MANY,
+         "Longer prompts lose their end."),
+    TEXT("data", "types", data.types_file, "", "A .json of prompt types; empty takes the built-in ones."),
+
+    TEXT("groups", "file", data.groups_file, "gender",
+         "gender, race, age, or a .json of your own (docs/GROUPS.md)."),
+    CHOICE(
+        "groups", "counterfactual", data.counterfactual, "auto", "off|swap|template|auto",
+        "How a prompt becomes a set that differs in the group alone: swap its group words, put a template in "
+        "front, auto (swap where it names a group, else template), or off."),
+
+    SIZE("sampling", "max_new_tokens", sampling.max_new_tokens, "512", 1, 1e6,
+         "Tokens of an answer at most."),
+    NUMBER("sampling", "sample_temp", sampling.temperature, "0.5", 0, 100,
+           "Sampling temperature; 0 is greedy."),
+    NUMBER("sampling", "top_p", sampling.top_p, "0.95", 1e-6, 1, "Nucleus sampling; 1 turns it off."),
+    SIZE("sampling", "top_k", sampling.top_k, "0", 0, MANY, "Keep the k likeliest tokens; 0 turns it off."),
+    NUMBER("sampling", "repetition_penalty", sampling.repetition_penalty, "1.15", 1e-3, 100,
+           "Above 1 makes tokens already seen less likely; 1 turns it off."),
+
+    NUMBER("loss", "lambda_weight", loss.lambda_weight, "3.0", 0, MANY,
+           "Weight of the group gap in the loss."),
+    BOOL("loss", "use_l1", loss.use_l1, "false", "Absolute differences in place of squares."),
+    CHOICE("loss", "form", loss.form, "pairwise", "pairwise|centred",
+           "Differences between groups, or between each group and the mean."),
+    NUMBER("loss", "em_weight", loss.em_weight, "1.0", -MANY, MANY,
+           "Weight of the mean entropy (entropy minimisation); 0 trains the gap alone."),
+    BOOL("loss", "auto_anneal", loss.auto_anneal, "false",
+         "Scale lambda_weight by gap / first gap, within anneal_min and anneal_max."),
+    NUMBER("loss", "anneal_min", loss.anneal_min, "0.1", 0, MANY, "Smallest factor of auto_anneal."),
+    NUMBER("loss", "anneal_max", loss.anneal_max, "10", 0, MANY, "Largest factor of auto_anneal."),
+    NUMBER("loss", "temperature", loss.entropy_temperature, "1.0", 1e-3, 1000,
+           "Temperature of the entropy, not of sampling; plain entropy minimisation uses 0.5."),
+    CHOICE("loss", "pairing", loss.pairing, "own", "own|paired",
+           "own: each group's own answers, as published. paired: every answer is scored under every group's "
+           "prompt, "
+           "which takes the noise of what was said out of the gap."),
+    BOOL("loss", "unbiased", loss.unbiased, "false",
+         "Subtract the variance of the measured gap from its square."),
+    BOOL("loss", "debias_only", loss.debias_only, "false",
+         "Train the gap alone (em_weight 0) and stop when it stays under target_gap for target_steps."),
+    NUMBER("loss", "target_gap", loss.target_gap, "0.01", 0, MANY, "Gap in nats at which debias_only stops."),
+    SIZE("loss", "target_steps", loss.target_steps, "3", 1, MANY, "Steps in a row the gap must stay there."),
+    BOOL("loss", "task_weights_em", task_weights_em, "false",
+         "[task_weights] weigh the entropy term too, not only the gap."),
+
+    SIZE("lora", "rank", lora.rank, "8", 1, 4096, "Rank of the adapters."),
+    NUMBER("lora", "alpha", lora.alpha, "16", 1e-6, MANY, "The adapters are scaled by alpha / rank."),
+    NUMBER("lora", "dropout", lora.dropout, "0", 0, 0.99, "Dropout in front of the adapters while training."),
+    TEXT("lora", "targets", lora.targets, "q_proj,v_proj",
+         "Of q_proj k_proj v_proj o_proj gate_proj up_proj down_proj, with commas between; or all."),
+
+    CHOICE("train", "mode", mode, "lora", "lora|full",
+           "Train small adapters, or every weight (needs dtype f32)."),
+    SIZE("train", "max_steps", train.max_steps, "50", 1, 1e8, "Steps of the run."),
+    SIZE("train", "effective_batch", train.effective_batch, "64", 1, 1e6,
+         "Prompts of a step, each answered once; a multiple of the number of groups. The gap is over all of "
+         "them."),
+    SIZE("train", "micro_batch_size", train.micro_batch_size, "2", 1, 1e6,
+         "Answers trained on at once: the same numbers at any value, less memory at a lower one."),
+    NUMBER("train", "learning_rate", train.learning_rate, "2e-5", 0, 10, "Of AdamW."),
+    NUMBER("train", "beta1", train.beta1, "0.9", 0, 0.999999, "AdamW's first moment."),
+    NUMBER("train", "beta2", train.beta2, "0.999", 0, 0.999999, "AdamW's second moment."),
+    NUMBER("train", "epsilon", train.epsilon, "1e-8", 1e-30, 1, "AdamW's guard against division by zero."),
+    NUMBER("train", "weight_decay", train.weight_decay, "0.01", 0, 10, "AdamW's decoupled weight decay."),
+    NUMBER("train", "max_grad_norm", train.max_grad_norm, "1.0", 0, MANY,
+           "Gradients longer than this are scaled down to it; 0 turns it off."),
+    SIZE("train", "warmup_steps", train.warmup_steps, "0", 0, 1e8, "Steps in which the learning rate rises."),
+    CHOICE("train", "schedule", train.schedule, "constant", "constant|linear|cosine",
+           "The learning rate after warm-up: as it is, or falling to 0 at max_steps."),
+    BOOL("train", "activation_checkpointing", train.activation_checkpointing, "false",
+         "Keep only each layer's input and compute the rest again: less memory, a third more time."),
+    SIZE("train", "head_tile_rows", train.head_tile_rows, "128", 1, 65536,
+         "Positions whose logits exist at a time."),
+    SIZE("train", "max_sequence_tokens", train.max_sequence_tokens, "4096", 2, 1e7,
+         "Tokens of a prompt and its answer together at most."),
+    BOOL("train", "share_prompts", train.share_prompts, "true",
+         "Compute a prompt that several answers share once; the same numbers, less work."),
+    SIZE("train", "log_steps", train.log_steps, "1", 1, 1e8, "Show a line every so many steps."),
+    SIZE("train", "bias_eval_steps", train.bias_eval_steps, "0", 0, 1e8,
+         "Measure the gap on held-out prompts every so many steps; 0 never does."),
+    {"train", "seed", KEY_SEED, FIELD(train.seed), "15", 0, 0, NULL,
+     "Of everything random. The same config on the same device gives the same bits."},
+
+    TEXT("output", "save_root", output.save_root, "runs", "Folder of all runs."),
+    TEXT("output", "run_name", output.run_name, "gee", "Folder of this run inside save_root."),
+    SIZE("output", "save_steps", output.save_steps, "10", 0, 1e8,
+         "Checkpoint every so many steps; 0 saves the final one alone."),
+    BOOL("output", "save_initial", output.save_initial, "false", "Save step_0 too, before the first step."),
+
+    WORD("device", "backend", device.backend, "auto", "auto|opencl", "auto takes what is there."),
+    TEXT("device", "name", device.name, "auto",
+         "auto (a GPU, else a CPU), cpu, gpu, a number from `gee-cl devices`, or a part of a name."),
+    WORD("device", "gemm", gemm, "auto", "auto|own|vendor|clblast",
+         "Matrix products: auto takes CLBlast on a GPU and gee-cl's own kernel on a CPU."),
+    TEXT("device", "cache", device.cache_directory, "",
+         "Folder of compiled kernels; empty takes $XDG_CACHE_HOME/gee-cl or ~/.cache/gee-cl."),
+
+    BOOL("track", "samples", track_samples, "false", "Write every answer with its entropy to samples.jsonl."),
+    {0},
+};
+
+_Static_assert(sizeof config_keys / sizeof config_keys[0] <= CONFIG_MAX_KEYS,
+               "CONFIG_MAX_KEYS holds every key");
+_Static_assert(sizeof(DType) == sizeof(int) && sizeof(Counterfactual) == sizeof(int) &&
+                   sizeof(LossForm) == sizeof(int) && sizeof(Pairing) == sizeof(int) &&
+                   sizeof(Schedule) == sizeof(int),
+               "a KEY_CHOICE is stored as an int");
+_Static_assert(DTYPE_F32 == 0 && DTYPE_F16 == 1 && DTYPE_BF16 == 2, "the words of model.dtype");
+_Static_assert(COUNTERFACTUAL_OFF == 0 && COUNTERFACTUAL_SWAP == 1 && COUNTERFACTUAL_TEMPLATE == 2 &&
+                   COUNTERFACTUAL_AUTO == 3,
+               "the words of groups.counterfactual");
+_Static_assert(LOSS_PAIRWISE == 0 && LOSS_CENTRED == 1 && PAIRING_OWN == 0 && PAIRING_PAIRED == 1,
+               "the words of loss.form and loss.pairing");
+_Static_assert(SCHEDULE_CONSTANT == 0 && SCHEDULE_LINEAR == 1 && SCHEDULE_COSINE == 2,
+               "the words of train.schedule");

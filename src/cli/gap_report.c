@@ -1,0 +1,66 @@
+// How a GapReport is shown. Rule: a gap never stands without its interval and the mean entropy beside it, because a model
+// whose entropy collapses has no gap either.
+#include "gap_report.h"
+
+#include <stdio.h>
+#include <string.h>
+
+GapOptions gap_options(const Config *config) {
+  return (GapOptions){.sampling = config->sampling,
+                      .entropy_tau = config->loss.entropy_temperature,
+                      .answers = config->eval.answers,
+                      .sets = config->eval.sets,
+                      .seed = config->train.seed};
+}
+
+static void print_estimate(const char *name, const GapEstimate *estimate, double H_bar, size_t groups) {
+  printf("  %s%-7s%s %+9.4f   [%+.4f, %+.4f]   %+8.2f %%   ", style(stdout, STYLE_BOLD), name,
+         style(stdout, STYLE_PLAIN), estimate->gap, estimate->low, estimate->high,
+         100 * estimate->gap / H_bar);
+  for (size_t g = 0; g < groups; g++) printf(" %9.4f", estimate->H[g]);
+  printf("\n");
+}
+
+void gap_print(const GapReport *report, const GroupFile *groups) {
+  size_t count = groups_count(groups);
+  printf("%s  %-7s %9s   %-20s %9s   ", style(stdout, STYLE_BOLD), "gap", "nats", "95 % interval",
+         "of H mean");
+  for (size_t g = 0; g < count; g++) printf(" H %7s", groups_name(groups, g));
+  printf("%s\n", style(stdout, STYLE_PLAIN));
+  print_estimate("total", &report->total, report->H_bar, count);
+  print_estimate("paired", &report->paired, report->H_bar, count);
+  printf("  mean entropy %.4f nats; %zu sets, %zu answers, %zu tokens", report->H_bar, report->sets,
+         report->answers, report->tokens);
+  if (count == 2) printf("; gap = H %s - H %s", groups_name(groups, 1), groups_name(groups, 0));
+  printf("\n");
+}
+
+Status gap_line(const GapReport *report, Str *out) {
+  return str_append_format(
+      out, "paired gap %+.4f [%+.4f, %+.4f]   total gap %+.4f [%+.4f, %+.4f]   mean entropy %.4f",
+      report->paired.gap, report->paired.low, report->paired.high, report->total.gap, report->total.low,
+      report->total.high, report->H_bar);
+}
+
+static void add_estimate(cJSON *root, const char *name, const GapEstimate *estimate,
+                         const GroupFile *groups) {
+  cJSON *object = cJSON_AddObjectToObject(root, name);
+  (void)cJSON_AddNumberToObject(object, "gap", estimate->gap);
+  (void)cJSON_AddNumberToObject(object, "low", estimate->low);
+  (void)cJSON_AddNumberToObject(object, "high", estimate->high);
+  (void)cJSON_AddNumberToObject(object, "standard_error", estimate->standard_error);
+  cJSON *means = cJSON_AddObjectToObject(object, "H");
+  for (size_t g = 0; g < groups_count(groups); g++)
+    (void)cJSON_AddNumberToObject(means, groups_name(groups, g), estimate->H[g]);
+}
+
+cJSON *gap_json(const GapReport *report, const GroupFile *groups) {
+  cJSON *root = cJSON_CreateObject();
+  add_estimate(root, "total", &report->total, groups);
+  add_estimate(root, "paired", &report->paired, groups);
+  (void)cJSON_AddNumberToObject(root, "H_bar", report->H_bar);
+  (void)cJSON_AddNumberToObject(root, "sets", (double)report->sets);
+  (void)cJSON_AddNumberToObject(root, "answers", (double)report->answers);
+  (void)cJSON_AddNumberToObject(root, "tokens", (double)report->tokens);
+  return root;
+}

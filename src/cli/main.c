@@ -1,0 +1,112 @@
+// gee-cl: the table of subcommands, and the one place where a Status becomes a message and an exit code.
+#include "cli.h"
+#include "util/log.h"
+
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+
+typedef struct Command {
+  const char *name;
+  CommandRun run;
+  const char *summary;
+} Command;
+
+static Status cmd_version(int argc, char **argv) {
+  static const Usage usage = {"version", "Print the version.", NULL, NULL, "  gee-cl version"};
+  bool helped = false;
+  TRY(args_parse(&usage, argc, argv, NULL, &helped));
+  if (!helped) printf("gee-cl %s\n", GEE_VERSION);
+  return STATUS_OK;
+}
+
+static Status cmd_help(int argc, char **argv);
+
+static const Command commands[] = {
+    {"train", cmd_train, "Train a model with GEE as a config says."},
+    {"gap", cmd_gap, "Measure the entropy gap between groups, with its interval."},
+    {"generate", cmd_generate, "Let a model answer a prompt."},
+    {"score", cmd_score, "Log probability and entropy of given answers."},
+    {"export", cmd_export, "Merge an adapter into a Hugging Face folder."},
+    {"data", cmd_data, "Show the prompts that training will see."},
+    {"devices", cmd_devices, "List the devices here."},
+    {"selftest", cmd_selftest, "Check every operation on a device."},
+    {"version", cmd_version, "Print the version."},
+    {"help", cmd_help, "Help on a subcommand."},
+};
+enum { COMMANDS = sizeof commands / sizeof commands[0] };
+
+static const Command *find_command(const char *name) {
+  for (size_t i = 0; i < COMMANDS; i++) {
+    if (strcmp(commands[i].name, name) == 0) return &commands[i];
+  }
+  return NULL;
+}
+
+static Status fail_command(const char *name) {
+  const char *words[COMMANDS + 1] = {NULL};
+  for (size_t i = 0; i < COMMANDS; i++) words[i] = commands[i].name;
+  const char *nearest = str_nearest(name, words);
+  if (nearest == NULL)
+    return status_fail(STATUS_INPUT, "unknown subcommand \"%.100s\"; see gee-cl help", name);
+  return status_fail(STATUS_INPUT, "unknown subcommand \"%.100s\"; did you mean %s?", name, nearest);
+}
+
+static void print_overview(FILE *stream) {
+  (void)fprintf(stream,
+                "gee-cl %s: trains language models with Group-Entropy Equalization on any OpenCL device.\n\n"
+                "Usage: gee-cl SUBCOMMAND [options]\n\n",
+                GEE_VERSION);
+  for (size_t i = 0; i < COMMANDS; i++)
+    (void)fprintf(stream, "  %s%-10s%s %s\n", style(stream, STYLE_BOLD), commands[i].name,
+                  style(stream, STYLE_PLAIN), commands[i].summary);
+  (void)fputs("\nTry:  gee-cl devices\n"
+              "      gee-cl train configs/quickstart.ini\n"
+              "      gee-cl help train\n",
+              stream);
+}
+
+static Status cmd_help(int argc, char **argv) {
+  if (argc == 0 || argv[0][0] == '-') {
+    print_overview(stdout);
+    return STATUS_OK;
+  }
+  const Command *command = find_command(argv[0]);
+  if (command == NULL) return fail_command(argv[0]);
+  if (command->run == cmd_help) return cmd_help(0, NULL);
+  char help[] = "--help", *words[] = {help};
+  return command->run(1, words);
+}
+
+static void show_log(LogLevel level, const char *line, void *user) {
+  (void)user;
+  Style tone = level == LOG_WARNING ? STYLE_YELLOW : STYLE_DIM;
+  say("gee-cl: %s%s:%s %s", style(stderr, tone), level == LOG_WARNING ? "warning" : "note",
+      style(stderr, STYLE_PLAIN), line);
+}
+
+static Status run(int argc, char **argv) {
+  if (argc < 2) {
+    print_overview(stderr);
+    return status_fail(STATUS_INPUT, "a subcommand is needed");
+  }
+  const char *name = argv[1];
+  if (strcmp(name, "--help") == 0 || strcmp(name, "-h") == 0) name = "help";
+  if (strcmp(name, "--version") == 0) name = "version";
+  const Command *command = find_command(name);
+  return command != NULL ? command->run(argc - 2, argv + 2) : fail_command(name);
+}
+
+int main(int argc, char **argv) {
+  (void)signal(SIGXFSZ, SIG_IGN); // a file over its limit is a failed write with a message, as a full disk is
+  log_set_sink(show_log, NULL);
+  Status status = run(argc, argv);
+  if (fflush(stdout) != 0 && status == STATUS_OK)
+    status = status_fail(STATUS_FAILED, "the output cannot be written");
+  if (status != STATUS_OK) {
+    bool interrupted = status == STATUS_INTERRUPTED;
+    say("gee-cl: %s%s:%s %s", style(stderr, interrupted ? STYLE_YELLOW : STYLE_RED),
+        interrupted ? "interrupted" : "error", style(stderr, STYLE_PLAIN), status_message());
+  }
+  return (int)status;
+}

@@ -1,0 +1,96 @@
+// Memory: what a run will take, by kind, and whether the device and the host have it.
+#include "cli.h"
+#include "track/track.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+void memory_print(const MemoryUse *use, const char *title) {
+  char text[32];
+  format_bytes(text, use->peak_total);
+  say("%s%-15s%s %10s", style(stderr, STYLE_BOLD), title, style(stderr, STYLE_PLAIN), text);
+  for (int kind = 0; kind < MEMORY_KINDS; kind++) {
+    if (use->peak[kind] == 0) continue;
+    format_bytes(text, use->peak[kind]);
+    say("  %-13s %10s", memory_kind_name((MemoryKind)kind), text);
+  }
+}
+
+/// The number after `name` in a file of "name: number kB" lines, in bytes; 0 where it is not there.
+static uint64_t read_kilobytes(const char *path, const char *name) {
+  FILE *file = fopen(path, "r");
+  if (file == NULL) return 0;
+  char line[256];
+  uint64_t kilobytes = 0;
+  while (kilobytes == 0 && fgets(line, sizeof line, file) != NULL) {
+    if (strncmp(line, name, strlen(name)) == 0 && sscanf(line + strlen(name), ": %" SCNu64, &kilobytes) != 1)
+      break;
+  }
+  (void)fclose(file);
+  return kilobytes * 1024;
+}
+
+/// A file that holds one number; UINT64_MAX where it holds a word ("max") or is missing.
+static uint64_t read_number(const char *path) {
+  FILE *file = fopen(path, "r");
+  uint64_t value = UINT64_MAX;
+  if (file == NULL) return value;
+  if (fscanf(file, "%" SCNu64, &value) != 1) value = UINT64_MAX;
+  (void)fclose(file);
+  return value;
+}
+
+/// What the host can still give: free and reclaimable memory, less where a control group (a container) allows less.
+static uint64_t host_available(void) {
+  uint64_t available = read_kilobytes("/proc/meminfo", "MemAvailable");
+  if (available == 0) available = UINT64_MAX; // no such file: nothing is known
+  uint64_t limit = read_number("/sys/fs/cgroup/memory.max"),
+           used = read_number("/sys/fs/cgroup/memory.current");
+  if (limit != UINT64_MAX && used != UINT64_MAX) {
+    uint64_t left = limit > used ? limit - used : 0;
+    if (left < available) available = left;
+  }
+  return available;
+}
+
+/// What to change where a kind of memory is the largest.
+static const char *advice(MemoryKind kind) {
+  switch (kind) {
+  case MEMORY_WEIGHTS:
+    return "set model.dtype = bf16, or take a smaller model";
+  case MEMORY_TRAINABLE:
+    return "lower lora.rank or lora.targets, or set train.mode = lora";
+  case MEMORY_ACTIVATIONS:
+    return "lower train.micro_batch_size or sampling.max_new_tokens, or set train.activation_checkpointing = "
+           "true";
+  case MEMORY_CACHE:
+    return "lower train.effective_batch, sampling.max_new_tokens or data.max_prompt_tokens";
+  case MEMORY_HEAD:
+    return "lower train.head_tile_rows";
+  case MEMORY_KINDS:
+    break;
+  }
+  return "lower train.micro_batch_size";
+}
+
+Status memory_check(const MemoryUse *planned, const DeviceInfo *info) {
+  uint64_t limit = info->memory;
+  const char *whose = "the device has";
+  uint64_t host = info->kind == DEVICE_CPU ? host_available() : UINT64_MAX;
+  if (host < limit) {
+    limit = host;
+    whose = "this machine has free";
+  }
+  if (planned->peak_total <= limit) return STATUS_OK;
+  MemoryKind largest = MEMORY_WEIGHTS;
+  for (int kind = 0; kind < MEMORY_KINDS; kind++) {
+    if (planned->peak[kind] > planned->peak[largest]) largest = (MemoryKind)kind;
+  }
+  char needed[32], there[32], most[32];
+  format_bytes(needed, planned->peak_total);
+  format_bytes(there, limit);
+  format_bytes(most, planned->peak[largest]);
+  return status_fail(STATUS_INPUT, "the run needs %s and %s %s; the largest part, %s, are %s: %s", needed,
+                     whose, there, most, memory_kind_name(largest), advice(largest));
+}

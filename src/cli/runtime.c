@@ -1,0 +1,51 @@
+// Opening what a run needs, in the order in which faults are cheapest to tell.
+#include "cli.h"
+
+#include <string.h>
+
+Status runtime_open_files(Runtime *runtime, const char *path, const char *chat_template) {
+  TRY(model_files_open(path, &runtime->files));
+  TRY(tokenizer_load(path, &runtime->tokenizer));
+  return chat_detect(path, chat_template, &runtime->chat);
+}
+
+Status runtime_open_device(Runtime *runtime, const DeviceOptions *options) {
+  return device_open(options, &runtime->device);
+}
+
+Status runtime_open_ops(Runtime *runtime, const char *gemm) {
+  TRY(ops_create(runtime->device, gemm, &runtime->ops));
+  return status_context(ops_selftest(runtime->ops, NULL, NULL), "%s fails its self-test",
+                        device_info(runtime->device)->name);
+}
+
+Status runtime_load_model(Runtime *runtime, DType dtype, const char *adapter) {
+  TRY(model_load(runtime->ops, runtime->files, dtype, &runtime->model));
+  return adapter != NULL ? model_load_adapter(runtime->model, adapter) : STATUS_OK;
+}
+
+static Status parse_dtype(const char *name, DType *out) {
+  *out = DTYPE_F32;
+  if (name == NULL || strcmp(name, "f32") == 0) return STATUS_OK;
+  *out = strcmp(name, "f16") == 0 ? DTYPE_F16 : DTYPE_BF16;
+  if (strcmp(name, "f16") == 0 || strcmp(name, "bf16") == 0) return STATUS_OK;
+  return status_fail(STATUS_INPUT, "--dtype is \"%.100s\"; it must be one of f32, f16, bf16", name);
+}
+
+Status runtime_open(Runtime *runtime, const ModelArgs *args) {
+  DType dtype = DTYPE_F32;
+  TRY(parse_dtype(args->dtype, &dtype));
+  if (runtime->files == NULL) TRY(runtime_open_files(runtime, args->model, NULL));
+  TRY(runtime_open_device(runtime, &(DeviceOptions){.name = args->device}));
+  TRY(runtime_open_ops(runtime, args->gemm));
+  return runtime_load_model(runtime, dtype, args->adapter);
+}
+
+void runtime_close(Runtime *runtime) {
+  model_free(runtime->model);
+  ops_free(runtime->ops);
+  device_close(runtime->device);
+  tokenizer_free(runtime->tokenizer);
+  model_files_close(runtime->files);
+  *runtime = (Runtime){0};
+}
