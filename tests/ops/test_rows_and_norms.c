@@ -1,0 +1,221 @@
+// Embedding, RMSNorm, rotary embedding, SwiGLU, sums and rows against their double-precision twins, at odd sizes.
+#include "support/ops_fixture.h"
+
+#include "ref/ref.h"
+#include "util/half.h"
+#include "util/rng.h"
+#include <math.h>
+
+/// Runs `body` for each pair of odd sizes.
+#define EACH_SIZE(M, C)                                                                                      \
+  for (const size_t *m_ = fixture_sizes; *m_ != 0; m_++)                                                     \
+    for (const size_t *c_ = fixture_sizes; *c_ != 0; c_++)                                                   \
+      for (size_t M = *m_, C = *c_, once_ = 1; once_ != 0; once_ = 0, ops_fixture_clean(NULL))
+
+static const double tolerance = 1e-6;
+
+static int32_t *random_ids(size_t count, size_t bound) {
+  int32_t *ids = fixture_ints(count);
+  for (size_t i = 0; i < count; i++)
+    ids[i] = (int32_t)rng_below((uint32_t)bound, 3, RNG_DATA, (uint32_t)i, 0, 0);
+  return ids;
+}
+
+static void embed(void **state) {
+  (void)state;
+  EACH_SIZE(M, C) {
+    size_t V = 40;
+    double *table = fixture_random(V * C, 1), *dout = fixture_random(M * C, 1), *out = fixture_zeros(M * C);
+    int32_t *ids = random_ids(M, V), *order = fixture_ints(M);
+    size_t next = 0;
+    for (size_t id = 0; id < V; id++) {
+      for (size_t m = 0; m < M; m++) {
+        if ((size_t)ids[m] == id) order[next++] = (int32_t)m;
+      }
+    }
+    Tensor *dev_ids = fixture_i32(1, M, ids), *dev_out = fixture_f32(M, C, NULL);
+    assert_ok(op_embed(dev_out, fixture_f32(V, C, table), dev_ids));
+    ref_embed(out, table, ids, M, C);
+    fixture_compare("embed", dev_out, out, 0);
+
+    Tensor *dtable = fixture_f32(V, C, table);
+    assert_ok(op_embed_backward(dtable, fixture_f32(M, C, dout), dev_ids, fixture_i32(1, M, order)));
+    ref_embed_backward(table, dout, ids, M, C);
+    fixture_compare("embed_backward", dtable, table, tolerance);
+  }
+}
+
+/// Tables of 16-bit floats give the values they hold.
+static void embed_halves(void **state) {
+  (void)state;
+  enum { V = 5, C = 33, M = 3 };
+  const int32_t ids[M] = {4, 0, 4};
+  double *values = fixture_random(V * C, 3), *expected = fixture_zeros(M * C);
+  for (int type = DTYPE_F16; type <= DTYPE_BF16; type++) {
+    uint16_t bits[V * C];
+    for (size_t i = 0; i < V * C; i++) {
+      bits[i] = type == DTYPE_F16 ? half_from_float((float)values[i]) : bfloat_from_float((float)values[i]);
+    }
+    for (size_t i = 0; i < M * C; i++) {
+      uint16_t found = bits[(size_t)ids[i / C] * C + i % C];
+      expected[i] = (double)(type == DTYPE_F16 ? half_to_float(found) : bfloat_to_float(found));
+    }
+    Tensor table = {0}, *out = fixture_f32(M, C, NULL);
+    assert_ok(tensor_create(fixture_ops(), "table", MEMORY_WEIGHTS, (DType)type, V, C, &table));
+    assert_ok(tensor_write(&table, 0, V * C, bits));
+    assert_ok(op_embed(out, &table, fixture_i32(1, M, ids)));
+    fixture_compare("embed of 16 bits", out, expected, 0);
+    tensor_free(&table);
+  }
+}
+
+static void rmsnorm(void **state) {
+  (void)state;
+  EACH_SIZE(M, C) {
+    double *x = fixture_random(M * C, 2), *w = fixture_random(C, 1), *dout = fixture_random(M * C, 1);
+    double *out = fixture_zeros(M * C), *rstd = fixture_zeros(M), *dx = fixture_random(M * C, 1);
+    double *dw = fixture_random(C, 1);
+    Tensor *dev_x = fixture_f32(M, C, x), *dev_w = fixture_f32(1, C, w), *dev_out = fixture_f32(M, C, NULL);
+    Tensor *dev_rstd = fixture_f32(1, M, NULL), *dev_dx = fixture_f32(M, C, dx),
+           *dev_dw = fixture_f32(1, C, dw);
+    Tensor *dev_dout = fixture_f32(M, C, dout), *dev_dx2 = fixture_f32(M, C, dx);
+    assert_ok(op_rmsnorm(dev_out, dev_rstd, dev_x, dev_w, 1e-5f));
+    ref_rmsnorm(out, rstd, x, w, M, C, (double)1e-5f);
+    fixture_compare("rmsnorm", dev_out, out, tolerance);
+    fixture_compare("rmsnorm rstd", dev_rstd, rstd, tolerance);
+    assert_ok(op_rmsnorm_backward(dev_dx, dev_dw, dev_dout, dev_x, dev_w, dev_rstd));
+    assert_ok(op_rmsnorm_backward(dev_dx2, NULL, dev_dout, dev_x, dev_w, dev_rstd));
+    ref_rmsnorm_backward(dx, dw, dout, x, w, rstd, M, C);
+    fixture_compare("rmsnorm_backward dx", dev_dx, dx, 4 * tolerance);
+    fixture_compare("rmsnorm_backward dx without dw", dev_dx2, dx, 4 * tolerance);
+    fixture_compare("rmsnorm_backward dw", dev_dw, dw, 4 * tolerance);
+  }
+}
+
+static void rope(void **state) {
+  (void)state;
+  static const size_t dims[] = {2, 6, 64, 128, 250, 256};
+  for (size_t i = 0; i < sizeof dims / sizeof *dims; i++) {
+    for (size_t heads = 1; heads <= 9; heads += 4) {
+      size_t D = dims[i], M = 33;
+      double *x = fixture_random(M * heads * D, 1), *inv_freq = fixture_zeros(D / 2),
+             *turned = fixture_zeros(M * heads * D);
+      int32_t *positions = fixture_ints(M);
+      for (size_t k = 0; k < D / 2; k++)
+        inv_freq[k] = (double)(float)pow(10000, -2.0 * (double)k / (double)D);
+      for (size_t m = 0; m < M; m++) positions[m] = (int32_t)(m * 37);
+      for (size_t k = 0; k < M * heads * D; k++) turned[k] = x[k];
+      Tensor *dev = fixture_f32(M, heads * D, x), *dev_positions = fixture_i32(1, M, positions);
+      Tensor *dev_freq = fixture_f32(1, D / 2, inv_freq);
+      ref_rope(turned, positions, inv_freq, M, heads, D, 1);
+      assert_ok(op_rope(dev, dev_positions, dev_freq, D, 1));
+      // The angle is a float32 product, as it is in Hugging Face's code: its rounding is position · 2^-24.
+      fixture_compare("rope", dev, turned, 1e-4);
+      assert_ok(op_rope(dev, dev_positions, dev_freq, D, -1));
+      fixture_compare("rope back", dev, x, tolerance);
+      ops_fixture_clean(NULL);
+    }
+  }
+}
+
+static void swiglu(void **state) {
+  (void)state;
+  EACH_SIZE(M, C) {
+    size_t n = M * C;
+    double *gate = fixture_random(n, 9), *up = fixture_random(n, 1), *dout = fixture_random(n, 1);
+    double *out = fixture_zeros(n), *dgate = fixture_zeros(n), *dup = fixture_zeros(n);
+    Tensor *dev_gate = fixture_f32(M, C, gate), *dev_up = fixture_f32(M, C, up),
+           *dev_out = fixture_f32(M, C, NULL);
+    Tensor *dev_dgate = fixture_f32(M, C, NULL), *dev_dup = fixture_f32(M, C, NULL),
+           *dev_dout = fixture_f32(M, C, dout);
+    assert_ok(op_swiglu(dev_out, dev_gate, dev_up));
+    ref_swiglu(out, gate, up, n);
+    fixture_compare("swiglu", dev_out, out, tolerance);
+    assert_ok(op_swiglu_backward(dev_dgate, dev_dup, dev_dout, dev_gate, dev_up));
+    ref_swiglu_backward(dgate, dup, dout, gate, up, n);
+    fixture_compare("swiglu_backward dgate", dev_dgate, dgate, tolerance);
+    fixture_compare("swiglu_backward dup", dev_dup, dup, tolerance);
+    assert_ok(op_swiglu_backward(dev_gate, dev_up, dev_dout, dev_gate, dev_up));
+    fixture_compare("swiglu_backward dgate in place", dev_gate, dgate, tolerance);
+    fixture_compare("swiglu_backward dup in place", dev_up, dup, tolerance);
+  }
+}
+
+/// Far from 0 the sigmoid is 0 or 1 and nothing overflows.
+static void swiglu_extremes(void **state) {
+  (void)state;
+  const double gate[6] = {-1e30, -200, -88, 88, 200, 1e30}, up[6] = {1, 1, 1, 1, 1, 1};
+  double expected[6], dgate[6] = {0, 0, 0, 1, 1, 1}, dup[6];
+  for (int i = 0; i < 6; i++) expected[i] = dup[i] = i < 3 ? 0 : gate[i];
+  Tensor *out = fixture_f32(1, 6, NULL), *dev_dgate = fixture_f32(1, 6, NULL),
+         *dev_dup = fixture_f32(1, 6, NULL);
+  Tensor *dev_gate = fixture_f32(1, 6, gate), *dev_up = fixture_f32(1, 6, up);
+  assert_ok(op_swiglu(out, dev_gate, dev_up));
+  fixture_compare("swiglu", out, expected, tolerance);
+  assert_ok(op_swiglu_backward(dev_dgate, dev_dup, dev_up, dev_gate, dev_up));
+  fixture_compare("swiglu_backward dgate", dev_dgate, dgate, tolerance);
+  fixture_compare("swiglu_backward dup", dev_dup, dup, tolerance);
+}
+
+static void add(void **state) {
+  (void)state;
+  EACH_SIZE(M, C) {
+    size_t n = M * C;
+    double *a = fixture_random(n, 1), *b = fixture_random(n, 1), *sum = fixture_zeros(n);
+    for (size_t i = 0; i < n; i++) sum[i] = a[i] + b[i];
+    Tensor *dev_a = fixture_f32(M, C, a), *dev_b = fixture_f32(M, C, b), *out = fixture_f32(M, C, NULL);
+    assert_ok(op_add(out, dev_a, dev_b));
+    fixture_compare("add", out, sum, tolerance);
+    assert_ok(op_add(dev_a, dev_a, dev_b));
+    fixture_compare("add into a", dev_a, sum, tolerance);
+  }
+}
+
+static void rows(void **state) {
+  (void)state;
+  EACH_SIZE(R, C) {
+    size_t M = R + 7;
+    double *many = fixture_random(M * C, 1), *few = fixture_random(R * C, 1),
+           *gathered = fixture_zeros(R * C);
+    double *stored = fixture_zeros(M * C), *added = fixture_zeros(M * C);
+    int32_t *numbers = fixture_ints(R);
+    for (size_t i = 0; i < M * C; i++) stored[i] = added[i] = many[i];
+    for (size_t r = 0; r < R; r++) {
+      numbers[r] = (int32_t)(M - 1 - r);
+      for (size_t c = 0; c < C; c++) {
+        size_t at = (size_t)numbers[r] * C + c;
+        gathered[r * C + c] = many[at];
+        stored[at] = few[r * C + c];
+        added[at] += few[r * C + c];
+      }
+    }
+    Tensor *dev_many = fixture_f32(M, C, many), *dev_few = fixture_f32(R, C, few),
+           *dev_rows = fixture_i32(1, R, numbers);
+    Tensor *out = fixture_f32(R, C, NULL), *dev_stored = fixture_f32(M, C, many);
+    assert_ok(op_gather_rows(out, dev_many, dev_rows));
+    fixture_compare("gather_rows", out, gathered, 0);
+    assert_ok(op_store_rows(dev_stored, dev_few, dev_rows));
+    fixture_compare("store_rows", dev_stored, stored, 0);
+    assert_ok(op_scatter_add_rows(dev_many, dev_few, dev_rows));
+    fixture_compare("scatter_add_rows", dev_many, added, tolerance);
+  }
+}
+
+/// A wrong shape or type is a failure that names the operation and the tensor.
+static void refuses_wrong_shapes(void **state) {
+  (void)state;
+  Tensor *a = fixture_f32(3, 5, NULL), *b = fixture_f32(3, 4, NULL),
+         *ids = fixture_i32(1, 3, (int32_t[]){0, 0, 0});
+  assert_fails(op_add(a, a, b), STATUS_FAILED, "op_add: b is [3, 4], needs [3, 5]");
+  assert_fails(op_gather_rows(a, a, b), STATUS_FAILED, "op_gather_rows: rows is f32, needs i32");
+  assert_fails(op_rope(a, ids, fixture_f32(1, 1, NULL), 2, 1), STATUS_FAILED, "op_rope");
+}
+
+int main(void) {
+  const struct CMUnitTest tests[] = {
+      OPS_TEST(embed), OPS_TEST(embed_halves), OPS_TEST(rmsnorm),
+      OPS_TEST(rope),  OPS_TEST(swiglu),       OPS_TEST(swiglu_extremes),
+      OPS_TEST(add),   OPS_TEST(rows),         OPS_TEST(refuses_wrong_shapes),
+  };
+  return RUN_OPS_TESTS(tests);
+}
