@@ -80,6 +80,9 @@ typedef struct Pass Pass;
 /// Allocates all that passes of these sizes need.
 STATUS_CHECKED Status pass_create(Model *model, const PassOptions *options, Pass **out);
 void pass_free(Pass *pass);
+/// The sizes it was created with, and the model it runs.
+const PassOptions *pass_options(const Pass *pass);
+Model *pass_model(const Pass *pass);
 
 /// Training, scoring: runs all rows of `batch`, keeping what the backward needs. `dropout_seed`/`dropout_step` draw the
 /// LoRA dropout (PASS_TRAINING only); dropout is off where `dropout` is false.
