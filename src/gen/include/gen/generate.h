@@ -7,9 +7,9 @@
 
 typedef struct SamplingOptions {
   size_t max_new_tokens;
-  float temperature, top_p;
+  float temperature, top_p; // temperature 0: the largest logit
   size_t top_k;
-  float repetition_penalty;
+  float repetition_penalty; // the prompt's tokens count as seen, as in transformers
 } SamplingOptions;
 
 /// One answer wanted.
@@ -23,7 +23,7 @@ typedef struct Answer {
   size_t count;
   bool ended; // by an EOS, not by max_new_tokens
   float *entropy; // [count] H of the distribution each token was predicted from, at tau, before any sampling warp
-  float *log_z;   // [count]
+  float *log_z;   // [count] log Σ exp(z / tau)
 } Answer;
 
 /// Called for each token as it is drawn, in order of row; return false to stop that answer.
@@ -43,10 +43,13 @@ typedef struct GenerateJob {
   const volatile bool *stop; // set by a signal: generation ends early with STATUS_INTERRUPTED; may be NULL
 } GenerateJob;
 
-/// The rows a PASS_INFERENCE needs for the largest such job: cache_rows, max_rows, head_tile_rows.
+/// The rows a PASS_INFERENCE needs for the largest such job: cache_rows, max_rows, head_tile_rows. prompt_tokens_total is
+/// the sum over distinct prompts; prompt_rows_at_once, at least the longest prompt, bounds a piece of the prefill.
 PassOptions generate_pass_options(size_t prompt_tokens_total, size_t prompt_rows_at_once, size_t answers,
                                   size_t max_new_tokens);
-/// answers[request_count], each freed with answer_free. Prefill runs in pieces of the pass's max_rows, whole prompts; decode
-/// takes all live answers at once. Errors where the job does not fit the pass.
+/// answers[request_count], each freed with answer_free whatever is returned (an interrupted job leaves what was drawn).
+/// Prefill runs in pieces of the pass's max_rows, whole prompts; decode takes all live answers at once. STATUS_INPUT where
+/// the job does not fit the pass or the model's positions. On a plan Ops every answer has max_new_tokens zeros.
 STATUS_CHECKED Status generate(Pass *pass, const GenerateJob *job, Answer *answers);
+/// Safe on a zeroed struct and twice.
 void answer_free(Answer *answer);

@@ -5,7 +5,8 @@
 
 /// Scores `answers` (ordered by prompt) under `prompts`: entropy[i][t] and logprob[i][t] at the predicting positions, at tau.
 /// The arrays are parallel to the answers' tokens, concatenated: offset of answer i = Σ_{j<i} count_j. Either may be NULL.
-/// Splits into batches of at most the pass's max_rows rows, never splitting an answer from its prompt.
+/// Splits into batches of at most the pass's max_rows rows, never splitting an answer from its prompt; STATUS_INPUT where
+/// one answer with its prompt does not fit.
 STATUS_CHECKED Status score_answers(Pass *pass, const TokenSpan *prompts, size_t prompt_count,
                                     const BatchAnswer *answers, size_t answer_count, float tau, float *entropy,
                                     float *logprob);
