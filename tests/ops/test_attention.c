@@ -1,0 +1,160 @@
+// Attention over spans against its twin: shared prompts, unshared text, a cache with a span a row, head shapes of the
+// families and odd ones; and that a row's result does not depend on the rows beside it.
+#include "support/ops_fixture.h"
+
+#include "ref/ref.h"
+#include <math.h>
+#include <string.h>
+
+static const double tolerance = 2e-6;
+
+/// `prompts` prompts of these lengths, then `answers` answers each: spans and key spans as model's batches make them.
+typedef struct Layout {
+  size_t rows;
+  int32_t *spans, *key_spans;
+} Layout;
+
+static void set_row(int32_t *row, size_t a, size_t b, size_t c, size_t d) {
+  row[0] = (int32_t)a;
+  row[1] = (int32_t)b;
+  row[2] = (int32_t)c;
+  row[3] = (int32_t)d;
+}
+
+static Layout make_layout(size_t prompts, const size_t *prompt_length, size_t answers,
+                          const size_t *answer_length) {
+  Layout layout = {0};
+  for (size_t p = 0; p < prompts; p++) layout.rows += prompt_length[p];
+  for (size_t a = 0; a < prompts * answers; a++) layout.rows += answer_length[a % answers];
+  layout.spans = fixture_ints(4 * layout.rows);
+  layout.key_spans = fixture_ints(4 * layout.rows);
+  size_t begin = 0, child = 0;
+  for (size_t p = 0; p < prompts; p++) child += prompt_length[p];
+  for (size_t p = 0; p < prompts; p++) {
+    size_t end = begin + prompt_length[p], first_child = child;
+    for (size_t a = 0; a < answers; a++) {
+      size_t stop = child + answer_length[a];
+      for (size_t r = child; r < stop; r++) {
+        set_row(layout.spans + 4 * r, begin, end, child, r + 1);
+        set_row(layout.key_spans + 4 * r, r, stop, 0, 0);
+      }
+      child = stop;
+    }
+    for (size_t r = begin; r < end; r++) {
+      set_row(layout.spans + 4 * r, 0, 0, begin, r + 1);
+      set_row(layout.key_spans + 4 * r, r, end, first_child, child);
+    }
+    begin = end;
+  }
+  return layout;
+}
+
+static void check_layout(Layout layout, size_t heads, size_t kv_heads, size_t D) {
+  size_t M = layout.rows, n = M * heads * D, kn = M * kv_heads * D;
+  RefAttention ref = {M, M, heads, kv_heads, D, 1 / sqrt((double)D)};
+  AttentionShape shape = {heads, kv_heads, D, (float)ref.scale};
+  double *q = fixture_random(n, 2), *k = fixture_random(kn, 2), *v = fixture_random(kn, 1),
+         *dout = fixture_random(n, 1);
+  double *out = fixture_zeros(n), *lse = fixture_zeros(M * heads), *dq = fixture_zeros(n),
+         *dk = fixture_zeros(kn);
+  double *dv = fixture_zeros(kn);
+  Tensor *dev_q = fixture_f32(M, heads * D, q), *dev_k = fixture_f32(M, kv_heads * D, k);
+  Tensor *dev_v = fixture_f32(M, kv_heads * D, v), *dev_out = fixture_f32(M, heads * D, NULL);
+  Tensor *dev_lse = fixture_f32(M, heads, NULL), *dev_spans = fixture_i32(M, 4, layout.spans);
+  ref_attention(out, lse, q, k, v, layout.spans, ref);
+  assert_ok(op_attention(dev_out, NULL, dev_q, dev_k, dev_v, dev_spans, shape));
+  fixture_compare("attention without lse", dev_out, out, tolerance);
+  assert_ok(op_attention(dev_out, dev_lse, dev_q, dev_k, dev_v, dev_spans, shape));
+  fixture_compare("attention", dev_out, out, tolerance);
+  fixture_compare("attention lse", dev_lse, lse, tolerance);
+
+  Tensor *dev_dq = fixture_f32(M, heads * D, NULL), *dev_dk = fixture_f32(M, kv_heads * D, NULL);
+  Tensor *dev_dv = fixture_f32(M, kv_heads * D, NULL), *dev_delta = fixture_f32(M, heads, NULL);
+  ref_attention_backward(dq, dk, dv, dout, q, k, v, out, lse, layout.spans, ref);
+  assert_ok(op_attention_backward(dev_dq, dev_dk, dev_dv, dev_delta, fixture_f32(M, heads * D, dout), dev_q,
+                                  dev_k, dev_v, dev_out, dev_lse, dev_spans,
+                                  fixture_i32(M, 4, layout.key_spans), shape));
+  fixture_compare("attention_backward dq", dev_dq, dq, 4 * tolerance);
+  fixture_compare("attention_backward dk", dev_dk, dk, 4 * tolerance);
+  fixture_compare("attention_backward dv", dev_dv, dv, 4 * tolerance);
+  ops_fixture_clean(NULL);
+}
+
+static void shared_prompts(void **state) {
+  (void)state;
+  const size_t prompts[] = {5, 1, 19}, answers[] = {7, 1, 18};
+  check_layout(make_layout(3, prompts, 3, answers), 3, 1, 64);
+  check_layout(make_layout(3, prompts, 1, answers), 9, 3, 64);
+  check_layout(make_layout(2, prompts, 2, answers), 14, 2, 64);
+  check_layout(make_layout(1, prompts, 3, answers), 4, 4, 128);
+}
+
+static void odd_heads(void **state) {
+  (void)state;
+  const size_t prompts[] = {33}, answers[] = {3};
+  check_layout(make_layout(1, prompts, 1, answers), 1, 1, 1);
+  check_layout(make_layout(1, prompts, 1, answers), 2, 1, 31);
+  check_layout(make_layout(1, prompts, 1, answers), 6, 2, 256);
+  check_layout(make_layout(1, prompts, 1, answers), 17, 1, 9); // more heads than lanes
+}
+
+/// Unshared text of odd lengths, up to one that crosses many tiles.
+static void causal_lengths(void **state) {
+  (void)state;
+  for (const size_t *length = fixture_sizes; *length != 0; length++) {
+    if (fixture_small() && *length > 40) continue;
+    check_layout(make_layout(1, length, 0, NULL), 2, 1, 32);
+  }
+}
+
+/// While sampling, rows see spans of a cache; one is a sequence's first token.
+static void cached(void **state) {
+  (void)state;
+  enum { M = 21, HEADS = 6, KV = 2, D = 64, CACHE = 300 };
+  int32_t *spans = fixture_ints(4 * M);
+  for (size_t m = 0; m < M; m++) {
+    size_t prompt = m < 9 ? 0 : 50, own = 100 + 9 * m;
+    set_row(spans + 4 * m, prompt, prompt + (m == 20 ? 0 : 41), own, own + 1 + m % 9);
+  }
+  RefAttention ref = {M, CACHE, HEADS, KV, D, 0.125};
+  double *q = fixture_random(M * HEADS * D, 2), *k = fixture_random(CACHE * KV * D, 2);
+  double *v = fixture_random(CACHE * KV * D, 1), *out = fixture_zeros(M * HEADS * D),
+         *lse = fixture_zeros(M * HEADS);
+  Tensor *dev_out = fixture_f32(M, HEADS * D, NULL);
+  AttentionShape shape = {HEADS, KV, D, 0.125f};
+  ref_attention(out, lse, q, k, v, spans, ref);
+  assert_ok(op_attention(dev_out, NULL, fixture_f32(M, HEADS * D, q), fixture_f32(CACHE, KV * D, k),
+                         fixture_f32(CACHE, KV * D, v), fixture_i32(M, 4, spans), shape));
+  fixture_compare("attention in a cache", dev_out, out, tolerance);
+}
+
+/// Each row alone gives the bits that it gives among the others.
+static void rows_stand_alone(void **state) {
+  (void)state;
+  enum { HEADS = 3, D = 64 };
+  const size_t prompts[] = {11, 6}, answers[] = {5, 9};
+  Layout layout = make_layout(2, prompts, 2, answers);
+  size_t M = layout.rows;
+  AttentionShape shape = {HEADS, 1, D, 0.125f};
+  double *q = fixture_random(M * HEADS * D, 2);
+  Tensor *dev_q = fixture_f32(M, HEADS * D, q), *k = fixture_f32(M, D, fixture_random(M * D, 2));
+  Tensor *v = fixture_f32(M, D, fixture_random(M * D, 1)), *out = fixture_f32(M, HEADS * D, NULL);
+  Tensor *one = fixture_f32(1, HEADS * D, NULL);
+  assert_ok(op_attention(out, NULL, dev_q, k, v, fixture_i32(M, 4, layout.spans), shape));
+  for (size_t m = 0; m < M; m++) {
+    float together[HEADS * D], alone[HEADS * D];
+    assert_ok(op_attention(one, NULL, fixture_f32(1, HEADS * D, q + m * HEADS * D), k, v,
+                           fixture_i32(1, 4, layout.spans + 4 * m), shape));
+    assert_ok(tensor_read(out, m * HEADS * D, HEADS * D, together));
+    assert_ok(tensor_read(one, 0, HEADS * D, alone));
+    assert_memory_equal(together, alone, sizeof alone);
+  }
+}
+
+int main(void) {
+  const struct CMUnitTest tests[] = {
+      OPS_TEST(shared_prompts), OPS_TEST(odd_heads),        OPS_TEST(causal_lengths),
+      OPS_TEST(cached),         OPS_TEST(rows_stand_alone),
+  };
+  return RUN_OPS_TESTS(tests);
+}
