@@ -49,7 +49,7 @@ static Status set_option(const Option *option, const char *text) {
   } else if (option->type == OPTION_NUMBER) {
     double value = strtod(text, &end);
     if (end == text || *end != '\0' || !isfinite(value) || value < option->low || value > option->high)
-      return status_fail(STATUS_INPUT, "--%s is \"%.100s\"; it must be a number from %g to %g", option->name,
+      return status_fail(STATUS_INPUT, "--%s is \"%.100s\"; it must be a number from %.10g to %.10g", option->name,
                          text, option->low, option->high);
     *(float *)option->out = (float)value;
   } else {
@@ -58,7 +58,7 @@ static Status set_option(const Option *option, const char *text) {
     bool fits =
         option->type == OPTION_SEED || ((double)value >= option->low && (double)value <= option->high);
     if (!whole || !fits)
-      return status_fail(STATUS_INPUT, "--%s is \"%.100s\"; it must be a whole number from %g to %g",
+      return status_fail(STATUS_INPUT, "--%s is \"%.100s\"; it must be a whole number from %.10g to %.10g",
                          option->name, text, option->low,
                          option->type == OPTION_SEED ? (double)UINT64_MAX : option->high);
     if (option->type == OPTION_SEED) {

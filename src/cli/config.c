@@ -27,7 +27,7 @@ static Status fail_value(const ConfigKey *key, const char *text, const char *all
 static Status fail_range(const ConfigKey *key, const char *text) {
   char allowed[96];
   const char *kind = key->type == KEY_SIZE ? "a whole number" : "a number";
-  (void)snprintf(allowed, sizeof allowed, "%s from %g to %g", kind, key->low, key->high);
+  (void)snprintf(allowed, sizeof allowed, "%s from %.10g to %.10g", kind, key->low, key->high);
   return fail_value(key, text, allowed);
 }
 
@@ -377,7 +377,7 @@ static Status append_allowed(Str *out, const ConfigKey *key) {
   if (key->type == KEY_BOOL) return str_append_text(out, "# true or false\n");
   if (key->type != KEY_SIZE && key->type != KEY_NUMBER) return STATUS_OK;
   const char *kind = key->type == KEY_SIZE ? "whole number" : "number";
-  return str_append_format(out, "# %s from %g to %g\n", kind, key->low, key->high);
+  return str_append_format(out, "# %s from %.10g to %.10g\n", kind, key->low, key->high);
 }
 
 Status config_help(Str *out) {
