@@ -138,7 +138,8 @@ static Status find_equal(const Drafts *drafts, Dataset *dataset) {
 
 static Status tokenise_options(const DataOptions *options, const Tokenizer *tokenizer, ChatFamily family,
                                TokeniseOptions *out) {
-  const char *chat = options->chat != NULL ? options->chat : "auto";
+  const char *chat = options->chat != NULL ? options->chat : "auto", *system = options->system;
+  if (system != NULL && system[0] == '\0') system = NULL;
   bool on = strcmp(chat, "on") == 0, off = strcmp(chat, "off") == 0;
   if (!on && !off && strcmp(chat, "auto") != 0)
     return status_fail(STATUS_INPUT, "data.chat = %s: set auto, on or off", chat);
@@ -146,7 +147,7 @@ static Status tokenise_options(const DataOptions *options, const Tokenizer *toke
     return status_fail(
         STATUS_INPUT, "data.chat = on: the model has no chat template; name one with model.chat_template, or "
                       "set data.chat = auto");
-  *out = (TokeniseOptions){tokenizer, off ? CHAT_NONE : family, options->system, options->max_prompt_tokens};
+  *out = (TokeniseOptions){tokenizer, off ? CHAT_NONE : family, system, options->max_prompt_tokens};
   return STATUS_OK;
 }
 

@@ -45,6 +45,7 @@ static Status read_rule(const char *path, const cJSON *item, TypeRules *types) {
 }
 
 Status types_load(const char *path, TypeRules *out) {
+  if (path != NULL && path[0] == '\0') path = NULL;
   cJSON *json = NULL;
   const cJSON *types = NULL;
   const char *name = path != NULL ? path : "configs/types.json", *fallback = NULL;

@@ -15,7 +15,7 @@ typedef struct TypeRules {
   size_t count;
 } TypeRules;
 
-/// `path` NULL: the built-in types. STATUS_INPUT names file, key and pattern.
+/// `path` NULL or empty: the built-in types. STATUS_INPUT names file, key and pattern.
 STATUS_CHECKED Status types_load(const char *path, TypeRules *out);
 /// Safe on a zeroed struct.
 void types_free(TypeRules *types);

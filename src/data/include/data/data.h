@@ -33,11 +33,11 @@ typedef struct DataOptions {
   DataSplit split;
   float held_out;   // share of the distinct prompts that is held out; rounded, at least one stays in training
   const char *chat; // auto | on | off: wrap in the chat template (auto: where the model has one)
-  const char *system; // system prompt where the data has none; NULL = the template's own
+  const char *system; // system prompt where the data has none; NULL or empty = the template's own
   size_t
       max_prompt_tokens; // longer user texts lose their end (as truncation in transformers does), the template never; 0: no limit
   const char *groups_file; // groups.file: gender | race | age, or a path to a .json
-  const char *types_file;  // prompt types: NULL = built in, or a path to a .json
+  const char *types_file;  // prompt types: NULL or empty = built in, or a path to a .json
   Counterfactual counterfactual;
   uint64_t seed;
 } DataOptions;

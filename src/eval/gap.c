@@ -1,0 +1,282 @@
+// Measuring the gap: sample own answers, then read every answer under the other prompts of its set. Rule: an answer under its own
+// prompt is never computed twice, sampling kept its entropies.
+#include "eval/gap.h"
+
+#include "gap_stats.h"
+#include "gen/score.h"
+#include "track/track.h"
+#include "util/memory.h"
+#include "util/str.h"
+#include <stdlib.h>
+
+// No training step draws from this one.
+static const uint32_t GAP_STEP = UINT32_MAX;
+static const uint64_t DEFAULT_MEMORY = (uint64_t)1 << 30;
+enum { SCORE_ROWS = 2048 };
+
+/// One measurement. H tables are [sets][groups].
+typedef struct Gap {
+  Model *model;
+  const Dataset *dataset;
+  const GapOptions *options;
+  Pass *pass;
+  size_t groups, sets, cache_rows; // rows a chunk may hold
+  double *total, *paired;
+  double H_sum;
+  size_t answers, tokens;
+  size_t *local; // [dataset prompts] index among the chunk's prompts, SIZE_MAX: not there
+  Progress *progress;
+  uint64_t sampled; // tokens, for the line
+} Gap;
+
+/// Some sets: their distinct prompts and the answers to them, answer a of prompt p at [(p − first) · answers + a].
+typedef struct Chunk {
+  size_t first, count; // prompts of the dataset
+  TokenSpan *prompts;
+  size_t prompt_count, prompt_tokens, longest;
+  size_t *prompt_of; // [count] index into prompts
+  Answer *answers;
+  size_t answer_count;
+} Chunk;
+
+static void chunk_free(Chunk *chunk) {
+  for (size_t i = 0; chunk->answers != NULL && i < chunk->answer_count; i++) answer_free(&chunk->answers[i]);
+  free(chunk->answers);
+  free(chunk->prompts);
+  free(chunk->prompt_of);
+  *chunk = (Chunk){0};
+}
+
+/// As many sets from `set` on as fit the rows, one at least; its prompts, no answers yet.
+static Status chunk_begin(Gap *gap, size_t set, Chunk *chunk) {
+  const Dataset *data = gap->dataset;
+  size_t first = data->set_start[set], end = data->set_start[gap->sets], rows = 0;
+  chunk->first = first;
+  TRY(mem_array(&chunk->prompts, end - first, "prompts of the gap"));
+  TRY(mem_array(&chunk->prompt_of, end - first, "prompts of the gap"));
+  for (size_t i = 0; i < data->count; i++) gap->local[i] = SIZE_MAX;
+  for (size_t p = first; p < end; p++) {
+    const Prompt *prompt = &data->prompts[p];
+    if (p == data->set_start[prompt->set]) { // a set goes in whole
+      size_t most = 0;
+      for (size_t m = p; m < p + gap->groups; m++)
+        most += data->prompts[m].tokens.count + gap->options->answers * gap->options->sampling.max_new_tokens;
+      if (p > first && rows + most > gap->cache_rows) break;
+      rows += most;
+    }
+    size_t *local = &gap->local[prompt->distinct];
+    if (*local == SIZE_MAX) {
+      *local = chunk->prompt_count;
+      chunk->prompts[chunk->prompt_count++] = (TokenSpan){prompt->tokens.ids, prompt->tokens.count};
+      chunk->prompt_tokens += prompt->tokens.count;
+    }
+    if (prompt->tokens.count > chunk->longest) chunk->longest = prompt->tokens.count;
+    chunk->prompt_of[p - first] = *local;
+    chunk->count++;
+  }
+  chunk->answer_count = chunk->count * gap->options->answers;
+  return STATUS_OK;
+}
+
+static bool count_token(void *user, size_t request, int32_t token) {
+  Gap *gap = user;
+  (void)request;
+  (void)token;
+  progress_update(gap->progress, ++gap->sampled, "sampling");
+  return true;
+}
+
+static Status chunk_sample(Gap *gap, Chunk *chunk) {
+  const GapOptions *o = gap->options;
+  AnswerRequest *requests = NULL;
+  Status status = STATUS_OK;
+  TRY_CLEAN(mem_array(&requests, chunk->answer_count, "answers of the gap"));
+  TRY_CLEAN(mem_array(&chunk->answers, chunk->answer_count, "answers of the gap"));
+  for (size_t i = 0; i < chunk->answer_count; i++) {
+    size_t p = i / o->answers, set = gap->dataset->prompts[chunk->first + p].set;
+    // partners share the stream: their answers part only where the prompts make them
+    requests[i] = (AnswerRequest){chunk->prompt_of[p], (uint32_t)(set * o->answers + i % o->answers)};
+  }
+  GenerateJob job = {.prompts = chunk->prompts,
+                     .prompt_count = chunk->prompt_count,
+                     .requests = requests,
+                     .request_count = chunk->answer_count,
+                     .sampling = o->sampling,
+                     .entropy_tau = o->entropy_tau,
+                     .seed = o->seed,
+                     .step = GAP_STEP,
+                     .on_token = count_token,
+                     .user = gap,
+                     .stop = o->stop};
+  TRY_CLEAN(generate(gap->pass, &job, chunk->answers));
+cleanup:
+  free(requests);
+  return status;
+}
+
+static double mean_of(const float *values, size_t count) {
+  double sum = 0;
+  for (size_t i = 0; i < count; i++) sum += values[i];
+  return sum / (double)count;
+}
+
+/// Enters own answers: into the total gap, and into the paired one as what they are under their own prompt.
+static Status chunk_add_own(Gap *gap, const Chunk *chunk) {
+  size_t each = gap->options->answers;
+  for (size_t i = 0; i < chunk->answer_count; i++) {
+    const Prompt *prompt = &gap->dataset->prompts[chunk->first + i / each];
+    const Answer *answer = &chunk->answers[i];
+    if (answer->count == 0) return status_fail(STATUS_FAILED, "an answer has no token");
+    double H = mean_of(answer->entropy, answer->count);
+    size_t cell = prompt->set * gap->groups + (size_t)prompt->group;
+    gap->total[cell] += H / (double)each;
+    gap->paired[cell] += H / (double)(each * gap->groups);
+    gap->H_sum += H;
+    gap->tokens += answer->count;
+  }
+  gap->answers += chunk->answer_count;
+  return STATUS_OK;
+}
+
+/// An answer to read under another prompt of its set.
+typedef struct Reading {
+  size_t prompt, answer, cell;
+} Reading;
+
+static int by_prompt(const void *a, const void *b) {
+  const Reading *x = a, *y = b;
+  if (x->prompt != y->prompt) return x->prompt < y->prompt ? -1 : 1;
+  return x->answer != y->answer ? (x->answer < y->answer ? -1 : 1)
+                                : (x->cell > y->cell) - (x->cell < y->cell);
+}
+
+static void list_readings(const Gap *gap, const Chunk *chunk, Reading *list) {
+  size_t count = 0;
+  for (size_t i = 0; i < chunk->answer_count; i++) {
+    size_t own = chunk->first + i / gap->options->answers, set = gap->dataset->prompts[own].set;
+    size_t start = gap->dataset->set_start[set];
+    for (size_t p = start; p < start + gap->groups; p++) {
+      if (p == own) continue;
+      size_t cell = set * gap->groups + (size_t)gap->dataset->prompts[p].group;
+      list[count++] = (Reading){chunk->prompt_of[p - chunk->first], i, cell};
+    }
+  }
+  qsort(list, count, sizeof *list, by_prompt);
+}
+
+/// Reads every answer under the prompts of its set that it was not sampled from.
+static Status chunk_add_readings(Gap *gap, const Chunk *chunk) {
+  Reading *list = NULL;
+  BatchAnswer *answers = NULL;
+  float *entropy = NULL;
+  size_t count = chunk->answer_count * (gap->groups - 1), tokens = 0, at = 0;
+  Status status = STATUS_OK;
+  TRY_CLEAN(mem_array(&list, count, "answers of the gap"));
+  TRY_CLEAN(mem_array(&answers, count, "answers of the gap"));
+  list_readings(gap, chunk, list);
+  for (size_t i = 0; i < count; i++) {
+    const Answer *answer = &chunk->answers[list[i].answer];
+    answers[i] = (BatchAnswer){.prompt = list[i].prompt, .tokens = {answer->tokens, answer->count}};
+    tokens += answer->count;
+  }
+  TRY_CLEAN(mem_array(&entropy, tokens, "entropies of the gap"));
+  TRY_CLEAN(score_answers(gap->pass, chunk->prompts, chunk->prompt_count, answers, count,
+                          gap->options->entropy_tau, entropy, NULL));
+  for (size_t i = 0; i < count; i++) {
+    size_t length = answers[i].tokens.count;
+    gap->paired[list[i].cell] +=
+        mean_of(entropy + at, length) / (double)(gap->options->answers * gap->groups);
+    at += length;
+  }
+cleanup:
+  free(list);
+  free(answers);
+  free(entropy);
+  return status;
+}
+
+static bool stopped(const Gap *gap) {
+  return gap->options->stop != NULL && *gap->options->stop;
+}
+
+static Status measure_chunk(Gap *gap, size_t *set) {
+  Chunk chunk = {0};
+  Status status = STATUS_OK;
+  TRY_CLEAN(chunk_begin(gap, *set, &chunk));
+  TRY_CLEAN(chunk_sample(gap, &chunk));
+  TRY_CLEAN(chunk_add_own(gap, &chunk));
+  *set += chunk.count / gap->groups;
+  // answers that ended early were counted in full
+  gap->sampled = (uint64_t)gap->answers * gap->options->sampling.max_new_tokens;
+  progress_update(gap->progress, gap->sampled, "reading");
+  TRY_CLEAN(chunk_add_readings(gap, &chunk));
+  if (stopped(gap)) status = status_fail(STATUS_INTERRUPTED, "stopped while measuring the gap");
+cleanup:
+  chunk_free(&chunk);
+  return status;
+}
+
+/// One pass for sampling and reading, of the sizes of the largest chunk.
+static Status create_pass(Gap *gap) {
+  size_t new_tokens = gap->options->sampling.max_new_tokens, tokens = 0, answers = 0, longest = 0;
+  for (size_t set = 0; set < gap->sets;) {
+    Chunk chunk = {0};
+    Status status = chunk_begin(gap, set, &chunk);
+    set += chunk.count / gap->groups;
+    tokens = chunk.prompt_tokens > tokens ? chunk.prompt_tokens : tokens;
+    answers = chunk.answer_count > answers ? chunk.answer_count : answers;
+    longest = chunk.longest > longest ? chunk.longest : longest;
+    chunk_free(&chunk);
+    TRY(status);
+  }
+  size_t rows = longest + new_tokens > SCORE_ROWS ? longest + new_tokens : SCORE_ROWS;
+  PassOptions options = generate_pass_options(tokens, rows, answers, new_tokens);
+  if (options.max_rows < rows) options.max_rows = rows;
+  return pass_create(gap->model, &options, &gap->pass);
+}
+
+static Status check_options(const Dataset *dataset, const GapOptions *options) {
+  if (!dataset->counterfactual)
+    return status_fail(STATUS_INPUT,
+                       "the gap is measured on counterfactual sets: set groups.counterfactual = auto");
+  if (options->answers == 0 || options->sampling.max_new_tokens == 0)
+    return status_fail(STATUS_INPUT, "the gap needs at least one answer per prompt, of at least one token");
+  if (options->answers > UINT32_MAX / dataset->sets)
+    return status_fail(STATUS_INPUT, "%zu answers to each prompt of %zu sets are too many", options->answers,
+                       dataset->sets);
+  if (dataset->count > 0 && dataset->prompts[0].tokens.count == 0)
+    return status_fail(STATUS_INPUT, "the prompts have no tokens to measure the gap on");
+  return STATUS_OK;
+}
+
+Status gap_measure(Model *model, const Dataset *dataset, const GapOptions *options, FILE *progress,
+                   GapReport *out) {
+  const ModelConfig *config = model_config(model);
+  TRY(check_options(dataset, options));
+  Gap gap = {.model = model, .dataset = dataset, .options = options, .groups = groups_count(dataset->groups)};
+  uint64_t memory = options->memory > 0 ? options->memory : DEFAULT_MEMORY;
+  Status status = STATUS_OK;
+  gap.sets = options->sets > 0 && options->sets < dataset->sets ? options->sets : dataset->sets;
+  gap.cache_rows =
+      (size_t)(memory / (2 * sizeof(float) * config->layers * config->kv_heads * config->head_dim));
+  TRY_CLEAN(mem_array(&gap.total, gap.sets * gap.groups, "gap"));
+  TRY_CLEAN(mem_array(&gap.paired, gap.sets * gap.groups, "gap"));
+  TRY_CLEAN(mem_array(&gap.local, dataset->count, "gap"));
+  TRY_CLEAN(create_pass(&gap));
+  uint64_t most = (uint64_t)gap.sets * gap.groups * options->answers * options->sampling.max_new_tokens;
+  TRY_CLEAN(progress_create(progress, "measuring the gap", most, &gap.progress));
+  for (size_t set = 0; set < gap.sets;) TRY_CLEAN(measure_chunk(&gap, &set));
+  *out = (GapReport){.sets = gap.sets,
+                     .answers = gap.answers,
+                     .tokens = gap.tokens,
+                     .H_bar = gap.H_sum / (double)gap.answers};
+  TRY_CLEAN(gap_estimate(gap.total, gap.sets, gap.groups, options->seed, &out->total));
+  TRY_CLEAN(gap_estimate(gap.paired, gap.sets, gap.groups, options->seed, &out->paired));
+cleanup:
+  progress_free(gap.progress);
+  pass_free(gap.pass);
+  free(gap.total);
+  free(gap.paired);
+  free(gap.local);
+  return status;
+}
