@@ -78,8 +78,10 @@ Status file_map(const char *path, MappedFile *out) {
 
 void file_unmap(MappedFile *file) {
   if (file == NULL) return;
-  if (file->bytes != NULL && file->bytes != EMPTY_FILE)
+  if (file->bytes != NULL && file->bytes != EMPTY_FILE) {
+    ASAN_UNPOISON_MEMORY_REGION(file->bytes + file->size, tail_size(file->size));
     (void)munmap((void *)(uintptr_t)file->bytes, file->size);
+  }
   free(file->path);
   *file = (MappedFile){0};
 }

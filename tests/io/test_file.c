@@ -1,0 +1,304 @@
+// Maps, folders, checked writes, and folders that appear whole or not at all, also on a full disk.
+#include "support/test.h"
+
+#include "io/file.h"
+#include "util/str.h"
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mount.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+/// "folder/name" in one of a few static slots.
+static const char *at(const char *folder, const char *name) {
+  static char slots[8][600];
+  static size_t next;
+  char *slot = slots[next++ % 8];
+  (void)snprintf(slot, sizeof slots[0], "%s/%s", folder, name);
+  return slot;
+}
+
+static void put(const char *path, const char *text) {
+  assert_ok(file_write_atomic(path, text, strlen(text)));
+}
+
+static void assert_holds(const char *path, const char *text) {
+  MappedFile file;
+  assert_ok(file_map(path, &file));
+  assert_int_equal(file.size, strlen(text));
+  assert_memory_equal(file.bytes, text, file.size);
+  file_unmap(&file);
+}
+
+static size_t entries(const char *path) {
+  char **names = NULL;
+  size_t count = 0;
+  assert_ok(directory_list(path, &names, &count));
+  directory_free_list(names);
+  return count;
+}
+
+static void maps_files(void **state) {
+  (void)state;
+  const char *folder = test_folder();
+  MappedFile file;
+  put(at(folder, "a"), "text");
+  assert_holds(at(folder, "a"), "text");
+  put(at(folder, "empty"), "");
+  assert_ok(file_map(at(folder, "empty"), &file));
+  assert_int_equal(file.size, 0);
+  assert_non_null(file.bytes);
+  file_unmap(&file);
+  file_unmap(&file);
+  assert_fails(file_map(at(folder, "missing"), &file), STATUS_INPUT, "missing: cannot open: No such file");
+  assert_fails(file_map(folder, &file), STATUS_INPUT, "is a folder");
+  assert_int_equal(mkfifo(at(folder, "pipe"), 0600), 0);
+  assert_fails(file_map(at(folder, "pipe"), &file), STATUS_INPUT, "not a regular file");
+  file_unmap(&file);
+}
+
+static void joins_paths(void **state) {
+  (void)state;
+  static const char *const cases[][3] = {
+      {"a", "b", "a/b"}, {"a/", "b", "a/b"}, {"/", "b", "/b"}, {"", "b", "b"}};
+  for (size_t i = 0; i < 4; i++) {
+    char *path = NULL;
+    assert_ok(path_join(&path, cases[i][0], cases[i][1]));
+    assert_string_equal(path, cases[i][2]);
+    free(path);
+  }
+}
+
+static void handles_folders(void **state) {
+  (void)state;
+  const char *folder = test_folder();
+  assert_ok(directory_create(at(folder, "x/y//z/")));
+  assert_ok(directory_create(at(folder, "x/y/z")));
+  assert_true(file_is_directory(at(folder, "x/y/z")));
+  put(at(folder, "x/b"), "1");
+  put(at(folder, "x/a"), "2");
+  assert_fails(directory_create(at(folder, "x/a")), STATUS_FAILED, "cannot create the folder");
+  assert_fails(directory_create(at(folder, "x/a/c")), STATUS_FAILED, "cannot create the folder");
+  char **names = NULL;
+  size_t count = 0;
+  assert_ok(directory_list(at(folder, "x"), &names, &count));
+  assert_int_equal(count, 3);
+  assert_string_equal(names[0], "a");
+  assert_string_equal(names[1], "b");
+  assert_string_equal(names[2], "y");
+  assert_null(names[3]);
+  directory_free_list(names);
+  assert_fails(directory_list(at(folder, "nowhere"), &names, &count), STATUS_INPUT, "nowhere: cannot list");
+  assert_null(names);
+}
+
+static void removes_without_following_links(void **state) {
+  (void)state;
+  const char *folder = test_folder();
+  assert_ok(directory_create(at(folder, "keep")));
+  put(at(folder, "keep/file"), "kept");
+  assert_ok(directory_create(at(folder, "x/y")));
+  put(at(folder, "x/y/file"), "1");
+  assert_int_equal(symlink(at(folder, "keep"), at(folder, "x/y/link")), 0);
+  assert_int_equal(symlink(at(folder, "keep"), at(folder, "link")), 0);
+  assert_ok(directory_remove(at(folder, "x")));
+  assert_ok(directory_remove(at(folder, "link")));
+  assert_ok(directory_remove(at(folder, "x")));
+  assert_false(file_exists(at(folder, "x")));
+  assert_holds(at(folder, "keep/file"), "kept");
+}
+
+static void writes_atomically(void **state) {
+  (void)state;
+  const char *folder = test_folder();
+  put(at(folder, "a"), "old");
+  put(at(folder, "a"), "new");
+  assert_holds(at(folder, "a"), "new");
+  assert_int_equal(entries(folder), 1);
+  assert_fails(file_write_atomic(at(folder, "no/a"), "x", 1), STATUS_FAILED, "cannot create");
+  assert_ok(directory_create(at(folder, "taken")));
+  assert_fails(file_write_atomic(at(folder, "taken"), "x", 1), STATUS_FAILED, "cannot rename");
+  assert_int_equal(entries(folder), 2);
+}
+
+static void streams_large_files(void **state) {
+  (void)state;
+  const char *path = at(test_folder(), "large");
+  FileWriter *writer = NULL;
+  static uint8_t block[100000];
+  size_t total = 0;
+  assert_ok(writer_open(path, &writer));
+  for (size_t size = 1; size <= sizeof block; size = size * 3 + 1) {
+    for (size_t i = 0; i < size; i++) block[i] = (uint8_t)((total + i) % 251);
+    assert_ok(writer_append(writer, block, size));
+    total += size;
+  }
+  assert_ok(writer_close(writer));
+  MappedFile file;
+  assert_ok(file_map(path, &file));
+  assert_int_equal(file.size, total);
+  for (size_t i = 0; i < total; i++) assert_int_equal(file.bytes[i], i % 251);
+  file_unmap(&file);
+  writer_abandon(NULL);
+}
+
+static void folder_appears_whole(void **state) {
+  (void)state;
+  const char *folder = test_folder();
+  AtomicDir dir;
+  assert_ok(atomic_dir_begin(at(folder, "out/step_1/"), &dir));
+  assert_string_equal(dir.path, at(folder, "out/step_1"));
+  put(at(dir.partial, "a"), "first");
+  assert_false(file_exists(at(folder, "out/step_1")));
+  assert_ok(atomic_dir_commit(&dir));
+  atomic_dir_abort(&dir);
+  assert_holds(at(folder, "out/step_1/a"), "first");
+
+  assert_ok(atomic_dir_begin(at(folder, "out/step_1"), &dir));
+  assert_ok(directory_create(at(dir.partial, "deep/er")));
+  put(at(dir.partial, "deep/er/b"), "second");
+  assert_holds(at(folder, "out/step_1/a"), "first");
+  assert_ok(atomic_dir_commit(&dir));
+  assert_holds(at(folder, "out/step_1/deep/er/b"), "second");
+  assert_false(file_exists(at(folder, "out/step_1/a")));
+  assert_int_equal(entries(at(folder, "out")), 1);
+
+  assert_ok(atomic_dir_begin(at(folder, "out/step_1"), &dir));
+  put(at(dir.partial, "c"), "third");
+  atomic_dir_abort(&dir);
+  atomic_dir_abort(&dir);
+  assert_int_equal(entries(at(folder, "out")), 1);
+  assert_holds(at(folder, "out/step_1/deep/er/b"), "second");
+}
+
+static void recovers_from_a_kill(void **state) {
+  (void)state;
+  const char *folder = test_folder();
+  AtomicDir dir;
+  // Killed while filling: what is half there must not reach the new folder.
+  assert_ok(directory_create(at(folder, "step.partial")));
+  put(at(folder, "step.partial/stale"), "half");
+  assert_ok(atomic_dir_begin(at(folder, "step"), &dir));
+  assert_int_equal(entries(dir.partial), 0);
+  put(at(dir.partial, "a"), "one");
+  assert_ok(atomic_dir_commit(&dir));
+  // Killed between the two renames: the old folder lies aside and comes back.
+  assert_int_equal(rename(at(folder, "step"), at(folder, "step.old")), 0);
+  assert_ok(atomic_dir_begin(at(folder, "step"), &dir));
+  assert_holds(at(folder, "step/a"), "one");
+  put(at(dir.partial, "a"), "two");
+  assert_ok(atomic_dir_commit(&dir));
+  // Killed before the old one was removed: it goes.
+  assert_ok(directory_create(at(folder, "step.old")));
+  put(at(folder, "step.old/a"), "one");
+  assert_ok(atomic_dir_begin(at(folder, "step"), &dir));
+  atomic_dir_abort(&dir);
+  assert_holds(at(folder, "step/a"), "two");
+  assert_int_equal(entries(folder), 1);
+}
+
+/// Writes `kilobytes` into a file of a new version of folder/step; the first failure.
+static Status write_version(const char *folder, size_t kilobytes) {
+  static const uint8_t block[1024] = {7};
+  AtomicDir dir = {0};
+  FileWriter *writer = NULL;
+  Status status = STATUS_OK;
+  TRY_CLEAN(atomic_dir_begin(at(folder, "step"), &dir));
+  TRY_CLEAN(writer_open(at(dir.partial, "weights"), &writer));
+  for (size_t i = 0; i < kilobytes; i++) TRY_CLEAN(writer_append(writer, block, sizeof block));
+  FileWriter *closing = writer;
+  writer = NULL;
+  TRY_CLEAN(writer_close(closing));
+  TRY_CLEAN(atomic_dir_commit(&dir));
+
+cleanup:
+  writer_abandon(writer);
+  atomic_dir_abort(&dir);
+  return status;
+}
+
+static void assert_old_is_whole(const char *folder, size_t kilobytes) {
+  MappedFile file;
+  assert_ok(file_map(at(folder, "step/weights"), &file));
+  assert_int_equal(file.size, kilobytes * 1024);
+  file_unmap(&file);
+  assert_int_equal(entries(folder), 1); // nothing half there
+}
+
+static void device_without_room(void **state) {
+  (void)state;
+  FileWriter *writer = NULL;
+  assert_ok(writer_open("/dev/full", &writer));
+  assert_ok(writer_append(writer, "x", 1)); // waits in the buffer
+  assert_fails(writer_close(writer), STATUS_FAILED, "/dev/full: cannot write: No space left");
+}
+
+/// A limit on the size of files stands for a disk that takes no more; it ends with the child process.
+static void limited_file_size(void **state) {
+  (void)state;
+  const char *folder = test_folder();
+  assert_ok(write_version(folder, 64));
+  pid_t child = fork();
+  if (child == 0) {
+    struct rlimit limit = {256 * 1024, 256 * 1024};
+    bool failed = signal(SIGXFSZ, SIG_IGN) != SIG_ERR && setrlimit(RLIMIT_FSIZE, &limit) == 0 &&
+                  write_version(folder, 1024) == STATUS_FAILED &&
+                  test_contains(status_message(), "weights: cannot");
+    _exit(failed ? 0 : 1);
+  }
+  int code = 0;
+  assert_int_equal(waitpid(child, &code, 0), child);
+  assert_int_equal(code, 0);
+  assert_old_is_whole(folder, 64);
+}
+
+/// A real full file system, where this process may mount one.
+static void full_disk(void **state) {
+  (void)state;
+  const char *folder = test_folder();
+  if (mount("tmpfs", folder, "tmpfs", 0, "size=512k") != 0) {
+    print_message(
+        "full_disk: no right to mount a tmpfs (%s); limited_file_size and device_without_room stand in\n",
+        strerror(errno));
+    skip();
+  }
+  Status first = write_version(folder, 200);
+  Status second = write_version(folder, 1024);
+  bool named = test_contains(status_message(), "No space left on device");
+  Status third = write_version(folder, 100);
+  size_t left = entries(folder);
+  MappedFile file = {0};
+  Status read = file_map(at(folder, "step/weights"), &file);
+  size_t size = file.size;
+  file_unmap(&file);
+  assert_int_equal(umount(folder), 0);
+  assert_int_equal(first, STATUS_OK);
+  assert_int_equal(second, STATUS_FAILED);
+  assert_true(named);
+  assert_int_equal(third, STATUS_OK); // the room that the failed one took is free again
+  assert_int_equal(read, STATUS_OK);
+  assert_int_equal(size, 100 * 1024);
+  assert_int_equal(left, 1);
+}
+
+int main(void) {
+  const struct CMUnitTest tests[] = {
+      cmocka_unit_test(maps_files),
+      cmocka_unit_test(joins_paths),
+      cmocka_unit_test(handles_folders),
+      cmocka_unit_test(removes_without_following_links),
+      cmocka_unit_test(writes_atomically),
+      cmocka_unit_test(streams_large_files),
+      cmocka_unit_test(folder_appears_whole),
+      cmocka_unit_test(recovers_from_a_kill),
+      cmocka_unit_test(device_without_room),
+      cmocka_unit_test(limited_file_size),
+      cmocka_unit_test(full_disk),
+  };
+  return cmocka_run_group_tests(tests, NULL, NULL);
+}
