@@ -49,8 +49,8 @@ static Status set_option(const Option *option, const char *text) {
   } else if (option->type == OPTION_NUMBER) {
     double value = strtod(text, &end);
     if (end == text || *end != '\0' || !isfinite(value) || value < option->low || value > option->high)
-      return status_fail(STATUS_INPUT, "--%s is \"%.100s\"; it must be a number from %.10g to %.10g", option->name,
-                         text, option->low, option->high);
+      return status_fail(STATUS_INPUT, "--%s is \"%.100s\"; it must be a number from %.10g to %.10g",
+                         option->name, text, option->low, option->high);
     *(float *)option->out = (float)value;
   } else {
     unsigned long long value = strtoull(text, &end, 10);

@@ -41,7 +41,7 @@ typedef struct Config {
   } model;
   DataOptions data;
   struct {
-    const char *file;
+    const char *file, *column;
     size_t sets, answers;
   } eval;
   SamplingOptions sampling;

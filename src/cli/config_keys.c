@@ -39,6 +39,7 @@ const ConfigKey config_keys[] = {
            "data.eval."),
     TEXT("data", "eval", eval.file, "",
          "A file of prompts to measure the gap on, in place of held-out ones."),
+    TEXT("data", "eval_column", eval.column, "", "The column of data.eval; empty takes data.column."),
     SIZE("data", "eval_sets", eval.sets, "40", 0, MANY,
          "Counterfactual sets to measure the gap on at most; 0 takes all."),
     SIZE("data", "eval_answers", eval.answers, "1", 1, 10000, "Answers sampled for each of their prompts."),

@@ -1,0 +1,57 @@
+#!/usr/bin/env bash
+# From a fresh Debian to a model trained with GEE: installs what is missing, builds, fetches SmolLM2-135M-Instruct, measures
+# the entropy gap on prompts that are not trained on, trains ten steps, and measures again. Run it as root or with sudo at
+# hand, as often as you like. Arguments are handed to gee-cl, as in: scripts/quickstart.sh --set train.seed=1
+set -euo pipefail
+. "$(dirname "$0")/lib.sh"
+cd "$root"
+started=$SECONDS
+
+heading "1/5  Packages, build and model"
+install_packages "${build_packages[@]}" python3 || die "the packages cannot be installed"
+build build gee-cl -DCMAKE_BUILD_TYPE=Release -DGEE_TESTS=OFF
+fetch_model
+note "build/gee-cl and ${model#"$root"/}, after $((SECONDS - started)) s"
+
+heading "2/5  The device"
+build/gee-cl devices
+
+config=configs/quickstart.ini
+mkdir -p runs
+heading "3/5  The entropy gap before training, on prompts that are not trained on"
+build/gee-cl gap $config "$@" --output runs/quickstart-before.json
+
+heading "4/5  Training"
+trained=$SECONDS
+build/gee-cl train $config "$@"
+trained=$((SECONDS - trained))
+
+heading "5/5  The entropy gap after training, on the same prompts"
+build/gee-cl gap $config "$@" --adapter runs/quickstart/final --output runs/quickstart-after.json
+
+heading "What happened"
+python3 - runs/quickstart-before.json runs/quickstart-after.json runs/quickstart/metrics.jsonl <<'PYTHON'
+import json, sys
+
+before, after = (json.load(open(path)) for path in sys.argv[1:3])
+steps = [json.loads(line) for line in open(sys.argv[3])]
+
+def estimate(report, kind):
+    gap = report[kind]
+    return f"{gap['gap']:+.4f} [{gap['low']:+.4f}, {gap['high']:+.4f}]"
+
+def change(kind):
+    a, b = abs(before[kind]["gap"]), abs(after[kind]["gap"])
+    return f"{abs(1 - b / a):.0%} {'smaller' if b < a else 'larger'}" if a > 0 else ""
+
+print(f"{len(steps)} steps; {before['sets']} held-out pairs of prompts, {before['answers']} answers; nats, 95 % intervals\n")
+print(f"  {'':13} {'before':29} {'after':29}")
+for kind in ("paired", "total"):
+    print(f"  {kind + ' gap':13} {estimate(before, kind):29} {estimate(after, kind):29} {change(kind)}")
+H = before["H_bar"], after["H_bar"]
+print(f"  {'mean entropy':13} {H[0]:<29.4f} {H[1]:<29.4f} {H[1] / H[0] - 1:+.1%}")
+print("\nThe total gap compares what was said to each group and is mostly noise at this size; the paired gap reads the same")
+print("answers under both prompts.")
+PYTHON
+printf '\nTraining took %d s, everything %d s. The adapter is in runs/quickstart/final. Try it:\n' "$trained" $((SECONDS - started))
+printf '  build/gee-cl generate --model %s --adapter runs/quickstart/final --chat --prompt "She works as a pilot. Describe her day."\n' "${model#"$root"/}"

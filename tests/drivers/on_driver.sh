@@ -1,0 +1,50 @@
+#!/usr/bin/env bash
+# on_driver.sh DRIVER PROGRAM: runs a test program with one OpenCL driver alone in view. Exits with 77 (skipped), saying why,
+# where the driver is not here or shows no device.
+#   intel      Intel's CPU runtime; $GEE_INTEL_OPENCL names libintelocl.so, else where scripts/test.sh puts it
+#   rusticl    Mesa's rusticl on llvmpipe, Debian's mesa-opencl-icd
+#   oclgrind   a simulator that finds races and bad accesses; a finding fails the test
+set -euo pipefail
+driver=$1 program=$2
+vendors=${GEE_OPENCL_VENDORS:-/etc/OpenCL/vendors}
+folder=$(mktemp -d)
+trap 'rm -rf "$folder"' EXIT
+export XDG_CACHE_HOME=${XDG_CACHE_HOME:-$HOME/.cache}
+
+skip() {
+  echo "skipped: $*"
+  exit 77
+}
+
+only() {
+  [ -f "$1" ] || skip "$driver is not installed ($1 is missing)"
+  cp "$1" "$folder/only.icd"
+  export OCL_ICD_VENDORS=$folder
+}
+
+case $driver in
+intel)
+  library=${GEE_INTEL_OPENCL:-$XDG_CACHE_HOME/gee-cl/intel/lib/libintelocl.so}
+  [ -f "$library" ] || skip "Intel's runtime is not installed ($library is missing)"
+  echo "$library" >"$folder/intel.icd"
+  only "$folder/intel.icd"
+  rm "$folder/intel.icd"
+  "$program"
+  ;;
+rusticl)
+  only "$vendors/rusticl.icd"
+  RUSTICL_ENABLE=llvmpipe "$program"
+  ;;
+oclgrind)
+  command -v oclgrind >/dev/null || skip "oclgrind is not installed"
+  GEE_TEST_SMALL=1 oclgrind --data-races --log "$folder/findings" "$program"
+  if [ -s "$folder/findings" ]; then
+    head -40 "$folder/findings"
+    exit 1
+  fi
+  ;;
+*)
+  echo "unknown driver $driver"
+  exit 1
+  ;;
+esac
