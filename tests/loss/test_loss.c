@@ -1,0 +1,308 @@
+// The loss against hand-worked numbers, its derivative against central differences for every combination of options, and the
+// unbiased square against its expectation over every outcome.
+#include "support/test.h"
+
+#include "loss/loss.h"
+#include "util/rng.h"
+#include <math.h>
+#include <string.h>
+
+static const LossOptions PLAIN = {
+    .lambda_weight = 3, .em_weight = 1, .anneal_max = 1, .entropy_temperature = 1};
+
+static LossSample sample(int group, double H, size_t unit) {
+  return (LossSample){.group = group, .H = H, .weight = 1, .em_weight = 1, .unit = unit};
+}
+
+static void assert_near(double a, double b, double tolerance) {
+  double error = fabs(a - b);
+  if (!(error <= tolerance)) fail_msg("%.17g is not %.17g (off by %g)", a, b, error);
+}
+
+// Groups {1, 2}, {4}, {3.5}: means 1.5, 4, 3.5; H̄ = 10.5 / 4.
+static const int hand_groups[] = {0, 0, 1, 2};
+static const double hand_H[] = {1, 2, 4, 3.5};
+
+static void hand_samples(LossSample *out) {
+  for (size_t i = 0; i < 4; i++) out[i] = sample(hand_groups[i], hand_H[i], i);
+}
+
+static void test_hand_numbers(void **state) {
+  (void)state;
+  LossSample s[4];
+  LossResult r;
+  double dH[4];
+  hand_samples(s);
+  LossOptions o = PLAIN;
+  assert_ok(loss_compute(&o, 3, s, 4, -1, &r, dH));
+  assert_near(r.gap, 2.5, 1e-15);
+  assert_near(r.loss_em, 2.625, 1e-15);
+  assert_near(r.H_bar, 2.625, 1e-15);
+  assert_near(r.loss_bias, 2.5 * 2.5 + 2 * 2 + 0.5 * 0.5, 1e-14);
+  assert_near(r.loss, 2.625 + 3 * 10.5, 1e-13);
+  assert_int_equal(r.groups_present, 3);
+  assert_int_equal(r.present[0], 2);
+  // d/dH_0 = 1/4 + 3 · (2(1.5 − 4) + 2(1.5 − 3.5)) / 2;  group 1: 2·2.5 + 2·0.5;  group 2: 2·2 − 2·0.5
+  assert_near(dH[0], 0.25 - 13.5, 1e-13);
+  assert_near(dH[1], 0.25 - 13.5, 1e-13);
+  assert_near(dH[2], 0.25 + 18, 1e-13);
+  assert_near(dH[3], 0.25 + 9, 1e-13);
+
+  o.use_l1 = true;
+  assert_ok(loss_compute(&o, 3, s, 4, -1, &r, dH));
+  assert_near(r.loss_bias, 2.5 + 2 + 0.5, 1e-14);
+  assert_near(dH[0], 0.25 + 3 * -1.0, 1e-14);
+  assert_near(dH[2], 0.25 + 3 * 2.0, 1e-14);
+  assert_near(dH[3], 0.25, 1e-14); // above one group, below the other
+
+  o.use_l1 = false;
+  o.form = LOSS_CENTRED;
+  assert_ok(loss_compute(&o, 3, s, 4, -1, &r, dH));
+  assert_near(r.loss_bias, 1.125 * 1.125 + 1.375 * 1.375 + 0.875 * 0.875, 1e-14);
+}
+
+static void test_weights(void **state) {
+  (void)state;
+  LossSample s[4];
+  LossResult r;
+  double dH[4];
+  hand_samples(s);
+  s[0].weight = 3; // H_0 = (3·1 + 2) / 4
+  s[2].em_weight = 0;
+  s[3].weight = 0; // group 2 is absent
+  assert_ok(loss_compute(&PLAIN, 3, s, 4, -1, &r, dH));
+  assert_near(r.H[0], 1.25, 1e-15);
+  assert_true(isnan(r.H[2]));
+  assert_int_equal(r.present[2], 0);
+  assert_near(r.gap, 2.75, 1e-15);
+  assert_near(r.loss_bias, 2.75 * 2.75, 1e-14);
+  assert_near(r.loss_em, 6.5 / 3, 1e-14);
+  assert_near(r.H_bar, 2.625, 1e-15);
+  assert_near(dH[0], 1.0 / 3 - 3 * 2 * 2.75 * 0.75, 1e-13);
+  assert_near(dH[2], 3 * 2 * 2.75, 1e-13);
+  assert_near(dH[3], 1.0 / 3, 1e-14);
+}
+
+static void test_absent_group_never_counts_as_zero(void **state) {
+  (void)state;
+  LossSample s[] = {sample(1, 2, 0), sample(1, 3, 1), sample(-1, 9, 2)};
+  LossResult r;
+  double dH[3];
+  assert_ok(loss_compute(&PLAIN, 2, s, 3, -1, &r, dH));
+  assert_near(r.gap, 0, 0);
+  assert_near(r.loss_bias, 0, 0);
+  assert_int_equal(r.groups_present, 1);
+  assert_true(isnan(r.H[0]));
+  for (size_t i = 0; i < 3; i++) assert_near(dH[i], 1.0 / 3, 1e-15);
+}
+
+static void test_annealing(void **state) {
+  (void)state;
+  LossSample s[4];
+  LossResult r;
+  double dH[4];
+  hand_samples(s);
+  LossOptions o = PLAIN;
+  o.auto_anneal = true;
+  o.anneal_min = 0.25f;
+  o.anneal_max = 2;
+  const double first[] = {-1, 0, 2.5, 5, 100, 0.5}, expected[] = {3, 3, 3, 1.5, 0.75, 6};
+  for (size_t i = 0; i < 6; i++) {
+    assert_ok(loss_compute(&o, 3, s, 4, first[i], &r, dH));
+    assert_near(r.lambda, expected[i], 1e-14);
+    assert_near(r.loss, r.loss_em + r.lambda * r.loss_bias, 1e-13);
+  }
+}
+
+static void test_unbiased_is_gap_squared_less_variance_of_mean(void **state) {
+  (void)state;
+  const double a[] = {1.0, 2.0, 4.0},
+               b[] = {1.5, 2.25, 5.5}; // differences 0.5, 0.25, 1.5: mean 0.75, s² = 0.4375
+  LossSample s[6];
+  LossResult r;
+  double dH[6];
+  for (size_t u = 0; u < 3; u++) {
+    s[2 * u] = sample(0, a[u], 70 + u);
+    s[2 * u + 1] = sample(1, b[u], 70 + u);
+  }
+  LossOptions o = PLAIN;
+  o.unbiased = true;
+  assert_ok(loss_compute(&o, 2, s, 6, -1, &r, dH));
+  assert_near(r.bias_variance, 0.4375 / 3, 1e-14);
+  assert_near(r.loss_bias, 0.5625 - 0.4375 / 3, 1e-14);
+  o.form = LOSS_CENTRED; // H_g − H̄ = ±gap / 2
+  assert_ok(loss_compute(&o, 2, s, 6, -1, &r, dH));
+  assert_near(r.loss_bias, (0.5625 - 0.4375 / 3) / 2, 1e-14);
+}
+
+static void test_single_unit_has_no_variance(void **state) {
+  (void)state;
+  LossSample s[] = {sample(0, 1, 5), sample(1, 2, 5)};
+  LossResult r;
+  double dH[2];
+  LossOptions o = PLAIN;
+  o.unbiased = true;
+  assert_ok(loss_compute(&o, 2, s, 2, -1, &r, dH));
+  assert_near(r.loss_bias, 1, 1e-15);
+  assert_near(r.bias_variance, 0, 0);
+}
+
+// Units 0–2 hold group 0, units 1–4 group 1: two are shared. A unit's means are 2 + z_u and 2.5 + 0.8 z_u + 0.6 w_u with z, w
+// independent ±1: variance 1 each, covariance 0.8. Over all 2^9 outcomes the average is the square of the true difference.
+static void test_unbiased_over_all_outcomes(void **state) {
+  (void)state;
+  for (int form = LOSS_PAIRWISE; form <= LOSS_CENTRED; form++) {
+    LossOptions o = PLAIN;
+    o.unbiased = true;
+    o.form = (LossForm)form;
+    double sum = 0, biased = 0;
+    for (unsigned bits = 0; bits < 512; bits++) {
+      LossSample s[7];
+      size_t n = 0;
+      for (size_t u = 0; u < 5; u++) {
+        double z = (bits >> u & 1) != 0 ? 1 : -1, w = u > 0 && (bits >> (4 + u) & 1) != 0 ? 1 : -1;
+        if (u < 3) s[n++] = sample(0, 2 + z, u);
+        if (u > 0) s[n++] = sample(1, 2.5 + 0.8 * z + 0.6 * w, u);
+      }
+      LossResult r;
+      double dH[7];
+      assert_int_equal(n, 7);
+      assert_ok(loss_compute(&o, 2, s, n, -1, &r, dH));
+      sum += r.loss_bias / 512;
+      biased += (r.loss_bias + r.bias_variance) / 512;
+    }
+    // centred: H̄ weighs the groups 3 : 4, so H_g − H̄ = −4/7 and 3/7 of the difference
+    double expected = form == LOSS_PAIRWISE ? 0.25 : 0.25 * (16 + 9) / 49.0;
+    assert_near(sum, expected, 1e-13);
+    assert_true(biased > expected + 0.1); // the plain square is far off
+  }
+}
+
+/// The loss with λ held, as the derivative has it.
+static double loss_at(const LossOptions *o, size_t groups, const LossSample *s, size_t count, double lambda) {
+  LossResult r;
+  double dH[64];
+  assert_ok(loss_compute(o, groups, s, count, 1.3, &r, dH));
+  return (o->debias_only ? 0 : o->em_weight) * r.loss_em + lambda * r.loss_bias;
+}
+
+static void check_derivative(const LossOptions *o, size_t groups, LossSample *s, size_t count) {
+  LossResult r;
+  double dH[64];
+  assert_ok(loss_compute(o, groups, s, count, 1.3, &r, dH));
+  for (size_t i = 0; i < count; i++) {
+    const double step = 1e-6;
+    double H = s[i].H;
+    s[i].H = H + step;
+    double up = loss_at(o, groups, s, count, r.lambda);
+    s[i].H = H - step;
+    double down = loss_at(o, groups, s, count, r.lambda);
+    s[i].H = H;
+    assert_near(dH[i], (up - down) / (2 * step), 1e-7 * (1 + fabs(dH[i])));
+  }
+}
+
+enum { MIXED = 24 };
+
+/// Samples of `pattern`: 0 paired sets, 1 unequal units, a group absent and samples in no group, 2 weights as well.
+static void make_samples(int pattern, size_t groups, LossSample *s) {
+  for (uint32_t i = 0; i < MIXED; i++) {
+    float u = rng_uniform(7, RNG_DATA, i, (uint32_t)pattern, 1), w = rng_uniform(7, RNG_DATA, i, 3, 2);
+    s[i] = sample((int)(i % groups), 1 + 2.0 * (double)u + 0.3 * (double)(i % groups), i / groups);
+    if (pattern == 0) continue;
+    s[i].unit = 1000 - (i * i) % 7;
+    if (i % 5 == 0) s[i].group = -1;
+    if (s[i].group == 1 && groups > 2) s[i].group = 0;
+    if (pattern == 1) continue;
+    s[i].weight = i % 7 == 0 ? 0 : (double)w;
+    s[i].em_weight = i % 3 == 0 ? 0 : 2 * (double)w;
+  }
+}
+
+static void test_derivative_of_every_combination(void **state) {
+  (void)state;
+  LossSample s[MIXED];
+  for (int bits = 0; bits < 32; bits++) {
+    LossOptions o = PLAIN;
+    o.form = (bits & 1) != 0 ? LOSS_CENTRED : LOSS_PAIRWISE;
+    o.use_l1 = (bits & 2) != 0;
+    o.unbiased = (bits & 4) != 0;
+    o.debias_only = (bits & 8) != 0;
+    o.auto_anneal = (bits & 16) != 0;
+    o.anneal_max = 5;
+    o.em_weight = 0.7f;
+    if (o.use_l1 && o.unbiased) continue;
+    for (int pattern = 0; pattern < 3; pattern++) {
+      for (size_t groups = 2; groups <= 5; groups++) {
+        make_samples(pattern, groups, s);
+        check_derivative(&o, groups, s, MIXED);
+      }
+    }
+  }
+}
+
+static void test_errors(void **state) {
+  (void)state;
+  LossSample s[4];
+  LossResult r;
+  double dH[4];
+  LossOptions o = PLAIN;
+  hand_samples(s);
+  s[2].H = NAN;
+  assert_fails(loss_compute(&o, 3, s, 4, -1, &r, dH), STATUS_FAILED, "sample 2");
+  s[2].H = INFINITY;
+  assert_fails(loss_compute(&o, 3, s, 4, -1, &r, dH), STATUS_FAILED, "inf");
+  hand_samples(s);
+  assert_fails(loss_compute(&o, 2, s, 4, -1, &r, dH), STATUS_FAILED, "group 2 of 2");
+  assert_fails(loss_compute(&o, 3, s, 0, -1, &r, dH), STATUS_INPUT, "[task_weights]");
+  assert_fails(loss_compute(&o, 17, s, 4, -1, &r, dH), STATUS_INPUT, "1 to 16");
+  s[1].weight = -1;
+  assert_fails(loss_compute(&o, 3, s, 4, -1, &r, dH), STATUS_INPUT, "sample 1");
+  for (size_t i = 0; i < 4; i++) s[i].weight = s[i].em_weight = 0;
+  assert_fails(loss_compute(&o, 3, s, 4, -1, &r, dH), STATUS_INPUT, "[task_weights]");
+  hand_samples(s);
+  s[0].H = 1e200;
+  assert_fails(loss_compute(&o, 3, s, 4, -1, &r, dH), STATUS_FAILED, "lambda_weight");
+  hand_samples(s);
+  o.unbiased = o.use_l1 = true;
+  assert_fails(loss_compute(&o, 3, s, 4, -1, &r, dH), STATUS_INPUT, "loss.use_l1");
+  o = PLAIN;
+  o.auto_anneal = true;
+  o.anneal_min = 2;
+  assert_fails(loss_compute(&o, 3, s, 4, -1, &r, dH), STATUS_INPUT, "anneal_min");
+}
+
+static void test_target(void **state) {
+  (void)state;
+  LossOptions o = PLAIN;
+  o.debias_only = true;
+  o.target_gap = 0.1f;
+  o.target_steps = 2;
+  LossResult under = {.gap = 0.05, .groups_present = 2}, over = {.gap = 0.2, .groups_present = 2},
+             none = {.groups_present = 1};
+  size_t streak = 0;
+  assert_false(loss_target_reached(&o, &under, &streak));
+  assert_false(loss_target_reached(&o, &over, &streak));
+  assert_int_equal(streak, 0);
+  assert_false(loss_target_reached(&o, &under, &streak));
+  assert_false(loss_target_reached(&o, &none, &streak)); // measured nothing
+  assert_true(loss_target_reached(&o, &under, &streak));
+  o.debias_only = false;
+  assert_false(loss_target_reached(&o, &under, &streak));
+}
+
+int main(void) {
+  const struct CMUnitTest tests[] = {
+      cmocka_unit_test(test_hand_numbers),
+      cmocka_unit_test(test_weights),
+      cmocka_unit_test(test_absent_group_never_counts_as_zero),
+      cmocka_unit_test(test_annealing),
+      cmocka_unit_test(test_unbiased_is_gap_squared_less_variance_of_mean),
+      cmocka_unit_test(test_single_unit_has_no_variance),
+      cmocka_unit_test(test_unbiased_over_all_outcomes),
+      cmocka_unit_test(test_derivative_of_every_combination),
+      cmocka_unit_test(test_errors),
+      cmocka_unit_test(test_target),
+  };
+  return cmocka_run_group_tests(tests, NULL, NULL);
+}
