@@ -12,7 +12,7 @@
 //   works in SIMD lanes (lanes.h); on a GPU a row is GROUP work items of one lane.
 // - LOCAL declares an array in a group's memory, at the top of the kernel body; LOCAL_PTR points to it in a function:
 //       LOCAL float part[GROUP];            INLINE float f(LOCAL_PTR float *part)
-// - BARRIER() must be met by every work item of the group.
+// - BARRIER() must be met by every work item of the group; BARRIER_GLOBAL() also orders the group's global memory.
 // - Functions start with INLINE. Float literals carry an f. No vector types, no structs by value, no int4-style names.
 // - Include others with #include "name.h" at the start of a line; each file is taken once.
 #ifdef __OPENCL_VERSION__
@@ -23,8 +23,11 @@
 #define LOCAL_PTR        __local
 #define CONSTANT         __constant
 #define RESTRICT         restrict
-#define INLINE           static inline
+// always: pocl 3.1 gives each group its own LOCAL arrays only in code that is part of the kernel itself; what its
+// optimiser leaves as a function of its own may share one array between all groups.
+#define INLINE           static inline __attribute__((always_inline))
 #define BARRIER()        barrier(CLK_LOCAL_MEM_FENCE)
+#define BARRIER_GLOBAL() barrier(CLK_LOCAL_MEM_FENCE | CLK_GLOBAL_MEM_FENCE)
 #define UNROLL           _Pragma("unroll")
 #define GROUP_SIZE(x, y) __attribute__((reqd_work_group_size(x, y, 1)))
 
@@ -57,6 +60,7 @@ typedef unsigned char uchar;
 #define RESTRICT         __restrict__
 #define INLINE           static __device__ __forceinline__
 #define BARRIER()        __syncthreads()
+#define BARRIER_GLOBAL() __syncthreads()
 #define UNROLL           _Pragma("unroll")
 #define GROUP_SIZE(x, y) __launch_bounds__((x) * (y))
 

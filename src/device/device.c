@@ -239,11 +239,13 @@ bool device_has_gemm(const Device *device) {
   return device->backend->gemm != NULL;
 }
 
-/// The last element that a row-major [rows, cols] matrix with leading dimension `stride` touches must lie in `buffer`.
-static Status check_matrix(const char *name, const Buffer *buffer, size_t rows, size_t cols, size_t stride) {
-  if (stride >= cols && ((rows - 1) * stride + cols) * sizeof(float) <= buffer->size) return STATUS_OK;
-  return status_fail(STATUS_FAILED, "gemm: %s is [%zu, %zu] with rows %zu apart in a buffer of %zu bytes",
-                     name, rows, cols, stride, buffer->size);
+/// The elements of a row-major [rows, cols] matrix at `offset`, its rows `stride` apart, must lie in `buffer`.
+static Status check_matrix(const char *name, const Buffer *buffer, size_t offset, size_t rows, size_t cols,
+                           size_t stride) {
+  size_t end = offset + (rows - 1) * stride + cols;
+  if (stride >= cols && end <= buffer->size / sizeof(float)) return STATUS_OK;
+  return status_fail(STATUS_FAILED, "gemm: %s is [%zu, %zu] at %zu, rows %zu apart, in a buffer of %zu bytes",
+                     name, rows, cols, offset, stride, buffer->size);
 }
 
 Status device_gemm(Device *device, const GemmCall *call) {
@@ -251,10 +253,10 @@ Status device_gemm(Device *device, const GemmCall *call) {
     return status_fail(STATUS_FAILED, "%s has no GEMM of its vendor", device->info.name);
   }
   if (call->m == 0 || call->n == 0 || call->k == 0) return STATUS_OK;
-  TRY(check_matrix("A", call->a, call->transpose_a ? call->k : call->m, call->transpose_a ? call->m : call->k,
-                   call->lda));
-  TRY(check_matrix("B", call->b, call->transpose_b ? call->n : call->k, call->transpose_b ? call->k : call->n,
-                   call->ldb));
-  TRY(check_matrix("C", call->c, call->m, call->n, call->ldc));
+  size_t a_rows = call->transpose_a ? call->k : call->m, a_cols = call->transpose_a ? call->m : call->k;
+  size_t b_rows = call->transpose_b ? call->n : call->k, b_cols = call->transpose_b ? call->k : call->n;
+  TRY(check_matrix("A", call->a, call->a_offset, a_rows, a_cols, call->lda));
+  TRY(check_matrix("B", call->b, call->b_offset, b_rows, b_cols, call->ldb));
+  TRY(check_matrix("C", call->c, call->c_offset, call->m, call->n, call->ldc));
   return device->backend->gemm(device, call);
 }

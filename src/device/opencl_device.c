@@ -117,11 +117,13 @@ static void describe(const Found *found, DeviceInfo *info) {
   info->max_allocation = device_number(id, CL_DEVICE_MAX_MEM_ALLOC_SIZE);
   info->local_memory = device_number(id, CL_DEVICE_LOCAL_MEM_SIZE);
   (void)clGetDeviceInfo(id, CL_DEVICE_MAX_WORK_GROUP_SIZE, sizeof info->max_group, &info->max_group, NULL);
-  cl_uint bits = 0, units = 0;
+  cl_uint bits = 0, units = 0, width = 0;
   (void)clGetDeviceInfo(id, CL_DEVICE_MEM_BASE_ADDR_ALIGN, sizeof bits, &bits, NULL);
   (void)clGetDeviceInfo(id, CL_DEVICE_MAX_COMPUTE_UNITS, sizeof units, &units, NULL);
+  (void)clGetDeviceInfo(id, CL_DEVICE_NATIVE_VECTOR_WIDTH_FLOAT, sizeof width, &width, NULL);
   info->view_alignment = bits >= 8 * 64 ? bits / 8 : 64;
   info->compute_units = units;
+  info->vector_width = width > 0 ? width : 1;
 }
 
 Status opencl_list(DeviceInfo **list, size_t *count) {

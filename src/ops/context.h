@@ -6,7 +6,8 @@
 struct Ops {
   Device *device; // borrowed; NULL in a plan
   bool vendor_gemm;
-  size_t group_items;
+  size_t group_items;    // GROUP of the kernels
+  size_t vector_width;   // VECTOR_WIDTH of the kernels
   size_t view_alignment; // bytes
   uint64_t max_allocation;
   Program **

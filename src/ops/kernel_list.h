@@ -5,6 +5,7 @@
 #define KERNEL_LIST(KERNEL_ROW)                                                                              \
   KERNEL_ROW(gemm, gemm)                                                                                         \
   KERNEL_ROW(gemm, widen)                                                                                        \
+  KERNEL_ROW(gemm_cpu, gemm_cpu)                                                                             \
   KERNEL_ROW(linear, bias_add)                                                                               \
   KERNEL_ROW(linear, bias_backward)                                                                          \
   KERNEL_ROW(rmsnorm, rmsnorm)                                                                               \

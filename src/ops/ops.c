@@ -50,12 +50,17 @@ static size_t choose_group(const DeviceInfo *info) {
   return items;
 }
 
+/// Floats in the vectors of CPU tiles: what the device tells, within what gemm_cpu.cl has.
+static size_t choose_width(const DeviceInfo *info) {
+  return info->vector_width >= 16 ? 16 : info->vector_width >= 8 ? 8 : 4;
+}
+
 static Status build_program(Ops *ops, size_t index) {
   const char *file = kernel_sources[index].name;
   char options[96], *source = NULL, *name = NULL;
   Status status = STATUS_OK;
-  (void)snprintf(options, sizeof options, "-cl-std=CL1.2 -DGROUP=%zu -DON_CPU=%d", ops->group_items,
-                 device_info(ops->device)->kind == DEVICE_CPU);
+  (void)snprintf(options, sizeof options, "-cl-std=CL1.2 -DGROUP=%zu -DON_CPU=%d -DVECTOR_WIDTH=%zu",
+                 ops->group_items, device_info(ops->device)->kind == DEVICE_CPU, ops->vector_width);
   TRY_CLEAN(kernel_source(file, &source));
   TRY_CLEAN(str_copy(&name, file, strlen(file) - strlen(".cl")));
   TRY_CLEAN(program_create(ops->device, name, source, options, &ops->programs[index]));
@@ -81,6 +86,7 @@ static Status build_programs(Ops *ops) {
 
 static void take_limits(Ops *ops, const DeviceInfo *info) {
   ops->group_items = choose_group(info);
+  ops->vector_width = choose_width(info);
   ops->view_alignment = info->view_alignment;
   ops->max_allocation = info->max_allocation;
 }

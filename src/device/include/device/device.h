@@ -14,7 +14,7 @@ typedef struct DeviceInfo {
   char backend[16];   // "opencl"
   char platform[128]; // "Portable Computing Language"
   char name[128];
-  char driver[128];   // version string
+  char driver[128]; // version string
   DeviceClass kind;
   uint64_t memory;         // bytes
   uint64_t max_allocation; // bytes in one buffer
@@ -22,6 +22,8 @@ typedef struct DeviceInfo {
   size_t max_group;        // work items in a group
   size_t view_alignment;   // bytes; offsets of buffer_view are multiples of this
   unsigned compute_units;
+  unsigned
+      vector_width; // floats in a vector register as the driver tells: 16, 8, 4; 1 where it works a float at a time
 } DeviceInfo;
 
 typedef struct Device Device;
@@ -34,14 +36,16 @@ typedef struct Kernel Kernel;
 typedef struct DeviceOptions {
   const char *backend; // auto | opencl
   const char *name;
-  const char *cache_directory; // compiled programs; NULL: $XDG_CACHE_HOME/gee-cl or ~/.cache/gee-cl; "": no cache
+  const char
+      *cache_directory; // compiled programs; NULL: $XDG_CACHE_HOME/gee-cl or ~/.cache/gee-cl; "": no cache
 } DeviceOptions;
 
 /// *list = every device found (free()); *count may be 0. Order is the order of `index`.
 STATUS_CHECKED Status device_list(DeviceInfo **list, size_t *count);
 /// Index of what `options` picks from `list`: auto takes a GPU, else a CPU. STATUS_INPUT where nothing matches, naming
 /// what there is.
-STATUS_CHECKED Status device_choose(const DeviceOptions *options, const DeviceInfo *list, size_t count, size_t *index);
+STATUS_CHECKED Status device_choose(const DeviceOptions *options, const DeviceInfo *list, size_t count,
+                                    size_t *index);
 STATUS_CHECKED Status device_open(const DeviceOptions *options, Device **out);
 void device_close(Device *device);
 const DeviceInfo *device_info(const Device *device);
@@ -57,22 +61,23 @@ size_t buffer_size(const Buffer *buffer);
 STATUS_CHECKED Status buffer_write(Buffer *to, size_t offset, const void *from, size_t bytes);
 /// Device to host; waits for all earlier commands.
 STATUS_CHECKED Status buffer_read(const Buffer *from, size_t offset, void *to, size_t bytes);
-STATUS_CHECKED Status buffer_copy(Buffer *to, size_t to_offset, const Buffer *from, size_t from_offset, size_t bytes);
+STATUS_CHECKED Status buffer_copy(Buffer *to, size_t to_offset, const Buffer *from, size_t from_offset,
+                                  size_t bytes);
 /// Zero bytes; offset and bytes multiples of 4.
 STATUS_CHECKED Status buffer_zero(Buffer *to, size_t offset, size_t bytes);
 STATUS_CHECKED Status device_finish(Device *device);
 
 /// Compiles `source` with `options` ("-DNAME=value …"), or takes it from the cache. `name` stands in messages; a
 /// compiler's log is part of the failure's message (its first lines) and whole in <cache>/<name>.log.
-STATUS_CHECKED Status program_create(Device *device, const char *name, const char *source, const char *options,
-                                     Program **out);
+STATUS_CHECKED Status program_create(Device *device, const char *name, const char *source,
+                                     const char *options, Program **out);
 void program_free(Program *program);
 STATUS_CHECKED Status kernel_create(Program *program, const char *name, Kernel **out);
 void kernel_free(Kernel *kernel);
 
 /// One argument of a launch.
 typedef struct KernelArgument {
-  const Buffer *buffer; // a pointer argument (may be NULL only where `value` is set)
+  const Buffer *buffer; // a pointer argument; all fields zero: a NULL pointer
   const void *value;    // a scalar argument of `size` bytes
   size_t size;
 } KernelArgument;
@@ -89,6 +94,7 @@ typedef struct GemmCall {
   const Buffer *a, *b;
   Buffer *c;
   size_t lda, ldb, ldc;
+  size_t a_offset, b_offset, c_offset; // elements into the buffers
 } GemmCall;
 
 /// True where the vendor offers a GEMM (CLBlast, cuBLAS).

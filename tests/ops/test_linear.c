@@ -1,0 +1,272 @@
+// Linear layers against double precision: all forms, odd sizes, alpha and beta, stored types, both GEMMs; and with the own
+// GEMM a row's bits do not depend on the other rows. Rule: an output's spare rows hold a pattern that must survive.
+#include "support/test.h"
+
+#include "device/device.h"
+#include "ops/ops.h"
+#include "ref/ref.h"
+#include "util/half.h"
+#include <float.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { SPARE = 64, SENTINEL = 0x4eadbeef };
+
+typedef enum Form { FORWARD, INPUT_GRADIENT, WEIGHT_GRADIENT } Form;
+static const char *const form_names[] = {"op_linear", "op_linear_dx", "op_linear_dw"};
+
+typedef struct Case {
+  Form form;
+  size_t m, n, k; // rows of x, columns of out, columns of x
+  float alpha, beta;
+  DType type; // of w
+} Case;
+
+static Device *device;
+static Ops *own, *vendor; // vendor may be NULL
+
+static int open_device(void **state) {
+  (void)state;
+  DeviceOptions options = {.name = getenv("GEE_TEST_DEVICE")};
+  if (device_open(&options, &device) != STATUS_OK) {
+    (void)fprintf(stderr, "skipped: %s\n", status_message());
+    exit(TEST_SKIPPED);
+  }
+  Status status = ops_create(device, "own", &own);
+  if (status == STATUS_OK && device_has_gemm(device)) status = ops_create(device, "clblast", &vendor);
+  if (status != STATUS_OK) (void)fprintf(stderr, "%s\n", status_message());
+  return status == STATUS_OK ? 0 : -1;
+}
+
+static int close_device(void **state) {
+  (void)state;
+  ops_free(own);
+  ops_free(vendor);
+  device_close(device);
+  return 0;
+}
+
+static bool small(void) {
+  const char *text = getenv("GEE_TEST_SMALL");
+  return text != NULL && strcmp(text, "1") == 0;
+}
+
+/// A tensor of `type` with the values it can hold of values[count]; `held` (or NULL) takes what it then holds.
+static Tensor make(Ops *ops, DType type, size_t rows, size_t cols, const float *values, double *held) {
+  Tensor tensor;
+  size_t count = rows * cols;
+  assert_ok(tensor_create(ops, "test", MEMORY_ACTIVATIONS, type, rows, cols, &tensor));
+  uint16_t *halves = calloc(count, sizeof *halves);
+  assert_non_null(halves);
+  for (size_t i = 0; i < count; i++) {
+    if (type == DTYPE_F16) halves[i] = half_from_float(values[i]);
+    if (type == DTYPE_BF16) halves[i] = bfloat_from_float(values[i]);
+    float value = type == DTYPE_F16 ? half_to_float(halves[i]) : bfloat_to_float(halves[i]);
+    if (held != NULL) held[i] = (double)(type == DTYPE_F32 ? values[i] : value);
+  }
+  assert_ok(tensor_write(&tensor, 0, count, type == DTYPE_F32 ? (const void *)values : halves));
+  free(halves);
+  return tensor;
+}
+
+static float *random_floats(size_t count, uint64_t seed) {
+  float *values = calloc(count, sizeof *values);
+  assert_non_null(values);
+  test_random(values, count, seed);
+  return values;
+}
+
+static Status call(Form form, Tensor *out, const Tensor *left, const Tensor *right, float alpha, float beta) {
+  if (form == FORWARD) return op_linear(out, left, right, alpha, beta);
+  if (form == INPUT_GRADIENT) return op_linear_dx(out, left, right, alpha, beta);
+  return op_linear_dw(out, left, right, alpha, beta);
+}
+
+static void reference(const Case *c, double *out, const double *left, const double *right) {
+  double alpha = (double)c->alpha, beta = (double)c->beta;
+  if (c->form == FORWARD) ref_linear(out, left, right, c->m, c->n, c->k, alpha, beta);
+  if (c->form == INPUT_GRADIENT) ref_linear_dx(out, left, right, c->m, c->n, c->k, alpha, beta);
+  if (c->form == WEIGHT_GRADIENT) ref_linear_dw(out, left, right, c->m, c->n, c->k, alpha, beta);
+}
+
+static size_t max(size_t a, size_t b) {
+  return a > b ? a : b;
+}
+
+/// Runs one case; *result = out's bytes (free()).
+static void run(Ops *ops, const Case *c, float **result) {
+  bool dw = c->form == WEIGHT_GRADIENT;
+  size_t left_cols = c->form == FORWARD ? c->k : c->n;
+  size_t right_rows = dw ? c->m : c->n;
+  size_t out_rows = dw ? c->n : c->m, out_cols = c->form == FORWARD ? c->n : c->k;
+  size_t inner = c->form == FORWARD ? c->k : dw ? c->m : c->n, count = out_rows * out_cols;
+  size_t most = max(max(c->m * left_cols, right_rows * c->k), count + SPARE);
+  double *left_held = calloc(most, sizeof *left_held), *right_held = calloc(most, sizeof *right_held);
+  double *expected = calloc(most, sizeof *expected);
+  float *left = random_floats(most, 1), *right = random_floats(most, 2), *start = random_floats(most, 3);
+  assert_true(left_held != NULL && right_held != NULL && expected != NULL);
+  for (size_t i = 0; i < count; i++) {
+    if (c->beta == 0.0f) start[i] = NAN; // must not be read
+    expected[i] = c->beta == 0.0f ? 0 : (double)start[i];
+  }
+  Tensor left_tensor = make(ops, DTYPE_F32, c->m, left_cols, left, left_held);
+  Tensor right_tensor = make(ops, dw ? DTYPE_F32 : c->type, right_rows, c->k, right, right_held);
+  Tensor whole;
+  assert_ok(tensor_create(ops, "out", MEMORY_ACTIVATIONS, DTYPE_F32, 1, count + SPARE, &whole));
+  const int32_t sentinel = SENTINEL;
+  for (size_t i = 0; i < SPARE; i++) memcpy(&start[count + i], &sentinel, sizeof sentinel);
+  assert_ok(tensor_write(&whole, 0, count + SPARE, start));
+  Tensor out;
+  assert_ok(tensor_view(&whole, 0, out_rows, out_cols, &out));
+  assert_ok(call(c->form, &out, &left_tensor, &right_tensor, c->alpha, c->beta));
+  assert_ok(tensor_read(&whole, 0, count + SPARE, start));
+  reference(c, expected, left_held, right_held);
+  double error = test_relative_l2(start, expected, count);
+  double tolerance = 2 * sqrt((double)inner + 4) * (double)FLT_EPSILON;
+  if (!(error <= tolerance)) {
+    fail_msg("%s M %zu N %zu K %zu alpha %g beta %g type %d: error %g, tolerance %g", form_names[c->form],
+             c->m, c->n, c->k, (double)c->alpha, (double)c->beta, (int)c->type, error, tolerance);
+  }
+  for (size_t i = 0; i < SPARE; i++) assert_memory_equal(&start[count + i], &sentinel, sizeof sentinel);
+  tensor_free(&out);
+  tensor_free(&whole);
+  tensor_free(&left_tensor);
+  tensor_free(&right_tensor);
+  free(left_held);
+  free(right_held);
+  free(expected);
+  free(left);
+  free(right);
+  if (result != NULL) {
+    *result = start;
+  } else {
+    free(start);
+  }
+}
+
+/// Every form at every combination of odd sizes, then stored types and factors.
+static void sweep(Ops *ops) {
+  static const size_t sizes[] = {1, 8, 31, 33, 257};
+  size_t count = small() ? 3 : 5;
+  for (Form form = FORWARD; form <= WEIGHT_GRADIENT; form++) {
+    for (size_t m = 0; m < count; m++) {
+      for (size_t n = 0; n < count; n++) {
+        for (size_t k = 0; k < count; k++) {
+          run(ops, &(Case){form, sizes[m], sizes[n], sizes[k], 1.0f, 0.0f, DTYPE_F32}, NULL);
+        }
+      }
+    }
+    for (DType type = DTYPE_F32; type <= DTYPE_BF16; type++) {
+      run(ops, &(Case){form, 33, 31, 65, -0.75f, 1.0f, type}, NULL);
+      run(ops, &(Case){form, 5, 70, 40, 0.5f, -2.0f, type}, NULL);
+      run(ops, &(Case){form, 5, 70, 40, 0.0f, 1.0f, type}, NULL);
+      if (!small()) run(ops, &(Case){form, 200, 300, 577, 1.5f, 0.0f, type}, NULL);
+    }
+  }
+}
+
+static void own_gemm_is_right(void **state) {
+  (void)state;
+  sweep(own);
+}
+
+static void vendor_gemm_is_right(void **state) {
+  (void)state;
+  if (vendor == NULL) skip();
+  sweep(vendor);
+}
+
+/// The same product with more rows, or with weights of several scratch tiles, holds the same bits.
+static void a_row_does_not_depend_on_the_others(void **state) {
+  (void)state;
+  static const size_t row_counts[] = {1, 3, 4, 7, 12, 64, 193};
+  size_t n = 70, k = small() ? 30 : 600, counts = small() ? 5 : 7;
+  for (Form form = FORWARD; form <= INPUT_GRADIENT; form++) {
+    for (DType type = DTYPE_F32; type <= DTYPE_BF16; type++) {
+      float *most;
+      size_t cols = form == FORWARD ? n : k;
+      run(own, &(Case){form, row_counts[counts - 1], n, k, 1.25f, 0.0f, type}, &most);
+      for (size_t i = 0; i + 1 < counts; i++) {
+        float *fewer;
+        run(own, &(Case){form, row_counts[i], n, k, 1.25f, 0.0f, type}, &fewer);
+        assert_memory_equal(fewer, most, row_counts[i] * cols * sizeof(float));
+        free(fewer);
+      }
+      free(most);
+    }
+  }
+}
+
+/// Row 5 of the input as a product of its own.
+static void a_row_does_not_depend_on_its_place(void **state) {
+  (void)state;
+  enum { ROWS = 17, N = 33, K = 129, ROW = 5 };
+  float *x = random_floats(ROWS * K, 1), *w = random_floats(N * K, 2);
+  float all[ROWS * N], one[N];
+  Tensor xs = make(own, DTYPE_F32, ROWS, K, x, NULL), ws = make(own, DTYPE_BF16, N, K, w, NULL);
+  Tensor row = make(own, DTYPE_F32, 1, K, x + ROW * K, NULL), out, row_out;
+  assert_ok(tensor_create(own, "out", MEMORY_ACTIVATIONS, DTYPE_F32, ROWS, N, &out));
+  assert_ok(tensor_create(own, "out", MEMORY_ACTIVATIONS, DTYPE_F32, 1, N, &row_out));
+  assert_ok(op_linear(&out, &xs, &ws, 1.0f, 0.0f));
+  assert_ok(op_linear(&row_out, &row, &ws, 1.0f, 0.0f));
+  assert_ok(tensor_read(&out, 0, ROWS * N, all));
+  assert_ok(tensor_read(&row_out, 0, N, one));
+  assert_memory_equal(one, all + ROW * N, sizeof one);
+  tensor_free(&xs);
+  tensor_free(&ws);
+  tensor_free(&row);
+  tensor_free(&out);
+  tensor_free(&row_out);
+  free(x);
+  free(w);
+}
+
+static void bias_and_its_gradient(void **state) {
+  (void)state;
+  enum { M = 33, N = 31 };
+  float *values = random_floats(M * N, 4), *bias = random_floats(N, 5);
+  double expected[M * N], bias_held[N], sums[N];
+  Tensor x = make(own, DTYPE_F32, M, N, values, expected), b = make(own, DTYPE_F32, 1, N, bias, bias_held);
+  Tensor db = make(own, DTYPE_F32, 1, N, bias, sums);
+  ref_bias_backward(sums, expected, M, N);
+  assert_ok(op_bias_backward(&db, &x));
+  assert_ok(op_bias(&x, &b));
+  ref_bias(expected, bias_held, M, N);
+  assert_ok(tensor_read(&x, 0, M * N, values));
+  assert_true(test_relative_l2(values, expected, M * N) <= (double)FLT_EPSILON);
+  assert_ok(tensor_read(&db, 0, N, bias));
+  assert_true(test_relative_l2(bias, sums, N) <= 2 * sqrt(M) * (double)FLT_EPSILON);
+  tensor_free(&x);
+  tensor_free(&b);
+  tensor_free(&db);
+  free(values);
+  free(bias);
+}
+
+static void wrong_shapes_are_refused(void **state) {
+  (void)state;
+  float zeros[12] = {0};
+  Tensor x = make(own, DTYPE_F32, 2, 3, zeros, NULL), w = make(own, DTYPE_F32, 4, 3, zeros, NULL);
+  Tensor out = make(own, DTYPE_F32, 2, 3, zeros, NULL), half = make(own, DTYPE_F16, 2, 3, zeros, NULL);
+  assert_fails(op_linear(&out, &x, &w, 1.0f, 0.0f), STATUS_FAILED, "op_linear: out is [2, 3], needs [2, 4]");
+  assert_fails(op_linear_dw(&out, &half, &half, 1.0f, 0.0f), STATUS_FAILED, "needs [3, 3]");
+  assert_fails(op_bias(&x, &w), STATUS_FAILED, "op_bias");
+  tensor_free(&x);
+  tensor_free(&w);
+  tensor_free(&out);
+  tensor_free(&half);
+}
+
+int main(void) {
+  const struct CMUnitTest tests[] = {
+      cmocka_unit_test(own_gemm_is_right),
+      cmocka_unit_test(vendor_gemm_is_right),
+      cmocka_unit_test(a_row_does_not_depend_on_the_others),
+      cmocka_unit_test(a_row_does_not_depend_on_its_place),
+      cmocka_unit_test(bias_and_its_gradient),
+      cmocka_unit_test(wrong_shapes_are_refused),
+  };
+  return cmocka_run_group_tests(tests, open_device, close_device);
+}
