@@ -3,8 +3,8 @@
 #pragma once
 
 #define KERNEL_LIST(KERNEL_ROW)                                                                              \
-  KERNEL_ROW(gemm, gemm)                                                                                         \
-  KERNEL_ROW(gemm, widen)                                                                                        \
+  KERNEL_ROW(gemm, gemm)                                                                                     \
+  KERNEL_ROW(gemm, widen)                                                                                    \
   KERNEL_ROW(gemm_cpu, gemm_cpu)                                                                             \
   KERNEL_ROW(linear, bias_add)                                                                               \
   KERNEL_ROW(linear, bias_backward)                                                                          \
@@ -26,4 +26,10 @@
   KERNEL_ROW(rows, scatter_add_rows)                                                                         \
   KERNEL_ROW(entropy, entropy)                                                                               \
   KERNEL_ROW(entropy, entropy_backward)                                                                      \
-  KERNEL_ROW(entropy, pick_logprob)
+  KERNEL_ROW(entropy, pick_logprob)                                                                          \
+  KERNEL_ROW(sample, sample)                                                                                 \
+  KERNEL_ROW(sample, sample_largest)                                                                         \
+  KERNEL_ROW(dropout, dropout)                                                                               \
+  KERNEL_ROW(optimiser, adamw)                                                                               \
+  KERNEL_ROW(optimiser, sum_squares)                                                                         \
+  KERNEL_ROW(convert, convert)

@@ -113,16 +113,17 @@ typedef struct SampleShape {
 
 /// tokens I32 [1,R] = a draw per row of logits[R,V] with uniforms[1,R] in [0,1): the first token, in index order, whose
 /// running share of the kept mass exceeds u. seen I32 [R, ceil(V/32)]: bit t of a row is set where token t was seen; the
-/// drawn token's bit is set. logits are left as they are.
+/// drawn token's bit is set. logits are left as they are. Where top-p would cut between equal scores, all of them stay
+/// (transformers' sort leaves open which of them go).
 STATUS_CHECKED Status op_sample(Tensor *tokens, Tensor *seen, const Tensor *logits, const Tensor *uniforms,
                                 SampleShape shape);
 
 // ---- optimiser, over slabs of parameters ----
 
 typedef struct AdamWShape {
-  float lr, beta1, beta2, epsilon, weight_decay;
-  uint32_t step;    // 1 at the first update
-  float grad_scale; // multiplies the gradient first (clipping, averaging)
+  double lr, beta1, beta2, epsilon, weight_decay; // double: 1 − 0.999f is not 0.001
+  uint32_t step;                                  // 1 at the first update
+  double grad_scale;                              // multiplies the gradient first (clipping, averaging)
 } AdamWShape;
 
 /// PyTorch's AdamW: p -= lr·wd·p; m, v; p -= lr · m̂ / (sqrt(v̂) + eps).

@@ -1,0 +1,38 @@
+// The optimiser's passes over slabs of parameters.
+#include "lanes.h"
+
+/// AdamW as PyTorch has it (Loshchilov and Hutter 2019), for one element each:
+///
+///   g = grad · grad_scale      value −= lr · weight_decay · value
+///   m = β1 m + (1 − β1) g      v = β2 v + (1 − β2) g²
+///   value −= step_size · m / (sqrt(v) · rescale + epsilon)       step_size = lr / (1 − β1^t),  rescale = 1 / sqrt(1 − β2^t)
+///
+/// All [count]; decay = 1 − lr · weight_decay. A work item LANES elements.
+KERNEL(adamw)(GLOBAL float *RESTRICT values, GLOBAL float *RESTRICT m, GLOBAL float *RESTRICT v,
+              GLOBAL const float *RESTRICT grads, ulong count, float grad_scale, float decay, float beta1, float beta2,
+              float rest1, float rest2, float step_size, float rescale, float epsilon) {
+  ulong i = (ulong)item_id(0) * LANES;
+  if (i >= count) return;
+  uint left = count - i < LANES ? (uint)(count - i) : LANES;
+  lanes g = lanes_load(grads + i, left, 0.0f) * grad_scale;
+  lanes first = lanes_load(m + i, left, 0.0f) * beta1 + g * rest1;
+  lanes second = lanes_load(v + i, left, 0.0f) * beta2 + g * g * rest2;
+  lanes value = lanes_load(values + i, left, 0.0f) * decay - first * step_size / (sqrt(second) * rescale + epsilon);
+  lanes_store(m + i, left, first);
+  lanes_store(v + i, left, second);
+  lanes_store(values + i, left, value);
+}
+
+/// partial[groups] = Σ x² over `chunk` elements each, in LANES · GROUP running sums; the host adds the partials in double.
+KERNEL(sum_squares)(GLOBAL float *RESTRICT partial, GLOBAL const float *RESTRICT x, ulong count, uint chunk) {
+  LOCAL float part[GROUP];
+  ulong begin = (ulong)group_id(0) * chunk;
+  uint length = count - begin < chunk ? (uint)(count - begin) : chunk;
+  lanes sum = lanes_of(0.0f);
+  for (uint i = local_id(0) * LANES; i < length; i += GROUP * LANES) {
+    lanes value = lanes_load(x + begin + i, length - i, 0.0f);
+    sum = fma(value, value, sum);
+  }
+  float all = group_sum(part, lanes_sum(sum));
+  if (local_id(0) == 0) partial[group_id(0)] = all;
+}
