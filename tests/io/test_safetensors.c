@@ -1,0 +1,274 @@
+// safetensors: what the format's own library wrote, what this room writes, shards, and headers that lie.
+#include "support/test.h"
+
+#include "io/file.h"
+#include "io/json.h"
+#include "io/tensors.h"
+#include "util/half.h"
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const char *at(const char *folder, const char *name) {
+  static char slots[8][600];
+  static size_t next;
+  char *slot = slots[next++ % 8];
+  (void)snprintf(slot, sizeof slots[0], "%s/%s", folder, name);
+  return slot;
+}
+
+static void reads_a_file_of_the_formats_library(void **state) {
+  (void)state;
+  TensorFile *file = NULL;
+  float values[6], scalar = 0;
+  assert_ok(tensors_open(GEE_SOURCE_DIR "/tests/io/data/peer.safetensors", &file));
+  assert_int_equal(tensors_count(file), 4);
+  assert_false(tensors_is_gguf(file));
+  const StoredTensor *weight = tensors_find(file, "a.weight");
+  assert_non_null(weight);
+  assert_int_equal(weight->type, STORED_F32);
+  assert_int_equal(weight->rank, 2);
+  assert_int_equal(weight->shape[0], 2);
+  assert_int_equal(weight->shape[1], 3);
+  assert_ok(tensors_read_f32(weight, 0, 6, values));
+  for (size_t i = 0; i < 6; i++) assert_true(values[i] == (float)i / 4);
+  assert_ok(tensors_read_f32(weight, 4, 2, values));
+  assert_true(values[0] == 1.0f && values[1] == 1.25f);
+  assert_ok(tensors_read_f32(tensors_find(file, "half"), 0, 3, values));
+  assert_true(values[0] == 1.5f && values[1] == -2.0f && values[2] == 65504.0f);
+  assert_int_equal(tensors_find(file, "scalar")->rank, 0);
+  assert_ok(tensors_read_f32(tensors_find(file, "scalar"), 0, 1, &scalar));
+  assert_true(scalar == 7.0f);
+  assert_int_equal(tensors_find(file, "nothing")->elements, 0);
+  assert_null(tensors_find(file, "a.weigh"));
+  assert_null(tensors_at(file, 4));
+  assert_fails(tensors_read_f32(weight, 5, 2, values), STATUS_FAILED, "cannot be read");
+  assert_fails(tensors_read_f32(weight, SIZE_MAX, 2, values), STATUS_FAILED, "cannot be read");
+  tensors_close(file);
+  tensors_close(NULL);
+}
+
+// ---- writing ----
+
+/// Element `first + i` of tensor `index`: distinct everywhere, and not exact in 16 bits.
+static float element(size_t index, size_t at_element) {
+  return (float)(index + 1) + (float)(at_element % 5003) / 4099.0f;
+}
+
+static Status fill(void *user, size_t index, size_t first, size_t count, float *out) {
+  size_t *asked = user;
+  if (first != asked[index]) return status_fail(STATUS_FAILED, "asked out of order");
+  asked[index] += count;
+  for (size_t i = 0; i < count; i++) out[i] = element(index, first + i);
+  return STATUS_OK;
+}
+
+static void writes_what_it_reads(void **state) {
+  (void)state;
+  static const TensorToWrite tensors[] = {{"x.f32", STORED_F32, 2, {129, 257}},
+                                          {"y \"quoted\" \xc3\xa9", STORED_F16, 3, {3, 5, 7}},
+                                          {"z.bf16", STORED_BF16, 1, {31}},
+                                          {"scalar", STORED_F32, 0, {0}},
+                                          {"none", STORED_F32, 2, {0, 3}}};
+  size_t asked[5] = {0};
+  const char *path = at(test_folder(), "w.safetensors");
+  TensorFile *file = NULL;
+  assert_ok(safetensors_write(path, tensors, 5, NULL, fill, asked));
+  assert_ok(tensors_open(path, &file));
+  assert_int_equal(tensors_count(file), 5);
+  for (size_t t = 0; t < 5; t++) {
+    const StoredTensor *tensor = tensors_find(file, tensors[t].name);
+    assert_non_null(tensor);
+    assert_int_equal(tensor->type, tensors[t].type);
+    assert_int_equal(tensor->rank, tensors[t].rank);
+    assert_memory_equal(tensor->shape, tensors[t].shape, tensor->rank * sizeof(size_t));
+    assert_int_equal(asked[t], tensor->elements);
+    float *values = calloc(tensor->elements + 1, sizeof *values);
+    assert_non_null(values);
+    assert_ok(tensors_read_f32(tensor, 0, tensor->elements, values));
+    for (size_t i = 0; i < tensor->elements; i++) {
+      float wanted = element(t, i);
+      if (tensor->type == STORED_F16) wanted = half_to_float(half_from_float(wanted));
+      if (tensor->type == STORED_BF16) wanted = bfloat_to_float(bfloat_from_float(wanted));
+      assert_true(values[i] == wanted);
+    }
+    free(values);
+  }
+  tensors_close(file);
+}
+
+static void writes_an_aligned_header(void **state) {
+  (void)state;
+  const char *folder = test_folder();
+  char name[16] = "n";
+  for (size_t length = 1; length <= 9; length++) { // every remainder of the header's length
+    name[length - 1] = 'n';
+    TensorToWrite tensor = {name, STORED_F32, 1, {2}};
+    size_t asked[1] = {0};
+    MappedFile file;
+    cJSON *header = NULL;
+    assert_ok(safetensors_write(at(folder, "a.safetensors"), &tensor, 1, NULL, fill, asked));
+    assert_ok(file_map(at(folder, "a.safetensors"), &file));
+    uint64_t size = 0;
+    memcpy(&size, file.bytes, 8);
+    assert_int_equal(size % 8, 0);
+    assert_int_equal(file.size, 8 + size + 8);
+    assert_ok(json_parse((const char *)file.bytes + 8, (size_t)size, "header", &header));
+    const cJSON *metadata = cJSON_GetObjectItem(header, "__metadata__");
+    assert_string_equal(cJSON_GetObjectItem(metadata, "format")->valuestring, "pt");
+    cJSON_Delete(header);
+    file_unmap(&file);
+  }
+}
+
+static Status fill_fails(void *user, size_t index, size_t first, size_t count, float *out) {
+  (void)user, (void)index, (void)first, (void)count, (void)out;
+  return status_fail(STATUS_FAILED, "no numbers today");
+}
+
+static void passes_on_failures_of_writing(void **state) {
+  (void)state;
+  TensorToWrite tensor = {"n", STORED_F32, 1, {200000}};
+  size_t asked[1] = {0};
+  assert_fails(safetensors_write(at(test_folder(), "a"), &tensor, 1, NULL, fill_fails, NULL), STATUS_FAILED,
+               "today");
+  assert_fails(safetensors_write("/dev/full", &tensor, 1, NULL, fill, asked), STATUS_FAILED, "No space left");
+  tensor.type = STORED_Q4_0;
+  assert_fails(safetensors_write(at(test_folder(), "a"), &tensor, 1, NULL, fill, asked), STATUS_FAILED,
+               "Q4_0");
+}
+
+// ---- headers that lie ----
+
+/// Writes a file with this header and `data` zero bytes, and opens it.
+static Status open_header(const char *folder, const char *header, size_t data, TensorFile **out) {
+  static uint8_t bytes[4096];
+  uint64_t size = strlen(header);
+  memset(bytes, 0, sizeof bytes);
+  memcpy(bytes, &size, 8);
+  memcpy(bytes + 8, header, size);
+  assert_ok(file_write_atomic(at(folder, "h.safetensors"), bytes, 8 + size + data));
+  return tensors_open(at(folder, "h.safetensors"), out);
+}
+
+#define ENTRY(shape, begin, end)                                                                             \
+  "{\"dtype\":\"F32\",\"shape\":" shape ",\"data_offsets\":[" #begin "," #end "]}"
+
+static void refuses_lying_headers(void **state) {
+  (void)state;
+  static const struct {
+    const char *header;
+    size_t data;
+    const char *part;
+  } cases[] = {
+      {"{\"t\":" ENTRY("[2]", 0, 16) "}", 8, "\"t\": \"data_offsets\" [0, 16] do not lie in the 8 bytes"},
+      {"{\"t\":" ENTRY("[2]", -8, 0) "}", 8, "do not lie"},
+      {"{\"t\":" ENTRY("[2]", 8, 0) "}", 8, "do not lie"},
+      {"{\"t\":" ENTRY("[2]", 0.5, 8) "}", 8, "do not lie"},
+      {"{\"t\":" ENTRY("[2]", 0, 1e300) "}", 8, "do not lie"},
+      {"{\"t\":" ENTRY("[3]", 0, 8) "}", 8, "span 8 bytes, but its shape of F32 needs 12"},
+      {"{\"t\":" ENTRY("[4294967296,4294967296,4294967296]", 0, 8) "}", 8, "more elements than can be"},
+      {"{\"t\":" ENTRY("[9007199254740992]", 0, 8) "}", 8, "no size"},
+      {"{\"t\":" ENTRY("[-2]", 0, 8) "}", 8, "no size"},
+      {"{\"t\":" ENTRY("[\"2\"]", 0, 8) "}", 8, "no size"},
+      {"{\"t\":" ENTRY("[1,1,1,1,2]", 0, 8) "}", 8, "more than 4 dimensions"},
+      {"{\"t\":" ENTRY("[2]", 0, 8) ",\"u\":" ENTRY("[2]", 4, 12) "}", 12, "lies over"},
+      {"{\"t\":" ENTRY("[2]", 0, 8) ",\"u\":" ENTRY("[2]", 12, 20) "}", 20, "belong to none"},
+      {"{\"t\":" ENTRY("[2]", 0, 8) "}", 9, "1 bytes at the end belong to no tensor"},
+      {"{\"t\":" ENTRY("[2]", 0, 8) ",\"t\":" ENTRY("[2]", 8, 16) "}", 16, "\"t\" is there twice"},
+      {"{\"\":" ENTRY("[2]", 0, 8) "}", 8, "empty name"},
+      {"{\"a\\nb\":" ENTRY("[2]", 0, 8) "}", 8, "control characters"},
+      {"{\"t\":{\"dtype\":\"I64\",\"shape\":[1],\"data_offsets\":[0,8]}}", 8, "dtype I64 is not supported"},
+      {"{\"t\":{\"dtype\":\"F32\",\"shape\":[2]}}", 8, "\"data_offsets\" is missing"},
+      {"{\"t\":{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[0]}}", 8, "not a pair"},
+      {"{\"t\":7}", 8, "not a JSON object"},
+      {"[]", 0, "no JSON object"},
+      {"{\"t\":", 8, "not valid JSON"},
+  };
+  const char *folder = test_folder();
+  for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+    TensorFile *file = NULL;
+    Status status = open_header(folder, cases[i].header, cases[i].data, &file);
+    if (status != STATUS_INPUT || !test_contains(status_message(), cases[i].part))
+      fail_msg("%s: status %d, \"%s\"", cases[i].header, (int)status, status_message());
+    assert_true(test_contains(status_message(), "h.safetensors"));
+    assert_null(file);
+  }
+}
+
+static void refuses_other_files(void **state) {
+  (void)state;
+  static const struct {
+    const char *name, *bytes;
+    size_t size;
+    const char *part;
+  } cases[] = {
+      {"a.safetensors", "", 0, "too few"},
+      {"b.safetensors", "\xff\xff\xff\xff\xff\xff\xff\xff{}", 10, "header claims 18446744073709551615"},
+      {"c.safetensors", "\x03\0\0\0\0\0\0\0{}", 10, "header claims 3 bytes"},
+      {"d.bin", "plain text, long enough", 23, "not a model file"},
+      {"e.bin", "", 0, "not a model file"}};
+  const char *folder = test_folder();
+  for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+    TensorFile *file = NULL;
+    assert_ok(file_write_atomic(at(folder, cases[i].name), cases[i].bytes, cases[i].size));
+    assert_fails(tensors_open(at(folder, cases[i].name), &file), STATUS_INPUT, cases[i].part);
+  }
+  TensorFile *file = NULL;
+  assert_fails(tensors_open(at(folder, "missing.gguf"), &file), STATUS_INPUT, "No such file");
+  assert_fails(tensors_open(folder, &file), STATUS_INPUT, "is a folder");
+}
+
+// ---- shards ----
+
+static void put_shard(const char *folder, const char *name, const char *tensor) {
+  TensorToWrite write = {tensor, STORED_F32, 1, {4}};
+  size_t asked[1] = {0};
+  assert_ok(safetensors_write(at(folder, name), &write, 1, NULL, fill, asked));
+}
+
+static Status open_index(const char *folder, const char *text, TensorFile **out) {
+  assert_ok(file_write_atomic(at(folder, "model.safetensors.index.json"), text, strlen(text)));
+  return tensors_open(at(folder, "model.safetensors.index.json"), out);
+}
+
+static void reads_shards(void **state) {
+  (void)state;
+  const char *folder = test_folder();
+  TensorFile *file = NULL;
+  float values[4];
+  put_shard(folder, "m-1.safetensors", "a");
+  put_shard(folder, "m-2.safetensors", "b");
+  put_shard(folder, "m-3.safetensors", "a");
+  assert_ok(open_index(
+      folder, "{\"metadata\":{},\"weight_map\":{\"a\":\"m-1.safetensors\",\"b\":\"m-2.safetensors\"}}",
+      &file));
+  assert_int_equal(tensors_count(file), 2);
+  assert_ok(tensors_read_f32(tensors_find(file, "b"), 0, 4, values));
+  assert_true(values[1] == element(0, 1));
+  tensors_close(file);
+#define MAP(inside) "{\"weight_map\":{" inside "}}"
+  assert_fails(open_index(folder, MAP("\"c\":\"m-1.safetensors\""), &file), STATUS_INPUT,
+               "\"c\" is not in its shard");
+  assert_fails(open_index(folder, MAP("\"a\":\"m-9.safetensors\""), &file), STATUS_INPUT,
+               "m-9.safetensors: cannot open");
+  assert_fails(open_index(folder, MAP("\"a\":\"../m-1.safetensors\""), &file), STATUS_INPUT, "no file name");
+  assert_fails(open_index(folder, MAP("\"a\":\"m-1.safetensors\",\"a\":\"m-3.safetensors\""), &file),
+               STATUS_INPUT, "\"a\" is there twice");
+  assert_fails(open_index(folder, MAP("\"a\":1"), &file), STATUS_INPUT, "no file name");
+  assert_fails(open_index(folder, "{}", &file), STATUS_INPUT, "\"weight_map\" is missing");
+}
+
+int main(void) {
+  const struct CMUnitTest tests[] = {
+      cmocka_unit_test(reads_a_file_of_the_formats_library),
+      cmocka_unit_test(writes_what_it_reads),
+      cmocka_unit_test(writes_an_aligned_header),
+      cmocka_unit_test(passes_on_failures_of_writing),
+      cmocka_unit_test(refuses_lying_headers),
+      cmocka_unit_test(refuses_other_files),
+      cmocka_unit_test(reads_shards),
+  };
+  return cmocka_run_group_tests(tests, NULL, NULL);
+}
