@@ -13,13 +13,13 @@ Status op_adamw(Tensor *values, Tensor *m, Tensor *v, const Tensor *grads, AdamW
   TRY(ops_check_shape("op_adamw", "grads", grads, values->rows, values->cols));
   if (shape.step == 0) return status_fail(STATUS_FAILED, "op_adamw: the first update is step 1");
   size_t count = values->rows * values->cols;
-  double lr = (double)shape.lr, beta1 = (double)shape.beta1, beta2 = (double)shape.beta2;
-  double step_size = lr / (1 - pow(beta1, shape.step)), rescale = 1 / sqrt(1 - pow(beta2, shape.step));
+  double step_size = shape.lr / (1 - pow(shape.beta1, shape.step));
+  double rescale = 1 / sqrt(1 - pow(shape.beta2, shape.step)), decay = 1 - shape.lr * shape.weight_decay;
   return LAUNCH(values->ops, adamw, grid_elements(values->ops, count), ARG_TENSOR(values), ARG_TENSOR(m),
-                ARG_TENSOR(v), ARG_TENSOR(grads), ARG_COUNT(count), ARG_FLOAT(shape.grad_scale),
-                ARG_FLOAT((float)(1 - lr * (double)shape.weight_decay)), ARG_FLOAT(shape.beta1),
-                ARG_FLOAT(shape.beta2), ARG_FLOAT((float)(1 - beta1)), ARG_FLOAT((float)(1 - beta2)),
-                ARG_FLOAT((float)step_size), ARG_FLOAT((float)rescale), ARG_FLOAT(shape.epsilon));
+                ARG_TENSOR(v), ARG_TENSOR(grads), ARG_COUNT(count), ARG_FLOAT((float)shape.grad_scale),
+                ARG_FLOAT((float)decay), ARG_FLOAT((float)shape.beta1), ARG_FLOAT((float)shape.beta2),
+                ARG_FLOAT((float)(1 - shape.beta1)), ARG_FLOAT((float)(1 - shape.beta2)),
+                ARG_FLOAT((float)step_size), ARG_FLOAT((float)rescale), ARG_FLOAT((float)shape.epsilon));
 }
 
 Status op_sum_squares(double *out, const Tensor *x) {
