@@ -18,6 +18,7 @@ static const double line_interval = 5;       // seconds between lines where ther
 struct Progress {
   FILE *stream;
   char *label, *text;
+  char phase[32];
   uint64_t total, first, done;
   bool started, drawn; // drawn: the terminal shows our line now
   bool said_all;       // what was said last has been written
@@ -106,7 +107,8 @@ static Status say_facts(const Progress *progress, double now, Str *out) {
     format_duration(duration, elapsed / (double)made * (double)left);
     TRY(str_append_format(out, "  %s left", duration));
   }
-  return progress->text[0] == '\0' ? STATUS_OK : str_append_format(out, "  %s", progress->text);
+  if (progress->text[0] != '\0') TRY(str_append_format(out, "  %s", progress->text));
+  return progress->phase[0] == '\0' ? STATUS_OK : str_append_format(out, "  %s", progress->phase);
 }
 
 /// Half cells make the bar move smoothly: ━ full, ╸ half.
@@ -180,11 +182,19 @@ void progress_update(Progress *progress, uint64_t done, const char *text) {
     }
   }
   progress->said_all = false;
+  progress->phase[0] = '\0';
   progress->done = done;
   double interval = progress->terminal ? terminal_interval : line_interval;
   if ((first && progress->terminal) || now - progress->last >= interval || done >= progress->total) {
     show(progress, now);
   }
+}
+
+void progress_phase(Progress *progress, const char *phase) {
+  if (progress == NULL || !progress->terminal || !progress->started) return;
+  (void)snprintf(progress->phase, sizeof progress->phase, "%s", phase != NULL ? phase : "");
+  double now = clock_seconds();
+  if (now - progress->last >= terminal_interval) show(progress, now);
 }
 
 void progress_clear(Progress *progress) {

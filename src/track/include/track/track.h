@@ -15,6 +15,8 @@ STATUS_CHECKED Status progress_create(FILE *stream, const char *label, uint64_t 
 /// `done` of the total; the first call sets where time is counted from (a resumed run begins in the middle). `text` may be
 /// NULL: then what was said last stays.
 void progress_update(Progress *progress, uint64_t done, const char *text);
+/// What is going on within a step, drawn behind the text; on terminals only. NULL: nothing.
+void progress_phase(Progress *progress, const char *phase);
 /// Takes the line off a terminal, so that others can write; the next update draws it again. Safe on NULL.
 void progress_clear(Progress *progress);
 /// Ends the line. Safe on NULL.

@@ -1,0 +1,113 @@
+// The way back from a checkpoint. Rule: nothing of a run is touched before its checkpoint is known to be whole and to
+// belong to this config.
+#include "trainer.h"
+
+#include "io/file.h"
+#include "io/json.h"
+#include "util/log.h"
+#include "util/str.h"
+#include <errno.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const double largest_count = 9007199254740992.0; // 2^53: JSON's numbers are exact up to here
+
+static Status read_state(const char *folder, cJSON **out) {
+  char *path = NULL;
+  TRY(path_join(&path, folder, CHECKPOINT_STATE));
+  Status status = json_parse_file(path, out);
+  free(path);
+  return status;
+}
+
+/// "step_12" and "final"; leftovers such as step_12.partial are not.
+static bool is_checkpoint_name(const char *name) {
+  if (strcmp(name, "final") == 0) return true;
+  if (!str_starts(name, "step_") || name[5] == '\0') return false;
+  return strspn(name + 5, "0123456789") == strlen(name + 5);
+}
+
+/// *step = of the checkpoint at `path`, −1 where it is not one that can be gone on from.
+static void checkpoint_step(const char *path, int64_t *step) {
+  cJSON *state = NULL;
+  *step = -1;
+  Status status = read_state(path, &state);
+  if (status == STATUS_OK) status = json_get_integer(state, "step", path, 0, (int64_t)largest_count, step);
+  if (status != STATUS_OK) log_say(LOG_WARNING, "leaving out %s: %s", path, status_message());
+  cJSON_Delete(state);
+}
+
+Status checkpoint_find(const char *folder, char **path) {
+  char **names = NULL;
+  size_t count = 0;
+  int64_t newest = -1;
+  *path = NULL;
+  TRY(directory_list(folder, &names, &count));
+  Status status = STATUS_OK;
+  for (size_t i = 0; status == STATUS_OK && i < count; i++) {
+    if (!is_checkpoint_name(names[i])) continue;
+    char *candidate = NULL;
+    int64_t step = -1;
+    status = path_join(&candidate, folder, names[i]);
+    if (status == STATUS_OK && file_is_directory(candidate)) checkpoint_step(candidate, &step);
+    if (step > newest) {
+      free(*path);
+      *path = candidate;
+      newest = step;
+    } else {
+      free(candidate);
+    }
+  }
+  directory_free_list(names);
+  return status;
+}
+
+/// A number that was written as text; all of it must be one.
+static Status get_hex_double(const cJSON *object, const char *key, const char *name, double *out) {
+  const char *text = NULL;
+  char *end = NULL;
+  TRY(json_get_string(object, key, name, &text));
+  *out = strtod(text, &end);
+  if (end != text && *end == '\0') return STATUS_OK;
+  return status_fail(STATUS_INPUT, "%s: \"%s\" is \"%s\", not a number", name, key, text);
+}
+
+static Status take_state(const cJSON *object, const char *name, TrainState *state) {
+  int64_t step = 0, cursor = 0, streak = 0;
+  TRY(json_get_integer(object, "step", name, 0, UINT32_MAX / 2, &step));
+  TRY(json_get_integer(object, "data_cursor", name, 0, (int64_t)largest_count, &cursor));
+  TRY(json_get_integer(object, "steps_under_target", name, 0, (int64_t)largest_count, &streak));
+  TRY(get_hex_double(object, "first_gap", name, &state->first_gap));
+  state->step = (size_t)step;
+  state->data.cursor = (uint64_t)cursor;
+  state->streak = (size_t)streak;
+  return STATUS_OK;
+}
+
+static Status load_optimiser(Trainer *t, const char *folder) {
+  char *path = NULL;
+  TRY(path_join(&path, folder, CHECKPOINT_OPTIMISER));
+  Status status = optimizer_load(&t->optimizer, model_params(t->model), path);
+  free(path);
+  return status;
+}
+
+Status checkpoint_load(Trainer *t, const char *path) {
+  cJSON *object = NULL, *now = NULL;
+  const cJSON *settings = NULL;
+  TrainState state = {0};
+  Status status = STATUS_OK;
+  TRY_CLEAN(read_state(path, &object));
+  TRY_CLEAN(json_get_object(object, "settings", path, &settings));
+  now = settings_describe(t);
+  TRY_CLEAN(settings_compare(settings, now, path));
+  TRY_CLEAN(take_state(object, path, &state));
+  TRY_CLEAN(model_load_trained(t->model, path));
+  TRY_CLEAN(load_optimiser(t, path));
+  t->state = state;
+cleanup:
+  cJSON_Delete(now);
+  cJSON_Delete(object);
+  return status;
+}

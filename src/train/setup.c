@@ -1,0 +1,164 @@
+// What a run is made of. Rule: the sizes of all memory follow from the options and the dataset before the first step, so
+// that the plan, which runs this same code, is exact.
+#include "trainer.h"
+
+#include "util/log.h"
+#include "util/memory.h"
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum {
+  PREFILL_ROWS = 1024, // of prompts at a time while sampling; more gains nothing
+  DEFAULT_TILE = 128,
+};
+
+static size_t smaller(size_t a, size_t b) {
+  return a < b ? a : b;
+}
+
+bool trainer_measures(const Trainer *trainer) {
+  const TrainJob *job = trainer->job;
+  return job->loss.pairing == PAIRING_PAIRED || (!job->train.full && job->lora.dropout > 0);
+}
+
+// ---- checks ----
+
+static Status check_train_options(const TrainOptions *o) {
+  if (o->effective_batch == 0)
+    return status_fail(STATUS_INPUT, "train.effective_batch is 0: set at least one answer");
+  if (!(o->learning_rate >= 0 && isfinite(o->learning_rate))) {
+    return status_fail(STATUS_INPUT, "train.learning_rate = %g: 0 or more is needed",
+                       (double)o->learning_rate);
+  }
+  if (!(o->beta1 >= 0 && o->beta1 < 1 && o->beta2 >= 0 && o->beta2 < 1)) {
+    return status_fail(STATUS_INPUT,
+                       "train.beta1 = %g, train.beta2 = %g: both must be at least 0 and under 1",
+                       (double)o->beta1, (double)o->beta2);
+  }
+  if (!(o->epsilon > 0))
+    return status_fail(STATUS_INPUT, "train.epsilon = %g must be above 0", (double)o->epsilon);
+  if (o->max_steps > UINT32_MAX / 2) {
+    return status_fail(STATUS_INPUT, "train.max_steps = %zu is more than %u", o->max_steps, UINT32_MAX / 2);
+  }
+  return STATUS_OK;
+}
+
+static Status check_job(const TrainJob *job) {
+  TRY(check_train_options(&job->train));
+  size_t groups = groups_count(job->dataset->groups);
+  if (job->train.effective_batch % groups != 0) {
+    return status_fail(STATUS_INPUT, "train.effective_batch = %zu: set a multiple of the %zu groups",
+                       job->train.effective_batch, groups);
+  }
+  if (job->loss.pairing == PAIRING_PAIRED && !job->dataset->counterfactual) {
+    return status_fail(STATUS_INPUT,
+                       "loss.pairing = paired needs prompts of every group that belong together: set "
+                       "groups.counterfactual = auto, or loss.pairing = own");
+  }
+  if (job->train.full && job->dtype != DTYPE_F32) {
+    return status_fail(STATUS_INPUT, "train.mode = full needs model.dtype = f32");
+  }
+  return STATUS_OK;
+}
+
+/// Weights of the prompt types; a type that the config does not name weighs 1.
+static Status set_type_weights(Trainer *t) {
+  const TrainJob *job = t->job;
+  for (size_t i = 0; i < DATA_MAX_TYPES; i++) t->type_weight[i] = 1;
+  for (size_t i = 0; i < job->task_weight_count; i++) {
+    const TaskWeight *weight = &job->task_weights[i];
+    int type = dataset_type(job->dataset, weight->type);
+    if (type < 0) {
+      return status_fail(STATUS_INPUT, "[task_weights] %s: there is no such prompt type (the first is %s)",
+                         weight->type, job->dataset->type_count > 0 ? job->dataset->types[0] : "none");
+    }
+    t->type_weight[type] = weight->weight;
+  }
+  return STATUS_OK;
+}
+
+/// Tokens an answer may have so that every sequence stays within max_sequence_tokens and the model's positions.
+static Status set_new_tokens(Trainer *t, size_t longest_prompt) {
+  const TrainJob *job = t->job;
+  size_t positions = model_files_config(job->files)->max_positions;
+  size_t limit =
+      job->train.max_sequence_tokens > 0 ? smaller(job->train.max_sequence_tokens, positions) : positions;
+  if (longest_prompt >= limit) {
+    return status_fail(
+        STATUS_INPUT,
+        "the longest prompt has %zu tokens, a sequence may have %zu: lower data.max_prompt_tokens, or "
+        "raise train.max_sequence_tokens (the model's limit is %zu)",
+        longest_prompt, limit, positions);
+  }
+  t->new_tokens = smaller(job->sampling.max_new_tokens, limit - longest_prompt);
+  if (t->new_tokens < job->sampling.max_new_tokens) {
+    log_say(LOG_WARNING,
+            "answers are cut to %zu tokens: the longest prompt has %zu and a sequence may have %zu",
+            t->new_tokens, longest_prompt, limit);
+  }
+  return STATUS_OK;
+}
+
+// ---- sizes ----
+
+static Status plan_passes(Trainer *t) {
+  const TrainJob *job = t->job;
+  const TrainOptions *o = &job->train;
+  size_t sequences = o->effective_batch * (job->loss.pairing == PAIRING_PAIRED ? t->groups : 1);
+  size_t micro = o->micro_batch_size == 0 ? sequences : smaller(o->micro_batch_size, sequences);
+  size_t drawn_tokens = 0, micro_tokens = 0, longest = 0;
+  TRY(longest_prompts(job->dataset, o->effective_batch, &drawn_tokens, &longest));
+  TRY(longest_prompts(job->dataset, smaller(micro, o->effective_batch), &micro_tokens, NULL));
+  TRY(set_new_tokens(t, longest));
+  if (!o->share_prompts) micro_tokens = micro * longest;
+  size_t at_once = smaller(drawn_tokens, longest > PREFILL_ROWS ? longest : PREFILL_ROWS);
+  t->sampling_options = generate_pass_options(drawn_tokens, at_once, o->effective_batch, t->new_tokens);
+  t->training_options =
+      (PassOptions){.kind = PASS_TRAINING,
+                    .max_rows = micro_tokens + micro * (t->new_tokens - 1),
+                    .head_tile_rows = o->head_tile_rows > 0 ? o->head_tile_rows : DEFAULT_TILE,
+                    .checkpoint = o->activation_checkpointing};
+  return STATUS_OK;
+}
+
+Status trainer_create_passes(Trainer *t) {
+  TRY(pass_create(t->model, &t->sampling_options, &t->sampling));
+  return pass_create(t->model, &t->training_options, &t->training);
+}
+
+void trainer_free_passes(Trainer *t) {
+  pass_free(t->sampling);
+  pass_free(t->training);
+  t->sampling = t->training = NULL;
+}
+
+static Status create_model(Trainer *t) {
+  const TrainJob *job = t->job;
+  TRY(model_load(job->ops, job->files, job->dtype, &t->model));
+  if (job->train.full) return model_train_full(t->model);
+  return model_add_lora(t->model, &job->lora, job->train.seed);
+}
+
+Status trainer_create(Trainer *t) {
+  t->plan = ops_is_plan(t->job->ops);
+  t->groups = groups_count(t->job->dataset->groups);
+  t->state.first_gap = -1;
+  TRY(check_job(t->job));
+  TRY(set_type_weights(t));
+  TRY(plan_passes(t));
+  TRY(step_batch_create(t, &t->batch));
+  TRY(create_model(t));
+  TRY(optimizer_create(t->job->ops, model_params(t->model), &t->optimizer));
+  return trainer_create_passes(t);
+}
+
+void trainer_free(Trainer *t) {
+  report_close(t);
+  trainer_free_passes(t);
+  optimizer_free(&t->optimizer);
+  model_free(t->model);
+  step_batch_free(&t->batch);
+  free(t->folder);
+  free(t->last_saved);
+}

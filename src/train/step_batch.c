@@ -1,0 +1,196 @@
+// The effective batch of a step: which prompts are drawn, which answer is scored under which prompt, and in which company.
+// Rule: the order of sequences does not depend on the micro batch size, so neither does a sum over them.
+//
+//   drawn       set 0: f m | set 1: f m          answers   a0 a1 | a2 a3
+//   own         (a0, f0) (a1, m0) (a2, f1) (a3, m1)
+//   paired      (a0, f0) (a1, f0) (a0, m0) (a1, m0) (a2, f1) (a3, f1) (a2, m1) (a3, m1)
+#include "trainer.h"
+
+#include "util/memory.h"
+#include <stdlib.h>
+#include <string.h>
+
+Status step_batch_create(const Trainer *t, StepBatch *batch) {
+  size_t count = t->job->train.effective_batch, tokens = 0;
+  size_t sequences = count * (t->job->loss.pairing == PAIRING_PAIRED ? t->groups : 1);
+  batch->count = count;
+  TRY(mem_product(sequences, t->new_tokens, &tokens, "a batch"));
+  TRY(mem_array(&batch->drawn, count, "a batch"));
+  TRY(mem_array(&batch->prompts, count, "a batch"));
+  TRY(mem_array(&batch->prompt_dataset, count, "a batch"));
+  TRY(mem_array(&batch->requests, count, "a batch"));
+  TRY(mem_array(&batch->answers, count, "a batch"));
+  TRY(mem_array(&batch->sequences, sequences, "a batch"));
+  TRY(mem_array(&batch->micro, sequences, "a batch"));
+  TRY(mem_array(&batch->samples, sequences, "a batch"));
+  TRY(mem_array(&batch->dH, sequences, "a batch"));
+  TRY(mem_array(&batch->entropy, tokens, "a batch"));
+  return mem_array(&batch->log_z, tokens, "a batch");
+}
+
+void step_batch_free(StepBatch *batch) {
+  for (size_t i = 0; batch->answers != NULL && i < batch->count; i++) answer_free(&batch->answers[i]);
+  free(batch->drawn);
+  free(batch->prompts);
+  free(batch->prompt_dataset);
+  free(batch->requests);
+  free(batch->answers);
+  free(batch->sequences);
+  free(batch->micro);
+  free(batch->samples);
+  free(batch->dH);
+  free(batch->entropy);
+  free(batch->log_z);
+  *batch = (StepBatch){0};
+}
+
+// ---- drawing ----
+
+/// A prompt, or a set of them, by its tokens.
+typedef struct Weighed {
+  size_t tokens, index;
+} Weighed;
+
+static int heavier_first(const void *a, const void *b) {
+  const Weighed *x = a, *y = b;
+  if (x->tokens != y->tokens) return x->tokens > y->tokens ? -1 : 1;
+  return x->index < y->index ? -1 : x->index > y->index;
+}
+
+/// *list = distinct prompts of `group` (−1: of all), the longest first; the caller frees it.
+static Status list_distinct(const Dataset *dataset, int group, Weighed **list, size_t *count) {
+  *count = 0;
+  TRY(mem_array(list, dataset->count, "prompts by length"));
+  for (size_t p = 0; p < dataset->count; p++) {
+    const Prompt *prompt = &dataset->prompts[p];
+    if (prompt->distinct != p || (group >= 0 && prompt->group != group)) continue;
+    (*list)[(*count)++] = (Weighed){prompt->tokens.count, p};
+  }
+  qsort(*list, *count, sizeof **list, heavier_first);
+  return STATUS_OK;
+}
+
+Status longest_prompts(const Dataset *dataset, size_t count, size_t *sum, size_t *longest) {
+  Weighed *list = NULL;
+  size_t listed = 0;
+  TRY(list_distinct(dataset, -1, &list, &listed));
+  *sum = 0;
+  for (size_t i = 0; i < listed && i < count; i++) *sum += list[i].tokens;
+  if (longest != NULL) *longest = listed > 0 ? list[0].tokens : 0;
+  free(list);
+  return STATUS_OK;
+}
+
+/// The batch that a plan counts: the longest prompts, of each group in turn as a draw has them. The groups of a set may be
+/// taken from different sets: memory does not mind.
+static Status draw_largest(const Trainer *t, size_t *drawn) {
+  const Dataset *dataset = t->job->dataset;
+  for (size_t g = 0; g < t->groups; g++) {
+    Weighed *list = NULL;
+    size_t listed = 0;
+    TRY(list_distinct(dataset, (int)g, &list, &listed));
+    for (size_t d = 0; d < t->batch.count / t->groups && listed > 0; d++) {
+      drawn[d * t->groups + g] = list[d % listed].index;
+    }
+    free(list);
+    if (listed == 0) {
+      return status_fail(STATUS_INPUT, "no prompt of the group \"%s\" to draw from",
+                         groups_name(dataset->groups, g));
+    }
+  }
+  return STATUS_OK;
+}
+
+/// Index of the drawn prompt in batch->prompts, where equal prompts are one.
+static size_t place_prompt(const Dataset *dataset, StepBatch *batch, size_t drawn) {
+  size_t distinct = dataset->prompts[drawn].distinct;
+  for (size_t p = 0; p < batch->prompt_count; p++) {
+    if (batch->prompt_dataset[p] == distinct) return p;
+  }
+  const Tokens *tokens = &dataset->prompts[distinct].tokens;
+  batch->prompt_dataset[batch->prompt_count] = distinct;
+  batch->prompts[batch->prompt_count] = (TokenSpan){tokens->ids, tokens->count};
+  return batch->prompt_count++;
+}
+
+Status step_batch_draw(Trainer *t) {
+  const TrainJob *job = t->job;
+  StepBatch *batch = &t->batch;
+  if (t->plan) {
+    TRY(draw_largest(t, batch->drawn));
+  } else {
+    TRY(sampler_next(job->dataset, job->train.seed, &t->state.data, batch->count, batch->drawn));
+  }
+  batch->prompt_count = 0;
+  for (size_t i = 0; i < batch->count; i++) {
+    // counterfactual partners draw the same numbers, which ties their answers together until they part
+    size_t stream = job->dataset->counterfactual ? i / t->groups : i;
+    batch->requests[i] =
+        (AnswerRequest){place_prompt(job->dataset, batch, batch->drawn[i]), (uint32_t)stream};
+  }
+  return STATUS_OK;
+}
+
+// ---- sequences ----
+
+static int by_prompt(const void *a, const void *b) {
+  const Sequence *x = a, *y = b;
+  if (x->prompt != y->prompt) return x->prompt < y->prompt ? -1 : 1;
+  if (x->answer != y->answer) return x->answer < y->answer ? -1 : 1;
+  return x->under < y->under ? -1 : x->under > y->under;
+}
+
+void step_batch_arrange(Trainer *t) {
+  StepBatch *batch = &t->batch;
+  bool paired = t->job->loss.pairing == PAIRING_PAIRED;
+  size_t count = 0, predictions = 0;
+  for (size_t a = 0; a < batch->count; a++) {
+    size_t set = a / t->groups * t->groups;
+    size_t first = paired ? set : a, end = paired ? set + t->groups : a + 1;
+    for (size_t under = first; under < end; under++) {
+      batch->sequences[count++] = (Sequence){.answer = a,
+                                             .under = under,
+                                             .prompt = batch->requests[under].prompt,
+                                             .tokens = batch->answers[a].count};
+    }
+  }
+  qsort(batch->sequences, count, sizeof *batch->sequences, by_prompt);
+  for (size_t s = 0; s < count; s++) {
+    batch->sequences[s].first_token = predictions;
+    predictions += batch->sequences[s].tokens;
+  }
+  batch->sequence_count = count;
+  batch->predictions = predictions;
+  size_t size = t->job->train.micro_batch_size;
+  if (size == 0 || size > count) size = count;
+  batch->micro_count = 0;
+  for (size_t begin = 0; begin < count; begin += size) {
+    size_t end = begin + size < count ? begin + size : count;
+    batch->micro[batch->micro_count++] = (MicroBatch){begin, end};
+  }
+}
+
+Status step_batch_pack(const Trainer *t, MicroBatch micro, Batch *out) {
+  const StepBatch *batch = &t->batch;
+  size_t count = micro.end - micro.begin, prompt_count = 0;
+  TokenSpan *prompts = NULL;
+  BatchAnswer *answers = NULL;
+  Status status = STATUS_OK;
+  TRY_CLEAN(mem_array(&prompts, count, "a micro batch"));
+  TRY_CLEAN(mem_array(&answers, count, "a micro batch"));
+  for (size_t i = 0; i < count; i++) {
+    const Sequence *sequence = &batch->sequences[micro.begin + i];
+    const Answer *answer = &batch->answers[sequence->answer];
+    if (i == 0 || sequence->prompt != sequence[-1].prompt)
+      prompts[prompt_count++] = batch->prompts[sequence->prompt];
+    // named by the answer: under every prompt of its set the same dropout is drawn
+    answers[i] = (BatchAnswer){.prompt = prompt_count - 1,
+                               .tokens = {answer->tokens, answer->count},
+                               .row_id = (uint32_t)sequence->answer};
+  }
+  TRY_CLEAN(batch_build(prompts, prompt_count, answers, count, t->job->train.share_prompts, out));
+cleanup:
+  free(prompts);
+  free(answers);
+  return status;
+}

@@ -1,0 +1,176 @@
+// Training with GEE: the order of a run and of a step. Rule: a step reads nothing but the model, the optimiser and
+// TrainState, and all of these are in a checkpoint; so a resumed run takes the same steps to the same bits.
+#include "trainer.h"
+
+#include "io/file.h"
+#include "util/clock.h"
+#include "util/log.h"
+#include "util/memory.h"
+#include "util/str.h"
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+// ---- a step ----
+
+static Status sample_answers(Trainer *t, StepReport *report) {
+  const TrainJob *job = t->job;
+  StepBatch *batch = &t->batch;
+  GenerateJob generation = {.prompts = batch->prompts,
+                            .prompt_count = batch->prompt_count,
+                            .requests = batch->requests,
+                            .request_count = batch->count,
+                            .sampling = job->sampling,
+                            .entropy_tau = job->loss.entropy_temperature,
+                            .seed = job->train.seed,
+                            .step = (uint32_t)report->step};
+  generation.sampling.max_new_tokens = t->new_tokens;
+  for (size_t i = 0; i < batch->count; i++) answer_free(&batch->answers[i]);
+  TRY(generate(t->sampling, &generation, batch->answers));
+  for (size_t i = 0; i < batch->count; i++) {
+    report->tokens_sampled += batch->answers[i].count;
+    report->answers_ended += batch->answers[i].ended;
+  }
+  return STATUS_OK;
+}
+
+/// Draw prompts → sample answers → measure H → loss → dL/dH → gradient → clipped AdamW step.
+static Status train_step(Trainer *t, StepReport *report) {
+  Ops *ops = t->job->ops;
+  *report = (StepReport){.step = t->state.step + 1};
+  report->lr = learning_rate_at(&t->job->train, report->step);
+  double start = clock_seconds();
+  TRY(step_batch_draw(t));
+  report_phase(t, "sampling");
+  TRY(sample_answers(t, report));
+  step_batch_arrange(t);
+  report->tokens_scored = t->batch.predictions;
+  double sampled = clock_seconds();
+  report_phase(t, "training");
+  TRY(measure_entropies(t));
+  TRY(compute_loss(t, &report->loss));
+  TRY(compute_gradient(t));
+  TRY(ops_finish(ops));
+  double trained = clock_seconds();
+  TRY(optimizer_step(&t->optimizer, model_params(t->model), &t->job->train, report->step,
+                     &report->grad_norm));
+  TRY(ops_finish(ops));
+  report->seconds_sampling = sampled - start;
+  report->seconds_training = trained - sampled;
+  report->seconds_update = clock_seconds() - trained;
+  return STATUS_OK;
+}
+
+static void take_state(Trainer *t, const StepReport *report) {
+  t->state.step = report->step;
+  if (t->state.first_gap < 0 && report->loss.groups_present >= 2) t->state.first_gap = report->loss.gap;
+  (void)loss_target_reached(&t->job->loss, &report->loss, &t->state.streak);
+}
+
+// ---- a run ----
+
+static bool finished(const Trainer *t) {
+  const LossOptions *loss = &t->job->loss;
+  return t->state.step >= t->job->train.max_steps ||
+         (loss->debias_only && loss->target_steps > 0 && t->state.streak >= loss->target_steps);
+}
+
+static bool every(size_t steps, size_t step) {
+  return steps > 0 && step % steps == 0;
+}
+
+/// The evaluation creates passes of its own, so the trainer's give way to them.
+static Status evaluate_bias(Trainer *t) {
+  if (t->job->bias_eval == NULL) return STATUS_OK;
+  progress_clear(t->progress);
+  trainer_free_passes(t);
+  TRY(t->job->bias_eval(t->job->user, t->model, t->state.step));
+  return trainer_create_passes(t);
+}
+
+static Status fail_step(const Trainer *t, Status status) {
+  if (status == STATUS_OK) return status;
+  char *cause = NULL;
+  if (str_copy(&cause, status_message(), strlen(status_message())) != STATUS_OK) return STATUS_FAILED;
+  (void)status_fail(status, "step %zu: %s%s%s", t->state.step + 1, cause,
+                    t->last_saved != NULL ? "; the last good checkpoint is " : "",
+                    t->last_saved != NULL ? t->last_saved : "");
+  free(cause);
+  return status;
+}
+
+static Status run_steps(Trainer *t) {
+  const TrainJob *job = t->job;
+  while (!finished(t)) {
+    StepReport report;
+    TRY(fail_step(t, train_step(t, &report)));
+    take_state(t, &report);
+    TRY(report_step(t, &report));
+    bool stopping = job->stop != NULL && *job->stop, last = finished(t);
+    if (every(job->output.save_steps, report.step) || stopping) TRY(checkpoint_save_step(t));
+    if (stopping && !last) {
+      return status_fail(STATUS_INTERRUPTED,
+                         "interrupted after step %zu of %zu; saved as %s: go on with --resume", report.step,
+                         job->train.max_steps, t->last_saved);
+    }
+    if (every(job->train.bias_eval_steps, report.step) || (last && job->train.bias_eval_steps > 0)) {
+      TRY(evaluate_bias(t));
+    }
+  }
+  return checkpoint_save(t, "final");
+}
+
+/// *found = the checkpoint to go on from, or NULL; refuses to write over an earlier run.
+static Status find_start(Trainer *t, char **found) {
+  const TrainJob *job = t->job;
+  TRY(path_join(&t->folder, job->output.save_root, job->output.run_name));
+  TRY(directory_create(t->folder));
+  TRY(checkpoint_find(t->folder, found));
+  if (*found != NULL && !job->resume) {
+    return status_fail(STATUS_INPUT,
+                       "%s is from an earlier run: go on with --resume, or set another output.run_name",
+                       *found);
+  }
+  if (*found == NULL && job->resume)
+    log_say(LOG_NOTE, "%s has no checkpoint yet: starting with step 1", t->folder);
+  return STATUS_OK;
+}
+
+static Status restore(Trainer *t, const char *found) {
+  if (found == NULL) return STATUS_OK;
+  TRY(checkpoint_load(t, found));
+  log_say(LOG_NOTE, "going on from %s", found);
+  return str_copy(&t->last_saved, found, strlen(found));
+}
+
+Status train_run(const TrainJob *job) {
+  Trainer t = {.job = job};
+  char *found = NULL;
+  Status status = STATUS_OK;
+  if (ops_is_plan(job->ops)) return status_fail(STATUS_FAILED, "a plan cannot train");
+  TRY_CLEAN(find_start(&t, &found));
+  TRY_CLEAN(trainer_create(&t));
+  TRY_CLEAN(restore(&t, found));
+  TRY_CLEAN(report_open(&t));
+  if (t.state.step == 0) {
+    if (job->output.save_initial) TRY_CLEAN(checkpoint_save_step(&t));
+    if (job->train.bias_eval_steps > 0) TRY_CLEAN(evaluate_bias(&t));
+  }
+  TRY_CLEAN(run_steps(&t));
+cleanup:
+  trainer_free(&t);
+  free(found);
+  return status;
+}
+
+Status train_plan(const TrainJob *job) {
+  Trainer t = {.job = job};
+  StepReport report;
+  Status status = STATUS_OK;
+  if (!ops_is_plan(job->ops)) return status_fail(STATUS_FAILED, "planning needs a plan");
+  TRY_CLEAN(trainer_create(&t));
+  TRY_CLEAN(train_step(&t, &report)); // counts what operations take while they run
+cleanup:
+  trainer_free(&t);
+  return status;
+}
