@@ -63,7 +63,7 @@ static const AddedToken *token_at(const AddedTokens *added, const Vocab *vocab, 
   return NULL;
 }
 
-/// Rust's \w: letters, marks, decimal and letter numbers, connectors, joiners.
+/// Rust's \w: letters, marks, decimal and letter numbers, connectors, joiners; of the Unicode version utf8proc knows.
 static bool is_word(uint32_t code) {
   if (code == 0x200C || code == 0x200D) return true;
   switch (utf8proc_category((utf8proc_int32_t)code)) {

@@ -101,6 +101,24 @@ static void test_models(void **state) {
                  "end_of_word");
 }
 
+/// Of equal ranks the leftmost pair is merged first, in short pieces and in long ones.
+static void test_leftmost(void **state) {
+  (void)state;
+  Tokenizer *tokenizer;
+  Parts parts = {.model = "{\"vocab\":{\"a\":0,\"aa\":1},\"merges\":[\"a a\"]}"};
+  assert_ok(load(&parts, &tokenizer));
+  char text[201];
+  memset(text, 'a', sizeof text);
+  for (size_t size = 1; size <= sizeof text; size++) {
+    Tokens tokens = {0};
+    assert_ok(tokenizer_encode(tokenizer, text, size, false, &tokens));
+    assert_int_equal(tokens.count, (size + 1) / 2);
+    for (size_t i = 0; i < tokens.count; i++) assert_int_equal(tokens.ids[i], 2 * i + 1 < size);
+    tokens_free(&tokens);
+  }
+  tokenizer_free(tokenizer);
+}
+
 static void test_added(void **state) {
   (void)state;
   const char *stripping = "[{\"id\":4,\"content\":\"<m>\",\"lstrip\":true,\"rstrip\":true},"
@@ -111,6 +129,10 @@ static void test_added(void **state) {
   expect_ids((Parts){.added = stripping}, "a \t<m>\xE3\x80\x80  a", false, " 0 4 0");
   expect_ids((Parts){.added = stripping}, "<m> <m>", false, " 4 4");
   expect_ids((Parts){.added = stripping}, "ab b ab", false, " 2 3 1 3 2");
+  // What is looked for in the text as given goes before what is looked for in the normalised text.
+  const char *overlapping =
+      "[{\"id\":2,\"content\":\"ab\",\"normalized\":true},{\"id\":4,\"content\":\"bc\"}]";
+  expect_ids((Parts){.added = overlapping}, "abc", false, " 0 4");
   expect_refused((Parts){.added = "{}"}, "added_tokens");
   expect_refused((Parts){.added = "[3]"}, "content");
   expect_refused((Parts){.added = "[{\"id\":4}]"}, "content");
@@ -405,10 +427,10 @@ int main(void) {
   folder = test_folder();
   if (folder == NULL) return 1;
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(test_models), cmocka_unit_test(test_added),        cmocka_unit_test(test_components),
-      cmocka_unit_test(test_json),   cmocka_unit_test(test_prefix_space), cmocka_unit_test(test_cut),
-      cmocka_unit_test(test_noise),  cmocka_unit_test(test_config),       cmocka_unit_test(test_missing),
-      cmocka_unit_test(test_gguf),   cmocka_unit_test(test_gguf_refused),
+      cmocka_unit_test(test_models),     cmocka_unit_test(test_leftmost), cmocka_unit_test(test_added),
+      cmocka_unit_test(test_components), cmocka_unit_test(test_json),     cmocka_unit_test(test_prefix_space),
+      cmocka_unit_test(test_cut),        cmocka_unit_test(test_noise),    cmocka_unit_test(test_config),
+      cmocka_unit_test(test_missing),    cmocka_unit_test(test_gguf),     cmocka_unit_test(test_gguf_refused),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
