@@ -1,11 +1,13 @@
 // Files and folders that appear whole or not at all. Rule: everything is on the disk (fsync of the files, then of
 // the folders) before the rename that makes it visible, and the old one goes only after the new one stands.
 //
-//   step_5.partial/ ──sync──┐                        step_5      ──rename──> step_5.old ──removed last
-//                           └──rename──> step_5
+//   step_5.partial ──sync──> exchanged with step_5 in one step ──> step_5.partial (now the old one), removed
 //
-// A kill between the two renames leaves step_5.old beside the finished step_5.partial; the next begin puts the old
-// one back, so some whole folder is always found again.
+// Where the file system cannot exchange two names:
+//
+//   step_5 ──rename──> step_5.old      step_5.partial ──rename──> step_5      step_5.old, removed
+//
+// A kill between those two renames leaves step_5.old; the next begin puts it back.
 #include "io/file.h"
 
 #include "util/str.h"
@@ -128,25 +130,38 @@ static void forget(AtomicDir *dir) {
   *dir = (AtomicDir){0};
 }
 
-/// Puts dir->partial in the place of dir->path; where that fails the old folder stands again.
-static Status swap_in(AtomicDir *dir, const char *old) {
-  bool had_old = file_exists(dir->path);
-  if (had_old) TRY(rename_path(dir->path, old));
-  Status status = rename_path(dir->partial, dir->path);
-  if (status != STATUS_OK && had_old) (void)rename(old, dir->path);
-  if (status != STATUS_OK) return status;
+/// Puts dir->partial in the place of a folder that is there, by two renames; where the second fails the old one
+/// stands again.
+static Status swap_by_renames(const AtomicDir *dir) {
+  char *old = NULL;
+  TRY(str_format(&old, "%s.old", dir->path));
+  Status status = rename_path(dir->path, old);
+  if (status == STATUS_OK) {
+    status = rename_path(dir->partial, dir->path);
+    if (status != STATUS_OK) (void)rename(old, dir->path);
+  }
+  if (status == STATUS_OK) status = sync_parent(dir->path);
+  if (status == STATUS_OK) status = directory_remove(old);
+  free(old);
+  return status;
+}
+
+static Status swap_in(const AtomicDir *dir) {
+  if (!file_exists(dir->path)) {
+    TRY(rename_path(dir->partial, dir->path));
+    return sync_parent(dir->path);
+  }
+  if (renameat2(AT_FDCWD, dir->partial, AT_FDCWD, dir->path, RENAME_EXCHANGE) != 0)
+    return swap_by_renames(dir);
   TRY(sync_parent(dir->path));
-  return had_old ? directory_remove(old) : STATUS_OK;
+  return directory_remove(dir->partial);
 }
 
 Status atomic_dir_commit(AtomicDir *dir) {
-  char *old = NULL;
-  TRY(str_format(&old, "%s.old", dir->path));
-  Status status = sync_tree(dir->partial);
-  if (status == STATUS_OK) status = swap_in(dir, old);
-  free(old);
-  if (status == STATUS_OK) forget(dir);
-  return status;
+  TRY(sync_tree(dir->partial));
+  TRY(swap_in(dir));
+  forget(dir);
+  return STATUS_OK;
 }
 
 void atomic_dir_abort(AtomicDir *dir) {

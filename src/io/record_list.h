@@ -6,7 +6,7 @@
 
 /// Limits on a file of prompts: compressed formats can claim any number of equal rows in a few bytes.
 #define RECORDS_ROW_LIMIT  ((size_t)1 << 24)
-#define RECORDS_TEXT_LIMIT ((size_t)2 << 30)
+#define RECORDS_TEXT_LIMIT ((size_t)1 << 30)
 
 typedef struct RecordList {
   Records records;

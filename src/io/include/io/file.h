@@ -41,8 +41,9 @@ STATUS_CHECKED Status writer_close(FileWriter *writer);
 /// Closes without a promise about what is on the disk; safe on NULL.
 void writer_abandon(FileWriter *writer);
 
-/// A folder that appears whole or not at all: filled as "<path>.partial", then synced and renamed to <path>
-/// (an older <path> is moved aside first and removed after).
+/// A folder that appears whole or not at all: filled as "<path>.partial", then synced and renamed to <path>, or
+/// exchanged with an older <path>, which is removed after. Where the file system cannot exchange, the older one is
+/// moved aside to "<path>.old" first; one left there by a kill is put back by the next begin.
 typedef struct AtomicDir {
   char *path;
   char *partial; // write into this folder

@@ -21,9 +21,12 @@ typedef struct Records {
 } Records;
 
 /// Reads column `column` of a file whose kind is told by content and name: Parquet ("PAR1"), .jsonl/.ndjson/.json
-/// lines (a string member, or a list of {"role","content"}), else plain text, a prompt per line (`column` unused).
-/// Blank lines are left out. Nulls are left out. Parquet: string columns and list<struct<role, content>>; plain and
-/// dictionary pages, v1 and v2; uncompressed, snappy, gzip, zstd. Errors are STATUS_INPUT and name file, column,
-/// codec and row; a missing column lists those there are.
+/// lines (a string member, or a list of {"role","content"}; a .json file may also be one list of such objects), else
+/// plain text, a prompt per line (`column` unused).
+/// Left out: nulls, blank strings and lines, messages without role or content, and rows that hold nothing then.
+/// Parquet: string columns (inside structs as "outer.inner") and list<struct<role, content>>; plain, dictionary and
+/// delta pages, v1 and v2; uncompressed, snappy, gzip, zstd. At most 2^24 rows and 1 GiB of text.
+/// Errors are STATUS_INPUT and name file, column, codec and row; a missing column lists those there are; text with a
+/// NUL byte is refused.
 STATUS_CHECKED Status records_read(const char *path, const char *column, Records *out);
 void records_free(Records *records);

@@ -8,7 +8,14 @@
 #include <stdint.h>
 
 /// How the elements of a stored tensor are laid out.
-typedef enum StoredType { STORED_F32, STORED_F16, STORED_BF16, STORED_Q8_0, STORED_Q4_0, STORED_Q4_1 } StoredType;
+typedef enum StoredType {
+  STORED_F32,
+  STORED_F16,
+  STORED_BF16,
+  STORED_Q8_0,
+  STORED_Q4_0,
+  STORED_Q4_1
+} StoredType;
 
 enum { STORED_MAX_RANK = 4 };
 
@@ -45,8 +52,10 @@ const char *stored_type_name(StoredType type);
 int tensors_is_gguf(const TensorFile *file);
 /// Typed metadata; `fallback` variants return the fallback where the key is absent, and fail on another type.
 STATUS_CHECKED Status gguf_get_integer(const TensorFile *file, const char *key, int64_t *out);
-STATUS_CHECKED Status gguf_get_integer_or(const TensorFile *file, const char *key, int64_t fallback, int64_t *out);
-STATUS_CHECKED Status gguf_get_number_or(const TensorFile *file, const char *key, double fallback, double *out);
+STATUS_CHECKED Status gguf_get_integer_or(const TensorFile *file, const char *key, int64_t fallback,
+                                          int64_t *out);
+STATUS_CHECKED Status gguf_get_number_or(const TensorFile *file, const char *key, double fallback,
+                                         double *out);
 /// *out points at NUL-terminated memory owned by the file; NULL where the key is absent.
 STATUS_CHECKED Status gguf_get_string_or_null(const TensorFile *file, const char *key, const char **out);
 /// An array of strings: *count entries; each read with gguf_string_at. STATUS_INPUT where absent.
@@ -54,7 +63,8 @@ STATUS_CHECKED Status gguf_get_strings(const TensorFile *file, const char *key, 
 /// The bytes of entry `index` (not NUL-terminated) of an array checked by gguf_get_strings.
 void gguf_string_at(const TensorFile *file, const char *key, size_t index, const char **bytes, size_t *size);
 /// An array of integers of any width, widened into fresh memory (free()); *count = 0 and NULL where absent.
-STATUS_CHECKED Status gguf_get_integers(const TensorFile *file, const char *key, int64_t **out, size_t *count);
+STATUS_CHECKED Status gguf_get_integers(const TensorFile *file, const char *key, int64_t **out,
+                                        size_t *count);
 
 // ---- writing safetensors ----
 
