@@ -25,9 +25,15 @@ static const char *text_of(const Vocab *vocab, const AddedToken *token, size_t *
   return vocab->arena.data + entry->text;
 }
 
+/// What sorting needs to see.
+typedef struct Order {
+  const Vocab *vocab;
+} Order;
+
 static int compare(const void *a, const void *b, void *user) {
+  const Order *order = user;
   size_t size_a, size_b;
-  const char *text_a = text_of(user, a, &size_a), *text_b = text_of(user, b, &size_b);
+  const char *text_a = text_of(order->vocab, a, &size_a), *text_b = text_of(order->vocab, b, &size_b);
   int first_a = (uint8_t)text_a[0], first_b = (uint8_t)text_b[0];
   if (first_a != first_b) return first_a < first_b ? -1 : 1;
   return size_a > size_b ? -1 : size_a < size_b;
@@ -40,7 +46,8 @@ void added_complete(AddedTokens *added, const Vocab *vocab) {
   }
   added->count = kept;
   if (kept == 0) return;
-  qsort_r(added->tokens, kept, sizeof *added->tokens, compare, (void *)(uintptr_t)vocab);
+  Order order = {vocab};
+  qsort_r(added->tokens, kept, sizeof *added->tokens, compare, &order);
   size_t at = 0;
   for (size_t byte = 0; byte < 256; byte++) {
     added->first[byte] = at;
