@@ -140,7 +140,7 @@ static Status load_pre(Tokenizer *tokenizer, const PreFamily *family, const char
 
 Status load_gguf(Tokenizer *tokenizer, const char *path) {
   TensorFile *file = NULL;
-  const PreFamily *family = NULL;
+  const PreFamily *family = PRE_FAMILIES;
   Status status = tensors_open(path, &file);
   if (status != STATUS_OK) return status;
   if (!tensors_is_gguf(file)) {
