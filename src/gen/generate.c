@@ -48,6 +48,7 @@ typedef struct Generator {
   uint32_t *seen;       // [requests, words]; NULL without a repetition penalty
   size_t *live;         // [requests] those still decoding, ascending
   size_t live_count;
+  bool *alive;         // [requests] drawn for, and going on
   int32_t *logit_rows; // [requests] row of the last forward that predicts each live answer's next token
 
   // rows of a forward, [max_rows]
@@ -136,6 +137,7 @@ static Status make_host_memory(Generator *g, size_t max_rows) {
   TRY(mem_array(&g->prompt_begin, job->prompt_count + 1, "places of prompts"));
   TRY(mem_array(&g->live, requests, "live answers"));
   TRY(mem_array(&g->logit_rows, requests, "live answers"));
+  TRY(mem_array(&g->alive, requests, "live answers"));
   TRY(mem_array(&g->ids, max_rows, "rows"));
   TRY(mem_array(&g->positions, max_rows, "rows"));
   TRY(mem_array(&g->cache_row, max_rows, "rows"));
@@ -210,6 +212,7 @@ static void generator_free(Generator *g) {
   free(g->prompt_begin);
   free(g->seen);
   free(g->live);
+  free(g->alive);
   free(g->logit_rows);
   free(g->ids);
   free(g->positions);
@@ -316,8 +319,8 @@ static bool is_eos(const ModelConfig *config, int32_t token) {
   return false;
 }
 
-/// Appends a drawn token; *alive = whether the answer goes on.
-static Status take_token(Generator *g, size_t request, int32_t token, const float stats[2], bool *alive) {
+/// Appends a drawn token and says in `alive` whether the answer goes on.
+static Status take_token(Generator *g, size_t request, int32_t token, const float stats[2]) {
   Answer *answer = &g->answers[request];
   if (token < 0 || (size_t)token >= g->config->vocab) {
     return status_fail(STATUS_FAILED, "the device drew token %d of %zu: the model's numbers are broken",
@@ -330,7 +333,7 @@ static Status take_token(Generator *g, size_t request, int32_t token, const floa
   mark_seen(g, request, token);
   answer->ended = !g->plan && is_eos(g->config, token);
   bool wanted = g->job->on_token == NULL || g->job->on_token(g->job->user, request, token);
-  *alive = wanted && !answer->ended && answer->count < g->job->sampling.max_new_tokens;
+  g->alive[request] = wanted && !answer->ended && answer->count < g->job->sampling.max_new_tokens;
   return STATUS_OK;
 }
 
@@ -342,9 +345,9 @@ static Status draw(Generator *g) {
     TRY(draw_tile(g, first, rows));
     for (size_t row = 0; row < rows; row++) {
       size_t request = g->live[first + row];
-      bool alive = false;
-      TRY(take_token(g, request, g->host_tokens[row], g->host_stats + 2 * row, &alive));
-      if (alive) g->live[kept++] = request; // kept ≤ first + row: what is overwritten has been drawn
+      TRY(take_token(g, request, g->host_tokens[row], g->host_stats + 2 * row));
+      if (g->alive[request])
+        g->live[kept++] = request; // kept ≤ first + row: what is overwritten has been drawn
     }
   }
   g->live_count = kept;
@@ -366,8 +369,7 @@ static Status prefill(Generator *g) {
   }
   g->live_count = 0;
   for (size_t i = 0; i < job->request_count; i++) {
-    const Answer *answer = &g->answers[i];
-    if (!answer->ended && answer->count < job->sampling.max_new_tokens) g->live[g->live_count++] = i;
+    if (g->alive[i]) g->live[g->live_count++] = i;
   }
   return STATUS_OK;
 }
