@@ -1,4 +1,5 @@
-// The per-thread message behind Status. Rule: a message is always terminated and never grows past its buffer.
+// The per-thread message behind Status. Rule: a message is always terminated, never grows past its buffer, and is one
+// line without control characters: names in it may come from hostile files, and it goes to a terminal.
 #include "util/status.h"
 
 #include <stdarg.h>
@@ -8,13 +9,20 @@
 
 static _Thread_local char message[1024];
 
+/// Stores `text` as the message.
+static void store(const char text[sizeof message]) {
+  size_t i = 0;
+  for (; text[i] != '\0'; i++) message[i] = (unsigned char)text[i] < 0x20 || text[i] == 0x7f ? '?' : text[i];
+  message[i] = '\0';
+}
+
 Status status_fail(Status code, const char *format, ...) {
-  char text[sizeof message];
+  char text[sizeof message] = "";
   va_list args;
   va_start(args, format);
   (void)vsnprintf(text, sizeof text, format, args); // into a copy: an argument may be the message itself
   va_end(args);
-  memcpy(message, text, sizeof message);
+  store(text);
   return code;
 }
 
@@ -34,7 +42,7 @@ Status status_context(Status code, const char *format, ...) {
     at += length;
   }
   text[at] = '\0';
-  memcpy(message, text, sizeof message);
+  store(text);
   return code;
 }
 

@@ -182,6 +182,7 @@ static void refuses_lying_headers(void **state) {
       {"{\"t\":{\"dtype\":\"I64\",\"shape\":[1],\"data_offsets\":[0,8]}}", 8, "dtype I64 is not supported"},
       {"{\"t\":{\"dtype\":\"F32\",\"shape\":[2]}}", 8, "\"data_offsets\" is missing"},
       {"{\"t\":{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[0]}}", 8, "not a pair"},
+      {"{\"a\\nb\":{}}", 8, "tensor \"a?b\": \"dtype\" is missing"},
       {"{\"t\":7}", 8, "not a JSON object"},
       {"[]", 0, "no JSON object"},
       {"{\"t\":", 8, "not valid JSON"},
