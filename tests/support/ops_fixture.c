@@ -52,6 +52,10 @@ Ops *fixture_ops(void) {
   return ops;
 }
 
+struct Device *fixture_device(void) {
+  return device;
+}
+
 bool fixture_small(void) {
   const char *small = getenv("GEE_TEST_SMALL");
   return small != NULL && strcmp(small, "1") == 0;

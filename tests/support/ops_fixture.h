@@ -14,6 +14,8 @@ int ops_fixture_close(void **state);
 int ops_fixture_clean(void **state);
 
 Ops *fixture_ops(void);
+/// The device, for tests that make Ops of their own.
+struct Device *fixture_device(void);
 bool fixture_small(void);
 
 /// `count` random numbers in [−scale, scale) that float32 holds exactly.

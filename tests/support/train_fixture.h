@@ -1,0 +1,34 @@
+// What tests of training share: a job on a tiny model with counterfactual prompts made here, and its files read back.
+#pragma once
+
+#include "support/ops_fixture.h"
+// (cmocka's prerequisites stand in ops_fixture.h)
+#include "train/train.h"
+
+enum { TRAIN_SETS = 5, TRAIN_GROUPS = 2, TRAIN_PROMPT_TOKENS = 8 };
+
+/// A job and all that it borrows. Change fields of `job` freely between runs.
+typedef struct TrainFixture {
+  TrainJob job;
+  Dataset dataset;
+  Prompt prompts[TRAIN_SETS * TRAIN_GROUPS];
+  size_t set_start[TRAIN_SETS + 1];
+  int32_t tokens[TRAIN_SETS * TRAIN_GROUPS][TRAIN_PROMPT_TOKENS];
+  ModelFiles *files;
+  char folder[256]; // a fresh one: output.save_root
+} TrainFixture;
+
+/// A paired LoRA job of 6 steps on tests/golden/<model>, run "run" of a fresh folder; `ops` may be a plan.
+void train_fixture_open(TrainFixture *fixture, const char *model, Ops *ops);
+void train_fixture_close(TrainFixture *fixture);
+
+/// "<folder>/<run>/<name>" in static memory until the next call but three.
+const char *train_path(const TrainFixture *fixture, const char *run, const char *name);
+/// Lines of a run's file without their seconds_ fields, in memory to free().
+char *train_lines(const TrainFixture *fixture, const char *run, const char *name);
+/// Number `key` of metrics line `index` (0: the first step); NaN where it is null.
+double train_metric(const TrainFixture *fixture, const char *run, size_t index, const char *key);
+/// Fails unless both files hold the same bytes.
+void train_same_file(const char *a, const char *b);
+/// Fails unless two runs have the same metrics, samples, and final weights and optimiser, to the bit.
+void train_same_run(const TrainFixture *a, const char *run_a, const TrainFixture *b, const char *run_b);
