@@ -1,0 +1,135 @@
+// The command line without a model: help, unknown words and the nearest ones, configs and their keys.
+#include "support/process.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const char *folder;
+
+static const char *config(const char *text) {
+  write_text(in_folder(folder, "config.ini"), text);
+  return in_folder(folder, "config.ini");
+}
+
+static void every_subcommand_teaches(void **state) {
+  (void)state;
+  static const char *const names[] = {"train", "gap",     "generate", "score",  "export",
+                                      "data",  "devices", "selftest", "version"};
+  for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+    Ran ran = GEE(names[i], "--help");
+    assert_code(ran, 0);
+    char example[64];
+    (void)snprintf(example, sizeof example, "  gee-cl %s", names[i]);
+    assert_true(test_contains(ran.out, "Usage: gee-cl"));
+    assert_true(test_contains(ran.out, example));
+    Ran other = GEE("help", names[i]);
+    assert_string_equal(other.out, ran.out);
+  }
+  Ran ran = GEE("help");
+  assert_code(ran, 0);
+  for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) assert_true(test_contains(ran.out, names[i]));
+  assert_code(GEE("--version"), 0);
+}
+
+static void unknown_words_name_the_nearest(void **state) {
+  (void)state;
+  ASSERT_ERROR(GEE("trian"), 2, "trian", "did you mean train?");
+  ASSERT_ERROR(GEE("xyzzy"), 2, "xyzzy", "gee-cl help");
+  ASSERT_ERROR(GEE("train", "--resum"), 2, "--resum", "did you mean --resume?");
+  ASSERT_ERROR(GEE("generate", "--max-new-token=3"), 2, "did you mean --max-new-tokens?");
+  ASSERT_ERROR(GEE("generate", "--temperature", "warm"), 2, "--temperature", "warm", "number");
+  ASSERT_ERROR(GEE("generate", "--max-new-tokens", "-3"), 2, "--max-new-tokens", "-3", "whole number");
+  ASSERT_ERROR(GEE("generate", "--prompt"), 2, "--prompt needs a value");
+  ASSERT_ERROR(GEE("generate", "--prompt", "x"), 2, "--model is needed");
+  ASSERT_ERROR(GEE("train"), 2, "CONFIG.ini is needed");
+  ASSERT_ERROR(GEE("train", "a.ini", "b.ini"), 2, "b.ini", "one word too many");
+  assert_code(run_words((const char *const[]){NULL}), 2);
+}
+
+static void broken_configs_name_file_line_and_key(void **state) {
+  (void)state;
+  ASSERT_ERROR(GEE("train", in_folder(folder, "none.ini")), 2, "none.ini", "No such file");
+  ASSERT_ERROR(GEE("train", config("[loss]\nlamda_weight = 3\n")), 2, "config.ini:2",
+               "did you mean loss.lambda_weight?");
+  ASSERT_ERROR(GEE("train", config("[los]\nlambda_weight = 3\n")), 2, "[los]", "did you mean [loss]?");
+  ASSERT_ERROR(GEE("train", config("[model]\nmax_steps = 3\n")), 2, "train.max_steps");
+  ASSERT_ERROR(GEE("train", config("[train]\nmax_steps = many\n")), 2, "config.ini:2", "many",
+               "whole number");
+  ASSERT_ERROR(GEE("train", config("[train]\nmax_steps = 2.5\n")), 2, "2.5", "whole number");
+  ASSERT_ERROR(GEE("train", config("[loss]\n\nlambda_weight = heavy\n")), 2, "config.ini:3", "heavy",
+               "number");
+  ASSERT_ERROR(GEE("train", config("[sampling]\ntop_p = 1.5\n")), 2, "sampling.top_p", "1.5", "to 1");
+  ASSERT_ERROR(GEE("train", config("[loss]\nuse_l1 = maybe\n")), 2, "loss.use_l1", "maybe", "true or false");
+  ASSERT_ERROR(GEE("train", config("[loss]\npairing = all\n")), 2, "loss.pairing", "own, paired");
+  ASSERT_ERROR(GEE("train", config("[train]\nseed = 1\nseed = 2\n")), 2, "config.ini:3", "given twice",
+               "line 2");
+  ASSERT_ERROR(GEE("train", config("[train]\nseed\n")), 2, "config.ini:2", "neither");
+  ASSERT_ERROR(GEE("train", config("seed = 1\n")), 2, "before any [section]");
+  ASSERT_ERROR(GEE("train", config("[task_weights]\nopen = -1\n")), 2, "task_weights.open", "-1");
+  char line[400] = "[model]\npath = ";
+  memset(line + strlen(line), 'x', 300);
+  ASSERT_ERROR(GEE("train", config(line)), 2, "config.ini:2", "longer than");
+  ASSERT_ERROR(GEE("train", config("[data]\nuse_test_data = yes\n")), 2, "model.path is not set");
+  ASSERT_ERROR(GEE("train", config("[model]\npath = x\n")), 2, "data.train is not set");
+}
+
+static void set_overrides_and_is_checked(void **state) {
+  (void)state;
+  const char *path = config("[data]\nuse_test_data = yes\n");
+  ASSERT_ERROR(GEE("train", path, "--set", "model.path=/nowhere/model.gguf"), 2, "/nowhere/model.gguf");
+  ASSERT_ERROR(GEE("train", path, "--set", "model.pth=x"), 2, "--set", "did you mean model.path?");
+  ASSERT_ERROR(GEE("train", path, "--set", "train.max_steps"), 2, "section.key=value");
+  ASSERT_ERROR(GEE("train", path, "--set", "train.max_steps=0"), 2, "--set", "from 1");
+  ASSERT_ERROR(GEE("train", path, "--set=output.run_name=a/b", "--set", "model.path=x"), 2, "output.run_name",
+               "a/b");
+}
+
+static void help_config_is_a_config(void **state) {
+  (void)state;
+  Ran ran = GEE("train", "--help-config");
+  assert_code(ran, 0);
+  static const char *const keys[] = {"lambda_weight = 3.0",
+                                     "use_l1 = false",
+                                     "auto_anneal = ",
+                                     "balance_dataset = ",
+                                     "target_size = ",
+                                     "use_test_data = ",
+                                     "effective_batch = 64",
+                                     "micro_batch_size = 2",
+                                     "temperature = 1.0",
+                                     "learning_rate = 2e-5",
+                                     "max_steps = 50",
+                                     "log_steps = ",
+                                     "save_steps = ",
+                                     "bias_eval_steps = ",
+                                     "sample_temp = 0.5",
+                                     "run_name = ",
+                                     "save_root = ",
+                                     "seed = 15",
+                                     "repetition_penalty = 1.15",
+                                     "top_p = 0.95"};
+  for (size_t i = 0; i < sizeof keys / sizeof keys[0]; i++) {
+    if (!test_contains(ran.out, keys[i])) fail_msg("\"%s\" is not in --help-config", keys[i]);
+  }
+  write_text(in_folder(folder, "help.ini"), ran.out);
+  ASSERT_ERROR(GEE("train", in_folder(folder, "help.ini")), 2,
+               "model.path is not set"); // all keys were taken
+}
+
+static int set_up(void **state) {
+  (void)state;
+  folder = test_folder();
+  return folder != NULL ? 0 : -1;
+}
+
+int main(void) {
+  const struct CMUnitTest tests[] = {
+      cmocka_unit_test(every_subcommand_teaches),
+      cmocka_unit_test(unknown_words_name_the_nearest),
+      cmocka_unit_test(broken_configs_name_file_line_and_key),
+      cmocka_unit_test(set_overrides_and_is_checked),
+      cmocka_unit_test(help_config_is_a_config),
+  };
+  return cmocka_run_group_tests(tests, set_up, NULL);
+}

@@ -1,0 +1,62 @@
+"""What the peer checks share: running gee-cl, and SmolLM2 in transformers.
+
+Rule: nothing here is taken from gee-cl's code; entropies, loss and update are written down once more, from the method.
+"""
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+
+import torch
+
+os.environ.setdefault("HF_HUB_OFFLINE", "1")
+os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
+os.environ.setdefault("TQDM_DISABLE", "1")
+torch.manual_seed(0)
+torch.set_num_threads(os.cpu_count() or 1)
+
+from transformers import AutoModelForCausalLM, AutoTokenizer, utils  # noqa: E402
+
+utils.logging.disable_progress_bar()
+
+BINARY, MODEL = os.path.abspath(sys.argv[1]), os.path.abspath(sys.argv[2])
+FOLDER = tempfile.mkdtemp(prefix="gee-peer-")
+
+
+def gee(*arguments):
+    """Runs gee-cl; its stdout, or an AssertionError with what it said."""
+    done = subprocess.run([BINARY, *map(str, arguments)], capture_output=True, text=True, cwd=FOLDER)
+    assert done.returncode == 0, f"gee-cl {' '.join(map(str, arguments))}: {done.returncode}\n{done.stderr}"
+    return done.stdout
+
+
+def path(*names):
+    return os.path.join(FOLDER, *names)
+
+
+def base_model():
+    """SmolLM2 as transformers reads it from the GGUF, float32, without dropout."""
+    folder, name = os.path.split(MODEL)
+    return AutoModelForCausalLM.from_pretrained(folder, gguf_file=name, dtype=torch.float32).eval()
+
+
+def json_lines(name):
+    with open(name) as file:
+        return [json.loads(line) for line in file]
+
+
+def predictions(model, prompt, answer, tau):
+    """(log p of each answer token, entropy of the distribution it is predicted from), both [len(answer)]."""
+    hidden = model.get_decoder()(input_ids=torch.tensor([prompt + answer[:-1]])).last_hidden_state[0]
+    logits = model.get_output_embeddings()(hidden[len(prompt) - 1 :])
+    logp = torch.log_softmax(logits / tau, dim=-1)
+    return logp[torch.arange(len(answer)), torch.tensor(answer)], -(logp.exp() * logp).sum(-1)
+
+
+def check(what, error, tolerance):
+    """`not (error <= tolerance)` also refuses NaN."""
+    print(f"  {what}: {error:.3g} (allowed {tolerance:g})", flush=True)
+    if not error <= tolerance:
+        sys.exit(f"FAILED: {what} is off by {error:.6g}, allowed {tolerance:g}")

@@ -1,0 +1,128 @@
+"""Training recomputed elsewhere: from the config, samples.jsonl and step_0, PyTorch + PEFT give the loss, the gradient norm and
+the weights that gee-cl logged and saved."""
+
+import shutil
+
+import torch
+from common import FOLDER, MODEL, base_model, check, gee, json_lines, path, predictions
+from peft import PeftModel, get_peft_model_state_dict
+from safetensors.torch import load_file
+
+GROUPS = ("female", "male")
+
+CONFIG = """
+[model]
+path = {model}
+[data]
+use_test_data = true
+[sampling]
+max_new_tokens = 12
+sample_temp = 1.0
+repetition_penalty = 1.1
+[loss]
+pairing = {pairing}
+lambda_weight = {lam}
+em_weight = {em}
+temperature = {tau}
+use_l1 = {l1}
+[lora]
+rank = 4
+alpha = 8
+targets = {targets}
+[train]
+mode = {mode}
+max_steps = {steps}
+effective_batch = 6
+micro_batch_size = 4
+learning_rate = {lr}
+max_grad_norm = {clip}
+[output]
+save_root = runs
+run_name = {name}
+save_steps = 1
+save_initial = true
+[track]
+samples = true
+"""
+
+DEFAULTS = dict(model=MODEL, pairing="own", lam=3.0, em=1.0, tau=1.0, l1="false", targets="q_proj,v_proj", mode="lora",
+                steps=3, lr=5e-4, clip=1.0)  # fmt: skip
+RUNS = [
+    dict(DEFAULTS, name="own"),
+    dict(DEFAULTS, name="paired", pairing="paired", lam=100.0, em=0.0, targets="all"),
+    dict(DEFAULTS, name="l1", pairing="paired", l1="true", tau=0.5, targets="o_proj,gate_proj,down_proj", clip=0.1),
+    dict(DEFAULTS, name="full", mode="full", steps=1, lr=1e-5),
+]
+
+
+def pairs_of(samples, pairing):
+    """(prompt, answer, group) of everything the loss sees. Answers of a set lie together, one per group."""
+    if pairing == "own":
+        return [(s["prompt_tokens"], s["answer_tokens"], s["group"]) for s in samples]
+    sets = [samples[i : i + len(GROUPS)] for i in range(0, len(samples), len(GROUPS))]
+    return [(x["prompt_tokens"], y["answer_tokens"], x["group"]) for s in sets for y in s for x in s]
+
+
+def loss_of(H, groups, run):
+    """em_weight · H̄ + λ · (H_g − H_h)² or |·|, as the method defines it."""
+    means = [torch.stack([h for h, g in zip(H, groups) if g == name]).mean() for name in GROUPS]
+    difference = means[0] - means[1]
+    bias = difference.abs() if run["l1"] == "true" else difference**2
+    return run["em"] * torch.stack(H).mean() + run["lam"] * bias
+
+
+def saved(run, step):
+    name = "model.safetensors" if run["mode"] == "full" else "adapter_model.safetensors"
+    return load_file(path("runs", run["name"], f"step_{step}", name))
+
+
+def check_run(run):
+    print(run["name"], flush=True)
+    with open(path("config.ini"), "w") as file:
+        file.write(CONFIG.format(**run))
+    gee("train", "config.ini")
+    folder = path("runs", run["name"])
+    samples, metrics = json_lines(folder + "/samples.jsonl"), json_lines(folder + "/metrics.jsonl")
+
+    model = base_model()
+    full = run["mode"] == "full"
+    if not full:
+        model = PeftModel.from_pretrained(model, folder + "/step_0", is_trainable=True)
+    inner = model if full else model.get_base_model()
+    trained = [p for p in model.parameters() if p.requires_grad]
+    optimizer = torch.optim.AdamW(trained, lr=run["lr"], betas=(0.9, 0.999), eps=1e-8, weight_decay=0.01)
+
+    def state():
+        return model.state_dict() if full else get_peft_model_state_dict(model)
+
+    start = {name: value.clone() for name, value in state().items()}
+    for name, value in saved(run, 0).items():
+        assert torch.equal(value, start[name]), f"step_0: {name} is not what PyTorch loads"
+
+    for step in range(1, run["steps"] + 1):
+        batch = [s for s in samples if s["step"] == step]
+        assert len(batch) == 6, f"samples.jsonl has {len(batch)} answers for step {step}"
+        triples = pairs_of(batch, run["pairing"])
+        H = [predictions(inner, prompt, answer, run["tau"])[1].mean() for prompt, answer, _ in triples]
+        loss = loss_of(H, [group for _, _, group in triples], run)
+        optimizer.zero_grad()
+        loss.backward()
+        norm = torch.nn.utils.clip_grad_norm_(trained, run["clip"]).item()
+        optimizer.step()
+        logged = metrics[step - 1]
+        check(f"step {step} loss", abs(loss.item() - logged["loss"]) / max(abs(loss.item()), 1e-3), 1e-4)
+        check(f"step {step} gradient norm", abs(norm - logged["grad_norm"]) / norm, 1e-3)
+
+    end, found = state(), saved(run, run["steps"])
+    assert full or set(found) == set(start), "the adapter's tensors are not PEFT's"
+    error = sum(((found[n] - end[n]).double() ** 2).sum().item() for n in found)
+    change = sum(((end[n] - start[n]).double() ** 2).sum().item() for n in found)
+    assert change > 0, "nothing was trained"
+    check(f"change of the weights after {run['steps']} steps, relative L2", (error / change) ** 0.5, 1e-3)
+
+
+try:
+    for run in RUNS:
+        check_run(run)
+finally:
+    shutil.rmtree(FOLDER)
