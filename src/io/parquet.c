@@ -170,12 +170,36 @@ cleanup:
   return status;
 }
 
+/// What the footer claims of a leaf over all row groups: no more entries than the limit, and chunks that have bytes of
+/// their own. Without the latter a small file could have one chunk read any number of times.
+static Status check_claims(const ParquetMeta *meta, const ParquetNode *leaf, const char *path,
+                           const char *column) {
+  size_t entries = 0, bytes = 0;
+  for (size_t i = 0; i < meta->group_count; i++) {
+    const ParquetChunk *chunk = &meta->groups[i].chunks[leaf->leaf];
+    if (chunk->values > PARQUET_ENTRY_LIMIT - entries) {
+      return status_fail(STATUS_INPUT, "%s: column \"%s\" has more than %zu values; take a part of it", path,
+                         column, PARQUET_ENTRY_LIMIT);
+    }
+    entries += chunk->values;
+    if (chunk->values == 0) continue;
+    if (chunk->bytes > meta->data_size - bytes)
+      return status_fail(STATUS_INPUT,
+                         "%s: row groups of column \"%s\" share their bytes; the file is damaged", path,
+                         column);
+    bytes += chunk->bytes;
+  }
+  return STATUS_OK;
+}
+
 Status parquet_read(const MappedFile *file, const char *column, RecordList *list) {
   Status status = STATUS_OK;
   ParquetMeta meta = {0};
   Place place;
   TRY_CLEAN(parquet_meta_read(file, &meta));
   TRY_CLEAN(find_place(&meta, file->path, column, &place));
+  TRY_CLEAN(check_claims(&meta, place.content, file->path, column));
+  if (place.role != NULL) TRY_CLEAN(check_claims(&meta, place.role, file->path, column));
   for (size_t i = 0; i < meta.group_count; i++) {
     TRY_CLEAN(status_context(read_group(file, &meta, &meta.groups[i], &place, list),
                              "%s: column \"%s\", row group %zu", file->path, column, i));

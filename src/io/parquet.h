@@ -15,8 +15,9 @@
 /// Limits on what a file may unpack to: a few bytes can claim any number of equal rows.
 #define PARQUET_PAGE_LIMIT  ((size_t)256 << 20) // bytes of one page, unpacked
 #define PARQUET_CHUNK_LIMIT ((size_t)1 << 30)   // bytes of one column chunk, unpacked
-#define PARQUET_ENTRY_LIMIT ((size_t)1 << 24)   // entries (values and nulls) of one column chunk
-#define PARQUET_DEPTH_LIMIT 32                  // of the schema; levels then fit a byte
+#define PARQUET_ENTRY_LIMIT                                                                                  \
+  ((size_t)1 << 24)            // entries (values and nulls) of a column, all row groups together
+#define PARQUET_DEPTH_LIMIT 32 // of the schema; levels then fit a byte
 
 typedef enum ParquetType { PARQUET_BYTE_ARRAY = 6, PARQUET_GROUP = -1 } ParquetType;
 typedef enum ParquetRepetition {

@@ -221,7 +221,7 @@ static Status add_entries(ParquetColumn *column, const ParquetNode *leaf, const 
   size_t count = (size_t)header->count, start = column->entries;
   uint32_t *scratch = NULL;
   if (count > PARQUET_ENTRY_LIMIT - start)
-    return status_fail(STATUS_INPUT, "more than %zu values in one row group", PARQUET_ENTRY_LIMIT);
+    return status_fail(STATUS_INPUT, "more than %zu values in one column", PARQUET_ENTRY_LIMIT);
   TRY(mem_reserve(&column->repetition, &column->repetition_capacity, start + count, "Parquet levels"));
   TRY(mem_reserve(&column->definition, &column->definition_capacity, start + count, "Parquet levels"));
   TRY(mem_array(&scratch, count, "Parquet levels"));

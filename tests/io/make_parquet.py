@@ -163,12 +163,32 @@ def write_old_lists():
     )
 
 
+def write_claims(path, values, groups):
+    """A few hundred bytes that claim `groups` row groups of `values` equal strings each, all in the same place."""
+    run = varint(values << 1)
+    dictionary = struct.pack("<I", 4) + b"text"
+    head = thrift((1, 2), (2, len(dictionary)), (3, len(dictionary)), (7, thrift((1, 1), (2, 0))))[1] + dictionary
+    body = struct.pack("<I", len(run) + 1) + run + b"\1" + b"\1" + run + b"\0"
+    about = thrift((1, values), (2, 8), (3, 3), (4, 3))
+    page = thrift((1, 0), (2, len(body)), (3, len(body)), (5, about))[1] + body
+    size = Long(len(head) + len(page))
+    meta = thrift((1, 6), (2, [0, 3]), (3, [b"text"]), (4, 0), (5, Long(values)), (6, size), (7, size),
+                  (9, Long(4 + len(head))), (11, Long(4)))
+    group = thrift((1, [thrift((2, Long(0)), (3, meta))]), (2, size), (3, Long(values)))
+    schema = [thrift((4, b"schema"), (5, 1)), thrift((1, 6), (3, 1), (4, b"text"))]
+    footer = thrift((1, 1), (2, schema), (3, Long(values * groups)), (4, [group] * groups))[1]
+    path.write_bytes(b"PAR1" + head + page + footer + struct.pack("<I", len(footer)) + b"PAR1")
+
+
 def main():
     FOLDER.mkdir(exist_ok=True)
     rows = table()
     for name, options in FILES.items():
         pq.write_table(rows, FOLDER / f"{name}.parquet", **options)
     write_old_lists()
+    write_claims(FOLDER / "claims_fair.parquet", 1000, 1)
+    write_claims(FOLDER / "claims_shared.parquet", 1000, 10)
+    write_claims(FOLDER / "claims_many.parquet", 2**24, 2)
     pq.write_table(rows.slice(0, 0), FOLDER / "empty.parquet")
     expected = {
         "text": [t for t in map(sentence, range(ROWS)) if t],

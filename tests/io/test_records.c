@@ -145,6 +145,18 @@ static void reads_the_methods_headline_data(void **state) {
   records_free(&records);
 }
 
+/// A few bytes may claim a thousand equal rows, but not any number.
+static void limits_what_a_file_claims(void **state) {
+  (void)state;
+  Records records;
+  assert_ok(records_read(data_path("claims_fair"), "text", &records));
+  assert_int_equal(records.count, 1000);
+  records_free(&records);
+  assert_fails(records_read(data_path("claims_shared"), "text", &records), STATUS_INPUT, "share their bytes");
+  assert_fails(records_read(data_path("claims_many"), "text", &records), STATUS_INPUT,
+               "more than 16777216 values");
+}
+
 // ---- lines ----
 
 static void reads_text(void **state) {
@@ -221,6 +233,7 @@ int main(void) {
       cmocka_unit_test(reads_an_empty_table),
       cmocka_unit_test(names_what_is_wrong_with_parquet),
       cmocka_unit_test(reads_the_methods_headline_data),
+      cmocka_unit_test(limits_what_a_file_claims),
       cmocka_unit_test(reads_text),
       cmocka_unit_test(reads_json_lines),
       cmocka_unit_test(reads_a_json_list),
