@@ -11,8 +11,9 @@ typedef struct Backend Backend;
 struct Device {
   const Backend *backend;
   DeviceInfo info;
-  char *identity; // all versions that a compiled program depends on; owned
-  char *cache;    // folder of compiled programs, or NULL for none; owned
+  char *identity;      // all versions that a compiled program depends on; owned
+  char *cache;         // folder of compiled programs, or NULL for none; owned
+  bool keeps_programs; // the driver has a cache on disk of its own
 };
 
 struct Buffer {

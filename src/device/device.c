@@ -173,7 +173,7 @@ Status program_create(Device *device, const char *name, const char *source, cons
   if (options == NULL) options = "";
   const Backend *backend = device->backend;
   CacheEntry entry = {0};
-  bool cached = device->cache != NULL && backend->program_load != NULL;
+  bool cached = device->cache != NULL && !device->keeps_programs && backend->program_load != NULL;
   if (cached) TRY(cache_find(device, name, source, options, &entry));
   Status status = STATUS_FAILED;
   if (entry.bytes != NULL) status = backend->program_load(device, entry.bytes, entry.size, options, out);

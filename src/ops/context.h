@@ -6,6 +6,7 @@
 struct Ops {
   Device *device; // borrowed; NULL in a plan
   bool vendor_gemm;
+  DeviceClass kind;      // whose kernels it gets
   size_t group_items;    // GROUP of the kernels
   size_t vector_width;   // VECTOR_WIDTH of the kernels
   size_t view_alignment; // bytes

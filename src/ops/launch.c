@@ -22,7 +22,7 @@ size_t ops_group_items(const Ops *ops) {
 }
 
 DeviceClass ops_device_class(const Ops *ops) {
-  return ops->device == NULL ? DEVICE_CPU : device_info(ops->device)->kind;
+  return ops->kind;
 }
 
 size_t ops_compute_units(const Ops *ops) {

@@ -31,7 +31,7 @@ Grid grid_items(size_t count, size_t items);
 /// Work items in a group of the kernels that reduce: the kernels' GROUP (1 on a CPU, where kernels are compiled with
 /// -DON_CPU=1 and work in SIMD lanes; cl/lanes.h).
 size_t ops_group_items(const Ops *ops);
-/// CPU or GPU class, for operations that have tiles for each. A plan answers DEVICE_CPU.
+/// Whose kernels it gets, for operations that have tiles for each class. A plan without a device answers DEVICE_CPU.
 DeviceClass ops_device_class(const Ops *ops);
 /// Cores or compute units, at least 1 (1 in a plan).
 size_t ops_compute_units(const Ops *ops);

@@ -18,6 +18,12 @@ static const KernelRow kernel_rows[] = {
 #undef KERNEL_ROW
 };
 
+/// A CPU driver that works a float at a time (Mesa's llvmpipe) spreads work items over its lanes by itself, as a GPU does:
+/// it gets a GPU's kernels.
+static DeviceClass choose_class(const DeviceInfo *info) {
+  return info->kind == DEVICE_CPU && info->vector_width > 1 ? DEVICE_CPU : DEVICE_GPU;
+}
+
 /// True where the file's tiles are for this class of device: *_cpu.cl only for CPUs.
 static bool is_for(const char *file, DeviceClass kind) {
   return kind == DEVICE_CPU || !str_ends(file, "_cpu.cl");
@@ -43,8 +49,8 @@ static Status choose_gemm(Ops *ops, const char *gemm) {
 }
 
 /// The largest power of two that the device allows in a group, up to 256; 1 on a CPU, where a row is one work item.
-static size_t choose_group(const DeviceInfo *info) {
-  if (info->kind == DEVICE_CPU) return 1;
+static size_t choose_group(const DeviceInfo *info, DeviceClass kind) {
+  if (kind == DEVICE_CPU) return 1;
   size_t items = 256;
   while (items > 1 && items > info->max_group) items /= 2;
   return items;
@@ -60,7 +66,7 @@ static Status build_program(Ops *ops, size_t index) {
   char options[96], *source = NULL, *name = NULL;
   Status status = STATUS_OK;
   (void)snprintf(options, sizeof options, "-cl-std=CL1.2 -DGROUP=%zu -DON_CPU=%d -DVECTOR_WIDTH=%zu",
-                 ops->group_items, device_info(ops->device)->kind == DEVICE_CPU, ops->vector_width);
+                 ops->group_items, ops->kind == DEVICE_CPU, ops->vector_width);
   TRY_CLEAN(kernel_source(file, &source));
   TRY_CLEAN(str_copy(&name, file, strlen(file) - strlen(".cl")));
   TRY_CLEAN(program_create(ops->device, name, source, options, &ops->programs[index]));
@@ -79,13 +85,14 @@ static Status build_programs(Ops *ops) {
   TRY(mem_array(&ops->programs, ops->program_count, "programs"));
   for (size_t i = 0; i < ops->program_count; i++) {
     const char *file = kernel_sources[i].name;
-    if (str_ends(file, ".cl") && is_for(file, device_info(ops->device)->kind)) TRY(build_program(ops, i));
+    if (str_ends(file, ".cl") && is_for(file, ops->kind)) TRY(build_program(ops, i));
   }
   return STATUS_OK;
 }
 
 static void take_limits(Ops *ops, const DeviceInfo *info) {
-  ops->group_items = choose_group(info);
+  ops->kind = choose_class(info);
+  ops->group_items = choose_group(info, ops->kind);
   ops->vector_width = choose_width(info);
   ops->view_alignment = info->view_alignment;
   ops->max_allocation = info->max_allocation;
@@ -108,7 +115,8 @@ cleanup:
 }
 
 Status ops_create_plan(const Device *like, Ops **out) {
-  static const DeviceInfo roomy = {.view_alignment = 128, .max_allocation = UINT64_MAX, .max_group = 256};
+  static const DeviceInfo roomy = {
+      .vector_width = 16, .view_alignment = 128, .max_allocation = UINT64_MAX, .max_group = 256};
   *out = NULL;
   TRY(mem_array(out, 1, "ops"));
   take_limits(*out, like != NULL ? device_info(like) : &roomy);
