@@ -1,0 +1,170 @@
+// How fast the linear operations are on a device, beside what it could do: the rate of a kernel that only multiplies and
+// adds in registers, and the rate at which memory is read. Not a test.
+//
+//   build/bench_gemm [DEVICE [own|vendor]]
+//
+// Shapes are those of SmolLM2-135M (width 576, feed-forward 1536, key/value 192, vocabulary 49152). A figure is the best of
+// several runs: other programs on the machine can only slow one down.
+#include "device/device.h"
+#include "ops/ops.h"
+#include "util/clock.h"
+#include <stdio.h>
+#include <stdlib.h>
+
+static const char peak_source[] =
+    "__kernel void multiply_add(__global float *out, float factor) {\n"
+    "  float16 s[12];\n"
+    "  for (int i = 0; i < 12; i++) s[i] = (float16)(factor * i);\n"
+    "  for (int n = 0; n < 4000000; n++) {\n"
+    "    _Pragma(\"unroll\") for (int i = 0; i < 12; i++) s[i] = fma(s[i], (float16)(factor), "
+    "(float16)(0.5f));\n"
+    "  }\n"
+    "  for (int i = 1; i < 12; i++) s[0] += s[i];\n"
+    "  vstore16(s[0], get_group_id(0), out);\n"
+    "}\n"
+    "__kernel void read_all(__global float *out, __global const float *from, uint each) {\n"
+    "  float16 s[4] = {0, 0, 0, 0};\n"
+    "  for (uint i = 0; i < each; i += 64) {\n"
+    "    _Pragma(\"unroll\") for (uint j = 0; j < 4; j++)\n"
+    "      s[j] += vload16(0, from + (size_t)get_group_id(0) * each + i + 16 * j);\n"
+    "  }\n"
+    "  vstore16(s[0] + s[1] + s[2] + s[3], get_group_id(0), out);\n"
+    "}\n";
+
+typedef enum Form { FORWARD, INPUT_GRADIENT, WEIGHT_GRADIENT } Form;
+
+typedef struct Shape {
+  Form form;
+  size_t m, n, k; // rows of x, columns of out, columns of x
+  DType type;
+} Shape;
+
+static const Shape shapes[] = {
+    {FORWARD, 1, 1536, 576, DTYPE_F32},           {FORWARD, 1, 49152, 576, DTYPE_F32},
+    {FORWARD, 1, 49152, 576, DTYPE_BF16},         {FORWARD, 20, 576, 576, DTYPE_F32},
+    {FORWARD, 20, 1536, 576, DTYPE_F32},          {FORWARD, 20, 49152, 576, DTYPE_F32},
+    {FORWARD, 20, 49152, 576, DTYPE_BF16},        {FORWARD, 64, 576, 576, DTYPE_F32},
+    {FORWARD, 64, 1536, 576, DTYPE_F32},          {FORWARD, 64, 49152, 576, DTYPE_F32},
+    {FORWARD, 512, 192, 576, DTYPE_F32},          {FORWARD, 512, 576, 576, DTYPE_F32},
+    {FORWARD, 512, 1536, 576, DTYPE_F32},         {FORWARD, 512, 1536, 576, DTYPE_BF16},
+    {FORWARD, 512, 1536, 576, DTYPE_F16},         {FORWARD, 512, 576, 1536, DTYPE_F32},
+    {FORWARD, 2048, 576, 576, DTYPE_F32},         {FORWARD, 2048, 1536, 576, DTYPE_F32},
+    {FORWARD, 2048, 8, 576, DTYPE_F32},           {FORWARD, 2048, 576, 8, DTYPE_F32},
+    {INPUT_GRADIENT, 512, 576, 576, DTYPE_F32},   {INPUT_GRADIENT, 512, 1536, 576, DTYPE_F32},
+    {INPUT_GRADIENT, 512, 576, 1536, DTYPE_F32},  {INPUT_GRADIENT, 2048, 1536, 576, DTYPE_F32},
+    {INPUT_GRADIENT, 128, 49152, 576, DTYPE_F32}, {WEIGHT_GRADIENT, 2048, 576, 576, DTYPE_F32},
+    {WEIGHT_GRADIENT, 2048, 8, 576, DTYPE_F32},   {WEIGHT_GRADIENT, 2048, 576, 8, DTYPE_F32},
+};
+
+/// Best seconds of one launch.
+static Status time_launch(Device *device, Kernel *kernel, size_t groups, const KernelArgument *arguments,
+                          size_t count, double *best) {
+  *best = 1e30;
+  for (int run = 0; run < 6; run++) {
+    double start = clock_seconds();
+    TRY(kernel_launch(kernel, (const size_t[]){groups, 1, 1}, (const size_t[]){1, 1, 1}, arguments, count));
+    TRY(device_finish(device));
+    double seconds = clock_seconds() - start;
+    if (seconds < *best) *best = seconds;
+  }
+  return STATUS_OK;
+}
+
+/// Prints and returns what the device can do at most.
+static Status measure_peaks(Device *device, double *gflops, double *gbytes) {
+  Status status = STATUS_OK;
+  Program *program = NULL;
+  Kernel *multiply = NULL, *reader = NULL;
+  Buffer *out = NULL, *memory = NULL;
+  size_t groups = device_info(device)->compute_units;
+  const uint32_t each = 64 * 1024 * 1024 / 4;
+  const float factor = 0.25f;
+  double seconds;
+  TRY_CLEAN(program_create(device, "peak", peak_source, "-cl-std=CL1.2", &program));
+  TRY_CLEAN(kernel_create(program, "multiply_add", &multiply));
+  TRY_CLEAN(kernel_create(program, "read_all", &reader));
+  TRY_CLEAN(buffer_create(device, groups * 64, &out));
+  TRY_CLEAN(buffer_create(device, groups * each * 4, &memory));
+  TRY_CLEAN(buffer_zero(memory, 0, groups * each * 4));
+  const KernelArgument first[] = {{.buffer = out}, {.value = &factor, .size = 4}};
+  TRY_CLEAN(time_launch(device, multiply, groups, first, 2, &seconds));
+  *gflops = (double)groups * 4e6 * 12 * 16 * 2 / seconds * 1e-9;
+  const KernelArgument second[] = {{.buffer = out}, {.buffer = memory}, {.value = &each, .size = 4}};
+  TRY_CLEAN(time_launch(device, reader, groups, second, 3, &seconds));
+  *gbytes = (double)groups * each * 4 / seconds * 1e-9;
+cleanup:
+  buffer_free(memory);
+  buffer_free(out);
+  kernel_free(reader);
+  kernel_free(multiply);
+  program_free(program);
+  return status;
+}
+
+static Status call(Form form, Tensor *out, const Tensor *left, const Tensor *right) {
+  if (form == FORWARD) return op_linear(out, left, right, 1.0f, 0.0f);
+  if (form == INPUT_GRADIENT) return op_linear_dx(out, left, right, 1.0f, 0.0f);
+  return op_linear_dw(out, left, right, 1.0f, 0.0f);
+}
+
+/// Best seconds of one operation.
+static Status time_shape(Ops *ops, const Shape *s, double *best) {
+  bool forward = s->form == FORWARD, dw = s->form == WEIGHT_GRADIENT;
+  Status status = STATUS_OK;
+  Tensor out = {0}, left = {0}, right = {0};
+  TRY_CLEAN(tensor_create(ops, "left", MEMORY_ACTIVATIONS, DTYPE_F32, s->m, forward ? s->k : s->n, &left));
+  TRY_CLEAN(tensor_create(ops, "right", MEMORY_WEIGHTS, s->type, dw ? s->m : s->n, s->k, &right));
+  TRY_CLEAN(tensor_create(ops, "out", MEMORY_ACTIVATIONS, DTYPE_F32, dw ? s->n : s->m, forward ? s->n : s->k,
+                          &out));
+  *best = 1e30;
+  double began = clock_seconds();
+  for (int run = 0; run < 4 || (run < 200 && clock_seconds() - began < 0.3); run++) {
+    double start = clock_seconds();
+    TRY_CLEAN(call(s->form, &out, &left, &right));
+    TRY_CLEAN(ops_finish(ops));
+    double seconds = clock_seconds() - start;
+    if (seconds < *best) *best = seconds;
+  }
+cleanup:
+  tensor_free(&out);
+  tensor_free(&left);
+  tensor_free(&right);
+  return status;
+}
+
+static Status measure(Device *device, const char *gemm) {
+  static const char *const forms[] = {"out = x w'", "dx = dout w", "dw = dout' x"};
+  static const char *const types[] = {"f32", "f16", "bf16"};
+  Ops *ops;
+  double gflops, gbytes;
+  TRY(measure_peaks(device, &gflops, &gbytes));
+  (void)printf("%s %s, GEMM %s\npeak: %.0f GFLOP/s of fma in registers, %.1f GB/s read from memory\n\n",
+               device_info(device)->platform, device_info(device)->name, gemm, gflops, gbytes);
+  (void)printf("form             M     N     K  weights        ms  GFLOP/s  of peak     GB/s\n");
+  TRY(ops_create(device, gemm, &ops));
+  Status status = STATUS_OK;
+  for (size_t i = 0; i < sizeof shapes / sizeof shapes[0] && status == STATUS_OK; i++) {
+    const Shape *s = &shapes[i];
+    double seconds;
+    status = time_shape(ops, s, &seconds);
+    if (status != STATUS_OK) break;
+    double rate = 2e-9 * (double)s->m * (double)s->n * (double)s->k / seconds;
+    double bytes = (double)(s->n * s->k * dtype_size(s->type));
+    (void)printf("%-12s %5zu %5zu %5zu  %-7s %9.3f  %7.1f  %6.0f%%  %7.1f\n", forms[s->form], s->m, s->n,
+                 s->k, types[s->type], 1e3 * seconds, rate, 100 * rate / gflops, 1e-9 * bytes / seconds);
+  }
+  ops_free(ops);
+  return status;
+}
+
+int main(int count, char **arguments) {
+  DeviceOptions options = {.name = count > 1 ? arguments[1] : NULL};
+  Device *device;
+  Status status = device_open(&options, &device);
+  if (status == STATUS_OK) {
+    status = measure(device, count > 2 ? arguments[2] : "auto");
+    device_close(device);
+  }
+  if (status != STATUS_OK) (void)fprintf(stderr, "bench_gemm: %s\n", status_message());
+  return status;
+}
