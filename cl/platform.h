@@ -2,7 +2,8 @@
 // what both languages share.
 //
 // Conventions
-// - A kernel opens with KERNEL(name)(arguments) and is launched with whole groups: check the range yourself.
+// - A kernel opens with KERNEL(name)(arguments), or KERNEL_OF(x, y) name(arguments) where its groups are always x × y work
+//   items, and is launched with whole groups: check the range yourself.
 // - Pointer arguments: GLOBAL float *RESTRICT out, GLOBAL const float *RESTRICT in (leave RESTRICT out where two may be
 //   the same memory). Scalars are uint, int or float; form an offset as (size_t)row * cols, sizes may pass 2^32.
 // - Outputs first, then inputs, then sizes. Shapes stand in the comment above the kernel.
@@ -29,7 +30,7 @@
 #define BARRIER()        barrier(CLK_LOCAL_MEM_FENCE)
 #define BARRIER_GLOBAL() barrier(CLK_LOCAL_MEM_FENCE | CLK_GLOBAL_MEM_FENCE)
 #define UNROLL           _Pragma("unroll")
-#define GROUP_SIZE(x, y) __attribute__((reqd_work_group_size(x, y, 1)))
+#define KERNEL_OF(x, y)  __kernel __attribute__((reqd_work_group_size(x, y, 1))) void
 
 INLINE uint group_id(uint axis) { return (uint)get_group_id(axis); }
 INLINE uint group_count(uint axis) { return (uint)get_num_groups(axis); }
@@ -62,7 +63,7 @@ typedef unsigned char uchar;
 #define BARRIER()        __syncthreads()
 #define BARRIER_GLOBAL() __syncthreads()
 #define UNROLL           _Pragma("unroll")
-#define GROUP_SIZE(x, y) __launch_bounds__((x) * (y))
+#define KERNEL_OF(x, y)  extern "C" __global__ __launch_bounds__((x) * (y)) void
 
 INLINE uint group_id(uint axis) { return axis == 0 ? blockIdx.x : axis == 1 ? blockIdx.y : blockIdx.z; }
 INLINE uint group_count(uint axis) { return axis == 0 ? gridDim.x : axis == 1 ? gridDim.y : gridDim.z; }

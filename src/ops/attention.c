@@ -1,8 +1,10 @@
 // Attention over spans, forward and backward: tiles of SIMD lanes on CPU devices, of work groups on GPUs.
-#include "grid.h"
-#include "ops/ops.h"
+#include "attention.h"
 
-enum { LANES_CPU = 16, TILE_GPU = 16, HEAD_DIM_MAX = 256 };
+#include "launch.h"
+
+// Lanes of a work item in attention_cpu.cl, and of a group in attention.cl.
+enum { LANES = 16, HEAD_DIM_MAX = 256 };
 
 static Status check_shape(const char *op, const Tensor *q, const Tensor *k, const Tensor *v,
                           AttentionShape shape) {
@@ -17,46 +19,49 @@ static Status check_shape(const char *op, const Tensor *q, const Tensor *k, cons
   return ops_check_shape(op, "v", v, k->rows, shape.kv_heads * shape.head_dim);
 }
 
-/// Groups over query rows: lanes (or tile rows) hold the heads of one key/value head, for as many rows as fit.
-static Grid query_grid(size_t rows, AttentionShape shape, size_t lanes, size_t items) {
-  size_t group_heads = shape.heads / shape.kv_heads, block = group_heads < lanes ? lanes / group_heads : 1;
-  Grid grid = {
-      .groups = {(rows + block - 1) / block, shape.kv_heads * ((group_heads + lanes - 1) / lanes), 1},
-      .items = {items, items, 1}};
-  return grid;
+/// Groups over query rows: the lanes hold the heads of one key/value head, for as many rows as fit.
+static Grid query_grid(AttentionTiles tiles, size_t rows, AttentionShape shape) {
+  size_t group_heads = shape.heads / shape.kv_heads, block = group_heads < LANES ? LANES / group_heads : 1;
+  size_t items = tiles == TILES_GROUPS ? LANES : 1, chunks = (group_heads + LANES - 1) / LANES;
+  return (Grid){.groups = {(rows + block - 1) / block, shape.kv_heads * chunks, 1},
+                .items = {items, items, 1}};
 }
 
-static Grid key_grid(size_t rows, AttentionShape shape, size_t keys, size_t items) {
-  Grid grid = {.groups = {(rows + keys - 1) / keys, shape.kv_heads, 1}, .items = {items, items, 1}};
-  return grid;
+/// Groups over key rows, 16 each.
+static Grid key_grid(AttentionTiles tiles, size_t rows, AttentionShape shape) {
+  size_t items = tiles == TILES_GROUPS ? LANES : 1;
+  return (Grid){.groups = {(rows + LANES - 1) / LANES, shape.kv_heads, 1}, .items = {items, items, 1}};
+}
+
+static AttentionTiles tiles_of(const Ops *ops) {
+  return ops_device_class(ops) == DEVICE_CPU ? TILES_LANES : TILES_GROUPS;
 }
 
 #define ARG_SHAPE(rows, shape)                                                                               \
   ARG_UINT(rows), ARG_UINT((shape).heads), ARG_UINT((shape).kv_heads), ARG_UINT((shape).head_dim),           \
       ARG_FLOAT((shape).scale)
+#define COUNT(array) (sizeof(array) / sizeof *(array))
 
-static Status forward_cpu(Tensor *out, const Tensor *lse, const Tensor *q, const Tensor *k, const Tensor *v,
-                          const Tensor *spans, AttentionShape shape, bool keep_lse) {
-  return LAUNCH(out->ops, attention_cpu, query_grid(q->rows, shape, LANES_CPU, 1), ARG_TENSOR(out),
-                ARG_TENSOR(lse), ARG_TENSOR(q), ARG_TENSOR(k), ARG_TENSOR(v), ARG_TENSOR(spans),
-                ARG_SHAPE(q->rows, shape), ARG_UINT(keep_lse));
-}
-
-Status op_attention(Tensor *out, Tensor *lse, const Tensor *q, const Tensor *k, const Tensor *v,
-                    const Tensor *spans, AttentionShape shape) {
-  TRY(check_shape("op_attention", q, k, v, shape));
-  TRY(ops_check_shape("op_attention", "out", out, q->rows, q->cols));
-  TRY(ops_check_type("op_attention", "spans", spans, DTYPE_I32));
-  TRY(ops_check_shape("op_attention", "spans", spans, q->rows, 4));
-  if (lse != NULL) TRY(ops_check_shape("op_attention", "lse", lse, q->rows, shape.heads));
+Status attention_forward(AttentionTiles tiles, Tensor *out, Tensor *lse, const Tensor *q, const Tensor *k,
+                         const Tensor *v, const Tensor *spans, AttentionShape shape) {
+  const char *op = "op_attention";
+  TRY(check_shape(op, q, k, v, shape));
+  TRY(ops_check_shape(op, "out", out, q->rows, q->cols));
+  TRY(ops_check_type(op, "spans", spans, DTYPE_I32));
+  TRY(ops_check_shape(op, "spans", spans, q->rows, 4));
+  if (lse != NULL) TRY(ops_check_shape(op, "lse", lse, q->rows, shape.heads));
   const Tensor *kept = lse != NULL ? lse : out; // a kernel takes a buffer even where it writes none
-  return forward_cpu(out, kept, q, k, v, spans, shape, lse != NULL);
+  KernelId kernel = tiles == TILES_LANES ? KERNEL_attention_cpu : KERNEL_attention;
+  const KernelArgument arguments[] = {
+      ARG_TENSOR(out),   ARG_TENSOR(kept),          ARG_TENSOR(q),        ARG_TENSOR(k), ARG_TENSOR(v),
+      ARG_TENSOR(spans), ARG_SHAPE(q->rows, shape), ARG_UINT(lse != NULL)};
+  return ops_launch(out->ops, kernel, query_grid(tiles, q->rows, shape), arguments, COUNT(arguments));
 }
 
-Status op_attention_backward(Tensor *dq, Tensor *dk, Tensor *dv, Tensor *delta, const Tensor *dout,
-                             const Tensor *q, const Tensor *k, const Tensor *v, const Tensor *out,
-                             const Tensor *lse, const Tensor *spans, const Tensor *key_spans,
-                             AttentionShape shape) {
+static Status check_backward(const Tensor *dq, const Tensor *dk, const Tensor *dv, const Tensor *delta,
+                             const Tensor *dout, const Tensor *q, const Tensor *k, const Tensor *v,
+                             const Tensor *out, const Tensor *lse, const Tensor *spans,
+                             const Tensor *key_spans, AttentionShape shape) {
   const char *op = "op_attention_backward";
   TRY(check_shape(op, q, k, v, shape));
   TRY(ops_check_shape(op, "k", k, q->rows, k->cols));
@@ -70,11 +75,36 @@ Status op_attention_backward(Tensor *dq, Tensor *dk, Tensor *dv, Tensor *delta, 
   TRY(ops_check_type(op, "spans", spans, DTYPE_I32));
   TRY(ops_check_shape(op, "spans", spans, q->rows, 4));
   TRY(ops_check_type(op, "key_spans", key_spans, DTYPE_I32));
-  TRY(ops_check_shape(op, "key_spans", key_spans, q->rows, 4));
-  TRY(LAUNCH(dq->ops, attention_dq_cpu, query_grid(q->rows, shape, LANES_CPU, 1), ARG_TENSOR(dq),
-             ARG_TENSOR(delta), ARG_TENSOR(dout), ARG_TENSOR(q), ARG_TENSOR(k), ARG_TENSOR(v),
-             ARG_TENSOR(out), ARG_TENSOR(lse), ARG_TENSOR(spans), ARG_SHAPE(q->rows, shape)));
-  return LAUNCH(dq->ops, attention_dkv_cpu, key_grid(q->rows, shape, LANES_CPU, 1), ARG_TENSOR(dk),
-                ARG_TENSOR(dv), ARG_TENSOR(dout), ARG_TENSOR(q), ARG_TENSOR(k), ARG_TENSOR(v),
-                ARG_TENSOR(lse), ARG_TENSOR(delta), ARG_TENSOR(key_spans), ARG_SHAPE(q->rows, shape));
+  return ops_check_shape(op, "key_spans", key_spans, q->rows, 4);
+}
+
+Status attention_backward(AttentionTiles tiles, Tensor *dq, Tensor *dk, Tensor *dv, Tensor *delta,
+                          const Tensor *dout, const Tensor *q, const Tensor *k, const Tensor *v,
+                          const Tensor *out, const Tensor *lse, const Tensor *spans, const Tensor *key_spans,
+                          AttentionShape shape) {
+  TRY(check_backward(dq, dk, dv, delta, dout, q, k, v, out, lse, spans, key_spans, shape));
+  bool lanes = tiles == TILES_LANES;
+  const KernelArgument for_dq[] = {
+      ARG_TENSOR(dq), ARG_TENSOR(delta), ARG_TENSOR(dout), ARG_TENSOR(q),     ARG_TENSOR(k),
+      ARG_TENSOR(v),  ARG_TENSOR(out),   ARG_TENSOR(lse),  ARG_TENSOR(spans), ARG_SHAPE(q->rows, shape)};
+  TRY(ops_launch(dq->ops, lanes ? KERNEL_attention_dq_cpu : KERNEL_attention_dq,
+                 query_grid(tiles, q->rows, shape), for_dq, COUNT(for_dq)));
+  const KernelArgument for_dkv[] = {
+      ARG_TENSOR(dk), ARG_TENSOR(dv),  ARG_TENSOR(dout),  ARG_TENSOR(q),         ARG_TENSOR(k),
+      ARG_TENSOR(v),  ARG_TENSOR(lse), ARG_TENSOR(delta), ARG_TENSOR(key_spans), ARG_SHAPE(q->rows, shape)};
+  return ops_launch(dq->ops, lanes ? KERNEL_attention_dkv_cpu : KERNEL_attention_dkv,
+                    key_grid(tiles, q->rows, shape), for_dkv, COUNT(for_dkv));
+}
+
+Status op_attention(Tensor *out, Tensor *lse, const Tensor *q, const Tensor *k, const Tensor *v,
+                    const Tensor *spans, AttentionShape shape) {
+  return attention_forward(tiles_of(out->ops), out, lse, q, k, v, spans, shape);
+}
+
+Status op_attention_backward(Tensor *dq, Tensor *dk, Tensor *dv, Tensor *delta, const Tensor *dout,
+                             const Tensor *q, const Tensor *k, const Tensor *v, const Tensor *out,
+                             const Tensor *lse, const Tensor *spans, const Tensor *key_spans,
+                             AttentionShape shape) {
+  return attention_backward(tiles_of(dq->ops), dq, dk, dv, delta, dout, q, k, v, out, lse, spans, key_spans,
+                            shape);
 }

@@ -15,6 +15,9 @@
   KERNEL_ROW(embed, embed)                                                                                   \
   KERNEL_ROW(embed, embed_backward)                                                                          \
   KERNEL_ROW(rope, rope)                                                                                     \
+  KERNEL_ROW(attention, attention)                                                                           \
+  KERNEL_ROW(attention, attention_dq)                                                                        \
+  KERNEL_ROW(attention, attention_dkv)                                                                       \
   KERNEL_ROW(attention_cpu, attention_cpu)                                                                   \
   KERNEL_ROW(attention_cpu, attention_dq_cpu)                                                                \
   KERNEL_ROW(attention_cpu, attention_dkv_cpu)                                                               \

@@ -2,11 +2,16 @@
 // families and odd ones; and that a row's result does not depend on the rows beside it.
 #include "support/ops_fixture.h"
 
+#include "attention.h"
+#include "device/device.h"
+#include "launch.h"
 #include "ref/ref.h"
 #include <math.h>
 #include <string.h>
 
 static const double tolerance = 2e-6;
+/// The kernels in use: every test runs with both where the device is a CPU, else with the work groups'.
+static AttentionTiles tiles;
 
 /// `prompts` prompts of these lengths, then `answers` answers each: spans and key spans as model's batches make them.
 typedef struct Layout {
@@ -62,18 +67,18 @@ static void check_layout(Layout layout, size_t heads, size_t kv_heads, size_t D)
   Tensor *dev_v = fixture_f32(M, kv_heads * D, v), *dev_out = fixture_f32(M, heads * D, NULL);
   Tensor *dev_lse = fixture_f32(M, heads, NULL), *dev_spans = fixture_i32(M, 4, layout.spans);
   ref_attention(out, lse, q, k, v, layout.spans, ref);
-  assert_ok(op_attention(dev_out, NULL, dev_q, dev_k, dev_v, dev_spans, shape));
+  assert_ok(attention_forward(tiles, dev_out, NULL, dev_q, dev_k, dev_v, dev_spans, shape));
   fixture_compare("attention without lse", dev_out, out, tolerance);
-  assert_ok(op_attention(dev_out, dev_lse, dev_q, dev_k, dev_v, dev_spans, shape));
+  assert_ok(attention_forward(tiles, dev_out, dev_lse, dev_q, dev_k, dev_v, dev_spans, shape));
   fixture_compare("attention", dev_out, out, tolerance);
   fixture_compare("attention lse", dev_lse, lse, tolerance);
 
   Tensor *dev_dq = fixture_f32(M, heads * D, NULL), *dev_dk = fixture_f32(M, kv_heads * D, NULL);
   Tensor *dev_dv = fixture_f32(M, kv_heads * D, NULL), *dev_delta = fixture_f32(M, heads, NULL);
   ref_attention_backward(dq, dk, dv, dout, q, k, v, out, lse, layout.spans, ref);
-  assert_ok(op_attention_backward(dev_dq, dev_dk, dev_dv, dev_delta, fixture_f32(M, heads * D, dout), dev_q,
-                                  dev_k, dev_v, dev_out, dev_lse, dev_spans,
-                                  fixture_i32(M, 4, layout.key_spans), shape));
+  assert_ok(attention_backward(tiles, dev_dq, dev_dk, dev_dv, dev_delta, fixture_f32(M, heads * D, dout),
+                               dev_q, dev_k, dev_v, dev_out, dev_lse, dev_spans,
+                               fixture_i32(M, 4, layout.key_spans), shape));
   fixture_compare("attention_backward dq", dev_dq, dq, 4 * tolerance);
   fixture_compare("attention_backward dk", dev_dk, dk, 4 * tolerance);
   fixture_compare("attention_backward dv", dev_dv, dv, 4 * tolerance);
@@ -123,8 +128,9 @@ static void cached(void **state) {
   Tensor *dev_out = fixture_f32(M, HEADS * D, NULL);
   AttentionShape shape = {HEADS, KV, D, 0.125f};
   ref_attention(out, lse, q, k, v, spans, ref);
-  assert_ok(op_attention(dev_out, NULL, fixture_f32(M, HEADS * D, q), fixture_f32(CACHE, KV * D, k),
-                         fixture_f32(CACHE, KV * D, v), fixture_i32(M, 4, spans), shape));
+  assert_ok(attention_forward(tiles, dev_out, NULL, fixture_f32(M, HEADS * D, q),
+                              fixture_f32(CACHE, KV * D, k), fixture_f32(CACHE, KV * D, v),
+                              fixture_i32(M, 4, spans), shape));
   fixture_compare("attention in a cache", dev_out, out, tolerance);
 }
 
@@ -140,15 +146,30 @@ static void rows_stand_alone(void **state) {
   Tensor *dev_q = fixture_f32(M, HEADS * D, q), *k = fixture_f32(M, D, fixture_random(M * D, 2));
   Tensor *v = fixture_f32(M, D, fixture_random(M * D, 1)), *out = fixture_f32(M, HEADS * D, NULL);
   Tensor *one = fixture_f32(1, HEADS * D, NULL);
-  assert_ok(op_attention(out, NULL, dev_q, k, v, fixture_i32(M, 4, layout.spans), shape));
+  assert_ok(attention_forward(tiles, out, NULL, dev_q, k, v, fixture_i32(M, 4, layout.spans), shape));
   for (size_t m = 0; m < M; m++) {
     float together[HEADS * D], alone[HEADS * D];
-    assert_ok(op_attention(one, NULL, fixture_f32(1, HEADS * D, q + m * HEADS * D), k, v,
-                           fixture_i32(1, 4, layout.spans + 4 * m), shape));
+    assert_ok(attention_forward(tiles, one, NULL, fixture_f32(1, HEADS * D, q + m * HEADS * D), k, v,
+                                fixture_i32(1, 4, layout.spans + 4 * m), shape));
     assert_ok(tensor_read(out, m * HEADS * D, HEADS * D, together));
     assert_ok(tensor_read(one, 0, HEADS * D, alone));
     assert_memory_equal(together, alone, sizeof alone);
   }
+}
+
+static bool on_cpu;
+
+/// Work groups' tiles compile everywhere; they come first, and say whether there is a second run.
+static int open_groups(void **state) {
+  if (ops_fixture_open(state) != 0) return -1;
+  tiles = TILES_GROUPS;
+  on_cpu = ops_device_class(fixture_ops()) == DEVICE_CPU;
+  return 0;
+}
+
+static int open_lanes(void **state) {
+  tiles = TILES_LANES;
+  return ops_fixture_open(state);
 }
 
 int main(void) {
@@ -156,5 +177,7 @@ int main(void) {
       OPS_TEST(shared_prompts), OPS_TEST(odd_heads),        OPS_TEST(causal_lengths),
       OPS_TEST(cached),         OPS_TEST(rows_stand_alone),
   };
-  return RUN_OPS_TESTS(tests);
+  int failed = cmocka_run_group_tests_name("work groups", tests, open_groups, ops_fixture_close);
+  if (on_cpu) failed += cmocka_run_group_tests_name("lanes", tests, open_lanes, ops_fixture_close);
+  return failed;
 }
