@@ -204,7 +204,7 @@ static int by_key(const void *a, const void *b) {
 }
 
 static int by_length(const void *a, const void *b) {
-  const WordEntry *x = *(const WordEntry *const *)a, *y = *(const WordEntry *const *)b;
+  const WordEntry *x = a, *y = b;
   size_t n = strlen(x->key), m = strlen(y->key);
   return n != m ? (n < m ? 1 : -1) : strcmp(x->key, y->key);
 }
@@ -224,17 +224,17 @@ static Status append_quoted(Str *pattern, const char *word) {
 
 /// One pattern for all words: the longest word that stands at a place, between characters that belong to no word.
 static Status compile_words(GroupFile *g) {
-  const WordEntry **order = NULL;
+  WordEntry *order = NULL; // borrows the entries' words
   Str pattern = {0};
   Status status = STATUS_OK;
   TRY_CLEAN(mem_array(&order, g->entry_count, "group words"));
-  for (size_t i = 0; i < g->entry_count; i++) order[i] = &g->entries[i];
-  qsort(order, g->entry_count, sizeof(const WordEntry *), by_length);
+  memcpy(order, g->entries, g->entry_count * sizeof *order);
+  qsort(order, g->entry_count, sizeof *order, by_length);
   TRY_CLEAN(str_append_text(&pattern, "(?<![\\p{L}\\p{M}\\p{N}_])(?:"));
   for (size_t i = 0; i < g->entry_count; i++) {
-    if (i > 0 && strcmp(order[i]->key, order[i - 1]->key) == 0) continue;
+    if (i > 0 && strcmp(order[i].key, order[i - 1].key) == 0) continue;
     if (i > 0) TRY_CLEAN(str_append_text(&pattern, "|"));
-    TRY_CLEAN(append_quoted(&pattern, order[i]->key));
+    TRY_CLEAN(append_quoted(&pattern, order[i].key));
   }
   TRY_CLEAN(str_append_text(&pattern, ")(?![\\p{L}\\p{M}\\p{N}_])"));
   TRY_CLEAN(pattern_compile(str_text(&pattern), PCRE2_CASELESS, g->path, &g->pattern));

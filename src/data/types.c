@@ -38,7 +38,7 @@ static Status read_rule(const char *path, const cJSON *item, TypeRules *types) {
   for (const cJSON *pattern = patterns->child; pattern != NULL; pattern = pattern->next) {
     if (!cJSON_IsString(pattern))
       return status_fail(STATUS_INPUT, "%s: the patterns of the type \"%s\" must be texts", path, name);
-    TRY(pattern_compile(pattern->valuestring, 0, path, &rule->patterns[rule->count]));
+    TRY(pattern_compile(pattern->valuestring, 0, path, &rule->patterns[rule->count].code));
     rule->count++;
   }
   return STATUS_OK;
@@ -71,7 +71,7 @@ cleanup:
 
 void types_free(TypeRules *types) {
   for (size_t i = 0; i < types->count; i++) {
-    for (size_t j = 0; j < types->rules[i].count; j++) pcre2_code_free(types->rules[i].patterns[j]);
+    for (size_t j = 0; j < types->rules[i].count; j++) pcre2_code_free(types->rules[i].patterns[j].code);
     free(types->rules[i].patterns);
     free(types->rules[i].name);
   }
@@ -83,7 +83,7 @@ Status types_match(const TypeRules *types, const char *text, size_t size, size_t
     const TypeRule *rule = &types->rules[*type];
     for (size_t i = 0; i < rule->count; i++) {
       bool found = false;
-      TRY(pattern_matches(rule->patterns[i], text, size, &found));
+      TRY(pattern_matches(rule->patterns[i].code, text, size, &found));
       if (found) return STATUS_OK;
     }
   }

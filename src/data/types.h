@@ -3,9 +3,13 @@
 
 #include "group_file.h"
 
+typedef struct TypePattern {
+  pcre2_code *code;
+} TypePattern;
+
 typedef struct TypeRule {
   char *name;
-  pcre2_code **patterns;
+  TypePattern *patterns;
   size_t count;
 } TypeRule;
 
