@@ -15,21 +15,23 @@ static const GapOptions OPTIONS = {
     .answers = ANSWERS,
     .seed = 15};
 
-/// Sets of two prompts of 3 to 7 tokens that part in one token; in the last set in none.
-static Dataset make_dataset(void) {
-  Dataset data = {.count = 2 * SETS, .sets = SETS, .counterfactual = true};
-  assert_ok(groups_load("gender", &data.groups));
+/// Sets of a prompt per group, of 3 to 7 tokens, that part in one token; the last prompt equals its neighbour.
+static Dataset make_dataset(const char *file) {
+  Dataset data = {.sets = SETS, .counterfactual = true};
+  assert_ok(groups_load(file, &data.groups));
+  size_t groups = groups_count(data.groups);
+  data.count = groups * SETS;
   data.prompts = calloc(data.count, sizeof *data.prompts);
   data.set_start = calloc(SETS + 1, sizeof *data.set_start);
   assert_non_null(data.prompts);
   assert_non_null(data.set_start);
   for (size_t i = 0; i < data.count; i++) {
-    size_t set = i / 2;
-    data.prompts[i] = (Prompt){.group = (int)(i % 2), .set = set, .source = set, .distinct = i};
+    size_t set = i / groups;
+    data.prompts[i] = (Prompt){.group = (int)(i % groups), .set = set, .source = set, .distinct = i};
     if (i == data.count - 1) data.prompts[i].distinct = i - 1;
     for (size_t t = 0; t < 3 + set; t++) {
-      bool parts = t == 1 && i < data.count - 1;
-      assert_ok(tokens_append(&data.prompts[i].tokens, (int32_t)(5 + 7 * set + 3 * t + (parts ? i % 2 : 0))));
+      size_t part = t == 1 ? (size_t)data.prompts[data.prompts[i].distinct].group : 0;
+      assert_ok(tokens_append(&data.prompts[i].tokens, (int32_t)(5 + 7 * set + 3 * t + part)));
     }
     data.set_start[set + 1] = i + 1;
   }
@@ -52,15 +54,15 @@ static double score_one(Pass *pass, const Prompt *prompt, const Answer *answer) 
 }
 
 /// Own and paired group means over the sets, an answer at a time.
-static void measure_one_by_one(Model *model, const Dataset *data, double own[2], double paired[2]) {
+static void measure_one_by_one(Model *model, const Dataset *data, double *own, double *paired) {
+  size_t groups = groups_count(data->groups);
   PassOptions options = generate_pass_options(16, 32, 1, NEW_TOKENS);
   Pass *pass = NULL;
   assert_ok(pass_create(model, &options, &pass));
-  own[0] = own[1] = paired[0] = paired[1] = 0;
   for (size_t i = 0; i < data->count; i++) {
     for (uint32_t a = 0; a < ANSWERS; a++) {
       TokenSpan span = span_of(&data->prompts[i]);
-      AnswerRequest request = {0, (uint32_t)(i / 2) * ANSWERS + a};
+      AnswerRequest request = {0, (uint32_t)(i / groups) * ANSWERS + a};
       GenerateJob job = {.prompts = &span,
                          .prompt_count = 1,
                          .requests = &request,
@@ -71,9 +73,10 @@ static void measure_one_by_one(Model *model, const Dataset *data, double own[2],
                          .step = UINT32_MAX};
       Answer answer = {0};
       assert_ok(generate(pass, &job, &answer));
-      own[i % 2] += score_one(pass, &data->prompts[i], &answer) / (SETS * ANSWERS);
-      for (size_t g = 0; g < 2; g++)
-        paired[g] += score_one(pass, &data->prompts[i / 2 * 2 + g], &answer) / (2 * SETS * ANSWERS);
+      own[i % groups] += score_one(pass, &data->prompts[i], &answer) / (SETS * ANSWERS);
+      for (size_t g = 0; g < groups; g++)
+        paired[g] += score_one(pass, &data->prompts[i / groups * groups + g], &answer) /
+                     (double)(groups * SETS * ANSWERS);
       answer_free(&answer);
     }
   }
@@ -85,11 +88,12 @@ static void assert_near(double a, double b, double tolerance) {
   if (!(error <= tolerance)) fail_msg("%.9g is not %.9g (off by %g)", a, b, error);
 }
 
-static void test_against_one_by_one(void **state) {
-  (void)state;
+/// Every chunking against one by one.
+static void check_measure(const char *file) {
   Model *model = fixture_model("llama", DTYPE_F32);
-  Dataset data = make_dataset();
-  double own[2], paired[2];
+  Dataset data = make_dataset(file);
+  size_t groups = groups_count(data.groups);
+  double own[DATA_MAX_GROUPS] = {0}, paired[DATA_MAX_GROUPS] = {0}, mean = 0;
   measure_one_by_one(model, &data, own, paired);
   static const uint64_t memories[] = {0, 1, 8192}; // all at once, a set at a time, something between
   for (size_t m = 0; m < 3; m++) {
@@ -98,25 +102,37 @@ static void test_against_one_by_one(void **state) {
     options.memory = memories[m];
     assert_ok(gap_measure(model, &data, &options, NULL, &report));
     assert_int_equal(report.sets, SETS);
-    assert_int_equal(report.answers, 2 * SETS * ANSWERS);
+    assert_int_equal(report.answers, groups * SETS * ANSWERS);
     assert_in_range(report.tokens, report.answers, report.answers * NEW_TOKENS);
-    for (size_t g = 0; g < 2; g++) {
+    mean = 0;
+    for (size_t g = 0; g < groups; g++) {
       assert_near(report.total.H[g], own[g], 1e-5);
       assert_near(report.paired.H[g], paired[g], 1e-5);
+      mean += own[g] / (double)groups;
     }
-    assert_near(report.H_bar, (own[0] + own[1]) / 2, 1e-5);
-    assert_near(report.paired.gap, paired[1] - paired[0], 1e-5);
+    assert_near(report.H_bar, mean, 1e-5);
+    if (groups == 2) assert_near(report.paired.gap, paired[1] - paired[0], 1e-5);
     assert_true(report.paired.low < report.paired.gap && report.paired.gap < report.paired.high);
-    assert_true(fabs(paired[1] - paired[0]) > 1e-4); // something to measure
+    assert_true(fabs(report.paired.gap) > 1e-4); // something to measure
   }
   dataset_free(&data);
   model_free(model);
 }
 
+static void test_two_groups(void **state) {
+  (void)state;
+  check_measure("gender");
+}
+
+static void test_four_groups(void **state) {
+  (void)state;
+  check_measure("race");
+}
+
 static void test_equal_prompts_have_no_gap(void **state) {
   (void)state;
   Model *model = fixture_model("llama", DTYPE_F32);
-  Dataset data = make_dataset();
+  Dataset data = make_dataset("gender");
   for (size_t s = 0; s < SETS; s++) { // partners become equal
     data.prompts[2 * s + 1].tokens.ids[1] = data.prompts[2 * s].tokens.ids[1];
     data.prompts[2 * s + 1].distinct = 2 * s;
@@ -132,7 +148,7 @@ static void test_equal_prompts_have_no_gap(void **state) {
 static void test_errors(void **state) {
   (void)state;
   Model *model = fixture_model("llama", DTYPE_F32);
-  Dataset data = make_dataset();
+  Dataset data = make_dataset("gender");
   GapReport report;
   GapOptions options = OPTIONS;
   options.answers = 0;
@@ -149,7 +165,8 @@ static void test_errors(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      OPS_TEST(test_against_one_by_one),
+      OPS_TEST(test_two_groups),
+      OPS_TEST(test_four_groups),
       OPS_TEST(test_equal_prompts_have_no_gap),
       OPS_TEST(test_errors),
   };
