@@ -2,24 +2,10 @@
 // refused, because a wrong pattern gives ids that look right and are not.
 #include "internal.h"
 
-#include "io/tensors.h"
 #include "util/memory.h"
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
-
-/// Members of tokenizer.ggml.token_type.
-enum { TYPE_NORMAL = 1, TYPE_UNKNOWN = 2, TYPE_CONTROL = 3, TYPE_USER_DEFINED = 4 };
-
-/// What a value of tokenizer.ggml.pre stands for: the pre_tokenizer and normalizer of the family's tokenizer.json.
-typedef struct PreFamily {
-  const char *name;
-  const char *const *pattern;
-  bool digits;        // numeric characters are cut apart first
-  bool nfc;           // text is normalised
-  bool ignore_merges; // see Tokenizer
-  bool add_bos;       // where tokenizer.ggml.add_bos_token is absent
-} PreFamily;
 
 static const PreFamily PRE_FAMILIES[] = {
     {.name = "gpt-2", .pattern = &PATTERN_GPT2},
@@ -31,7 +17,7 @@ static const PreFamily PRE_FAMILIES[] = {
     {.name = "qwen2", .pattern = &PATTERN_QWEN2, .nfc = true},
 };
 
-static Status find_family(const TensorFile *file, const char *path, const PreFamily **out) {
+Status gguf_family(const TensorFile *file, const char *path, const PreFamily **out) {
   const char *model, *pre;
   TRY(gguf_get_string_or_null(file, "tokenizer.ggml.model", &model));
   if (model == NULL)
@@ -147,7 +133,7 @@ Status load_gguf(Tokenizer *tokenizer, const char *path) {
     status = status_fail(STATUS_INPUT, "%s: neither a Hugging Face folder nor a GGUF file", path);
     goto cleanup;
   }
-  TRY_CLEAN(find_family(file, path, &family));
+  TRY_CLEAN(gguf_family(file, path, &family));
   TRY_CLEAN(load_tokens(tokenizer, file, path));
   tokenizer_set_bytes(tokenizer);
   TRY_CLEAN(load_merges(tokenizer, file, path));
