@@ -12,6 +12,7 @@ typedef struct OpenclDevice {
   cl_device_id id;
   cl_context context;
   cl_command_queue queue;
+  bool used_gemm; // CLBlast then holds programs of this context
 } OpenclDevice;
 
 typedef struct OpenclBuffer {
@@ -65,3 +66,5 @@ STATUS_CHECKED Status opencl_kernel_launch(Kernel *kernel, const size_t groups[3
                                            const KernelArgument *arguments, size_t count);
 
 STATUS_CHECKED Status opencl_gemm(Device *device, const GemmCall *call);
+/// Lets go of what CLBlast keeps for a context that is about to close.
+void opencl_gemm_forget(void);

@@ -204,6 +204,7 @@ void opencl_close(Device *base) {
   OpenclDevice *device = opencl_device(base);
   if (device->queue != NULL) {
     (void)clFinish(device->queue);
+    if (device->used_gemm) opencl_gemm_forget();
     (void)clReleaseCommandQueue(device->queue);
   }
   if (device->context != NULL) (void)clReleaseContext(device->context);
