@@ -1,0 +1,234 @@
+// Devices: the list, the choice, buffers, views, programs, launches, and what each refuses. On $GEE_TEST_DEVICE or what auto
+// takes.
+#include "support/test.h"
+
+#include "device/device.h"
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static Device *device;
+
+static int open_device(void **state) {
+  (void)state;
+  DeviceOptions options = {.name = getenv("GEE_TEST_DEVICE"), .cache_directory = ""};
+  if (device_open(&options, &device) == STATUS_OK) return 0;
+  (void)fprintf(stderr, "skipped: %s\n", status_message());
+  exit(TEST_SKIPPED);
+}
+
+static int close_device(void **state) {
+  (void)state;
+  device_close(device);
+  return 0;
+}
+
+static void every_device_is_described(void **state) {
+  (void)state;
+  DeviceInfo *list;
+  size_t count;
+  assert_ok(device_list(&list, &count));
+  assert_true(count > 0);
+  for (size_t i = 0; i < count; i++) {
+    assert_string_equal(list[i].backend, "opencl");
+    assert_true(list[i].name[0] != '\0' && list[i].platform[0] != '\0' && list[i].driver[0] != '\0');
+    assert_true(list[i].memory > 0 && list[i].max_allocation > 0 && list[i].max_allocation <= list[i].memory);
+    assert_true(list[i].max_group > 0 && list[i].compute_units > 0 && list[i].vector_width > 0);
+    assert_true(list[i].view_alignment >= 64 && list[i].view_alignment % 4 == 0);
+  }
+  free(list);
+}
+
+/// Three devices that are not there.
+static const DeviceInfo three[] = {
+    {.backend = "opencl", .platform = "Portable Computing Language", .name = "pthread", .kind = DEVICE_CPU},
+    {.backend = "opencl", .platform = "AMD APP", .name = "gfx1100", .kind = DEVICE_GPU},
+    {.backend = "opencl", .platform = "NVIDIA CUDA", .name = "RTX 4090", .kind = DEVICE_GPU},
+};
+
+static void the_choice_follows_its_rules(void **state) {
+  (void)state;
+  static const struct {
+    const char *backend, *name;
+    size_t count, index;
+  } cases[] = {
+      {NULL, NULL, 3, 1},  {"auto", "auto", 3, 1},   {"opencl", "", 3, 1},    {NULL, NULL, 1, 0},
+      {NULL, "cpu", 3, 0}, {NULL, "GPU", 3, 1},      {NULL, "2", 3, 2},       {NULL, "0", 3, 0},
+      {NULL, "rtx", 3, 2}, {NULL, "portable", 3, 0}, {NULL, "APP gfx", 3, 1}, {NULL, "RTX 4090", 3, 2},
+  };
+  for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+    size_t index = 99;
+    DeviceOptions options = {.backend = cases[i].backend, .name = cases[i].name};
+    assert_ok(device_choose(&options, three, cases[i].count, &index));
+    assert_int_equal(index, cases[i].index);
+  }
+  size_t index = 99;
+  assert_ok(device_choose(NULL, three, 3, &index));
+  assert_int_equal(index, 1);
+}
+
+static void a_choice_without_match_says_what_there_is(void **state) {
+  (void)state;
+  size_t index;
+  DeviceOptions options = {.name = "tpu"};
+  assert_fails(device_choose(&options, three, 3, &index), STATUS_INPUT, "\"tpu\"");
+  assert_fails(device_choose(&options, three, 3, &index), STATUS_INPUT, "1: AMD APP gfx1100 (gpu)");
+  assert_fails(device_choose(&options, three, 0, &index), STATUS_INPUT, "no OpenCL device was found");
+  options.name = "7";
+  assert_fails(device_choose(&options, three, 3, &index), STATUS_INPUT, "\"7\"");
+  options = (DeviceOptions){.name = "gpu"};
+  assert_fails(device_choose(&options, three, 1, &index), STATUS_INPUT, "\"gpu\"");
+  options = (DeviceOptions){.backend = "vulkan"};
+  assert_fails(device_choose(&options, three, 3, &index), STATUS_INPUT, "device.backend = vulkan");
+}
+
+static void buffers_hold_what_is_written(void **state) {
+  (void)state;
+  enum { COUNT = 1000 };
+  uint32_t in[COUNT], out[COUNT];
+  for (uint32_t i = 0; i < COUNT; i++) in[i] = i * 2654435761u;
+  Buffer *a, *b;
+  assert_ok(buffer_create(device, sizeof in, &a));
+  assert_ok(buffer_create(device, sizeof in, &b));
+  assert_int_equal(buffer_size(a), sizeof in);
+  assert_ok(buffer_write(a, 0, in, sizeof in));
+  assert_ok(buffer_copy(b, 0, a, 0, sizeof in));
+  assert_ok(buffer_copy(b, 40, a, 400, 80));
+  assert_ok(buffer_zero(b, 1204, 36));
+  assert_ok(buffer_read(b, 0, out, sizeof out));
+  for (uint32_t i = 0; i < COUNT; i++) {
+    uint32_t expected = i >= 10 && i < 30 ? in[i + 90] : i >= 301 && i < 310 ? 0 : in[i];
+    assert_int_equal(out[i], expected);
+  }
+  uint32_t part[3];
+  assert_ok(buffer_read(b, 2000, part, sizeof part));
+  assert_memory_equal(part, in + 500, sizeof part);
+  buffer_free(a);
+  buffer_free(b);
+  buffer_free(NULL);
+}
+
+static void views_share_memory_and_keep_it_alive(void **state) {
+  (void)state;
+  size_t step = device_info(device)->view_alignment;
+  uint32_t value = 0x12345678, seen = 0;
+  Buffer *whole, *view, *inner;
+  assert_ok(buffer_create(device, 4 * step, &whole));
+  assert_ok(buffer_zero(whole, 0, 4 * step));
+  assert_ok(buffer_view(whole, step, 3 * step, &view));
+  assert_ok(buffer_view(view, step, step, &inner)); // a view of a view
+  assert_ok(buffer_write(inner, 8, &value, sizeof value));
+  assert_ok(buffer_read(whole, 2 * step + 8, &seen, sizeof seen));
+  assert_int_equal(seen, value);
+  buffer_free(whole);
+  buffer_free(view);
+  seen = 0;
+  assert_ok(buffer_read(inner, 8, &seen, sizeof seen));
+  assert_int_equal(seen, value);
+  buffer_free(inner);
+}
+
+static void what_does_not_fit_is_refused(void **state) {
+  (void)state;
+  size_t step = device_info(device)->view_alignment;
+  uint32_t word = 0;
+  Buffer *buffer, *none;
+  assert_fails(buffer_create(device, 0, &none), STATUS_FAILED, "0 bytes");
+  assert_fails(buffer_create(device, (size_t)device_info(device)->max_allocation + 1, &none), STATUS_FAILED,
+               "at most");
+  assert_null(none);
+  assert_ok(buffer_create(device, 4 * step, &buffer));
+  assert_fails(buffer_view(buffer, 3 * step, 2 * step, &none), STATUS_FAILED, "a view of bytes");
+  assert_fails(buffer_view(buffer, 4, step, &none), STATUS_FAILED, "not a multiple");
+  assert_fails(buffer_write(buffer, 4 * step, &word, 4), STATUS_FAILED, "a write of 4 bytes");
+  assert_fails(buffer_read(buffer, SIZE_MAX, &word, 4), STATUS_FAILED, "a read of 4 bytes");
+  assert_fails(buffer_copy(buffer, 0, buffer, 2 * step, 3 * step), STATUS_FAILED, "a copy");
+  assert_fails(buffer_zero(buffer, 2, 4), STATUS_FAILED, "whole words");
+  buffer_free(buffer);
+}
+
+static const char scale_source[] =
+    "__kernel void scale(__global float *x, __global const float *y, float f, uint n) {\n"
+    "  uint i = get_global_id(0);\n"
+    "  if (i < n) x[i] = x[i] * f + (y ? y[i] : STEP);\n"
+    "}\n";
+
+static void a_kernel_runs_with_its_arguments(void **state) {
+  (void)state;
+  enum { COUNT = 70 };
+  float values[COUNT], factor = 3.0f;
+  uint32_t count = COUNT - 1;
+  for (int i = 0; i < COUNT; i++) values[i] = (float)i;
+  Program *program;
+  Kernel *kernel;
+  Buffer *buffer;
+  assert_ok(program_create(device, "scale", scale_source, "-DSTEP=0.5f", &program));
+  assert_ok(kernel_create(program, "scale", &kernel));
+  assert_ok(buffer_create(device, sizeof values, &buffer));
+  assert_ok(buffer_write(buffer, 0, values, sizeof values));
+  const KernelArgument arguments[] = {{.buffer = buffer},
+                                      {0},
+                                      {.value = &factor, .size = sizeof factor},
+                                      {.value = &count, .size = sizeof count}};
+  assert_ok(kernel_launch(kernel, (size_t[]){9, 1, 1}, (size_t[]){8, 1, 1}, arguments, 4));
+  assert_ok(device_finish(device));
+  assert_ok(kernel_launch(kernel, (size_t[]){0, 1, 1}, (size_t[]){8, 1, 1}, arguments, 4)); // nothing to do
+  assert_ok(buffer_read(buffer, 0, values, sizeof values));
+  for (int i = 0; i < COUNT - 1; i++) assert_true(values[i] == 3.0f * (float)i + 0.5f);
+  assert_true(values[COUNT - 1] == (float)(COUNT - 1));
+  size_t too_many = device_info(device)->max_group + 1;
+  assert_fails(kernel_launch(kernel, (size_t[]){1, 1, 1}, (size_t[]){too_many, 1, 1}, arguments, 4),
+               STATUS_FAILED, "kernel scale: a group of");
+  Kernel *none;
+  assert_fails(kernel_create(program, "missing", &none), STATUS_FAILED, "kernel missing of scale");
+  assert_null(none);
+  buffer_free(buffer);
+  kernel_free(kernel);
+  program_free(program);
+  kernel_free(NULL);
+  program_free(NULL);
+}
+
+static void a_compiler_error_reaches_the_message(void **state) {
+  (void)state;
+  Program *program;
+  const char *wrong = "__kernel void f(__global float *x) { x[0] = no_such_name; }\n";
+  assert_fails(program_create(device, "wrong", wrong, "", &program), STATUS_FAILED, "no_such_name");
+  assert_fails(program_create(device, "wrong", wrong, "", &program), STATUS_FAILED, "kernels wrong");
+  assert_null(strchr(status_message(), '\n'));
+  assert_null(program);
+}
+
+static void the_vendors_gemm_checks_its_matrices(void **state) {
+  (void)state;
+  if (!device_has_gemm(device)) skip();
+  Buffer *small, *large;
+  assert_ok(buffer_create(device, 15 * 4, &small));
+  assert_ok(buffer_create(device, 64 * 4, &large));
+  GemmCall call = {
+      .m = 4, .n = 4, .k = 4, .alpha = 1, .a = small, .b = large, .c = large, .lda = 4, .ldb = 4, .ldc = 4};
+  assert_fails(device_gemm(device, &call), STATUS_FAILED, "gemm: A is [4, 4]");
+  call.a = large;
+  call.ldb = 3;
+  assert_fails(device_gemm(device, &call), STATUS_FAILED, "gemm: B is [4, 4]");
+  call.ldb = 4;
+  call.c_offset = 49;
+  assert_fails(device_gemm(device, &call), STATUS_FAILED, "gemm: C is [4, 4] at 49");
+  buffer_free(small);
+  buffer_free(large);
+}
+
+int main(void) {
+  const struct CMUnitTest tests[] = {
+      cmocka_unit_test(every_device_is_described),
+      cmocka_unit_test(the_choice_follows_its_rules),
+      cmocka_unit_test(a_choice_without_match_says_what_there_is),
+      cmocka_unit_test(buffers_hold_what_is_written),
+      cmocka_unit_test(views_share_memory_and_keep_it_alive),
+      cmocka_unit_test(what_does_not_fit_is_refused),
+      cmocka_unit_test(a_kernel_runs_with_its_arguments),
+      cmocka_unit_test(a_compiler_error_reaches_the_message),
+      cmocka_unit_test(the_vendors_gemm_checks_its_matrices),
+  };
+  return cmocka_run_group_tests(tests, open_device, close_device);
+}

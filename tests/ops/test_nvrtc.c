@@ -1,0 +1,151 @@
+// Every kernel that is not for CPUs only compiles as CUDA C++ too, for sm_80 and sm_90, and its PTX holds every kernel that
+// ops launches. Skipped where NVRTC is absent; no CUDA header is needed, its few functions are declared here.
+// $GEE_NVRTC names a libnvrtc.so that is not where the loader looks.
+#include "support/test.h"
+
+#include "kernel_list.h"
+#include "kernels.h"
+#include "launch.h"
+#include "util/str.h"
+#include <dlfcn.h>
+#include <glob.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+typedef struct NvrtcProgram *NvrtcProgram;
+
+static struct {
+  int (*create)(NvrtcProgram *program, const char *source, const char *name, int headers,
+                const char *const *texts, const char *const *names);
+  int (*compile)(NvrtcProgram program, int count, const char *const *options);
+  int (*log_size)(NvrtcProgram program, size_t *size);
+  int (*log)(NvrtcProgram program, char *log);
+  int (*ptx_size)(NvrtcProgram program, size_t *size);
+  int (*ptx)(NvrtcProgram program, char *ptx);
+  int (*destroy)(NvrtcProgram *program);
+} nvrtc;
+
+/// The first library of the loader's path or of the usual folders that opens.
+static void *open_library(void) {
+  static const char *const names[] = {"libnvrtc.so.13", "libnvrtc.so.12", "libnvrtc.so.11.2", "libnvrtc.so"};
+  static const char *const patterns[] = {"/usr/local/cuda*/lib64/libnvrtc.so*",
+                                         "/usr/lib/x86_64-linux-gnu/libnvrtc.so*",
+                                         "/usr/lib/python3*/site-packages/nvidia/*/lib/libnvrtc.so*",
+                                         "/usr/local/lib/python3*/*-packages/nvidia/*/lib/libnvrtc.so*"};
+  const char *set = getenv("GEE_NVRTC");
+  if (set != NULL) return dlopen(set, RTLD_NOW);
+  void *library = NULL;
+  for (size_t i = 0; i < sizeof names / sizeof names[0] && library == NULL; i++)
+    library = dlopen(names[i], RTLD_NOW);
+  for (size_t i = 0; i < sizeof patterns / sizeof patterns[0] && library == NULL; i++) {
+    glob_t found = {0};
+    if (glob(patterns[i], 0, NULL, &found) == 0) {
+      for (size_t j = 0; j < found.gl_pathc && library == NULL; j++) {
+        if (strstr(found.gl_pathv[j], "builtins") == NULL) library = dlopen(found.gl_pathv[j], RTLD_NOW);
+      }
+    }
+    globfree(&found);
+  }
+  return library;
+}
+
+/// *function = the library's symbol, by way of memcpy: ISO C has no cast between object and function pointers.
+static bool load(void *library, const char *symbol, void *function) {
+  void *address = dlsym(library, symbol);
+  memcpy(function, &address, sizeof address);
+  return address != NULL;
+}
+
+static int open_nvrtc(void **state) {
+  (void)state;
+  void *library = open_library();
+  if (library == NULL) {
+    (void)fprintf(stderr, "skipped: no libnvrtc.so was found\n");
+    exit(TEST_SKIPPED);
+  }
+  bool whole =
+      load(library, "nvrtcCreateProgram", &nvrtc.create) &&
+      load(library, "nvrtcCompileProgram", &nvrtc.compile) &&
+      load(library, "nvrtcGetProgramLogSize", &nvrtc.log_size) &&
+      load(library, "nvrtcGetProgramLog", &nvrtc.log) && load(library, "nvrtcGetPTXSize", &nvrtc.ptx_size) &&
+      load(library, "nvrtcGetPTX", &nvrtc.ptx) && load(library, "nvrtcDestroyProgram", &nvrtc.destroy);
+  return whole ? 0 : -1;
+}
+
+/// *ptx = what `source` compiles to (free()), or NULL with the log printed.
+static char *compile(const char *name, const char *source, const char *architecture) {
+  const char *const options[] = {architecture, "-DGROUP=256", "-DON_CPU=0", "-DVECTOR_WIDTH=4"};
+  NvrtcProgram program;
+  size_t size = 0;
+  char *text = NULL;
+  assert_int_equal(nvrtc.create(&program, source, name, 0, NULL, NULL), 0);
+  bool good = nvrtc.compile(program, 4, options) == 0;
+  assert_int_equal(good ? nvrtc.ptx_size(program, &size) : nvrtc.log_size(program, &size), 0);
+  text = calloc(size + 1, 1);
+  assert_non_null(text);
+  assert_int_equal(good ? nvrtc.ptx(program, text) : nvrtc.log(program, text), 0);
+  (void)nvrtc.destroy(&program);
+  if (good) return text;
+  print_error("%s for %s: %s\n", name, architecture, text);
+  free(text);
+  return NULL;
+}
+
+static const struct {
+  const char *file, *kernel;
+} kernels[] = {
+#define KERNEL_ROW(file, kernel) {#file, #kernel},
+    KERNEL_LIST(KERNEL_ROW)
+#undef KERNEL_ROW
+};
+
+/// Compiles every file and looks for its kernels in the PTX.
+static void compile_all(const char *architecture) {
+  int failures = 0;
+  for (size_t i = 0; kernel_sources[i].name != NULL; i++) {
+    const char *name = kernel_sources[i].name;
+    char *source;
+    if (!str_ends(name, ".cl") || str_ends(name, "_cpu.cl")) continue;
+    assert_ok(kernel_source(name, &source));
+    char *ptx = compile(name, source, architecture);
+    free(source);
+    if (ptx == NULL) failures++;
+    for (size_t k = 0; k < sizeof kernels / sizeof kernels[0] && ptx != NULL; k++) {
+      char entry[128];
+      if (strncmp(kernels[k].file, name, strlen(name) - 3) != 0 ||
+          strlen(kernels[k].file) != strlen(name) - 3)
+        continue;
+      (void)snprintf(entry, sizeof entry, ".entry %s(", kernels[k].kernel);
+      if (strstr(ptx, entry) == NULL) fail_msg("%s has no kernel %s", name, kernels[k].kernel);
+    }
+    free(ptx);
+  }
+  assert_int_equal(failures, 0);
+}
+
+static void every_kernel_compiles_for_sm_80(void **state) {
+  (void)state;
+  compile_all("--gpu-architecture=compute_80");
+}
+
+static void every_kernel_compiles_for_sm_90(void **state) {
+  (void)state;
+  compile_all("--gpu-architecture=compute_90");
+}
+
+static void a_wrong_kernel_does_not_compile(void **state) {
+  (void)state;
+  char *ptx = compile("wrong.cl", "extern \"C\" __global__ void f(float *x) { x[0] = no_such_name; }",
+                      "--gpu-architecture=compute_80");
+  assert_null(ptx);
+}
+
+int main(void) {
+  const struct CMUnitTest tests[] = {
+      cmocka_unit_test(every_kernel_compiles_for_sm_80),
+      cmocka_unit_test(every_kernel_compiles_for_sm_90),
+      cmocka_unit_test(a_wrong_kernel_does_not_compile),
+  };
+  return cmocka_run_group_tests(tests, open_nvrtc, NULL);
+}
