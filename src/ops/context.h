@@ -21,3 +21,7 @@ struct Ops {
 
 /// Counts `bytes` of `kind` as allocated, or (`sign` −1) as freed.
 void ops_count_memory(Ops *ops, MemoryKind kind, uint64_t bytes, int sign);
+
+/// The options that every kernel of this Ops is compiled with.
+enum { KERNEL_OPTIONS = 96 };
+void ops_kernel_options(const Ops *ops, char options[KERNEL_OPTIONS]);

@@ -61,12 +61,16 @@ static size_t choose_width(const DeviceInfo *info) {
   return info->vector_width >= 16 ? 16 : info->vector_width >= 8 ? 8 : 4;
 }
 
+void ops_kernel_options(const Ops *ops, char options[KERNEL_OPTIONS]) {
+  (void)snprintf(options, KERNEL_OPTIONS, "-cl-std=CL1.2 -DGROUP=%zu -DON_CPU=%d -DVECTOR_WIDTH=%zu",
+                 ops->group_items, ops->kind == DEVICE_CPU, ops->vector_width);
+}
+
 static Status build_program(Ops *ops, size_t index) {
   const char *file = kernel_sources[index].name;
-  char options[96], *source = NULL, *name = NULL;
+  char options[KERNEL_OPTIONS], *source = NULL, *name = NULL;
   Status status = STATUS_OK;
-  (void)snprintf(options, sizeof options, "-cl-std=CL1.2 -DGROUP=%zu -DON_CPU=%d -DVECTOR_WIDTH=%zu",
-                 ops->group_items, ops->kind == DEVICE_CPU, ops->vector_width);
+  ops_kernel_options(ops, options);
   TRY_CLEAN(kernel_source(file, &source));
   TRY_CLEAN(str_copy(&name, file, strlen(file) - strlen(".cl")));
   TRY_CLEAN(program_create(ops->device, name, source, options, &ops->programs[index]));

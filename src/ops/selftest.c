@@ -381,29 +381,42 @@ static Status check_pick_logprob(Probe *p) {
   return expect(p, out, expected);
 }
 
-/// Draws in the middle of the share that the twin finds u in, by each temperature; an error of 1 for another token.
+/// uniforms[2 · i] and [2 · i + 1] = just inside both ends of a kept token's share, tokens[…] = that token: a token kept or
+/// removed by mistake moves the ends.
+static void sample_at_ends(double *uniforms, int32_t *tokens, const double *scores, size_t draws) {
+  const double margin = 1e-5;
+  double mass = 0;
+  for (size_t i = 0; i < V; i++) mass += exp(scores[i]);
+  for (size_t i = 0; i < draws / 2; i++) {
+    size_t token = ref_draw(scores, V, (double)(2 * i + 1) / (double)draws);
+    double before = 0, share = exp(scores[token]) / mass;
+    for (size_t k = 0; k < token; k++) before += exp(scores[k]) / mass;
+    uniforms[2 * i] = before + (share > 4 * margin ? margin : share / 2);
+    uniforms[2 * i + 1] = before + share - (share > 4 * margin ? margin : share / 2);
+    tokens[2 * i] = tokens[2 * i + 1] = (int32_t)token;
+  }
+}
+
 static Status check_sample(Probe *p) {
-  enum { WORDS = (V + 31) / 32 };
-  static const SampleShape shapes[] = {{0.5f, 0.95f, 0, 1.15f}, {1.0f, 1.0f, 20, 1.0f}, {0, 1.0f, 0, 1.3f}};
-  double *logits = draw(p, V, 8), *scores = draw(p, V, 0);
+  enum { WORDS = (V + 31) / 32, DRAWS = 8 };
+  static const SampleShape shapes[] = {{0.5f, 0.95f, 0, 1.15f}, {1.0f, 0.8f, 20, 1.0f}, {0, 1.0f, 0, 100.0f}};
+  double *logits = draw(p, DRAWS * V, 8), *scores = draw(p, V, 0), *uniforms = draw(p, DRAWS, 1);
+  int32_t seen[DRAWS * WORDS], found[DRAWS], expected[DRAWS];
+  for (size_t i = V; i < DRAWS * V; i++) logits[i] = logits[i - V];
+  for (size_t i = 0; i < DRAWS * WORDS; i++) seen[i] = 0x7f7f7f7f;
   for (size_t s = 0; s < sizeof shapes / sizeof *shapes; s++) {
-    int32_t seen[WORDS] = {0x11, 0x80}, token = -1, expected;
     RefSample ref = {(double)shapes[s].temperature, (double)shapes[s].top_p,
                      (double)shapes[s].repetition_penalty, shapes[s].top_k};
     ref_warp(scores, logits, (const uint32_t *)seen, V, ref);
-    expected = (int32_t)ref_draw(scores, V, 0.6);
-    double before = 0, mass = 0;
-    for (int32_t i = 0; i < V; i++) {
-      mass += exp(scores[i]);
-      if (i < expected) before += exp(scores[i]);
-    }
-    double u = (before + exp(scores[expected]) / 2) / mass;
-    Tensor *dev_seen = device_i32(p, 1, WORDS, seen), *dev_logits = device_f32(p, 1, V, logits);
-    Tensor *dev_u = device_f32(p, 1, 1, &u), *dev_token = device_i32(p, 1, 1, &token);
+    sample_at_ends(uniforms, expected, scores, DRAWS);
+    Tensor *dev_seen = device_i32(p, DRAWS, WORDS, seen), *dev_logits = device_f32(p, DRAWS, V, logits);
+    Tensor *dev_uniforms = device_f32(p, 1, DRAWS, uniforms), *dev_tokens = device_i32(p, 1, DRAWS, expected);
     TRY(p->status);
-    TRY(op_sample(dev_token, dev_seen, dev_logits, dev_u, shapes[s]));
-    TRY(tensor_read(dev_token, 0, 1, &token));
-    if (token != expected) p->error = 1;
+    TRY(op_sample(dev_tokens, dev_seen, dev_logits, dev_uniforms, shapes[s]));
+    TRY(tensor_read(dev_tokens, 0, DRAWS, found));
+    for (size_t i = 0; i < DRAWS; i++) {
+      if (found[i] != expected[i]) p->error = 1;
+    }
   }
   return STATUS_OK;
 }
@@ -417,8 +430,8 @@ static Status check_adamw(Probe *p) {
          *dev_v = device_f32(p, 1, N, v);
   Tensor *dev_grads = device_f32(p, 1, N, grads);
   TRY(p->status);
-  TRY(op_adamw(dev_values, dev_m, dev_v, dev_grads, (AdamWShape){1e-2, 0.9, 0.999, 1e-8, 0.1, 3, 0.5}));
-  ref_adamw(values, m, v, grads, N, (RefAdamW){1e-2, 0.9, 0.999, 1e-8, 0.1, 0.5, 3});
+  TRY(op_adamw(dev_values, dev_m, dev_v, dev_grads, (AdamWShape){0.5, 0.9, 0.999, 0.1, 0.1, 3, 0.5}));
+  ref_adamw(values, m, v, grads, N, (RefAdamW){0.5, 0.9, 0.999, 0.1, 0.1, 0.5, 3});
   TRY(expect(p, dev_values, values));
   TRY(expect(p, dev_m, m));
   return expect(p, dev_v, v);

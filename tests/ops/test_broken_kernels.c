@@ -1,0 +1,129 @@
+// Must fail: kernels with one term removed. Each is compiled from the embedded source with one piece of text replaced and put
+// in the sound one's place; the selftest must then name that operation as wrong, and nothing must be wrong afterwards.
+#include "support/ops_fixture.h"
+
+#include "context.h"
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+typedef struct Break {
+  const char *file, *kernel;
+  KernelId id;
+  const char *before, *after;
+  const char *operation; // that must be found wrong
+} Break;
+
+#define KERNEL_ID(kernel) #kernel, KERNEL_##kernel
+
+static const Break everywhere[] = {
+    {"rmsnorm.cl", KERNEL_ID(rmsnorm), " / (float)cols + eps", " / (float)cols", "rmsnorm"},
+    {"rmsnorm.cl", KERNEL_ID(rmsnorm_backward), " - lanes_load(x + c, cols - c, 0.0f) * shrink", "",
+     "rmsnorm_backward"},
+    {"rmsnorm.cl", KERNEL_ID(rmsnorm_weight_partial), "* rstd[row]", "", "rmsnorm_backward"},
+    {"rope.cl", KERNEL_ID(rope), "x2 * cosine + x1 * sine", "x2 * cosine", "rope"},
+    {"swiglu.cl", KERNEL_ID(swiglu_backward), " * (g * (lanes_of(1.0f) - s) + 1.0f)", "", "swiglu_backward"},
+    {"entropy.cl", KERNEL_ID(entropy), "log(s) - t / s", "log(s)", "entropy"},
+    {"entropy.cl", KERNEL_ID(entropy_backward), "(log_p + entropy)", "log_p", "entropy_backward"},
+    {"entropy.cl", KERNEL_ID(pick_logprob), " - stats[2 * row]", "", "pick_logprob"},
+    {"embed.cl", KERNEL_ID(embed_backward), "place + 1;", "place + 1; end = rows < end ? rows : end; if (0)",
+     "embed_backward"},
+    {"rows.cl", KERNEL_ID(scatter_add_rows), "lanes_load(out + c, cols - c, 0.0f) + ", "",
+     "scatter_add_rows"},
+    {"dropout.cl", KERNEL_ID(dropout), "x[i] * scale", "x[i]", "dropout"},
+    {"sample.cl", KERNEL_ID(sample), "if (top_p < 1.0f) floor = threshold", "if (0) floor = threshold",
+     "sample"},
+    {"sample.cl", KERNEL_ID(sample_largest), "1.0f, penalty)", "1.0f, 1.0f)", "sample"},
+    {"optimiser.cl", KERNEL_ID(adamw), " * decay", "", "adamw"},
+    {"optimiser.cl", KERNEL_ID(adamw), "* rescale + epsilon", "* rescale", "adamw"},
+    {"linear.cl", KERNEL_ID(bias_add), "x[i] +=", "x[i] =", "bias"},
+};
+
+static const Break on_cpus[] = {
+    {"attention_cpu.cl", KERNEL_ID(attention_cpu), "mass *= shrink", "", "attention"},
+    {"attention_cpu.cl", KERNEL_ID(attention_dq_cpu), "(dp##i - row_delta)", "dp##i", "attention_backward"},
+    {"attention_cpu.cl", KERNEL_ID(attention_dkv_cpu), "(ds##i - delta[at##i])", "ds##i",
+     "attention_backward"},
+};
+
+static const Break on_gpus[] = {
+    {"attention.cl", KERNEL_ID(attention), "mass * shrink + added", "mass + added", "attention"},
+    {"attention.cl", KERNEL_ID(attention_dq), "(dp - row_delta)", "dp", "attention_backward"},
+    {"attention.cl", KERNEL_ID(attention_dkv), "(dp - delta[row])", "dp", "attention_backward"},
+};
+
+/// The kernel's source with `before` replaced; the caller frees it.
+static char *broken_source(const Break *row) {
+  char *source = NULL;
+  assert_ok(kernel_source(row->file, &source));
+  char *at = strstr(source, row->before);
+  if (at == NULL) fail_msg("%s has no \"%s\" to remove", row->file, row->before);
+  size_t size = strlen(source) + strlen(row->after) + 1;
+  char *broken = calloc(size, 1);
+  assert_non_null(broken);
+  (void)snprintf(broken, size, "%.*s%s%s", (int)(at - source), source, row->after, at + strlen(row->before));
+  free(source);
+  return broken;
+}
+
+typedef struct Verdict {
+  const char *operation;
+  bool wrong;
+  size_t others_wrong;
+} Verdict;
+
+static void note(void *user, const char *operation, double error, double tolerance, bool passed) {
+  (void)error;
+  (void)tolerance;
+  Verdict *verdict = user;
+  if (strcmp(operation, verdict->operation) == 0) {
+    verdict->wrong = !passed;
+  } else {
+    verdict->others_wrong += !passed;
+  }
+}
+
+static void check_break(const Break *row) {
+  Ops *ops = fixture_ops();
+  char options[KERNEL_OPTIONS], *source = broken_source(row);
+  Program *program = NULL;
+  Kernel *kernel = NULL, *sound = ops->kernels[row->id];
+  Verdict verdict = {.operation = row->operation};
+  ops_kernel_options(ops, options);
+  assert_ok(program_create(ops->device, "broken", source, options, &program));
+  assert_ok(kernel_create(program, row->kernel, &kernel));
+  ops->kernels[row->id] = kernel;
+  Status status = ops_selftest(ops, note, &verdict);
+  ops->kernels[row->id] = sound;
+  kernel_free(kernel);
+  program_free(program);
+  free(source);
+  if (status != STATUS_FAILED || !verdict.wrong) {
+    fail_msg("%s without \"%s\" passed the selftest", row->kernel, row->before);
+  }
+  if (!test_contains(status_message(), row->operation))
+    fail_msg("the message does not name %s", row->operation);
+  assert_int_equal(verdict.others_wrong, 0);
+}
+
+static void everywhere_found(void **state) {
+  (void)state;
+  for (size_t i = 0; i < sizeof everywhere / sizeof *everywhere; i++) check_break(&everywhere[i]);
+}
+
+static void tiles_found(void **state) {
+  (void)state;
+  bool cpu = ops_device_class(fixture_ops()) == DEVICE_CPU;
+  for (size_t i = 0; i < 3; i++) check_break(cpu ? &on_cpus[i] : &on_gpus[i]);
+}
+
+static void sound_again(void **state) {
+  (void)state;
+  assert_ok(ops_selftest(fixture_ops(), NULL, NULL));
+}
+
+int main(void) {
+  const struct CMUnitTest tests[] = {OPS_TEST(everywhere_found), OPS_TEST(tiles_found),
+                                     OPS_TEST(sound_again)};
+  return RUN_OPS_TESTS(tests);
+}
