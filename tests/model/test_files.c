@@ -1,0 +1,456 @@
+// A model's files: every dtype loads, what is saved comes back to the bit, merged equals unmerged, the plan counts what a run
+// allocates, and broken files get one clear line.
+#include "support/model_fixture.h"
+
+#include "io/file.h"
+#include "io/json.h"
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const DropoutDraw no_dropout = {0};
+
+static const char *join(const char *folder, const char *name) {
+  static char paths[4][512];
+  static size_t next;
+  char *path = paths[next++ % 4];
+  (void)snprintf(path, sizeof paths[0], "%s/%s", folder, name);
+  return path;
+}
+
+static void entropies_of(Model *model, float *entropy) {
+  const Samples *samples = golden_samples();
+  Batch batch = samples_batch(samples, 0, samples->answer_count, true);
+  PassOptions options = {.kind = PASS_INFERENCE, .max_rows = batch.rows, .head_tile_rows = 8};
+  Pass *pass = NULL;
+  assert_ok(pass_create(model, &options, &pass));
+  assert_ok(pass_forward(pass, &batch, no_dropout));
+  assert_ok(pass_statistics(pass, &batch, 1.0f, entropy, NULL, NULL));
+  pass_free(pass);
+  batch_free(&batch);
+}
+
+static void compare_entropies(const float *a, const float *b, double tolerance) {
+  double wide[SAMPLES_TOKENS];
+  for (size_t i = 0; i < SAMPLES_TOKENS; i++) wide[i] = (double)b[i];
+  double error = test_relative_l2(a, wide, SAMPLES_TOKENS);
+  if (!(error <= tolerance)) fail_msg("entropies differ by %g", error);
+}
+
+static Model *adapted_model(Golden *golden) {
+  *golden = golden_open("llama/golden.safetensors");
+  Model *model = fixture_model("llama", DTYPE_F32);
+  fixture_lora(model, 0.05f);
+  fixture_set_params(model, golden, "lora.start.");
+  return model;
+}
+
+static void export_merged(Model *model, const char *source, const char *folder) {
+  ModelFiles *files = NULL;
+  assert_ok(model_files_open(golden_path(source), &files));
+  assert_ok(directory_create(folder));
+  assert_ok(model_export_merged(model, files, folder));
+  model_files_close(files);
+}
+
+// ---- configs ----
+
+static void test_configs(void **state) {
+  (void)state;
+  ModelFiles *files = NULL;
+  assert_ok(model_files_open(golden_path("llama"), &files));
+  const ModelConfig *config = model_files_config(files);
+  assert_int_equal(config->family, MODEL_LLAMA);
+  assert_int_equal(config->eos_count, 2);
+  assert_int_equal(config->eos[1], 5);
+  assert_true(config->rope_factor == 4 && config->rope_original_positions == 32 && config->rope_theta == 100);
+  assert_false(config->tied || config->qkv_bias);
+  model_files_close(files);
+  assert_ok(model_files_open(golden_path("qwen2"), &files));
+  config = model_files_config(files);
+  assert_int_equal(config->family, MODEL_QWEN2);
+  assert_int_equal(config->eos_count, 2); // generation_config.json's set, not config.json's one
+  assert_int_equal(config->eos[1], 4);
+  assert_true(config->tied && config->qkv_bias && config->rope_theta == 1000 && config->rope_factor == 1);
+  model_files_close(files);
+  assert_ok(model_files_open(golden_path("llama.gguf"), &files));
+  config = model_files_config(files);
+  assert_true(fabs(config->rope_factor - 8) < 1e-5);
+  assert_int_equal(config->vocab, 67);
+  assert_int_equal(config->eos[0], 2);
+  assert_int_equal(config->bos, 1);
+  model_files_close(files);
+}
+
+// ---- round trips ----
+
+static void test_adapter_round_trip(void **state) {
+  (void)state;
+  Golden golden;
+  Model *model = adapted_model(&golden);
+  const char *folder = test_folder();
+  assert_ok(model_save_trained(model, folder));
+  Model *loaded = fixture_model("llama", DTYPE_F32);
+  assert_ok(model_load_adapter(loaded, folder));
+  assert_int_equal(model_params(loaded)->count, model_params(model)->count);
+  for (size_t i = 0; i < model_params(model)->count; i++) {
+    const ParamSpec *spec = &model_params(model)->specs[i];
+    assert_string_equal(spec->name, model_params(loaded)->specs[i].name);
+    assert_memory_equal(param_read(model, i, false), param_read(loaded, i, false),
+                        spec->rows * spec->cols * 4);
+  }
+  float a[SAMPLES_TOKENS] = {0};
+  float b[SAMPLES_TOKENS] = {0};
+  entropies_of(model, a);
+  entropies_of(loaded, b);
+  assert_memory_equal(a, b, sizeof a);
+  model_free(loaded);
+  model_free(model);
+  golden_close(&golden);
+}
+
+static void test_full_round_trip(void **state) {
+  (void)state;
+  const char *const names[] = {"llama", "qwen2"};
+  for (size_t n = 0; n < 2; n++) {
+    Model *model = fixture_model(names[n], DTYPE_F32);
+    assert_ok(model_train_full(model));
+    ParamSet *params = model_params(model);
+    // Not the base any more.
+    float *values = param_read(model, 1, false);
+    values[0] += 0.5f;
+    assert_ok(tensor_write(&params->values[params->specs[1].slab], params->specs[1].offset, 1, values));
+    const char *folder = test_folder();
+    assert_ok(model_save_trained(model, folder));
+    Model *again = fixture_model(names[n], DTYPE_F32);
+    assert_ok(model_train_full(again));
+    assert_ok(model_load_trained(again, folder));
+    Model *fresh = fixture_model(folder, DTYPE_F32);
+    float found[3][SAMPLES_TOKENS] = {{0}};
+    entropies_of(model, found[0]);
+    entropies_of(again, found[1]);
+    entropies_of(fresh, found[2]);
+    assert_memory_equal(found[0], found[1], sizeof found[0]);
+    assert_memory_equal(found[0], found[2], sizeof found[0]);
+    model_free(fresh);
+    model_free(again);
+    model_free(model);
+    ops_fixture_clean(NULL);
+  }
+}
+
+static void test_merged_is_unmerged(void **state) {
+  (void)state;
+  Golden golden;
+  Model *model = adapted_model(&golden);
+  const char *folder = test_folder();
+  export_merged(model, "llama", folder);
+  Model *merged = fixture_model(folder, DTYPE_F32);
+  float a[SAMPLES_TOKENS] = {0};
+  float b[SAMPLES_TOKENS] = {0};
+  entropies_of(model, a);
+  entropies_of(merged, b);
+  compare_entropies(a, b, 1e-5);
+  model_free(merged);
+  model_free(model);
+  golden_close(&golden);
+}
+
+// 16-bit storage: the exported file is of that type, and loads to the same bits as the model it came from.
+static void test_narrow_dtypes(void **state) {
+  (void)state;
+  const DType dtypes[] = {DTYPE_F16, DTYPE_BF16};
+  for (size_t d = 0; d < 2; d++) {
+    Model *model = fixture_model("llama", dtypes[d]);
+    const char *folder = test_folder();
+    export_merged(model, "llama", folder);
+    Model *again = fixture_model(folder, dtypes[d]);
+    Model *wide = fixture_model(folder, DTYPE_F32);
+    float found[3][SAMPLES_TOKENS] = {{0}};
+    entropies_of(model, found[0]);
+    entropies_of(again, found[1]);
+    entropies_of(wide, found[2]);
+    // Norms of the model are exact, those of the file are rounded with the rest.
+    compare_entropies(found[0], found[1], 0.1);
+    compare_entropies(found[1], found[2], 1e-5);
+    TensorFile *file = NULL;
+    assert_ok(tensors_open(join(folder, "model.safetensors"), &file));
+    assert_int_equal(tensors_at(file, 3)->type, dtypes[d] == DTYPE_F16 ? STORED_F16 : STORED_BF16);
+    tensors_close(file);
+    model_free(wide);
+    model_free(again);
+    model_free(model);
+  }
+}
+
+// A GGUF becomes a Hugging Face folder that computes the same.
+static void test_gguf_to_folder(void **state) {
+  (void)state;
+  const char *const names[] = {"llama.gguf", "qwen2.gguf"};
+  for (size_t n = 0; n < 2; n++) {
+    Model *model = fixture_model(names[n], DTYPE_F32);
+    const char *folder = test_folder();
+    export_merged(model, names[n], folder);
+    Model *again = fixture_model(folder, DTYPE_F32);
+    float a[SAMPLES_TOKENS] = {0};
+    float b[SAMPLES_TOKENS] = {0};
+    entropies_of(model, a);
+    entropies_of(again, b);
+    compare_entropies(a, b, 1e-6);
+    model_free(again);
+    model_free(model);
+  }
+}
+
+static void test_exported_generation_config(void **state) {
+  (void)state;
+  Model *model = fixture_model("qwen2", DTYPE_F32);
+  const char *folder = test_folder();
+  export_merged(model, "qwen2", folder);
+  cJSON *json = NULL;
+  assert_ok(json_parse_file(join(folder, "generation_config.json"), &json));
+  assert_true(json_has(json, "temperature"));
+  cJSON_Delete(json);
+  model_free(model);
+}
+
+// ---- the plan ----
+
+static void run_all(Ops *ops, bool full) {
+  ModelFiles *files = NULL;
+  Model *model = NULL;
+  Pass *training = NULL;
+  Pass *sampling = NULL;
+  assert_ok(model_files_open(golden_path("llama"), &files));
+  assert_ok(model_load(ops, files, full ? DTYPE_F32 : DTYPE_BF16, &model));
+  LoraOptions lora = {.rank = 4, .alpha = 8, .dropout = 0.1f, .targets = "q_proj,down_proj"};
+  assert_ok(full ? model_train_full(model) : model_add_lora(model, &lora, 1));
+  PassOptions options = {.kind = PASS_TRAINING, .max_rows = 40, .head_tile_rows = 7, .checkpoint = full};
+  assert_ok(pass_create(model, &options, &training));
+  options = (PassOptions){.kind = PASS_INFERENCE, .max_rows = 9, .cache_rows = 50, .head_tile_rows = 3};
+  assert_ok(pass_create(model, &options, &sampling));
+  pass_free(sampling);
+  pass_free(training);
+  model_free(model);
+  model_files_close(files);
+}
+
+static void test_plan_is_exact(void **state) {
+  (void)state;
+  for (int full = 0; full < 2; full++) {
+    Ops *plan = NULL;
+    // The device's numbers must not hold what earlier tests used.
+    ops_fixture_close(NULL);
+    ops_fixture_open(NULL);
+    assert_ok(ops_create_plan(NULL, &plan));
+    run_all(plan, full == 1);
+    run_all(fixture_ops(), full == 1);
+    const MemoryUse *planned = ops_memory(plan);
+    const MemoryUse *used = ops_memory(fixture_ops());
+    assert_int_equal(planned->now_total, 0);
+    assert_int_equal(used->now_total, 0);
+    for (int kind = 0; kind < MEMORY_KINDS; kind++) {
+      assert_true(planned->peak[kind] > 0);
+      // Slabs are aligned as the device wants it, and the plan here knows no device.
+      double off = fabs((double)planned->peak[kind] - (double)used->peak[kind]);
+      assert_true(kind == MEMORY_TRAINABLE ? off <= 0.2 * (double)used->peak[kind] : off == 0);
+    }
+    ops_free(plan);
+  }
+}
+
+// ---- broken files ----
+
+// A copy of the tiny Llama's config with `key` replaced (raw JSON), beside its weights.
+static const char *folder_with(const char *source, const char *key, const char *value) {
+  const char *folder = test_folder();
+  cJSON *json = NULL;
+  char *text = NULL;
+  MappedFile weights;
+  assert_ok(json_parse_file(join(golden_path(source), "config.json"), &json));
+  if (value == NULL) {
+    cJSON_DeleteItemFromObjectCaseSensitive(json, key);
+  } else {
+    cJSON *item = NULL;
+    assert_ok(json_parse(value, strlen(value), "value", &item));
+    if (json_has(json, key)) {
+      cJSON_ReplaceItemInObjectCaseSensitive(json, key, item);
+    } else {
+      cJSON_AddItemToObject(json, key, item);
+    }
+  }
+  assert_ok(json_print(json, false, &text));
+  assert_ok(file_write_atomic(join(folder, "config.json"), text, strlen(text)));
+  assert_ok(file_map(join(golden_path(source), "model.safetensors"), &weights));
+  assert_ok(file_write_atomic(join(folder, "model.safetensors"), weights.bytes, weights.size));
+  file_unmap(&weights);
+  free(text);
+  cJSON_Delete(json);
+  return folder;
+}
+
+static void test_hostile_configs(void **state) {
+  (void)state;
+  static const struct {
+    const char *source, *key, *value, *part;
+  } cases[] = {
+      {"llama", "model_type", "\"gpt2\"", "supported are llama and qwen2"},
+      {"llama", "model_type", NULL, "model_type"},
+      {"llama", "hidden_size", "63", "shape"},
+      {"llama", "hidden_size", "\"64\"", "hidden_size"},
+      {"llama", "hidden_size", "-1", "hidden_size"},
+      {"llama", "hidden_size", "2147483647", "hidden size"},
+      {"llama", "num_hidden_layers", "3", "model.layers.2"},
+      {"llama", "num_hidden_layers", "1", "model.layers.1"},
+      {"llama", "num_hidden_layers", "1e300", "num_hidden_layers"},
+      {"llama", "num_hidden_layers", "4000000", "layers"},
+      {"llama", "num_attention_heads", "0", "num_attention_heads"},
+      {"llama", "num_attention_heads", "3", "multiple"},
+      {"llama", "num_key_value_heads", "9", "key/value"},
+      {"llama", "head_dim", "15", "odd"},
+      {"llama", "intermediate_size", "95", "mlp"},
+      {"llama", "vocab_size", "66", "embed_tokens"},
+      {"llama", "rms_norm_eps", "0", "epsilon"},
+      {"llama", "hidden_act", "\"gelu\"", "silu"},
+      {"llama", "attention_bias", "true", "attention_bias"},
+      {"llama", "rope_parameters", "{\"rope_type\":\"yarn\",\"factor\":4}", "yarn"},
+      {"llama", "rope_parameters", "{\"rope_type\":\"llama3\",\"factor\":4}", "low_freq_factor"},
+      {"llama", "rope_parameters",
+       "{\"rope_type\":\"llama3\",\"factor\":4,\"low_freq_factor\":4,\"high_freq_factor\":4,"
+       "\"original_max_position_embeddings\":32}",
+       "rotary"},
+      {"llama", "rope_parameters", "[]", "rope_parameters"},
+      {"llama", "eos_token_id", "[1,2,3,4,5,6,7,8,9]", "more than 8"},
+      {"llama", "eos_token_id", "670", "outside the vocabulary"},
+      {"llama", "eos_token_id", "\"</s>\"", "eos_token_id"},
+      {"qwen2", "model_type", "\"llama\"", "bias"},
+      {"qwen2", "tie_word_embeddings", "false", "lm_head"},
+      {"qwen2", "use_sliding_window", "true", "use_sliding_window"},
+  };
+  for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+    ModelFiles *files = NULL;
+    assert_fails(model_files_open(folder_with(cases[i].source, cases[i].key, cases[i].value), &files),
+                 STATUS_INPUT, cases[i].part);
+    assert_null(files);
+  }
+}
+
+static void test_hostile_folders(void **state) {
+  (void)state;
+  ModelFiles *files = NULL;
+  MappedFile config;
+  const char *folder = test_folder();
+  assert_fails(model_files_open(folder, &files), STATUS_INPUT, "model.safetensors");
+  assert_fails(model_files_open(join(folder, "nothing.gguf"), &files), STATUS_INPUT, "nothing.gguf");
+  assert_fails(model_files_open(golden_path("llama/model.safetensors"), &files), STATUS_INPUT, "config.json");
+  folder = folder_with("llama", "model_type", "\"llama\"");
+  assert_ok(file_map(golden_path("llama/config.json"), &config));
+  for (size_t size = 0; size < config.size - 2; size += 97) {
+    assert_ok(file_write_atomic(join(folder, "config.json"), config.bytes, size));
+    assert_fails(model_files_open(folder, &files), STATUS_INPUT, "config.json");
+  }
+  file_unmap(&config);
+}
+
+// A GGUF cut anywhere, or with a byte of its header changed, is refused or opens; it never crashes.
+static void test_hostile_gguf(void **state) {
+  (void)state;
+  MappedFile file;
+  const char *path = join(test_folder(), "model.gguf");
+  assert_ok(file_map(golden_path("llama.gguf"), &file));
+  uint8_t *bytes = malloc(file.size);
+  assert_non_null(bytes);
+  size_t refused = 0;
+  for (size_t size = 0; size < file.size; size += file.size / 23) {
+    ModelFiles *files = NULL;
+    assert_ok(file_write_atomic(path, file.bytes, size));
+    assert_int_equal(model_files_open(path, &files), STATUS_INPUT);
+  }
+  for (size_t at = 0; at < 1500; at += 7) {
+    ModelFiles *files = NULL;
+    memcpy(bytes, file.bytes, file.size);
+    bytes[at] ^= 0xff;
+    assert_ok(file_write_atomic(path, bytes, file.size));
+    Status status = model_files_open(path, &files);
+    assert_true(status == STATUS_OK || status == STATUS_INPUT);
+    if (status != STATUS_OK) refused++;
+    model_files_close(files);
+  }
+  assert_true(refused > 50);
+  free(bytes);
+  file_unmap(&file);
+}
+
+static void write_text(const char *path, const char *text) {
+  assert_ok(file_write_atomic(path, text, strlen(text)));
+}
+
+static void test_hostile_adapters(void **state) {
+  (void)state;
+  static const struct {
+    const char *json, *part;
+  } cases[] = {
+      {"{}", "peft_type"},
+      {"{\"peft_type\":\"LOHA\"}", "LORA"},
+      {"{\"peft_type\":\"LORA\",\"r\":0,\"lora_alpha\":8,\"target_modules\":[\"q_proj\"]}", "\"r\""},
+      {"{\"peft_type\":\"LORA\",\"r\":99999,\"lora_alpha\":8,\"target_modules\":[\"q_proj\"]}", "rank 99999"},
+      {"{\"peft_type\":\"LORA\",\"r\":4,\"target_modules\":[\"q_proj\"]}", "lora_alpha"},
+      {"{\"peft_type\":\"LORA\",\"r\":4,\"lora_alpha\":8,\"target_modules\":[]}", "target_modules"},
+      {"{\"peft_type\":\"LORA\",\"r\":4,\"lora_alpha\":8,\"target_modules\":[\"c_attn\"]}", "c_attn"},
+      {"{\"peft_type\":\"LORA\",\"r\":4,\"lora_alpha\":8,\"target_modules\":[\"q_proj\",1]}",
+       "target_modules"},
+      {"{\"peft_type\":\"LORA\",\"r\":4,\"lora_alpha\":8,\"target_modules\":[\"q_proj\"],\"use_dora\":true}",
+       "use_dora"},
+      {"{\"peft_type\":\"LORA\",\"r\":4,\"lora_alpha\":8,\"target_modules\":[\"q_proj\"],"
+       "\"rank_pattern\":{\"q_proj\":2}}",
+       "rank_pattern"},
+      {"{\"peft_type\":\"LORA\",\"r\":4,\"lora_alpha\":8,\"target_modules\":[\"q_proj\"]}", "tensors"},
+      {"{\"peft_type\":\"LORA\",\"r\":5,\"lora_alpha\":8,\"target_modules\":[\"q_proj\",\"k_proj\",\"v_"
+       "proj\","
+       "\"o_proj\",\"gate_proj\",\"up_proj\",\"down_proj\"]}",
+       "shape"},
+  };
+  Golden golden;
+  Model *saved = adapted_model(&golden);
+  const char *folder = test_folder();
+  assert_ok(model_save_trained(saved, folder));
+  for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+    Model *model = fixture_model("llama", DTYPE_F32);
+    write_text(join(folder, "adapter_config.json"), cases[i].json);
+    assert_fails(model_load_adapter(model, folder), STATUS_INPUT, cases[i].part);
+    model_free(model);
+  }
+  Model *model = fixture_model("llama", DTYPE_F32);
+  assert_fails(model_load_adapter(model, join(folder, "nowhere")), STATUS_INPUT, "nowhere");
+  LoraOptions options = {.rank = 4, .alpha = 8, .targets = "q_proj, nose"};
+  assert_fails(model_add_lora(model, &options, 1), STATUS_INPUT, "nose");
+  options.targets = " ,";
+  assert_fails(model_add_lora(model, &options, 1), STATUS_INPUT, "lora.targets");
+  options = (LoraOptions){.rank = 4, .alpha = 8, .dropout = 1, .targets = "all"};
+  assert_fails(model_add_lora(model, &options, 1), STATUS_INPUT, "dropout");
+  model_free(model);
+  model = fixture_model("llama", DTYPE_BF16);
+  assert_fails(model_train_full(model), STATUS_INPUT, "model.dtype");
+  model_free(model);
+  model_free(saved);
+  golden_close(&golden);
+}
+
+int main(void) {
+  const struct CMUnitTest tests[] = {
+      OPS_TEST(test_configs),
+      OPS_TEST(test_adapter_round_trip),
+      OPS_TEST(test_full_round_trip),
+      OPS_TEST(test_merged_is_unmerged),
+      OPS_TEST(test_narrow_dtypes),
+      OPS_TEST(test_gguf_to_folder),
+      OPS_TEST(test_exported_generation_config),
+      OPS_TEST(test_plan_is_exact),
+      OPS_TEST(test_hostile_configs),
+      OPS_TEST(test_hostile_folders),
+      OPS_TEST(test_hostile_gguf),
+      OPS_TEST(test_hostile_adapters),
+  };
+  return RUN_OPS_TESTS(tests);
+}
