@@ -8,8 +8,8 @@
 //                                                                    score up to this one is at most 1 − top_p)
 //
 // A row is one group. First the tokens that may be kept are listed in index order, a contiguous stretch of the row a work
-// item: without top-k those whose score is at most log(cols / (1 − top_p)) below the largest, for all the others together
-// weigh less than 1 − top_p. Then only the list is searched, and drawn from.
+// item: without top-k those within log(cols / ((1 − top_p) · mass)) of the largest score, for all the others together weigh
+// less than (1 − top_p) · mass, where the largest weighs 1. Then only the list is searched, and drawn from.
 #include "lanes.h"
 
 /// scores[begin … end) = logits after penalty and temperature; returns the largest. begin is a multiple of 32.
@@ -81,17 +81,25 @@ INLINE float group_before(LOCAL_PTR float *part, float value, float *all) {
   return before;
 }
 
-/// Lists the scores of begin … end that are at least `floor`, with their ids, in order; every stretch behind the one before.
-/// Returns how many all work items list; *mass = Σ exp(score − top) over the whole row.
-INLINE uint list_scores(LOCAL_PTR float *part, GLOBAL float *list, GLOBAL int *ids, GLOBAL const float *scores, uint begin,
-                        uint end, float floor, float top, float *mass) {
-  lanes sum = lanes_of(0.0f), found = lanes_of(0.0f);
+/// Σ exp(score − top) over begin … end of every work item.
+INLINE float whole_mass(LOCAL_PTR float *part, GLOBAL const float *scores, uint begin, uint end, float top) {
+  lanes sum = lanes_of(0.0f);
   for (uint i = begin; i < end; i += LANES) {
     lanes score = lanes_load(scores + i, end - i, MINUS_INFINITY);
     sum += score >= lanes_of(LOWEST) ? lanes_exp(score - top) : lanes_of(0.0f);
+  }
+  return group_sum(part, lanes_sum(sum));
+}
+
+/// Lists the scores of begin … end that are at least `floor`, with their ids, in order; every stretch behind the one before.
+/// Returns how many all work items list.
+INLINE uint list_scores(LOCAL_PTR float *part, GLOBAL float *list, GLOBAL int *ids, GLOBAL const float *scores, uint begin,
+                        uint end, float floor) {
+  lanes found = lanes_of(0.0f);
+  for (uint i = begin; i < end; i += LANES) {
+    lanes score = lanes_load(scores + i, end - i, MINUS_INFINITY);
     found += score >= lanes_of(floor) ? lanes_of(1.0f) : lanes_of(0.0f);
   }
-  *mass = group_sum(part, lanes_sum(sum));
   float listed;
   uint at = (uint)group_before(part, lanes_sum(found), &listed);
   for (uint i = begin; i < end; i += LANES) {
@@ -152,9 +160,9 @@ KERNEL(sample)(GLOBAL int *RESTRICT tokens, GLOBAL int *seen, GLOBAL float *scra
   seen += (size_t)row * words;
 
   float top = group_max(part, warp(scores, logits + (size_t)row * cols, seen, begin, end, temperature, penalty));
-  float floor = LOWEST, mass;
-  if (top_k == 0 && top_p < 1.0f) floor = top - log((float)cols / (1.0f - top_p)) - 1.0f;
-  uint count = list_scores(part, list, ids, scores, begin, end, floor, top, &mass);
+  float floor = LOWEST, mass = whole_mass(part, scores, begin, end, top);
+  if (top_k == 0 && top_p < 1.0f) floor = top - log((float)cols / ((1.0f - top_p) * mass)) - 0.1f;
+  uint count = list_scores(part, list, ids, scores, begin, end, floor);
   BARRIER_GLOBAL();
   if (top_k > 0 && top_k < count) {
     floor = threshold(part, list, count, floor, top, (float)top_k, 1);
@@ -184,6 +192,7 @@ KERNEL(sample_largest)(GLOBAL int *RESTRICT tokens, GLOBAL int *seen, GLOBAL flo
     break;
   }
   uint token = (uint)-group_max(part, -(float)first); // exact: an index is below 2^24
+  BARRIER_GLOBAL();                                   // every work item has read `seen`
   if (local_id(0) == 0) {
     tokens[row] = (int)token;
     seen[token / 32] |= (int)(1u << (token % 32));

@@ -23,14 +23,14 @@ enum {
   PROMPT_ROWS = 32,
   RUNS = 9
 };
-enum { HEAD_ROWS = 256 };
+enum { HEAD_ROWS = 256, DECODE_ROWS = 64, PARAMETERS = 4 << 20 };
 
 typedef struct Bench {
   Ops *ops;
   size_t rows;
   AttentionShape shape;
   Tensor x, y, w, rstd, q, k, v, out, dq, dk, dv, lse, delta, gate, up, hidden, logits, stats, weights;
-  Tensor spans, key_spans, positions, inv_freq, tokens, seen, uniforms;
+  Tensor spans, key_spans, decode_spans, positions, inv_freq, tokens, seen, uniforms, values, m, v2, grads;
 } Bench;
 
 static Status fill(Tensor *tensor, uint64_t seed) {
@@ -40,6 +40,24 @@ static Status fill(Tensor *tensor, uint64_t seed) {
   for (size_t i = 0; i < count; i++) values[i] = 4 * rng_uniform(seed, RNG_DATA, (uint32_t)i, 0, 0) - 2;
   Status status = tensor_write(tensor, 0, count, values);
   free(values);
+  return status;
+}
+
+/// Bell-shaped logits (standard deviation 2.5), of which one a row stands out by 12: as a model's are.
+static Status fill_logits(Tensor *tensor) {
+  float *row = NULL;
+  Status status = STATUS_OK;
+  TRY(mem_array(&row, tensor->cols, "logits"));
+  for (size_t r = 0; r < tensor->rows; r++) {
+    for (size_t i = 0; i < tensor->cols; i++) {
+      float sum = -2;
+      for (uint32_t k = 0; k < 4; k++) sum += rng_uniform(r, RNG_DATA, (uint32_t)i, k, 1);
+      row[i] = 4.33f * sum + (i == r ? 12 : 0);
+    }
+    TRY_CLEAN(tensor_write(tensor, r * tensor->cols, tensor->cols, row));
+  }
+cleanup:
+  free(row);
   return status;
 }
 
@@ -55,7 +73,7 @@ static Status make_ints(Bench *bench, Tensor *tensor, size_t rows, size_t cols, 
 
 /// Prompts first, then an equal share of the other rows as each prompt's answer.
 static Status make_spans(Bench *bench) {
-  int32_t *spans = NULL, *key_spans = NULL, *positions = NULL;
+  int32_t *spans = NULL, *key_spans = NULL, *positions = NULL, decode[4 * DECODE_ROWS];
   Status status = STATUS_OK;
   TRY_CLEAN(mem_array(&spans, bench->rows * 4, "spans"));
   TRY_CLEAN(mem_array(&key_spans, bench->rows * 4, "spans"));
@@ -74,7 +92,13 @@ static Status make_spans(Bench *bench) {
     }
     positions[r] = in_prompt ? r - prompt : PROMPT_ROWS + r - own;
   }
+  for (int32_t r = 0; r < DECODE_ROWS; r++) { // two answers a prompt, each with its own rows of the cache
+    int32_t prompt = r / 2 * PROMPT_ROWS, own = answers + r * (share / 2);
+    int32_t span[4] = {prompt, prompt + PROMPT_ROWS, own, own + share / 2};
+    for (int i = 0; i < 4; i++) decode[4 * r + i] = span[i];
+  }
   TRY_CLEAN(make_ints(bench, &bench->spans, bench->rows, 4, spans));
+  TRY_CLEAN(make_ints(bench, &bench->decode_spans, DECODE_ROWS, 4, decode));
   TRY_CLEAN(make_ints(bench, &bench->key_spans, bench->rows, 4, key_spans));
   TRY_CLEAN(make_ints(bench, &bench->positions, 1, bench->rows, positions));
 cleanup:
@@ -103,18 +127,32 @@ static Status make_all(Bench *bench) {
   TRY(make(bench, &bench->up, M, FFN));
   TRY(make(bench, &bench->hidden, M, FFN));
   TRY(make(bench, &bench->logits, HEAD_ROWS, VOCAB));
+  TRY(fill_logits(&bench->logits));
   TRY(make(bench, &bench->stats, HEAD_ROWS, 2));
   TRY(make(bench, &bench->weights, 1, HEAD_ROWS));
   TRY(make(bench, &bench->inv_freq, 1, HEAD_DIM / 2));
+  TRY(make(bench, &bench->values, 1, PARAMETERS));
+  TRY(make(bench, &bench->m, 1, PARAMETERS));
+  TRY(make(bench, &bench->v2, 1, PARAMETERS));
+  TRY(make(bench, &bench->grads, 1, PARAMETERS));
+  TRY(tensor_zero(&bench->v2));
+  TRY(make(bench, &bench->uniforms, 1, DECODE_ROWS));
+  TRY(tensor_zero(&bench->uniforms));
+  TRY(tensor_create(bench->ops, "tokens", MEMORY_ACTIVATIONS, DTYPE_I32, 1, DECODE_ROWS, &bench->tokens));
+  TRY(tensor_create(bench->ops, "seen", MEMORY_ACTIVATIONS, DTYPE_I32, DECODE_ROWS, VOCAB / 32,
+                    &bench->seen));
   return make_spans(bench);
 }
 
 static void free_all(Bench *bench) {
-  Tensor *all[] = {&bench->x,         &bench->y,       &bench->w,       &bench->rstd,  &bench->q,
-                   &bench->k,         &bench->v,       &bench->out,     &bench->dq,    &bench->dk,
-                   &bench->dv,        &bench->lse,     &bench->delta,   &bench->gate,  &bench->up,
-                   &bench->hidden,    &bench->logits,  &bench->stats,   &bench->spans, &bench->key_spans,
-                   &bench->positions, &bench->weights, &bench->inv_freq};
+  Tensor *all[] = {&bench->x,         &bench->y,       &bench->w,        &bench->rstd,
+                   &bench->q,         &bench->k,       &bench->v,        &bench->out,
+                   &bench->dq,        &bench->dk,      &bench->dv,       &bench->lse,
+                   &bench->delta,     &bench->gate,    &bench->up,       &bench->hidden,
+                   &bench->logits,    &bench->stats,   &bench->spans,    &bench->key_spans,
+                   &bench->positions, &bench->weights, &bench->inv_freq, &bench->decode_spans,
+                   &bench->tokens,    &bench->seen,    &bench->uniforms, &bench->values,
+                   &bench->m,         &bench->v2,      &bench->grads};
   for (size_t i = 0; i < sizeof all / sizeof *all; i++) tensor_free(all[i]);
 }
 
@@ -135,6 +173,17 @@ static Status run_attention(Bench *b) {
 static Status run_attention_backward(Bench *b) {
   return op_attention_backward(&b->dq, &b->dk, &b->dv, &b->delta, &b->y, &b->q, &b->k, &b->v, &b->out,
                                &b->lse, &b->spans, &b->key_spans, b->shape);
+}
+static Status run_attention_decode(Bench *b) {
+  Tensor q = tensor_first_rows(&b->q, DECODE_ROWS), out = tensor_first_rows(&b->out, DECODE_ROWS);
+  return op_attention(&out, NULL, &q, &b->k, &b->v, &b->decode_spans, b->shape);
+}
+static Status run_sample(Bench *b) {
+  Tensor logits = tensor_first_rows(&b->logits, DECODE_ROWS);
+  return op_sample(&b->tokens, &b->seen, &logits, &b->uniforms, (SampleShape){0.5f, 0.95f, 0, 1.15f});
+}
+static Status run_adamw(Bench *b) {
+  return op_adamw(&b->values, &b->m, &b->v2, &b->grads, (AdamWShape){1e-5, 0.9, 0.999, 1e-8, 0.01, 10, 1});
 }
 static Status run_swiglu(Bench *b) {
   return op_swiglu(&b->hidden, &b->gate, &b->up);
@@ -167,7 +216,7 @@ static Status time_case(Bench *bench, const char *name, Case run, double bytes) 
     if (i >= 0) seconds[i] = clock_seconds() - start;
   }
   qsort(seconds, RUNS, sizeof *seconds, by_time);
-  (void)printf("%-20s %9.3f ms %9.3f ms %8.1f GB/s\n", name, 1e3 * seconds[0], 1e3 * seconds[RUNS / 2],
+  (void)printf("%-24s %9.3f ms %9.3f ms %8.1f GB/s\n", name, 1e3 * seconds[0], 1e3 * seconds[RUNS / 2],
                1e-9 * bytes / seconds[0]);
   return STATUS_OK;
 }
@@ -176,13 +225,16 @@ static Status bench_all(Bench *bench) {
   double M = (double)bench->rows, row = 4.0 * WIDTH, wide = 4.0 * FFN, head = 4.0 * VOCAB * HEAD_ROWS;
   double heads = 4.0 * M * HEADS * HEAD_DIM, kv = 4.0 * M * KV_HEADS * HEAD_DIM;
   TRY(make_all(bench));
-  (void)printf("%zu rows, entropy over %d rows\n%-20s %12s %12s\n", bench->rows, HEAD_ROWS, "", "best",
+  (void)printf("%zu rows, entropy over %d rows\n%-24s %12s %12s\n", bench->rows, HEAD_ROWS, "", "best",
                "median");
   TRY(time_case(bench, "rmsnorm", run_rmsnorm, 2 * M * row));
   TRY(time_case(bench, "rmsnorm backward", run_rmsnorm_backward, 4 * M * row));
   TRY(time_case(bench, "rope", run_rope, 2 * heads));
   TRY(time_case(bench, "attention", run_attention, 2 * heads + 2 * kv));
   TRY(time_case(bench, "attention backward", run_attention_backward, 4 * heads + 4 * kv));
+  TRY(time_case(bench, "attention, 64 decoding", run_attention_decode, 0.0));
+  TRY(time_case(bench, "sample 64", run_sample, head * DECODE_ROWS / HEAD_ROWS));
+  TRY(time_case(bench, "adamw, 4 Mi", run_adamw, 7 * 4.0 * PARAMETERS));
   TRY(time_case(bench, "add", run_add, 3 * M * row));
   TRY(time_case(bench, "swiglu", run_swiglu, 3 * M * wide));
   TRY(time_case(bench, "swiglu backward", run_swiglu_backward, 5 * M * wide));
@@ -209,5 +261,5 @@ int main(int argc, char **argv) {
   free_all(&bench);
   ops_free(bench.ops);
   device_close(device);
-  return status;
+  return (int)status;
 }
