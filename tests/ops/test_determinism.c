@@ -1,0 +1,105 @@
+// The same inputs give the same bits, and a row's result does not depend on how many other rows there are, nor on its place.
+#include "support/ops_fixture.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+enum { M = 33, C = 257 };
+
+static void assert_same_bits(const Tensor *a, size_t first_a, const Tensor *b, size_t first_b, size_t count) {
+  float *x = calloc(count, sizeof *x), *y = calloc(count, sizeof *y);
+  assert_non_null(x);
+  assert_non_null(y);
+  assert_ok(tensor_read(a, first_a, count, x));
+  assert_ok(tensor_read(b, first_b, count, y));
+  assert_memory_equal(x, y, count * sizeof *x);
+  free(x);
+  free(y);
+}
+
+static void rows_of_norms(void **state) {
+  (void)state;
+  double *x = fixture_random(M * C, 2), *dout = fixture_random(M * C, 1);
+  Tensor *all = fixture_f32(M, C, x), *w = fixture_f32(1, C, fixture_random(C, 1)),
+         *d = fixture_f32(M, C, dout);
+  Tensor *out = fixture_f32(M, C, NULL), *rstd = fixture_f32(1, M, NULL), *dx = fixture_f32(M, C, x);
+  Tensor *one_out = fixture_f32(1, C, NULL), *one_rstd = fixture_f32(1, 1, NULL);
+  assert_ok(op_rmsnorm(out, rstd, all, w, 1e-5f));
+  assert_ok(op_rmsnorm_backward(dx, NULL, d, all, w, rstd));
+  for (size_t m = 0; m < M; m += 8) {
+    Tensor *one = fixture_f32(1, C, x + m * C), *one_dx = fixture_f32(1, C, x + m * C);
+    Tensor *one_d = fixture_f32(1, C, dout + m * C);
+    assert_ok(op_rmsnorm(one_out, one_rstd, one, w, 1e-5f));
+    assert_ok(op_rmsnorm_backward(one_dx, NULL, one_d, one, w, one_rstd));
+    assert_same_bits(out, m * C, one_out, 0, C);
+    assert_same_bits(dx, m * C, one_dx, 0, C);
+  }
+}
+
+static void rows_of_entropy(void **state) {
+  (void)state;
+  double *logits = fixture_random(M * C, 8), *weights = fixture_random(M, 1);
+  Tensor *all = fixture_f32(M, C, logits), *stats = fixture_f32(M, 2, NULL),
+         *one_stats = fixture_f32(1, 2, NULL);
+  assert_ok(op_entropy(stats, all, 0.5f));
+  assert_ok(op_entropy_backward(all, stats, fixture_f32(1, M, weights), 0.5f));
+  for (size_t m = 0; m < M; m += 8) {
+    Tensor *one = fixture_f32(1, C, logits + m * C);
+    assert_ok(op_entropy(one_stats, one, 0.5f));
+    assert_same_bits(stats, 2 * m, one_stats, 0, 2);
+    assert_ok(op_entropy_backward(one, one_stats, fixture_f32(1, 1, weights + m), 0.5f));
+    assert_same_bits(all, m * C, one, 0, C);
+  }
+}
+
+/// The reductions over rows, twice.
+static void sums_repeat(void **state) {
+  (void)state;
+  double *x = fixture_random(M * C, 2), *zeros = fixture_zeros(C), first, second;
+  Tensor *all = fixture_f32(M, C, x), *w = fixture_f32(1, C, fixture_random(C, 1)),
+         *out = fixture_f32(M, C, NULL);
+  Tensor *rstd = fixture_f32(1, M, NULL), *dw[2] = {fixture_f32(1, C, zeros), fixture_f32(1, C, zeros)};
+  assert_ok(op_rmsnorm(out, rstd, all, w, 1e-5f));
+  for (int i = 0; i < 2; i++) assert_ok(op_rmsnorm_backward(out, dw[i], all, all, w, rstd));
+  assert_same_bits(dw[0], 0, dw[1], 0, C);
+  assert_ok(op_sum_squares(&first, all));
+  assert_ok(op_sum_squares(&second, all));
+  assert_memory_equal(&first, &second, sizeof first);
+}
+
+static void attention_repeats(void **state) {
+  (void)state;
+  enum { D = 64, HEADS = 3 };
+  int32_t *spans = fixture_ints(4 * M), *key_spans = fixture_ints(4 * M);
+  for (int32_t m = 0; m < M; m++) {
+    spans[4 * m + 3] = m + 1;
+    key_spans[4 * m] = m;
+    key_spans[4 * m + 1] = M;
+  }
+  AttentionShape shape = {HEADS, 1, D, 0.125f};
+  Tensor *q = fixture_f32(M, HEADS * D, fixture_random(M * HEADS * D, 1)),
+         *k = fixture_f32(M, D, fixture_random(M * D, 1));
+  Tensor *v = fixture_f32(M, D, fixture_random(M * D, 1)),
+         *dout = fixture_f32(M, HEADS * D, fixture_random(M * HEADS * D, 1));
+  Tensor *dev_spans = fixture_i32(M, 4, spans), *dev_key_spans = fixture_i32(M, 4, key_spans);
+  Tensor *results[2][5];
+  for (int i = 0; i < 2; i++) {
+    Tensor *out = results[i][0] = fixture_f32(M, HEADS * D, NULL),
+           *lse = results[i][1] = fixture_f32(M, HEADS, NULL);
+    Tensor *dq = results[i][2] = fixture_f32(M, HEADS * D, NULL), *delta = fixture_f32(M, HEADS, NULL);
+    results[i][3] = fixture_f32(M, D, NULL);
+    results[i][4] = fixture_f32(M, D, NULL);
+    assert_ok(op_attention(out, lse, q, k, v, dev_spans, shape));
+    assert_ok(op_attention_backward(dq, results[i][3], results[i][4], delta, dout, q, k, v, out, lse,
+                                    dev_spans, dev_key_spans, shape));
+  }
+  for (int r = 0; r < 5; r++) {
+    assert_same_bits(results[0][r], 0, results[1][r], 0, results[0][r]->rows * results[0][r]->cols);
+  }
+}
+
+int main(void) {
+  const struct CMUnitTest tests[] = {OPS_TEST(rows_of_norms), OPS_TEST(rows_of_entropy),
+                                     OPS_TEST(sums_repeat), OPS_TEST(attention_repeats)};
+  return RUN_OPS_TESTS(tests);
+}
