@@ -124,6 +124,7 @@ Status ops_create_plan(const Device *like, Ops **out) {
   *out = NULL;
   TRY(mem_array(out, 1, "ops"));
   take_limits(*out, like != NULL ? device_info(like) : &roomy);
+  (*out)->vendor_gemm = like != NULL && device_has_gemm(like) && device_info(like)->kind == DEVICE_GPU;
   return STATUS_OK;
 }
 
