@@ -55,14 +55,6 @@ RUNS = [
 ]
 
 
-def pairs_of(samples, pairing):
-    """(prompt, answer, group) of everything the loss sees. Answers of a set lie together, one per group."""
-    if pairing == "own":
-        return [(s["prompt_tokens"], s["answer_tokens"], s["group"]) for s in samples]
-    sets = [samples[i : i + len(GROUPS)] for i in range(0, len(samples), len(GROUPS))]
-    return [(x["prompt_tokens"], y["answer_tokens"], x["group"]) for s in sets for y in s for x in s]
-
-
 def loss_of(H, groups, run):
     """em_weight · H̄ + λ · (H_g − H_h)² or |·|, as the method defines it."""
     means = [torch.stack([h for h, g in zip(H, groups) if g == name]).mean() for name in GROUPS]
@@ -88,6 +80,7 @@ def check_run(run):
     full = run["mode"] == "full"
     if not full:
         model = PeftModel.from_pretrained(model, folder + "/step_0", is_trainable=True)
+    model = model.double()
     inner = model if full else model.get_base_model()
     trained = [p for p in model.parameters() if p.requires_grad]
     optimizer = torch.optim.AdamW(trained, lr=run["lr"], betas=(0.9, 0.999), eps=1e-8, weight_decay=0.01)
@@ -97,26 +90,31 @@ def check_run(run):
 
     start = {name: value.clone() for name, value in state().items()}
     for name, value in saved(run, 0).items():
-        assert torch.equal(value, start[name]), f"step_0: {name} is not what PyTorch loads"
+        assert torch.equal(value, start[name].float()), f"step_0: {name} is not what PyTorch loads"
 
     for step in range(1, run["steps"] + 1):
         batch = [s for s in samples if s["step"] == step]
-        assert len(batch) == 6, f"samples.jsonl has {len(batch)} answers for step {step}"
-        triples = pairs_of(batch, run["pairing"])
-        H = [predictions(inner, prompt, answer, run["tau"])[1].mean() for prompt, answer, _ in triples]
-        loss = loss_of(H, [group for _, _, group in triples], run)
+        scored = 6 * len(GROUPS) if run["pairing"] == "paired" else 6  # a line for each prompt an answer is scored under
+        assert len(batch) == scored, f"samples.jsonl has {len(batch)} lines for step {step}"
+        H = [predictions(inner, s["prompt_tokens"], s["answer_tokens"], run["tau"])[1].mean() for s in batch]
+        loss = loss_of(H, [s["group"] for s in batch], run)
         optimizer.zero_grad()
         loss.backward()
         norm = torch.nn.utils.clip_grad_norm_(trained, run["clip"]).item()
         optimizer.step()
+        now, found = state(), saved(run, step)
+        print("    after", step, (sum(((found[n].double() - now[n]) ** 2).sum().item() for n in found) / sum(((now[n] - start[n]) ** 2).sum().item() for n in found)) ** 0.5)
+        if step == 1 and not full:
+            bad = sum((((found[n].double() - now[n]).abs() > 1e-5).sum().item()) for n in found); print("    elements off", bad, "of", sum(found[n].numel() for n in found))
+            small = sum(((p.grad.abs() < 1e-7) & (p.grad != 0)).sum().item() for p in trained); print("    |g|<1e-7:", small, "in B nonzero:", sum((p.grad != 0).sum().item() for p in trained))
         logged = metrics[step - 1]
         check(f"step {step} loss", abs(loss.item() - logged["loss"]) / max(abs(loss.item()), 1e-3), 1e-4)
         check(f"step {step} gradient norm", abs(norm - logged["grad_norm"]) / norm, 1e-3)
 
     end, found = state(), saved(run, run["steps"])
     assert full or set(found) == set(start), "the adapter's tensors are not PEFT's"
-    error = sum(((found[n] - end[n]).double() ** 2).sum().item() for n in found)
-    change = sum(((end[n] - start[n]).double() ** 2).sum().item() for n in found)
+    error = sum(((found[n].double() - end[n]) ** 2).sum().item() for n in found)
+    change = sum(((end[n] - start[n]) ** 2).sum().item() for n in found)
     assert change > 0, "nothing was trained"
     check(f"change of the weights after {run['steps']} steps, relative L2", (error / change) ** 0.5, 1e-3)
 
