@@ -58,9 +58,12 @@ static double scaled_frequency(const ModelConfig *config, double frequency) {
   return (1 - smooth) * frequency / config->rope_factor + smooth * frequency;
 }
 
+// Rounded where transformers rounds (float32 power, float32 reciprocal): at position 4,096 the last bit of a frequency is
+// worth 2e-4 of an angle.
 void config_inverse_frequencies(const ModelConfig *config, double *inv_freq) {
   for (size_t i = 0; i < config->head_dim / 2; i++) {
-    double frequency = pow(config->rope_theta, -2.0 * (double)i / (double)config->head_dim);
+    float power = (float)pow(config->rope_theta, 2.0 * (double)i / (double)config->head_dim);
+    double frequency = (double)(1.0f / power);
     inv_freq[i] = config->rope_factor > 1 ? scaled_frequency(config, frequency) : frequency;
   }
 }
