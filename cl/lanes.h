@@ -79,7 +79,7 @@ typedef unsigned long long ulong; // 64 bits, as OpenCL's
 #define LOWEST         (-3.0e38f)
 #define MINUS_INFINITY float_of_bits(0xff800000u)
 
-/// exp(x), within 1.5 ulp for −87 ≤ x ≤ 88 and exactly 1 at 0; held at exp(−87) = 1.6e−38 and exp(88) beyond. NaN stays NaN.
+/// exp(x), within 1 ulp for −87 ≤ x ≤ 88 and exactly 1 at 0; held at exp(−87) = 1.6e−38 and exp(88) beyond. NaN stays NaN.
 /// x = n ln 2 + r; 2^n goes into the exponent; the polynomial for r is Cephes' expf.
 INLINE lanes lanes_exp(lanes x) {
   const float shift = 12582912.0f; // 1.5 · 2^23: adding it leaves round(x) in the low bits

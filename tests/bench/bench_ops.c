@@ -3,7 +3,8 @@
 //
 //   bench_ops [rows]      default 2,048 rows: 32 prompts of 32 rows, the rest answers that share them
 //
-// Each line: the best and the median of several runs, and the bytes an operation must move at least, per second.
+// Each line: the best and the median of several runs, and the bytes an operation must move at least, per second. While
+// decoding, a row reads a prompt of 32 rows and 16 of its own.
 #include "device/device.h"
 #include "ops/ops.h"
 #include "util/clock.h"
@@ -232,7 +233,8 @@ static Status bench_all(Bench *bench) {
   TRY(time_case(bench, "rope", run_rope, 2 * heads));
   TRY(time_case(bench, "attention", run_attention, 2 * heads + 2 * kv));
   TRY(time_case(bench, "attention backward", run_attention_backward, 4 * heads + 4 * kv));
-  TRY(time_case(bench, "attention, 64 decoding", run_attention_decode, 0.0));
+  TRY(time_case(bench, "attention, 64 decoding", run_attention_decode,
+                2 * 4.0 * KV_HEADS * HEAD_DIM * DECODE_ROWS * 48));
   TRY(time_case(bench, "sample 64", run_sample, head * DECODE_ROWS / HEAD_ROWS));
   TRY(time_case(bench, "adamw, 4 Mi", run_adamw, 7 * 4.0 * PARAMETERS));
   TRY(time_case(bench, "add", run_add, 3 * M * row));
