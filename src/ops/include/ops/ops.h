@@ -28,20 +28,23 @@ STATUS_CHECKED Status op_bias_backward(Tensor *dbias, const Tensor *dout);
 STATUS_CHECKED Status op_embed(Tensor *out, const Tensor *table, const Tensor *ids);
 /// dtable[V,C] += rows of dout, for each token in the order of `order` (I32 [1,M]: row numbers sorted by id, ties by
 /// row), so the sum has one order. ids as in the forward.
-STATUS_CHECKED Status op_embed_backward(Tensor *dtable, const Tensor *dout, const Tensor *ids, const Tensor *order);
+STATUS_CHECKED Status op_embed_backward(Tensor *dtable, const Tensor *dout, const Tensor *ids,
+                                        const Tensor *order);
 
 // ---- RMSNorm: out = x · rstd · w, rstd = 1/sqrt(mean(x²) + eps); w is float32 [1,C] ----
 
-STATUS_CHECKED Status op_rmsnorm(Tensor *out, Tensor *rstd /*[1,M]*/, const Tensor *x, const Tensor *w, float eps);
+STATUS_CHECKED Status op_rmsnorm(Tensor *out, Tensor *rstd /*[1,M]*/, const Tensor *x, const Tensor *w,
+                                 float eps);
 /// dx += …; dw[1,C] += … (dw may be NULL)
-STATUS_CHECKED Status op_rmsnorm_backward(Tensor *dx, Tensor *dw, const Tensor *dout, const Tensor *x, const Tensor *w,
-                                          const Tensor *rstd);
+STATUS_CHECKED Status op_rmsnorm_backward(Tensor *dx, Tensor *dw, const Tensor *dout, const Tensor *x,
+                                          const Tensor *w, const Tensor *rstd);
 
 // ---- rotary embedding (rotate-half as Hugging Face: pairs (i, i + D/2)), in place on x[M, heads·D] ----
 
 /// angle = position · inv_freq[i]; direction +1 forward, −1 backward (the inverse rotation). positions I32 [1,M];
 /// inv_freq float32 [1, D/2]. cos and sin are scaled by 1 (attention scaling is the caller's).
-STATUS_CHECKED Status op_rope(Tensor *x, const Tensor *positions, const Tensor *inv_freq, size_t head_dim, int direction);
+STATUS_CHECKED Status op_rope(Tensor *x, const Tensor *positions, const Tensor *inv_freq, size_t head_dim,
+                              int direction);
 
 // ---- attention over spans ----
 //
@@ -63,12 +66,13 @@ typedef struct AttentionShape {
 } AttentionShape;
 
 /// out[M,H·D]; lse[M,H] = log Σ exp(scores) or NULL; q[M,H·D]; k, v[rows,HK·D]; spans I32 [M,4].
-STATUS_CHECKED Status op_attention(Tensor *out, Tensor *lse, const Tensor *q, const Tensor *k, const Tensor *v,
-                                   const Tensor *spans, AttentionShape shape);
+STATUS_CHECKED Status op_attention(Tensor *out, Tensor *lse, const Tensor *q, const Tensor *k,
+                                   const Tensor *v, const Tensor *spans, AttentionShape shape);
 /// dq[M,H·D], dk, dv[M,HK·D] are overwritten; delta[M,H] is scratch. Key rows = query rows.
-STATUS_CHECKED Status op_attention_backward(Tensor *dq, Tensor *dk, Tensor *dv, Tensor *delta, const Tensor *dout,
-                                            const Tensor *q, const Tensor *k, const Tensor *v, const Tensor *out,
-                                            const Tensor *lse, const Tensor *spans, const Tensor *key_spans,
+STATUS_CHECKED Status op_attention_backward(Tensor *dq, Tensor *dk, Tensor *dv, Tensor *delta,
+                                            const Tensor *dout, const Tensor *q, const Tensor *k,
+                                            const Tensor *v, const Tensor *out, const Tensor *lse,
+                                            const Tensor *spans, const Tensor *key_spans,
                                             AttentionShape shape);
 
 // ---- elementwise and rows ----
@@ -97,10 +101,11 @@ STATUS_CHECKED Status op_dropout(Tensor *out, const Tensor *x, const Tensor *row
 /// stats[R,2] = (log Z, H) of logits[R,V], log Z = log Σ exp(z/tau).
 STATUS_CHECKED Status op_entropy(Tensor *stats, const Tensor *logits, float tau);
 /// logits become dL/dz in place: −(weight_r / tau) · p · (log p + H), from the kept stats; weights [1,R] = dL/dH_r.
-STATUS_CHECKED Status op_entropy_backward(Tensor *logits, const Tensor *stats, const Tensor *weights, float tau);
+STATUS_CHECKED Status op_entropy_backward(Tensor *logits, const Tensor *stats, const Tensor *weights,
+                                          float tau);
 /// logprob[1,P] = z[rows[p], targets[p]] / tau − log Z[rows[p]]; rows, targets I32 [1,P]
-STATUS_CHECKED Status op_pick_logprob(Tensor *logprob, const Tensor *logits, const Tensor *stats, const Tensor *rows,
-                                      const Tensor *targets, float tau);
+STATUS_CHECKED Status op_pick_logprob(Tensor *logprob, const Tensor *logits, const Tensor *stats,
+                                      const Tensor *rows, const Tensor *targets, float tau);
 
 // ---- sampling, as transformers' logits processors define it, in its order ----
 
@@ -135,5 +140,6 @@ STATUS_CHECKED Status op_convert(Tensor *out, const Tensor *x);
 
 /// Runs every operation on known answers on this device, in well under a second of device time. `report` is called once an
 /// operation with its name and relative error; STATUS_FAILED names the first that is wrong.
-typedef void (*SelftestReport)(void *user, const char *operation, double error, double tolerance, bool passed);
+typedef void (*SelftestReport)(void *user, const char *operation, double error, double tolerance,
+                               bool passed);
 STATUS_CHECKED Status ops_selftest(Ops *ops, SelftestReport report, void *user);

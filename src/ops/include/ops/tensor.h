@@ -57,8 +57,8 @@ typedef struct Tensor {
 } Tensor;
 
 /// Allocates [rows, cols], zeroed. `name` stands in messages.
-STATUS_CHECKED Status tensor_create(Ops *ops, const char *name, MemoryKind kind, DType dtype, size_t rows, size_t cols,
-                                    Tensor *out);
+STATUS_CHECKED Status tensor_create(Ops *ops, const char *name, MemoryKind kind, DType dtype, size_t rows,
+                                    size_t cols, Tensor *out);
 /// A [rows, cols] window of `parent` (float32), `offset` elements in; offset aligned to ops_view_alignment. Free it
 /// before or after the parent.
 STATUS_CHECKED Status tensor_view(const Tensor *parent, size_t offset, size_t rows, size_t cols, Tensor *out);
