@@ -13,16 +13,18 @@
 // Rule: as in attention_cpu.cl, a lane's sums run over its own keys in its own order; keys it does not see add an exact 0.
 #include "lanes.h"
 
-#define TILE     16
-#define CHUNK    32           // columns of a tile in local memory
-#define PITCH    (CHUNK + 1)  // odd, against bank conflicts
-#define COLUMNS  16           // sums of a work item: head_dim ≤ 16 · 16
-#define EACH_COLUMN(j) for (uint j = 0; j < COLUMNS; j++) if (local_id(0) + j * TILE < head_dim)
+#define TILE    16
+#define CHUNK   32          // columns of a tile in local memory
+#define PITCH   (CHUNK + 1) // odd, against bank conflicts
+#define COLUMNS 16          // sums of a work item: head_dim ≤ 16 · 16
+#define EACH_COLUMN(j)                                                                                       \
+  for (uint j = 0; j < COLUMNS; j++)                                                                         \
+    if (local_id(0) + j * TILE < head_dim)
 
 /// The dot product of row y of one side and row x of the other. Each work item names the two rows that it helps to load, those
 /// of y; a row that is not there is 0.
-INLINE float tile_dot(LOCAL_PTR float *a, LOCAL_PTR float *b, GLOBAL const float *a_row, uint has_a, GLOBAL const float *b_row,
-                      uint head_dim) {
+INLINE float tile_dot(LOCAL_PTR float *a, LOCAL_PTR float *b, GLOBAL const float *a_row, uint has_a,
+                      GLOBAL const float *b_row, uint head_dim) {
   uint x = local_id(0), y = local_id(1);
   float sum = 0.0f;
   for (uint begin = 0; begin < head_dim; begin += CHUNK) {
@@ -47,8 +49,8 @@ INLINE void share_tile(LOCAL_PTR float *tile, float value) {
 
 /// Opens a run: the rows among row0 + first … that see keys from the same *begin on in span `part` (0 prefix, 1 own). Marks
 /// them in *done; *lane_end = the end for this work item's lane (*begin where it is not of the run); returns the largest end.
-INLINE int open_run(int *lane_end, uint *done, int *begin, GLOBAL const int *spans, uint row0, uint first, uint lane_rows,
-                    uint lane_row, uint part) {
+INLINE int open_run(int *lane_end, uint *done, int *begin, GLOBAL const int *spans, uint row0, uint first,
+                    uint lane_rows, uint lane_row, uint part) {
   *begin = spans[(size_t)(row0 + first) * 4 + 2 * part];
   *lane_end = *begin;
   int last = *begin;
@@ -63,21 +65,23 @@ INLINE int open_run(int *lane_end, uint *done, int *begin, GLOBAL const int *spa
 }
 
 /// What the 16 lanes of a group hold, for the forward and dq.
-#define QUERY_LANES                                                                                              \
-  uint x = local_id(0), y = local_id(1), group_heads = heads / kv_heads, chunks = (group_heads + TILE - 1) / TILE; \
-  uint stride = group_heads < TILE ? group_heads : TILE, lane_row = y / stride, lane_head = y % stride;          \
-  uint row0 = group_id(0) * (TILE / stride), kv = group_id(1) / chunks;                                          \
-  uint head0 = kv * group_heads + group_id(1) % chunks * TILE;                                                   \
-  uint lane_rows = rows - row0 < TILE / stride ? rows - row0 : TILE / stride;                                    \
-  uint there = lane_row < lane_rows && head0 + lane_head < (kv + 1) * group_heads;                               \
-  size_t lane = there ? (size_t)(row0 + lane_row) * heads + head0 + lane_head : 0, at = lane * head_dim;         \
+#define QUERY_LANES                                                                                          \
+  uint x = local_id(0), y = local_id(1), group_heads = heads / kv_heads,                                     \
+       chunks = (group_heads + TILE - 1) / TILE;                                                             \
+  uint stride = group_heads < TILE ? group_heads : TILE, lane_row = y / stride, lane_head = y % stride;      \
+  uint row0 = group_id(0) * (TILE / stride), kv = group_id(1) / chunks;                                      \
+  uint head0 = kv * group_heads + group_id(1) % chunks * TILE;                                               \
+  uint lane_rows = rows - row0 < TILE / stride ? rows - row0 : TILE / stride;                                \
+  uint there = lane_row < lane_rows && head0 + lane_head < (kv + 1) * group_heads;                           \
+  size_t lane = there ? (size_t)(row0 + lane_row) * heads + head0 + lane_head : 0, at = lane * head_dim;     \
   size_t key_stride = (size_t)kv_heads * head_dim, kv_offset = (size_t)kv * head_dim
 
 /// out[rows,heads·D], lse[rows,heads] where keep_lse; q as out; k, v [·, kv_heads·D]; spans[rows,4].
 /// Groups (blocks of rows, kv heads · chunks of 16 of their heads).
-KERNEL_OF(TILE, TILE) attention(GLOBAL float *RESTRICT out, GLOBAL float *RESTRICT lse, GLOBAL const float *RESTRICT q,
-                  GLOBAL const float *RESTRICT k, GLOBAL const float *RESTRICT v, GLOBAL const int *RESTRICT spans,
-                  uint rows, uint heads, uint kv_heads, uint head_dim, float scale, uint keep_lse) {
+KERNEL_OF(TILE, TILE)
+attention(GLOBAL float *RESTRICT out, GLOBAL float *RESTRICT lse, GLOBAL const float *RESTRICT q,
+          GLOBAL const float *RESTRICT k, GLOBAL const float *RESTRICT v, GLOBAL const int *RESTRICT spans,
+          uint rows, uint heads, uint kv_heads, uint head_dim, float scale, uint keep_lse) {
   LOCAL float a[TILE * PITCH], b[TILE * PITCH], weights[TILE * PITCH];
   QUERY_LANES;
   float sum[COLUMNS], m = LOWEST, mass = 0.0f;
@@ -88,7 +92,8 @@ KERNEL_OF(TILE, TILE) attention(GLOBAL float *RESTRICT out, GLOBAL float *RESTRI
     uint done = 0;
     for (uint first = 0; first < lane_rows; first++) {
       if ((done >> first & 1u) != 0u) continue;
-      int begin, lane_end, end = open_run(&lane_end, &done, &begin, spans, row0, first, lane_rows, lane_row, part);
+      int begin, lane_end,
+          end = open_run(&lane_end, &done, &begin, spans, row0, first, lane_rows, lane_row, part);
       for (int key = begin; key < end; key += TILE) {
         // Past the end the last key stands in: every lane masks it.
         int mine = key + (int)y < end ? key + (int)y : end - 1;
@@ -106,7 +111,8 @@ KERNEL_OF(TILE, TILE) attention(GLOBAL float *RESTRICT out, GLOBAL float *RESTRI
         UNROLL
         for (uint j = 0; j < COLUMNS; j++) sum[j] *= shrink;
         for (int i = 0; i < TILE; i++) {
-          GLOBAL const float *value = v + (size_t)(key + i < end ? key + i : end - 1) * key_stride + kv_offset;
+          GLOBAL const float *value =
+              v + (size_t)(key + i < end ? key + i : end - 1) * key_stride + kv_offset;
           float weight = weights[y * PITCH + i];
           UNROLL
           EACH_COLUMN(j) sum[j] = fma(weight, value[x + j * TILE], sum[j]);
@@ -122,10 +128,12 @@ KERNEL_OF(TILE, TILE) attention(GLOBAL float *RESTRICT out, GLOBAL float *RESTRI
 
 /// dq[rows,heads·D], delta[rows,heads] from dout, q, out [rows,heads·D], k, v [rows,kv_heads·D], lse[rows,heads]. Groups as
 /// in attention.
-KERNEL_OF(TILE, TILE) attention_dq(GLOBAL float *RESTRICT dq, GLOBAL float *RESTRICT delta, GLOBAL const float *RESTRICT dout,
-                     GLOBAL const float *RESTRICT q, GLOBAL const float *RESTRICT k, GLOBAL const float *RESTRICT v,
-                     GLOBAL const float *RESTRICT out, GLOBAL const float *RESTRICT lse, GLOBAL const int *RESTRICT spans,
-                     uint rows, uint heads, uint kv_heads, uint head_dim, float scale) {
+KERNEL_OF(TILE, TILE)
+attention_dq(GLOBAL float *RESTRICT dq, GLOBAL float *RESTRICT delta, GLOBAL const float *RESTRICT dout,
+             GLOBAL const float *RESTRICT q, GLOBAL const float *RESTRICT k, GLOBAL const float *RESTRICT v,
+             GLOBAL const float *RESTRICT out, GLOBAL const float *RESTRICT lse,
+             GLOBAL const int *RESTRICT spans, uint rows, uint heads, uint kv_heads, uint head_dim,
+             float scale) {
   LOCAL float a[TILE * PITCH], b[TILE * PITCH], weights[TILE * PITCH];
   QUERY_LANES;
   float sum[COLUMNS], row_lse = there ? lse[lane] : 0.0f, row_delta = 0.0f;
@@ -141,7 +149,8 @@ KERNEL_OF(TILE, TILE) attention_dq(GLOBAL float *RESTRICT dq, GLOBAL float *REST
     uint done = 0;
     for (uint first = 0; first < lane_rows; first++) {
       if ((done >> first & 1u) != 0u) continue;
-      int begin, lane_end, end = open_run(&lane_end, &done, &begin, spans, row0, first, lane_rows, lane_row, part);
+      int begin, lane_end,
+          end = open_run(&lane_end, &done, &begin, spans, row0, first, lane_rows, lane_row, part);
       for (int key = begin; key < end; key += TILE) {
         int mine = key + (int)y < end ? key + (int)y : end - 1;
         size_t key_at = (size_t)mine * key_stride + kv_offset;
@@ -149,7 +158,8 @@ KERNEL_OF(TILE, TILE) attention_dq(GLOBAL float *RESTRICT dq, GLOBAL float *REST
         float dp = tile_dot(a, b, dout + at, there, v + key_at, head_dim);
         share_tile(weights, key + (int)x < lane_end ? float_exp(s - row_lse) * (dp - row_delta) : 0.0f);
         for (int i = 0; i < TILE; i++) {
-          GLOBAL const float *value = k + (size_t)(key + i < end ? key + i : end - 1) * key_stride + kv_offset;
+          GLOBAL const float *value =
+              k + (size_t)(key + i < end ? key + i : end - 1) * key_stride + kv_offset;
           float weight = weights[y * PITCH + i];
           UNROLL
           EACH_COLUMN(j) sum[j] = fma(weight, value[x + j * TILE], sum[j]);
@@ -164,12 +174,15 @@ KERNEL_OF(TILE, TILE) attention_dq(GLOBAL float *RESTRICT dq, GLOBAL float *REST
 
 /// dk, dv [rows,kv_heads·D] from dout, q [rows,heads·D], k, v as dk, lse, delta [rows,heads] and key_spans[rows,4].
 /// Groups (blocks of 16 key rows, kv heads).
-KERNEL_OF(TILE, TILE) attention_dkv(GLOBAL float *RESTRICT dk, GLOBAL float *RESTRICT dv, GLOBAL const float *RESTRICT dout,
-                      GLOBAL const float *RESTRICT q, GLOBAL const float *RESTRICT k, GLOBAL const float *RESTRICT v,
-                      GLOBAL const float *RESTRICT lse, GLOBAL const float *RESTRICT delta,
-                      GLOBAL const int *RESTRICT key_spans, uint rows, uint heads, uint kv_heads, uint head_dim, float scale) {
+KERNEL_OF(TILE, TILE)
+attention_dkv(GLOBAL float *RESTRICT dk, GLOBAL float *RESTRICT dv, GLOBAL const float *RESTRICT dout,
+              GLOBAL const float *RESTRICT q, GLOBAL const float *RESTRICT k, GLOBAL const float *RESTRICT v,
+              GLOBAL const float *RESTRICT lse, GLOBAL const float *RESTRICT delta,
+              GLOBAL const int *RESTRICT key_spans, uint rows, uint heads, uint kv_heads, uint head_dim,
+              float scale) {
   LOCAL float a[TILE * PITCH], b[TILE * PITCH], weights[TILE * PITCH], changes[TILE * PITCH];
-  uint x = local_id(0), y = local_id(1), group_heads = heads / kv_heads, kv = group_id(1), row0 = group_id(0) * TILE;
+  uint x = local_id(0), y = local_id(1), group_heads = heads / kv_heads, kv = group_id(1),
+       row0 = group_id(0) * TILE;
   uint lane_rows = rows - row0 < TILE ? rows - row0 : TILE, there = y < lane_rows;
   size_t at = ((size_t)(there ? row0 + y : row0) * kv_heads + kv) * head_dim;
   float ksum[COLUMNS], vsum[COLUMNS];
@@ -189,7 +202,8 @@ KERNEL_OF(TILE, TILE) attention_dkv(GLOBAL float *RESTRICT dk, GLOBAL float *RES
     int lane_begin = span[0], lane_end = there ? span[1] : span[0];
     for (uint head = kv * group_heads; head < (kv + 1) * group_heads; head++) {
       for (int query = begin; query < end; query += TILE) {
-        int mine = query + (int)y < end ? query + (int)y : end - 1, other = query + (int)x < end ? query + (int)x : end - 1;
+        int mine = query + (int)y < end ? query + (int)y : end - 1,
+            other = query + (int)x < end ? query + (int)x : end - 1;
         size_t query_at = ((size_t)mine * heads + head) * head_dim, row = (size_t)other * heads + head;
         float s = scale * tile_dot(a, b, k + at, there, q + query_at, head_dim);
         float dp = tile_dot(a, b, v + at, there, dout + query_at, head_dim);

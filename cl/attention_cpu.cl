@@ -13,16 +13,16 @@
 #include "lanes.h"
 
 #define HEAD_DIM_MAX 256
-#define EACH(X) X(0) X(1) X(2) X(3) X(4) X(5) X(6) X(7)
-#define TOGETHER 8
+#define EACH(X)      X(0) X(1) X(2) X(3) X(4) X(5) X(6) X(7)
+#define TOGETHER     8
 
 /// Which rows and heads the 16 lanes of a work item hold: lane = row · heads + head.
-#define LANE_ROWS(group_heads) ((group_heads) < LANES ? LANES / (group_heads) : 1)
+#define LANE_ROWS(group_heads)  ((group_heads) < LANES ? LANES / (group_heads) : 1)
 #define LANE_HEADS(group_heads) ((group_heads) < LANES ? (group_heads) : LANES)
 
 /// to[d] = factor · lanes of from[row0 + r, (head0 + h) · head_dim + d]; lanes without a row or head are 0.
-INLINE void load_transposed(lanes *to, GLOBAL const float *from, uint row0, uint lane_rows, uint head0, uint lane_heads,
-                            uint lane_stride, uint heads, uint head_dim, float factor) {
+INLINE void load_transposed(lanes *to, GLOBAL const float *from, uint row0, uint lane_rows, uint head0,
+                            uint lane_heads, uint lane_stride, uint heads, uint head_dim, float factor) {
   float *flat = (float *)to;
   for (uint d = 0; d < head_dim; d++) to[d] = lanes_of(0.0f);
   for (uint r = 0; r < lane_rows; r++) {
@@ -35,8 +35,8 @@ INLINE void load_transposed(lanes *to, GLOBAL const float *from, uint row0, uint
 }
 
 /// The reverse: to[row0 + r, (head0 + h) · head_dim + d] = from[d], a lane each.
-INLINE void store_transposed(GLOBAL float *to, const lanes *from, uint row0, uint lane_rows, uint head0, uint lane_heads,
-                             uint lane_stride, uint heads, uint head_dim) {
+INLINE void store_transposed(GLOBAL float *to, const lanes *from, uint row0, uint lane_rows, uint head0,
+                             uint lane_heads, uint lane_stride, uint heads, uint head_dim) {
   const float *flat = (const float *)from;
   for (uint r = 0; r < lane_rows; r++) {
     for (uint h = 0; h < lane_heads; h++) {
@@ -49,8 +49,8 @@ INLINE void store_transposed(GLOBAL float *to, const lanes *from, uint row0, uin
 
 /// Opens a run: the rows among row0 + first … that see keys from the same `*begin` on in span `part` (0 prefix, 1 own).
 /// Marks them in *done and puts the end of each into the lanes of ends[]; returns the largest end.
-INLINE int open_run(int *ends, uint *done, int *begin, GLOBAL const int *spans, uint row0, uint first, uint lane_rows,
-                    uint lane_stride, uint part) {
+INLINE int open_run(int *ends, uint *done, int *begin, GLOBAL const int *spans, uint row0, uint first,
+                    uint lane_rows, uint lane_stride, uint part) {
   *begin = spans[(size_t)(row0 + first) * 4 + 2 * part];
   int last = *begin;
   for (uint lane = 0; lane < LANES; lane++) ends[lane] = *begin;
@@ -66,13 +66,16 @@ INLINE int open_run(int *ends, uint *done, int *begin, GLOBAL const int *spans, 
 
 /// out[rows,heads·D], lse[rows,heads] where keep_lse; q as out; k, v [·, kv_heads·D]; spans[rows,4].
 /// Groups (blocks of rows, kv heads · chunks of 16 of their heads), one work item each.
-KERNEL(attention_cpu)(GLOBAL float *RESTRICT out, GLOBAL float *RESTRICT lse, GLOBAL const float *RESTRICT q,
-                      GLOBAL const float *RESTRICT k, GLOBAL const float *RESTRICT v, GLOBAL const int *RESTRICT spans,
-                      uint rows, uint heads, uint kv_heads, uint head_dim, float scale, uint keep_lse) {
-  uint group_heads = heads / kv_heads, stride = LANE_HEADS(group_heads), chunks = (group_heads + LANES - 1) / LANES;
+KERNEL(attention_cpu)
+(GLOBAL float *RESTRICT out, GLOBAL float *RESTRICT lse, GLOBAL const float *RESTRICT q,
+ GLOBAL const float *RESTRICT k, GLOBAL const float *RESTRICT v, GLOBAL const int *RESTRICT spans, uint rows,
+ uint heads, uint kv_heads, uint head_dim, float scale, uint keep_lse) {
+  uint group_heads = heads / kv_heads, stride = LANE_HEADS(group_heads),
+       chunks = (group_heads + LANES - 1) / LANES;
   uint row0 = group_id(0) * LANE_ROWS(group_heads), kv = group_id(1) / chunks;
   uint head0 = kv * group_heads + group_id(1) % chunks * LANES;
-  uint lane_rows = min(LANE_ROWS(group_heads), rows - row0), lane_heads = min(stride, (kv + 1) * group_heads - head0);
+  uint lane_rows = min(LANE_ROWS(group_heads), rows - row0),
+       lane_heads = min(stride, (kv + 1) * group_heads - head0);
   size_t key_stride = (size_t)kv_heads * head_dim;
   lanes qt[HEAD_DIM_MAX], sum[HEAD_DIM_MAX];
   load_transposed(qt, q, row0, lane_rows, head0, lane_heads, stride, heads, head_dim, scale);
@@ -88,9 +91,9 @@ KERNEL(attention_cpu)(GLOBAL float *RESTRICT out, GLOBAL float *RESTRICT lse, GL
       int16 lane_end = vload16(0, ends);
       for (int key = begin; key < end; key += TOGETHER) {
         // Past the end the last key stands in: every lane masks it.
-#define KEY(i)                                                                                                   \
-  size_t at##i = (size_t)min(key + i, end - 1) * key_stride + (size_t)kv * head_dim;                             \
-  GLOBAL const float *k##i = k + at##i, *v##i = v + at##i;                                                       \
+#define KEY(i)                                                                                               \
+  size_t at##i = (size_t)min(key + i, end - 1) * key_stride + (size_t)kv * head_dim;                         \
+  GLOBAL const float *k##i = k + at##i, *v##i = v + at##i;                                                   \
   lanes s##i = lanes_of(0.0f);
         EACH(KEY)
         for (uint d = 0; d < head_dim; d++) {
@@ -99,16 +102,16 @@ KERNEL(attention_cpu)(GLOBAL float *RESTRICT out, GLOBAL float *RESTRICT lse, GL
           EACH(SCORE)
         }
         lanes top = m;
-#define MASK(i)                                                                                                  \
-  int16 seen##i = key + i < lane_end;                                                                            \
-  s##i = seen##i ? s##i : lanes_of(LOWEST);                                                                      \
+#define MASK(i)                                                                                              \
+  int16 seen##i = key + i < lane_end;                                                                        \
+  s##i = seen##i ? s##i : lanes_of(LOWEST);                                                                  \
   top = fmax(top, s##i);
         EACH(MASK)
         lanes shrink = lanes_exp(m - top);
         m = top;
         mass *= shrink;
-#define WEIGH(i)                                                                                                 \
-  s##i = seen##i ? lanes_exp(s##i - m) : lanes_of(0.0f);                                                         \
+#define WEIGH(i)                                                                                             \
+  s##i = seen##i ? lanes_exp(s##i - m) : lanes_of(0.0f);                                                     \
   mass += s##i;
         EACH(WEIGH)
         for (uint d = 0; d < head_dim; d++) {
@@ -131,15 +134,17 @@ KERNEL(attention_cpu)(GLOBAL float *RESTRICT out, GLOBAL float *RESTRICT lse, GL
 
 /// dq[rows,heads·D], delta[rows,heads] from dout, q, out [rows,heads·D], k, v [rows,kv_heads·D], lse[rows,heads]. Groups as
 /// in attention_cpu.
-KERNEL(attention_dq_cpu)(GLOBAL float *RESTRICT dq, GLOBAL float *RESTRICT delta, GLOBAL const float *RESTRICT dout,
-                         GLOBAL const float *RESTRICT q, GLOBAL const float *RESTRICT k, GLOBAL const float *RESTRICT v,
-                         GLOBAL const float *RESTRICT out, GLOBAL const float *RESTRICT lse,
-                         GLOBAL const int *RESTRICT spans, uint rows, uint heads, uint kv_heads, uint head_dim,
-                         float scale) {
-  uint group_heads = heads / kv_heads, stride = LANE_HEADS(group_heads), chunks = (group_heads + LANES - 1) / LANES;
+KERNEL(attention_dq_cpu)
+(GLOBAL float *RESTRICT dq, GLOBAL float *RESTRICT delta, GLOBAL const float *RESTRICT dout,
+ GLOBAL const float *RESTRICT q, GLOBAL const float *RESTRICT k, GLOBAL const float *RESTRICT v,
+ GLOBAL const float *RESTRICT out, GLOBAL const float *RESTRICT lse, GLOBAL const int *RESTRICT spans,
+ uint rows, uint heads, uint kv_heads, uint head_dim, float scale) {
+  uint group_heads = heads / kv_heads, stride = LANE_HEADS(group_heads),
+       chunks = (group_heads + LANES - 1) / LANES;
   uint row0 = group_id(0) * LANE_ROWS(group_heads), kv = group_id(1) / chunks;
   uint head0 = kv * group_heads + group_id(1) % chunks * LANES;
-  uint lane_rows = min(LANE_ROWS(group_heads), rows - row0), lane_heads = min(stride, (kv + 1) * group_heads - head0);
+  uint lane_rows = min(LANE_ROWS(group_heads), rows - row0),
+       lane_heads = min(stride, (kv + 1) * group_heads - head0);
   size_t key_stride = (size_t)kv_heads * head_dim;
   lanes qt[HEAD_DIM_MAX], ot[HEAD_DIM_MAX], sum[HEAD_DIM_MAX], row_lse, row_delta = lanes_of(0.0f);
   load_transposed(qt, q, row0, lane_rows, head0, lane_heads, stride, heads, head_dim, scale);
@@ -160,19 +165,20 @@ KERNEL(attention_dq_cpu)(GLOBAL float *RESTRICT dq, GLOBAL float *RESTRICT delta
       int end = open_run(ends, &done, &begin, spans, row0, first, lane_rows, stride, part);
       int16 lane_end = vload16(0, ends);
       for (int key = begin; key < end; key += TOGETHER) {
-#define KEY_BACK(i)                                                                                              \
-  size_t at##i = (size_t)min(key + i, end - 1) * key_stride + (size_t)kv * head_dim;                             \
-  GLOBAL const float *k##i = k + at##i, *v##i = v + at##i;                                                       \
+#define KEY_BACK(i)                                                                                          \
+  size_t at##i = (size_t)min(key + i, end - 1) * key_stride + (size_t)kv * head_dim;                         \
+  GLOBAL const float *k##i = k + at##i, *v##i = v + at##i;                                                   \
   lanes s##i = lanes_of(0.0f), dp##i = lanes_of(0.0f);
         EACH(KEY_BACK)
         for (uint d = 0; d < head_dim; d++) {
           lanes qd = qt[d], od = ot[d];
-#define SCORE_BACK(i)                                                                                            \
-  s##i = fma(qd, lanes_of(k##i[d]), s##i);                                                                       \
+#define SCORE_BACK(i)                                                                                        \
+  s##i = fma(qd, lanes_of(k##i[d]), s##i);                                                                   \
   dp##i = fma(od, lanes_of(v##i[d]), dp##i);
           EACH(SCORE_BACK)
         }
-#define WEIGH_BACK(i) s##i = key + i < lane_end ? lanes_exp(s##i - row_lse) * (dp##i - row_delta) : lanes_of(0.0f);
+#define WEIGH_BACK(i)                                                                                        \
+  s##i = key + i < lane_end ? lanes_exp(s##i - row_lse) * (dp##i - row_delta) : lanes_of(0.0f);
         EACH(WEIGH_BACK)
         for (uint d = 0; d < head_dim; d++) {
           lanes a = sum[d];
@@ -189,12 +195,13 @@ KERNEL(attention_dq_cpu)(GLOBAL float *RESTRICT dq, GLOBAL float *RESTRICT delta
 
 /// dk, dv [rows,kv_heads·D] from dout, q [rows,heads·D], k, v as dk, lse, delta [rows,heads] and key_spans[rows,4].
 /// Groups (blocks of 16 key rows, kv heads), one work item each.
-KERNEL(attention_dkv_cpu)(GLOBAL float *RESTRICT dk, GLOBAL float *RESTRICT dv, GLOBAL const float *RESTRICT dout,
-                          GLOBAL const float *RESTRICT q, GLOBAL const float *RESTRICT k, GLOBAL const float *RESTRICT v,
-                          GLOBAL const float *RESTRICT lse, GLOBAL const float *RESTRICT delta,
-                          GLOBAL const int *RESTRICT key_spans, uint rows, uint heads, uint kv_heads, uint head_dim,
-                          float scale) {
-  uint group_heads = heads / kv_heads, kv = group_id(1), row0 = group_id(0) * LANES, lane_rows = min((uint)LANES, rows - row0);
+KERNEL(attention_dkv_cpu)
+(GLOBAL float *RESTRICT dk, GLOBAL float *RESTRICT dv, GLOBAL const float *RESTRICT dout,
+ GLOBAL const float *RESTRICT q, GLOBAL const float *RESTRICT k, GLOBAL const float *RESTRICT v,
+ GLOBAL const float *RESTRICT lse, GLOBAL const float *RESTRICT delta, GLOBAL const int *RESTRICT key_spans,
+ uint rows, uint heads, uint kv_heads, uint head_dim, float scale) {
+  uint group_heads = heads / kv_heads, kv = group_id(1), row0 = group_id(0) * LANES,
+       lane_rows = min((uint)LANES, rows - row0);
   lanes kt[HEAD_DIM_MAX], vt[HEAD_DIM_MAX], ksum[HEAD_DIM_MAX], vsum[HEAD_DIM_MAX];
   load_transposed(kt, k, row0, lane_rows, kv, 1, 1, kv_heads, head_dim, scale);
   load_transposed(vt, v, row0, lane_rows, kv, 1, 1, kv_heads, head_dim, 1.0f);
@@ -214,27 +221,27 @@ KERNEL(attention_dkv_cpu)(GLOBAL float *RESTRICT dk, GLOBAL float *RESTRICT dv, 
     int16 lane_begin = vload16(0, begins), lane_end = vload16(0, ends);
     for (uint head = kv * group_heads; head < (kv + 1) * group_heads; head++) {
       for (int row = begin; row < end; row += TOGETHER) {
-#define QUERY(i)                                                                                                 \
-  int16 seen##i = (row + i >= lane_begin) & (row + i < lane_end);                                                \
-  size_t at##i = (size_t)min(row + i, end - 1) * heads + head;                                                   \
-  GLOBAL const float *q##i = q + at##i * head_dim, *o##i = dout + at##i * head_dim;                              \
+#define QUERY(i)                                                                                             \
+  int16 seen##i = (row + i >= lane_begin) & (row + i < lane_end);                                            \
+  size_t at##i = (size_t)min(row + i, end - 1) * heads + head;                                               \
+  GLOBAL const float *q##i = q + at##i * head_dim, *o##i = dout + at##i * head_dim;                          \
   lanes p##i = lanes_of(0.0f), ds##i = lanes_of(0.0f);
         EACH(QUERY)
         for (uint d = 0; d < head_dim; d++) {
           lanes kd = kt[d], vd = vt[d];
-#define QUERY_SCORE(i)                                                                                           \
-  p##i = fma(kd, lanes_of(q##i[d]), p##i);                                                                       \
+#define QUERY_SCORE(i)                                                                                       \
+  p##i = fma(kd, lanes_of(q##i[d]), p##i);                                                                   \
   ds##i = fma(vd, lanes_of(o##i[d]), ds##i);
           EACH(QUERY_SCORE)
         }
-#define QUERY_WEIGH(i)                                                                                           \
-  p##i = seen##i ? lanes_exp(p##i - lse[at##i]) : lanes_of(0.0f);                                                \
+#define QUERY_WEIGH(i)                                                                                       \
+  p##i = seen##i ? lanes_exp(p##i - lse[at##i]) : lanes_of(0.0f);                                            \
   ds##i = p##i * (ds##i - delta[at##i]);
         EACH(QUERY_WEIGH)
         for (uint d = 0; d < head_dim; d++) {
           lanes a = ksum[d], b = vsum[d];
-#define QUERY_SUM(i)                                                                                             \
-  a = fma(ds##i, lanes_of(q##i[d]), a);                                                                          \
+#define QUERY_SUM(i)                                                                                         \
+  a = fma(ds##i, lanes_of(q##i[d]), a);                                                                      \
   b = fma(p##i, lanes_of(o##i[d]), b);
           EACH(QUERY_SUM)
           ksum[d] = a;

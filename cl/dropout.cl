@@ -5,11 +5,13 @@
 
 /// out[rows,cols] = x · keep / (1 − p): keep where the draw of (column, row_ids[row], stream) is at least p. A work item an
 /// element; groups (rows, columns): there may be more rows than CUDA takes groups on axis 1.
-KERNEL(dropout)(GLOBAL float *out, GLOBAL const float *x, GLOBAL const int *RESTRICT row_ids, uint cols, float p,
-                float scale, uint key0, uint key1, uint stream) {
+KERNEL(dropout)
+(GLOBAL float *out, GLOBAL const float *x, GLOBAL const int *RESTRICT row_ids, uint cols, float p,
+ float scale, uint key0, uint key1, uint stream) {
   uint row = group_id(0), c = group_id(1) * local_count(0) + local_id(0);
   if (c >= cols) return;
   size_t i = (size_t)row * cols + c;
-  float draw = (float)(philox_bits(c, (uint)row_ids[row], stream, RNG_DROPOUT, key0, key1) >> 8) * 5.9604644775390625e-8f;
+  float draw = (float)(philox_bits(c, (uint)row_ids[row], stream, RNG_DROPOUT, key0, key1) >> 8) *
+               5.9604644775390625e-8f;
   out[i] = draw >= p ? x[i] * scale : 0.0f;
 }

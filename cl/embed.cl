@@ -2,8 +2,9 @@
 #include "lanes.h"
 
 /// out[M,cols] = table[V,cols] of `type`, row ids[m]. A group a row.
-KERNEL(embed)(GLOBAL float *RESTRICT out, GLOBAL const void *RESTRICT table, GLOBAL const int *RESTRICT ids, uint cols,
-              uint type) {
+KERNEL(embed)
+(GLOBAL float *RESTRICT out, GLOBAL const void *RESTRICT table, GLOBAL const int *RESTRICT ids, uint cols,
+ uint type) {
   uint row = group_id(0);
   size_t from = (size_t)ids[row] * cols, to = (size_t)row * cols;
   for (uint c = local_id(0); c < cols; c += GROUP) out[to + c] = load_typed(table, from + c, type);
@@ -11,8 +12,9 @@ KERNEL(embed)(GLOBAL float *RESTRICT out, GLOBAL const void *RESTRICT table, GLO
 
 /// dtable[V,cols] += dout[M,cols] by token. order[M] sorts the rows by id; a group per place in it, and the group whose
 /// place opens a token's run walks that run.
-KERNEL(embed_backward)(GLOBAL float *RESTRICT dtable, GLOBAL const float *RESTRICT dout, GLOBAL const int *RESTRICT ids,
-                       GLOBAL const int *RESTRICT order, uint rows, uint cols) {
+KERNEL(embed_backward)
+(GLOBAL float *RESTRICT dtable, GLOBAL const float *RESTRICT dout, GLOBAL const int *RESTRICT ids,
+ GLOBAL const int *RESTRICT order, uint rows, uint cols) {
   uint place = group_id(0);
   int id = ids[order[place]];
   if (place > 0 && ids[order[place - 1]] == id) return;

@@ -11,7 +11,8 @@
 #endif
 
 /// stats[rows,2] = (log Z, H) of logits[rows,cols]. A group a row.
-KERNEL(entropy)(GLOBAL float *RESTRICT stats, GLOBAL const float *RESTRICT logits, uint cols, float inverse_tau) {
+KERNEL(entropy)
+(GLOBAL float *RESTRICT stats, GLOBAL const float *RESTRICT logits, uint cols, float inverse_tau) {
   LOCAL float part[GROUP];
   uint row = group_id(0);
   const uint step = GROUP * LANES, block = step * ENTROPY_STEPS;
@@ -52,8 +53,9 @@ KERNEL(entropy)(GLOBAL float *RESTRICT stats, GLOBAL const float *RESTRICT logit
 }
 
 /// logits[rows,cols] become weights[row] · dH/dz, from stats[rows,2]. A work item LANES columns; groups (columns, rows).
-KERNEL(entropy_backward)(GLOBAL float *logits, GLOBAL const float *RESTRICT stats, GLOBAL const float *RESTRICT weights,
-                         uint cols, float inverse_tau) {
+KERNEL(entropy_backward)
+(GLOBAL float *logits, GLOBAL const float *RESTRICT stats, GLOBAL const float *RESTRICT weights, uint cols,
+ float inverse_tau) {
   uint c = (uint)item_id(0) * LANES, row = group_id(1);
   if (c >= cols) return;
   logits += (size_t)row * cols + c;
@@ -63,9 +65,10 @@ KERNEL(entropy_backward)(GLOBAL float *logits, GLOBAL const float *RESTRICT stat
 }
 
 /// logprob[count] = logits[rows[i], targets[i]] / tau − log Z. A work item each.
-KERNEL(pick_logprob)(GLOBAL float *RESTRICT logprob, GLOBAL const float *RESTRICT logits,
-                     GLOBAL const float *RESTRICT stats, GLOBAL const int *RESTRICT rows,
-                     GLOBAL const int *RESTRICT targets, uint count, uint cols, float inverse_tau) {
+KERNEL(pick_logprob)
+(GLOBAL float *RESTRICT logprob, GLOBAL const float *RESTRICT logits, GLOBAL const float *RESTRICT stats,
+ GLOBAL const int *RESTRICT rows, GLOBAL const int *RESTRICT targets, uint count, uint cols,
+ float inverse_tau) {
   size_t i = item_id(0);
   if (i >= count) return;
   size_t row = (size_t)rows[i];

@@ -14,7 +14,9 @@
 #define LANES 16
 typedef float16 lanes;
 
-INLINE lanes lanes_of(float value) { return (lanes)(value); }
+INLINE lanes lanes_of(float value) {
+  return (lanes)(value);
+}
 
 /// Elements 0 … min(LANES, left) − 1; the others are `fill`.
 INLINE lanes lanes_load(GLOBAL const float *from, uint left, float fill) {
@@ -49,26 +51,38 @@ INLINE float lanes_max(lanes value) {
   return fmax(c.x, c.y);
 }
 
-INLINE float lanes_first(lanes value) { return value.x; }
+INLINE float lanes_first(lanes value) {
+  return value.x;
+}
 
-#define LANES_BITS(value)       as_uint16(value)
-#define LANES_FROM_BITS(value)  as_float16(value)
+#define LANES_BITS(value)      as_uint16(value)
+#define LANES_FROM_BITS(value) as_float16(value)
 
 #else
 #define LANES 1
 typedef float lanes;
 
-INLINE lanes lanes_of(float value) { return value; }
-INLINE lanes lanes_load(GLOBAL const float *from, uint left, float fill) { return left > 0 ? from[0] : fill; }
+INLINE lanes lanes_of(float value) {
+  return value;
+}
+INLINE lanes lanes_load(GLOBAL const float *from, uint left, float fill) {
+  return left > 0 ? from[0] : fill;
+}
 INLINE void lanes_store(GLOBAL float *to, uint left, lanes value) {
   if (left > 0) to[0] = value;
 }
-INLINE float lanes_sum(lanes value) { return value; }
-INLINE float lanes_max(lanes value) { return value; }
-INLINE float lanes_first(lanes value) { return value; }
+INLINE float lanes_sum(lanes value) {
+  return value;
+}
+INLINE float lanes_max(lanes value) {
+  return value;
+}
+INLINE float lanes_first(lanes value) {
+  return value;
+}
 
-#define LANES_BITS(value)       bits_of_float(value)
-#define LANES_FROM_BITS(value)  float_of_bits(value)
+#define LANES_BITS(value)      bits_of_float(value)
+#define LANES_FROM_BITS(value) float_of_bits(value)
 #endif
 
 #ifndef __OPENCL_VERSION__
@@ -98,7 +112,9 @@ INLINE lanes lanes_exp(lanes x) {
   return LANES_FROM_BITS(LANES_BITS(p) + (LANES_BITS(t) << 23));
 }
 
-INLINE float float_exp(float x) { return lanes_first(lanes_exp(lanes_of(x))); }
+INLINE float float_exp(float x) {
+  return lanes_first(lanes_exp(lanes_of(x)));
+}
 
 /// The sum of every work item's value, in every work item. part[GROUP] is scratch.
 INLINE float group_sum(LOCAL_PTR float *part, float value) {

@@ -8,16 +8,18 @@
 ///   value −= step_size · m / (sqrt(v) · rescale + epsilon)       step_size = lr / (1 − β1^t),  rescale = 1 / sqrt(1 − β2^t)
 ///
 /// All [count]; decay = 1 − lr · weight_decay. A work item LANES elements.
-KERNEL(adamw)(GLOBAL float *RESTRICT values, GLOBAL float *RESTRICT m, GLOBAL float *RESTRICT v,
-              GLOBAL const float *RESTRICT grads, ulong count, float grad_scale, float decay, float beta1, float beta2,
-              float rest1, float rest2, float step_size, float rescale, float epsilon) {
+KERNEL(adamw)
+(GLOBAL float *RESTRICT values, GLOBAL float *RESTRICT m, GLOBAL float *RESTRICT v,
+ GLOBAL const float *RESTRICT grads, ulong count, float grad_scale, float decay, float beta1, float beta2,
+ float rest1, float rest2, float step_size, float rescale, float epsilon) {
   ulong i = (ulong)item_id(0) * LANES;
   if (i >= count) return;
   uint left = count - i < LANES ? (uint)(count - i) : LANES;
   lanes g = lanes_load(grads + i, left, 0.0f) * grad_scale;
   lanes first = lanes_load(m + i, left, 0.0f) * beta1 + g * rest1;
   lanes second = lanes_load(v + i, left, 0.0f) * beta2 + g * g * rest2;
-  lanes value = lanes_load(values + i, left, 0.0f) * decay - first * step_size / (sqrt(second) * rescale + epsilon);
+  lanes value =
+      lanes_load(values + i, left, 0.0f) * decay - first * step_size / (sqrt(second) * rescale + epsilon);
   lanes_store(m + i, left, first);
   lanes_store(v + i, left, second);
   lanes_store(values + i, left, value);

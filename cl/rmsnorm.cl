@@ -5,8 +5,9 @@
 #include "lanes.h"
 
 /// out, x [rows,cols]; rstd[rows]; w[cols]. A group a row.
-KERNEL(rmsnorm)(GLOBAL float *RESTRICT out, GLOBAL float *RESTRICT rstd, GLOBAL const float *RESTRICT x,
-                GLOBAL const float *RESTRICT w, uint cols, float eps) {
+KERNEL(rmsnorm)
+(GLOBAL float *RESTRICT out, GLOBAL float *RESTRICT rstd, GLOBAL const float *RESTRICT x,
+ GLOBAL const float *RESTRICT w, uint cols, float eps) {
   LOCAL float part[GROUP];
   uint row = group_id(0);
   x += (size_t)row * cols;
@@ -25,8 +26,9 @@ KERNEL(rmsnorm)(GLOBAL float *RESTRICT out, GLOBAL float *RESTRICT rstd, GLOBAL 
 }
 
 /// dx, dout, x [rows,cols]; w[cols]; rstd[rows]. A group a row.
-KERNEL(rmsnorm_backward)(GLOBAL float *RESTRICT dx, GLOBAL const float *RESTRICT dout, GLOBAL const float *RESTRICT x,
-                         GLOBAL const float *RESTRICT w, GLOBAL const float *RESTRICT rstd, uint cols) {
+KERNEL(rmsnorm_backward)
+(GLOBAL float *RESTRICT dx, GLOBAL const float *RESTRICT dout, GLOBAL const float *RESTRICT x,
+ GLOBAL const float *RESTRICT w, GLOBAL const float *RESTRICT rstd, uint cols) {
   LOCAL float part[GROUP];
   size_t from = (size_t)group_id(0) * cols;
   dx += from;
@@ -47,9 +49,9 @@ KERNEL(rmsnorm_backward)(GLOBAL float *RESTRICT dx, GLOBAL const float *RESTRICT
 }
 
 /// partial[chunks,cols] = Σ dout · x · rstd over `chunk` rows each. A work item LANES columns; groups (columns, chunks).
-KERNEL(rmsnorm_weight_partial)(GLOBAL float *RESTRICT partial, GLOBAL const float *RESTRICT dout,
-                               GLOBAL const float *RESTRICT x, GLOBAL const float *RESTRICT rstd, uint rows, uint cols,
-                               uint chunk) {
+KERNEL(rmsnorm_weight_partial)
+(GLOBAL float *RESTRICT partial, GLOBAL const float *RESTRICT dout, GLOBAL const float *RESTRICT x,
+ GLOBAL const float *RESTRICT rstd, uint rows, uint cols, uint chunk) {
   uint c = (uint)item_id(0) * LANES;
   if (c >= cols) return;
   uint begin = group_id(1) * chunk, end = begin + chunk < rows ? begin + chunk : rows;
@@ -62,7 +64,8 @@ KERNEL(rmsnorm_weight_partial)(GLOBAL float *RESTRICT partial, GLOBAL const floa
 }
 
 /// dw[cols] += Σ partial[chunks,cols]. A work item LANES columns.
-KERNEL(rmsnorm_weight_sum)(GLOBAL float *RESTRICT dw, GLOBAL const float *RESTRICT partial, uint chunks, uint cols) {
+KERNEL(rmsnorm_weight_sum)
+(GLOBAL float *RESTRICT dw, GLOBAL const float *RESTRICT partial, uint chunks, uint cols) {
   uint c = (uint)item_id(0) * LANES;
   if (c >= cols) return;
   lanes sum = lanes_of(0.0f);

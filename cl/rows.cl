@@ -2,8 +2,8 @@
 #include "lanes.h"
 
 /// out[R,cols] = x[rows[r]]
-KERNEL(gather_rows)(GLOBAL float *RESTRICT out, GLOBAL const float *RESTRICT x, GLOBAL const int *RESTRICT rows,
-                    uint cols) {
+KERNEL(gather_rows)
+(GLOBAL float *RESTRICT out, GLOBAL const float *RESTRICT x, GLOBAL const int *RESTRICT rows, uint cols) {
   out += (size_t)group_id(0) * cols;
   x += (size_t)rows[group_id(0)] * cols;
   for (uint c = local_id(0) * LANES; c < cols; c += GROUP * LANES)
@@ -11,8 +11,8 @@ KERNEL(gather_rows)(GLOBAL float *RESTRICT out, GLOBAL const float *RESTRICT x, 
 }
 
 /// out[rows[r]] = x[R,cols]
-KERNEL(store_rows)(GLOBAL float *RESTRICT out, GLOBAL const float *RESTRICT x, GLOBAL const int *RESTRICT rows,
-                   uint cols) {
+KERNEL(store_rows)
+(GLOBAL float *RESTRICT out, GLOBAL const float *RESTRICT x, GLOBAL const int *RESTRICT rows, uint cols) {
   x += (size_t)group_id(0) * cols;
   out += (size_t)rows[group_id(0)] * cols;
   for (uint c = local_id(0) * LANES; c < cols; c += GROUP * LANES)
@@ -20,8 +20,8 @@ KERNEL(store_rows)(GLOBAL float *RESTRICT out, GLOBAL const float *RESTRICT x, G
 }
 
 /// out[rows[r]] += x[R,cols]; the numbers are distinct
-KERNEL(scatter_add_rows)(GLOBAL float *RESTRICT out, GLOBAL const float *RESTRICT x, GLOBAL const int *RESTRICT rows,
-                         uint cols) {
+KERNEL(scatter_add_rows)
+(GLOBAL float *RESTRICT out, GLOBAL const float *RESTRICT x, GLOBAL const int *RESTRICT rows, uint cols) {
   x += (size_t)group_id(0) * cols;
   out += (size_t)rows[group_id(0)] * cols;
   for (uint c = local_id(0) * LANES; c < cols; c += GROUP * LANES)

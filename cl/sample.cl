@@ -13,12 +13,13 @@
 #include "lanes.h"
 
 /// scores[begin … end) = logits after penalty and temperature; returns the largest. begin is a multiple of 32.
-INLINE float warp(GLOBAL float *scores, GLOBAL const float *logits, GLOBAL const int *seen, uint begin, uint end,
-                  float temperature, float penalty) {
+INLINE float warp(GLOBAL float *scores, GLOBAL const float *logits, GLOBAL const int *seen, uint begin,
+                  uint end, float temperature, float penalty) {
   lanes top = lanes_of(LOWEST);
   for (uint i = begin; i < end; i += 32) {
     uint stop = end - i < 32 ? end : i + 32, bits = penalty != 1.0f ? (uint)seen[i / 32] : 0u;
-    for (uint j = i; j < stop; j += LANES) lanes_store(scores + j, stop - j, lanes_load(logits + j, stop - j, 0.0f) / temperature);
+    for (uint j = i; j < stop; j += LANES)
+      lanes_store(scores + j, stop - j, lanes_load(logits + j, stop - j, 0.0f) / temperature);
     for (uint j = i; j < stop && bits != 0u; j++, bits >>= 1) {
       float z = logits[j];
       if ((bits & 1u) != 0u) scores[j] = (z < 0.0f ? z * penalty : z / penalty) / temperature;
@@ -39,11 +40,13 @@ INLINE uint key_of(float value) {
   uint bits = bits_of_float(value);
   return (bits & 0x80000000u) != 0u ? ~bits : bits | 0x80000000u;
 }
-INLINE float float_of_key(uint key) { return float_of_bits((key & 0x80000000u) != 0u ? key & 0x7fffffffu : ~key); }
+INLINE float float_of_key(uint key) {
+  return float_of_bits((key & 0x80000000u) != 0u ? key & 0x7fffffffu : ~key);
+}
 
 /// What the listed scores above `limit` (at it too, where `at_too`) weigh: exp(score − top), or 1 each where `counting`.
-INLINE float weight_above(LOCAL_PTR float *part, GLOBAL const float *list, uint count, float limit, uint at_too, float top,
-                          uint counting) {
+INLINE float weight_above(LOCAL_PTR float *part, GLOBAL const float *list, uint count, float limit,
+                          uint at_too, float top, uint counting) {
   lanes sum = lanes_of(0.0f);
   for (uint i = local_id(0) * LANES; i < count; i += GROUP * LANES) {
     lanes score = lanes_load(list + i, count - i, MINUS_INFINITY);
@@ -55,13 +58,15 @@ INLINE float weight_above(LOCAL_PTR float *part, GLOBAL const float *list, uint 
 }
 
 /// The smallest float ≥ `floor` that less than `target` lies above.
-INLINE float threshold(LOCAL_PTR float *part, GLOBAL const float *list, uint count, float floor, float top, float target,
-                       uint counting) {
+INLINE float threshold(LOCAL_PTR float *part, GLOBAL const float *list, uint count, float floor, float top,
+                       float target, uint counting) {
   uint low = key_of(floor), high = key_of(top);
   while (low < high) {
     uint middle = low + (high - low) / 2;
-    if (weight_above(part, list, count, float_of_key(middle), 0, top, counting) < target) high = middle;
-    else low = middle + 1;
+    if (weight_above(part, list, count, float_of_key(middle), 0, top, counting) < target)
+      high = middle;
+    else
+      low = middle + 1;
   }
   return float_of_key(low);
 }
@@ -93,8 +98,8 @@ INLINE float whole_mass(LOCAL_PTR float *part, GLOBAL const float *scores, uint 
 
 /// Lists the scores of begin … end that are at least `floor`, with their ids, in order; every stretch behind the one before.
 /// Returns how many all work items list.
-INLINE uint list_scores(LOCAL_PTR float *part, GLOBAL float *list, GLOBAL int *ids, GLOBAL const float *scores, uint begin,
-                        uint end, float floor) {
+INLINE uint list_scores(LOCAL_PTR float *part, GLOBAL float *list, GLOBAL int *ids,
+                        GLOBAL const float *scores, uint begin, uint end, float floor) {
   lanes found = lanes_of(0.0f);
   for (uint i = begin; i < end; i += LANES) {
     lanes score = lanes_load(scores + i, end - i, MINUS_INFINITY);
@@ -117,7 +122,8 @@ INLINE uint list_scores(LOCAL_PTR float *part, GLOBAL float *list, GLOBAL int *i
 
 /// The token, by index the first, at which the running mass of listed scores ≥ floor passes u · their mass. Every work item
 /// owns a stretch of the list; the one where it passes answers with the place in the list, the others with −1.
-INLINE int draw(LOCAL_PTR float *part, GLOBAL const float *list, uint count, float floor, float top, float u) {
+INLINE int draw(LOCAL_PTR float *part, GLOBAL const float *list, uint count, float floor, float top,
+                float u) {
   uint stretch = (count + GROUP * LANES - 1) / (GROUP * LANES) * LANES;
   uint begin = local_id(0) * stretch < count ? local_id(0) * stretch : count;
   uint end = begin + stretch < count ? begin + stretch : count;
@@ -150,16 +156,19 @@ INLINE int draw(LOCAL_PTR float *part, GLOBAL const float *list, uint count, flo
 
 /// tokens[rows] drawn from logits[rows,cols] with uniforms[rows]; seen[rows,words] gains the token. scratch[groups,3,cols]
 /// holds a row's scores, its list and the list's ids. A group a row, from row0 on.
-KERNEL(sample)(GLOBAL int *RESTRICT tokens, GLOBAL int *seen, GLOBAL float *scratch,
-               GLOBAL const float *RESTRICT logits, GLOBAL const float *RESTRICT uniforms, uint row0, uint cols, uint words,
-               float temperature, float top_p, uint top_k, float penalty) {
+KERNEL(sample)
+(GLOBAL int *RESTRICT tokens, GLOBAL int *seen, GLOBAL float *scratch, GLOBAL const float *RESTRICT logits,
+ GLOBAL const float *RESTRICT uniforms, uint row0, uint cols, uint words, float temperature, float top_p,
+ uint top_k, float penalty) {
   LOCAL float part[GROUP];
-  uint row = row0 + group_id(0), begin = stretch_begin(local_id(0), cols), end = stretch_begin(local_id(0) + 1, cols);
+  uint row = row0 + group_id(0), begin = stretch_begin(local_id(0), cols),
+       end = stretch_begin(local_id(0) + 1, cols);
   GLOBAL float *scores = scratch + (size_t)group_id(0) * 3 * cols, *list = scores + cols;
   GLOBAL int *ids = (GLOBAL int *)(list + cols);
   seen += (size_t)row * words;
 
-  float top = group_max(part, warp(scores, logits + (size_t)row * cols, seen, begin, end, temperature, penalty));
+  float top =
+      group_max(part, warp(scores, logits + (size_t)row * cols, seen, begin, end, temperature, penalty));
   float floor = LOWEST, mass = whole_mass(part, scores, begin, end, top);
   if (top_k == 0 && top_p < 1.0f) floor = top - log((float)cols / ((1.0f - top_p) * mass)) - 0.1f;
   uint count = list_scores(part, list, ids, scores, begin, end, floor);
@@ -178,10 +187,12 @@ KERNEL(sample)(GLOBAL int *RESTRICT tokens, GLOBAL int *seen, GLOBAL float *scra
 }
 
 /// Likewise the largest score, of equal ones the lowest index. scratch[groups,cols].
-KERNEL(sample_largest)(GLOBAL int *RESTRICT tokens, GLOBAL int *seen, GLOBAL float *scratch,
-                       GLOBAL const float *RESTRICT logits, uint row0, uint cols, uint words, float penalty) {
+KERNEL(sample_largest)
+(GLOBAL int *RESTRICT tokens, GLOBAL int *seen, GLOBAL float *scratch, GLOBAL const float *RESTRICT logits,
+ uint row0, uint cols, uint words, float penalty) {
   LOCAL float part[GROUP];
-  uint row = row0 + group_id(0), begin = stretch_begin(local_id(0), cols), end = stretch_begin(local_id(0) + 1, cols);
+  uint row = row0 + group_id(0), begin = stretch_begin(local_id(0), cols),
+       end = stretch_begin(local_id(0) + 1, cols);
   GLOBAL float *scores = scratch + (size_t)group_id(0) * cols;
   seen += (size_t)row * words;
   float top = group_max(part, warp(scores, logits + (size_t)row * cols, seen, begin, end, 1.0f, penalty));

@@ -3,7 +3,9 @@
 //   out = gate · s · up       dgate = dout · up · s · (1 + gate · (1 − s))       dup = dout · gate · s
 #include "lanes.h"
 
-INLINE lanes sigmoid(lanes x) { return lanes_of(1.0f) / (lanes_exp(-x) + 1.0f); }
+INLINE lanes sigmoid(lanes x) {
+  return lanes_of(1.0f) / (lanes_exp(-x) + 1.0f);
+}
 
 /// out, gate, up [count]. A work item LANES elements.
 KERNEL(swiglu)(GLOBAL float *out, GLOBAL const float *gate, GLOBAL const float *up, ulong count) {
@@ -15,8 +17,9 @@ KERNEL(swiglu)(GLOBAL float *out, GLOBAL const float *gate, GLOBAL const float *
 }
 
 /// All [count]; dgate may be gate, dup may be up.
-KERNEL(swiglu_backward)(GLOBAL float *dgate, GLOBAL float *dup, GLOBAL const float *dout, GLOBAL const float *gate,
-                        GLOBAL const float *up, ulong count) {
+KERNEL(swiglu_backward)
+(GLOBAL float *dgate, GLOBAL float *dup, GLOBAL const float *dout, GLOBAL const float *gate,
+ GLOBAL const float *up, ulong count) {
   ulong i = (ulong)item_id(0) * LANES;
   if (i >= count) return;
   uint left = count - i < LANES ? (uint)(count - i) : LANES;
