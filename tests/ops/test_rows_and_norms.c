@@ -6,11 +6,12 @@
 #include "util/rng.h"
 #include <math.h>
 
-/// Runs `body` for each pair of odd sizes.
+/// Runs `body` for each pair of odd sizes; on a simulated device for the small ones.
 #define EACH_SIZE(M, C)                                                                                      \
   for (const size_t *m_ = fixture_sizes; *m_ != 0; m_++)                                                     \
     for (const size_t *c_ = fixture_sizes; *c_ != 0; c_++)                                                   \
-      for (size_t M = *m_, C = *c_, once_ = 1; once_ != 0; once_ = 0, ops_fixture_clean(NULL))
+      for (size_t M = *m_, C = *c_, once_ = !fixture_small() || M * C <= 257; once_ != 0;                    \
+           once_ = 0, ops_fixture_clean(NULL))
 
 static const double tolerance = 1e-6;
 
@@ -97,7 +98,7 @@ static void rope(void **state) {
   static const size_t dims[] = {2, 6, 64, 128, 250, 256};
   for (size_t i = 0; i < sizeof dims / sizeof *dims; i++) {
     for (size_t heads = 1; heads <= 9; heads += 4) {
-      size_t D = dims[i], M = 33;
+      size_t D = dims[i], M = fixture_small() ? 3 : 33;
       double *x = fixture_random(M * heads * D, 1), *inv_freq = fixture_zeros(D / 2),
              *turned = fixture_zeros(M * heads * D);
       int32_t *positions = fixture_ints(M);
