@@ -108,17 +108,20 @@ static void check_break(const Break *row) {
 
 static void everywhere_found(void **state) {
   (void)state;
-  for (size_t i = 0; i < sizeof everywhere / sizeof *everywhere; i++) check_break(&everywhere[i]);
+  // A selftest takes half a minute on a simulated device: one break there, the others on the drivers that compile.
+  size_t count = fixture_small() ? 1 : sizeof everywhere / sizeof *everywhere;
+  for (size_t i = 0; i < count; i++) check_break(&everywhere[i]);
 }
 
 static void tiles_found(void **state) {
   (void)state;
   bool cpu = ops_device_class(fixture_ops()) == DEVICE_CPU;
-  for (size_t i = 0; i < 3; i++) check_break(cpu ? &on_cpus[i] : &on_gpus[i]);
+  for (size_t i = 0; i < (fixture_small() ? 1 : 3); i++) check_break(cpu ? &on_cpus[i] : &on_gpus[i]);
 }
 
 static void sound_again(void **state) {
   (void)state;
+  if (fixture_small()) skip();
   assert_ok(ops_selftest(fixture_ops(), NULL, NULL));
 }
 
