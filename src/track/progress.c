@@ -15,6 +15,8 @@
 static const double terminal_interval = 0.1; // seconds between drawings
 static const double line_interval = 5;       // seconds between lines where there is no terminal
 
+enum { SHORTEST_BAR = 8, LONGEST_BAR = 24, FACTS_COLUMNS = 80 };
+
 struct Progress {
   FILE *stream;
   char *label, *text;
@@ -129,10 +131,13 @@ static Status draw_bar(const Progress *progress, size_t width, Str *out) {
 static Status draw(const Progress *progress, double now, Str *out) {
   Str facts = {0};
   Status status = STATUS_OK;
-  size_t bar = 24, width = terminal_width(progress) - 1; // the last column would wrap on some terminals
+  size_t width = terminal_width(progress) - 1; // the last column would wrap on some terminals
+  size_t wanted = columns(progress->label) + 2 + FACTS_COLUMNS;
+  // of the terminal's width alone: a bar that followed the text would tremble
+  size_t bar = width <= wanted + SHORTEST_BAR  ? SHORTEST_BAR
+               : width >= wanted + LONGEST_BAR ? LONGEST_BAR
+                                               : width - wanted;
   TRY_CLEAN(say_facts(progress, now, &facts));
-  size_t fixed = columns(progress->label) + 2 + columns(str_text(&facts));
-  if (fixed + bar > width) bar = fixed + 8 <= width ? width - fixed : 8;
   TRY_CLEAN(str_append_text(out, "\r\x1b[2K"));
   TRY_CLEAN(str_append_format(out, "%s ", progress->label));
   TRY_CLEAN(draw_bar(progress, bar, out));

@@ -22,8 +22,9 @@ typedef struct Answer {
   int32_t *tokens; // first EOS included
   size_t count;
   bool ended; // by an EOS, not by max_new_tokens
-  float *entropy; // [count] H of the distribution each token was predicted from, at tau, before any sampling warp
-  float *log_z;   // [count] log Σ exp(z / tau)
+  float *
+      entropy; // [count] H of the distribution each token was predicted from, at tau, before any sampling warp
+  float *log_z; // [count] log Σ exp(z / tau)
 } Answer;
 
 /// Called for each token as it is drawn, in order of row; return false to stop that answer.
@@ -37,7 +38,7 @@ typedef struct GenerateJob {
   SamplingOptions sampling;
   float entropy_tau;
   uint64_t seed;
-  uint32_t step; // random numbers are keyed (seed, RNG_SAMPLE, step, stream, token)
+  uint32_t step;          // random numbers are keyed (seed, RNG_SAMPLE, step, stream, token)
   TokenCallback on_token; // may be NULL
   void *user;
   const volatile bool *stop; // set by a signal: generation ends early with STATUS_INTERRUPTED; may be NULL

@@ -8,5 +8,5 @@
 /// Splits into batches of at most the pass's max_rows rows, never splitting an answer from its prompt; STATUS_INPUT where
 /// one answer with its prompt does not fit.
 STATUS_CHECKED Status score_answers(Pass *pass, const TokenSpan *prompts, size_t prompt_count,
-                                    const BatchAnswer *answers, size_t answer_count, float tau, float *entropy,
-                                    float *logprob);
+                                    const BatchAnswer *answers, size_t answer_count, float tau,
+                                    float *entropy, float *logprob);
