@@ -200,6 +200,14 @@ cleanup:
   return status;
 }
 
+const PassOptions *pass_options(const Pass *pass) {
+  return &pass->options;
+}
+
+Model *pass_model(const Pass *pass) {
+  return pass->model;
+}
+
 // ---- freeing ----
 
 static void free_all(Tensor *const *tensors, size_t count) {
