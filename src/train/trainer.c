@@ -110,7 +110,7 @@ static Status run_steps(Trainer *t) {
     if (every(job->output.save_steps, report.step) || stopping) TRY(checkpoint_save_step(t));
     if (stopping && !last) {
       return status_fail(STATUS_INTERRUPTED,
-                         "interrupted after step %zu of %zu; saved as %s: go on with --resume", report.step,
+                         "step %zu of %zu is done and saved as %s: go on with --resume", report.step,
                          job->train.max_steps, t->last_saved);
     }
     if (every(job->train.bias_eval_steps, report.step) || (last && job->train.bias_eval_steps > 0)) {
