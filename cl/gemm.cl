@@ -7,8 +7,8 @@
 //          +------+                    neighbours touch neighbouring words.
 //   a_k    |
 //  +----+ +------+
-//  | A  | | C    |   The sum over k has one order, whatever M is and wherever a row lies.
-//  +----+ +------+
+//  | A  | | C    |   The sum over k has one order, whatever M is and wherever a row lies. Long sums come in several
+//  +----+ +------+   launches, [k_begin, k_end) each, for which src/ops/gemm.c has the reasons.
 #include "platform.h"
 
 #ifndef SIDE
@@ -27,7 +27,8 @@
 /// items follow the stride that is 1.
 INLINE void fetch(LOCAL_PTR float *slab, GLOBAL const void *from, uint type, uint outer, uint outer_end,
                   uint depth, uint depth_end, uint outer_stride, uint depth_stride, uint item) {
-  for (uint i = item; i < TILE * DEPTH; i += SIDE * SIDE) {
+  UNROLL for (uint step = 0; step < TILE * DEPTH / (SIDE * SIDE); step++) {
+    uint i = item + step * SIDE * SIDE;
     uint o = depth_stride == 1 ? i / DEPTH : i % TILE;
     uint d = depth_stride == 1 ? i % DEPTH : i / TILE;
     float value = 0.0f;
@@ -39,23 +40,23 @@ INLINE void fetch(LOCAL_PTR float *slab, GLOBAL const void *from, uint type, uin
 }
 
 /// groups: ceil(N / TILE) x ceil(M / TILE) of SIDE·SIDE items. a_type, b_type: TYPE_F32, TYPE_F16 or TYPE_BF16.
-KERNEL(gemm)
-(GLOBAL float *RESTRICT c, GLOBAL const void *RESTRICT a, GLOBAL const void *RESTRICT b, uint m_end,
- uint n_end, uint k_end, uint a_m, uint a_k, uint b_k, uint b_n, uint a_type, uint b_type, float alpha,
- float beta) {
+KERNEL_OF(SIDE *SIDE, 1)
+gemm(GLOBAL float *RESTRICT c, GLOBAL const void *RESTRICT a, GLOBAL const void *RESTRICT b, uint m_end,
+     uint n_end, uint k_begin, uint k_end, uint a_m, uint a_k, uint b_k, uint b_n, uint a_type, uint b_type,
+     float alpha, float beta) {
   LOCAL float a_slab[DEPTH * ROW];
   LOCAL float b_slab[DEPTH * ROW];
   uint item = local_id(0), item_m = item / SIDE, item_n = item % SIDE;
   uint tile_m = group_id(1) * TILE, tile_n = group_id(0) * TILE;
   float sums[REACH][REACH];
-  for (uint i = 0; i < REACH; i++) {
-    for (uint j = 0; j < REACH; j++) sums[i][j] = 0.0f;
+  UNROLL for (uint i = 0; i < REACH; i++) {
+    UNROLL for (uint j = 0; j < REACH; j++) sums[i][j] = 0.0f;
   }
-  for (uint k = 0; k < k_end; k += DEPTH) {
+  for (uint k = k_begin; k < k_end; k += DEPTH) {
     fetch(a_slab, a, a_type, tile_m, m_end, k, k_end, a_m, a_k, item);
     fetch(b_slab, b, b_type, tile_n, n_end, k, k_end, b_n, b_k, item);
     BARRIER();
-    for (uint d = 0; d < DEPTH; d++) {
+    UNROLL for (uint d = 0; d < DEPTH; d++) {
       float from_a[REACH];
       UNROLL for (uint i = 0; i < REACH; i++) from_a[i] = a_slab[d * ROW + item_m + i * SIDE];
       UNROLL for (uint j = 0; j < REACH; j++) {
@@ -65,8 +66,8 @@ KERNEL(gemm)
     }
     BARRIER();
   }
-  for (uint i = 0; i < REACH; i++) {
-    for (uint j = 0; j < REACH; j++) {
+  UNROLL for (uint i = 0; i < REACH; i++) {
+    UNROLL for (uint j = 0; j < REACH; j++) {
       uint row = tile_m + item_m + i * SIDE, col = tile_n + item_n + j * SIDE;
       if (row >= m_end || col >= n_end) continue;
       size_t place = (size_t)row * n_end + col;

@@ -5,7 +5,9 @@
 #include "context.h"
 
 enum { TILE = 64, TILE_ITEMS = 64 };       // as in cl/gemm.cl
+enum { PORTABLE_STEPS = 512 };             // of k in one launch of it
 enum { CHUNK = 192, COLS_PER_VECTOR = 2 }; // as in cl/gemm_cpu.cl
+enum { VENDOR_STEPS = 2048 };              // of k in a call of a vendor's GEMM, which adds in one chain
 enum { WIDEN_ELEMENTS = 4 * 1024 * 1024 }; // scratch for 16-bit weights on their way to a vendor's GEMM
 
 static size_t cols_of(GemmInput input) {
@@ -21,12 +23,20 @@ static size_t pieces(size_t count, size_t size) {
   return (count + size - 1) / size;
 }
 
+/// Long sums come in slabs of k, the later ones added to C: one chain of fma over a vocabulary loses 1e-4 of the result, and
+/// Mesa's llvmpipe leaves a work item's loops, without a word, after 65,535 rounds of them all (48 slabs of cl/gemm.cl).
 static Status portable_gemm(Tensor *c, GemmInput a, GemmInput b, float alpha, float beta) {
   Grid grid = {{pieces(c->cols, TILE), pieces(c->rows, TILE), 1}, {TILE_ITEMS, 1, 1}};
-  return LAUNCH(c->ops, gemm, grid, ARG_TENSOR(c), ARG_TENSOR(a.tensor), ARG_TENSOR(b.tensor),
-                ARG_UINT(c->rows), ARG_UINT(c->cols), ARG_UINT(cols_of(a)), ARG_UINT(row_stride(a)),
-                ARG_UINT(col_stride(a)), ARG_UINT(row_stride(b)), ARG_UINT(col_stride(b)),
-                ARG_UINT(a.tensor->dtype), ARG_UINT(b.tensor->dtype), ARG_FLOAT(alpha), ARG_FLOAT(beta));
+  size_t steps = cols_of(a);
+  for (size_t k = 0; k < steps; k += PORTABLE_STEPS) {
+    size_t end = steps - k < PORTABLE_STEPS ? steps : k + PORTABLE_STEPS;
+    TRY(LAUNCH(c->ops, gemm, grid, ARG_TENSOR(c), ARG_TENSOR(a.tensor), ARG_TENSOR(b.tensor),
+               ARG_UINT(c->rows), ARG_UINT(c->cols), ARG_UINT(k), ARG_UINT(end), ARG_UINT(row_stride(a)),
+               ARG_UINT(col_stride(a)), ARG_UINT(row_stride(b)), ARG_UINT(col_stride(b)),
+               ARG_UINT(a.tensor->dtype), ARG_UINT(b.tensor->dtype), ARG_FLOAT(alpha),
+               ARG_FLOAT(k == 0 ? beta : 1.0f)));
+  }
+  return STATUS_OK;
 }
 
 static Status cpu_gemm(Tensor *c, GemmInput a, GemmInput b, float alpha, float beta) {
@@ -57,6 +67,20 @@ static GemmCall vendor_call(Tensor *c, GemmInput a, GemmInput b, float alpha, fl
   };
 }
 
+/// The vendor's GEMM over slabs of k, the second and later ones added to what the first left.
+static Status call_in_slabs(Device *device, GemmCall call) {
+  size_t steps = call.k;
+  for (size_t k = 0; k < steps; k += VENDOR_STEPS) {
+    GemmCall slab = call;
+    slab.k = steps - k < VENDOR_STEPS ? steps - k : VENDOR_STEPS;
+    slab.a_offset += call.transpose_a ? k * call.lda : k;
+    slab.b_offset += call.transpose_b ? k : k * call.ldb;
+    if (k > 0) slab.beta = 1.0f;
+    TRY(device_gemm(device, &slab));
+  }
+  return STATUS_OK;
+}
+
 /// 16-bit weights are widened some stored rows at a time: columns of c where b is transposed, else steps of k, whose
 /// products add up.
 static Status widened_vendor_gemm(Tensor *c, GemmInput a, GemmInput b, float alpha, float beta) {
@@ -81,7 +105,7 @@ static Status widened_vendor_gemm(Tensor *c, GemmInput a, GemmInput b, float alp
       call.a_offset = a.transposed ? row * call.lda : row;
       if (row > 0) call.beta = 1.0f;
     }
-    TRY(device_gemm(ops->device, &call));
+    TRY(call_in_slabs(ops->device, call));
   }
   return STATUS_OK;
 }
@@ -89,8 +113,7 @@ static Status widened_vendor_gemm(Tensor *c, GemmInput a, GemmInput b, float alp
 static Status vendor_gemm(Tensor *c, GemmInput a, GemmInput b, float alpha, float beta) {
   if (b.tensor->dtype != DTYPE_F32) return widened_vendor_gemm(c, a, b, alpha, beta);
   if (c->ops->device == NULL) return STATUS_OK;
-  GemmCall call = vendor_call(c, a, b, alpha, beta);
-  return device_gemm(c->ops->device, &call);
+  return call_in_slabs(c->ops->device, vendor_call(c, a, b, alpha, beta));
 }
 
 Status gemm(Tensor *c, GemmInput a, GemmInput b, float alpha, float beta) {

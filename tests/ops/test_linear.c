@@ -223,6 +223,41 @@ static void a_row_does_not_depend_on_its_place(void **state) {
   free(w);
 }
 
+/// Sums of positive numbers as long as a vocabulary: one chain of float32 additions would be off by 8e-6.
+static void a_long_sum_keeps_its_digits(void **state) {
+  (void)state;
+  enum { M = 3, K = 5 };
+  Ops *const gemms[] = {own, vendor};
+  size_t n = small() ? 4096 : 49152;
+  float *dout = random_floats(M * n, 1), *w = random_floats(n * K, 2), dx[M * K];
+  double *dout_held = calloc(M * n, sizeof *dout_held), *w_held = calloc(n * K, sizeof *w_held),
+         expected[M * K];
+  assert_true(dout_held != NULL && w_held != NULL);
+  for (size_t i = 0; i < M * n; i++) dout[i] = fabsf(dout[i]);
+  for (size_t i = 0; i < n * K; i++) w[i] = fabsf(w[i]);
+  for (size_t i = 0; i < 2 && gemms[i] != NULL; i++) {
+    for (DType type = DTYPE_F32; type <= DTYPE_BF16; type++) {
+      Tensor left = make(gemms[i], DTYPE_F32, M, n, dout, dout_held),
+             right = make(gemms[i], type, n, K, w, w_held);
+      Tensor out;
+      assert_ok(tensor_create(gemms[i], "dx", MEMORY_ACTIVATIONS, DTYPE_F32, M, K, &out));
+      assert_ok(op_linear_dx(&out, &left, &right, 1.0f, 0.0f));
+      assert_ok(tensor_read(&out, 0, M * K, dx));
+      ref_linear_dx(expected, dout_held, w_held, M, n, K, 1.0, 0.0);
+      double error = test_relative_l2(dx, expected, M * K);
+      if (!(error <= 3e-6))
+        fail_msg("%s GEMM, type %d: error %g", i == 0 ? "own" : "vendor", (int)type, error);
+      tensor_free(&left);
+      tensor_free(&right);
+      tensor_free(&out);
+    }
+  }
+  free(dout);
+  free(w);
+  free(dout_held);
+  free(w_held);
+}
+
 static void bias_and_its_gradient(void **state) {
   (void)state;
   enum { M = 33, N = 31 };
@@ -265,6 +300,7 @@ int main(void) {
       cmocka_unit_test(vendor_gemm_is_right),
       cmocka_unit_test(a_row_does_not_depend_on_the_others),
       cmocka_unit_test(a_row_does_not_depend_on_its_place),
+      cmocka_unit_test(a_long_sum_keeps_its_digits),
       cmocka_unit_test(bias_and_its_gradient),
       cmocka_unit_test(wrong_shapes_are_refused),
   };
