@@ -176,7 +176,7 @@ static void test_resumed_runs_are_the_same(void **state) {
   f.job.bias_eval = ask_to_stop;
   f.job.stop = &stop_now;
   stop_now = false;
-  assert_fails(train_run(&f.job), STATUS_INTERRUPTED, "step_4");
+  assert_fails(train_run(&f.job), STATUS_INTERRUPTED, "step_4: go on with --resume");
   stop_now = false;
   f.job.bias_eval = NULL;
   f.job.resume = true;
@@ -231,6 +231,27 @@ static void test_broken_checkpoints_are_passed_over(void **state) {
   assert_non_null(found);
   assert_true(test_contains(found, "step_4"));
   free(found);
+  train_fixture_close(&f);
+}
+
+/// debias_only ends once the gap has stayed small, also where that was in the part before a resume.
+static void test_target_ends_the_run(void **state) {
+  (void)state;
+  TrainFixture f;
+  train_fixture_open(&f, "llama", fixture_ops());
+  f.job.loss.debias_only = true;
+  f.job.loss.target_gap = 1000;
+  f.job.loss.target_steps = 3;
+  assert_ok(train_run(&f.job));
+  assert_true(train_metric(&f, "run", 2, "step") == 3);
+  char *lines = train_lines(&f, "run", "metrics.jsonl");
+  assert_null(strstr(lines, "\"step\":4"));
+  free(lines);
+  f.job.resume = true;
+  assert_ok(train_run(&f.job));
+  lines = train_lines(&f, "run", "metrics.jsonl");
+  assert_null(strstr(lines, "\"step\":4"));
+  free(lines);
   train_fixture_close(&f);
 }
 
@@ -400,6 +421,7 @@ int main(void) {
       OPS_TEST(test_resumed_runs_are_the_same),
       OPS_TEST(test_other_configs_are_refused),
       OPS_TEST(test_broken_checkpoints_are_passed_over),
+      OPS_TEST(test_target_ends_the_run),
       OPS_TEST(test_samples_tell_the_loss),
       OPS_TEST(test_full_training),
       OPS_TEST(test_broken_numbers_stop),
