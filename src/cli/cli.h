@@ -70,6 +70,10 @@ STATUS_CHECKED Status runtime_open_ops(Runtime *runtime, const char *gemm);
 STATUS_CHECKED Status runtime_load_model(Runtime *runtime, DType dtype, const char *adapter);
 /// All of it, for commands that take ModelArgs; files already open stay.
 STATUS_CHECKED Status runtime_open(Runtime *runtime, const ModelArgs *args);
+/// Appends the tokens a model sees before its answer: of `text` in the chat template (`chat`; `system` NULL: the template's own),
+/// or of `text` alone, with a start token where it would be empty. STATUS_INPUT where there is no template.
+STATUS_CHECKED Status runtime_encode_prompt(const Runtime *runtime, const char *text, bool chat,
+                                            const char *system, Tokens *out);
 /// Safe on a zeroed struct and twice.
 void runtime_close(Runtime *runtime);
 

@@ -36,27 +36,6 @@ static const Usage usage = {
     "  gee-cl generate --model M --adapter runs/quickstart/final --chat --prompt \"She works as a nurse.\" "
     "--temperature 0.7"};
 
-/// The tokens of the prompt: of the rendered chat, or of the text with a BOS where the tokenizer puts one.
-static Status encode_prompt(const Runtime *runtime, Tokens *out) {
-  if (!chat) {
-    TRY(tokenizer_encode(runtime->tokenizer, prompt_text, strlen(prompt_text), true, out));
-    int32_t bos = tokenizer_bos(runtime->tokenizer);
-    int32_t start = bos >= 0 ? bos : tokenizer_eos(runtime->tokenizer);
-    return out->count == 0 ? tokens_append(out, start)
-                           : STATUS_OK; // something must come before the first token
-  }
-  if (runtime->chat == CHAT_NONE)
-    return status_fail(STATUS_INPUT, "%s has no chat template; leave --chat out", model_args.model);
-  ChatMessage messages[2] = {{"system", system_text}, {"user", prompt_text}};
-  size_t skipped = system_text == NULL ? 1 : 0;
-  Str rendered = {0};
-  Status status = chat_render(runtime->chat, messages + skipped, 2 - skipped, true, &rendered);
-  if (status == STATUS_OK)
-    status = tokenizer_encode(runtime->tokenizer, str_text(&rendered), rendered.size, false, out);
-  str_free(&rendered);
-  return status;
-}
-
 /// What the token callback needs; the first failure ends the answer.
 typedef struct Stream {
   const Tokenizer *tokenizer;
@@ -148,7 +127,7 @@ Status cmd_generate(int argc, char **argv) {
   Answer answer = {0};
   Status status = STATUS_OK;
   TRY_CLEAN(runtime_open(&runtime, &model_args));
-  TRY_CLEAN(encode_prompt(&runtime, &prompt));
+  TRY_CLEAN(runtime_encode_prompt(&runtime, prompt_text, chat, system_text, &prompt));
   stream.tokenizer = runtime.tokenizer;
   stop_on_signals();
   double start = clock_seconds();

@@ -51,22 +51,6 @@ static void lines_free(ScoreLines *lines) {
   free(lines->lines);
 }
 
-static Status encode_prompt(const Runtime *runtime, const char *text, Tokens *out) {
-  if (chat) {
-    Str rendered = {0};
-    Status status = chat_render(runtime->chat, &(ChatMessage){"user", text}, 1, true, &rendered);
-    if (status == STATUS_OK)
-      status = tokenizer_encode(runtime->tokenizer, str_text(&rendered), rendered.size, false, out);
-    str_free(&rendered);
-    return status;
-  }
-  TRY(tokenizer_encode(runtime->tokenizer, text, strlen(text), true, out));
-  int32_t bos = tokenizer_bos(runtime->tokenizer);
-  int32_t start = bos >= 0 ? bos : tokenizer_eos(runtime->tokenizer);
-  return out->count == 0 ? tokens_append(out, start)
-                         : STATUS_OK; // the first token is predicted from something
-}
-
 static Status read_line(const Runtime *runtime, const char *bytes, size_t size, const char *name,
                         ScoreLine *out) {
   cJSON *object = NULL;
@@ -75,7 +59,7 @@ static Status read_line(const Runtime *runtime, const char *bytes, size_t size, 
   TRY_CLEAN(json_parse(bytes, size, name, &object));
   TRY_CLEAN(json_get_string(object, "prompt", name, &prompt));
   TRY_CLEAN(json_get_string(object, "answer", name, &answer));
-  TRY_CLEAN(encode_prompt(runtime, prompt, &out->prompt));
+  TRY_CLEAN(runtime_encode_prompt(runtime, prompt, chat, NULL, &out->prompt));
   TRY_CLEAN(tokenizer_encode(runtime->tokenizer, answer, strlen(answer), false, &out->answer));
   if (out->answer.count == 0) status = status_fail(STATUS_INPUT, "%s: \"answer\" is empty", name);
   size_t longest = model_files_config(runtime->files)->max_positions;
@@ -207,10 +191,6 @@ Status cmd_score(int argc, char **argv) {
   Str text = {0};
   Status status = STATUS_OK;
   TRY_CLEAN(runtime_open_files(&runtime, model_args.model, NULL));
-  if (chat && runtime.chat == CHAT_NONE) {
-    status = status_fail(STATUS_INPUT, "%s has no chat template; leave --chat out", model_args.model);
-    goto cleanup;
-  }
   TRY_CLEAN(read_lines(&runtime, &lines));
   TRY_CLEAN(runtime_open(&runtime, &model_args));
   TRY_CLEAN(score_all(&runtime, &lines, &text));

@@ -136,13 +136,25 @@ static Status print_header(const Run *run) {
   return STATUS_OK;
 }
 
+/// A plan computes nothing, so it fails only where a piece of memory is larger than any the device gives: the config's fault.
+static Status refuse(Status status) {
+  if (status != STATUS_FAILED) return status;
+  Str reason = {0};
+  TRY(str_append_text(&reason, status_message()));
+  status = status_fail(STATUS_INPUT,
+                       "the run cannot fit: %s; lower train.micro_batch_size or train.effective_batch",
+                       str_text(&reason));
+  str_free(&reason);
+  return status;
+}
+
 /// Counts the memory of the whole run without a byte of it allocated, and refuses what cannot fit.
 static Status plan(Run *run) {
   Ops *ops = NULL;
   Status status = STATUS_OK;
   TRY_CLEAN(ops_create_plan(run->runtime.device, &ops));
   TrainJob job = make_job(run, ops);
-  TRY_CLEAN(train_plan(&job));
+  TRY_CLEAN(refuse(train_plan(&job)));
   memory_print(ops_memory(ops), "memory planned");
   TRY_CLEAN(memory_check(ops_memory(ops), device_info(run->runtime.device)));
 cleanup:

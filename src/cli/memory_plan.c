@@ -91,6 +91,6 @@ Status memory_check(const MemoryUse *planned, const DeviceInfo *info) {
   format_bytes(needed, planned->peak_total);
   format_bytes(there, limit);
   format_bytes(most, planned->peak[largest]);
-  return status_fail(STATUS_INPUT, "the run needs %s and %s %s; the largest part, %s, are %s: %s", needed,
-                     whose, there, most, memory_kind_name(largest), advice(largest));
+  return status_fail(STATUS_INPUT, "the run needs %s and %s %s; most of it, %s, is for %s: %s", needed, whose,
+                     there, most, memory_kind_name(largest), advice(largest));
 }

@@ -41,6 +41,39 @@ Status runtime_open(Runtime *runtime, const ModelArgs *args) {
   return runtime_load_model(runtime, dtype, args->adapter);
 }
 
+/// What comes before the first token of a text that begins with nothing.
+static int32_t start_token(const Runtime *runtime) {
+  const ModelConfig *config = model_files_config(runtime->files);
+  int32_t bos = tokenizer_bos(runtime->tokenizer);
+  if (bos < 0) bos = config->bos;
+  return bos >= 0 || config->eos_count == 0 ? bos : config->eos[0];
+}
+
+Status runtime_encode_prompt(const Runtime *runtime, const char *text, bool chat, const char *system,
+                             Tokens *out) {
+  if (!chat) {
+    TRY(tokenizer_encode(runtime->tokenizer, text, strlen(text), true, out));
+    if (out->count > 0) return STATUS_OK;
+    int32_t start = start_token(runtime);
+    if (start < 0)
+      return status_fail(STATUS_INPUT,
+                         "the prompt is empty and %s names no token to start with; give a prompt",
+                         model_files_path(runtime->files));
+    return tokens_append(out, start);
+  }
+  if (runtime->chat == CHAT_NONE)
+    return status_fail(STATUS_INPUT, "%s has no chat template; leave --chat out",
+                       model_files_path(runtime->files));
+  ChatMessage messages[2] = {{"system", system}, {"user", text}};
+  size_t skipped = system == NULL ? 1 : 0;
+  Str rendered = {0};
+  Status status = chat_render(runtime->chat, messages + skipped, 2 - skipped, true, &rendered);
+  if (status == STATUS_OK)
+    status = tokenizer_encode(runtime->tokenizer, str_text(&rendered), rendered.size, false, out);
+  str_free(&rendered);
+  return status;
+}
+
 void runtime_close(Runtime *runtime) {
   model_free(runtime->model);
   ops_free(runtime->ops);
