@@ -87,6 +87,7 @@ Status checkpoint_save(Trainer *t, const char *name) {
   TRY_CLEAN(atomic_dir_commit(&dir));
   free(t->last_saved);
   t->last_saved = path;
+  t->saved_step = t->state.step;
   return STATUS_OK;
 
 cleanup:

@@ -99,23 +99,29 @@ static Status fail_step(const Trainer *t, Status status) {
   return status;
 }
 
+/// Everything done is saved before the run ends early.
+static Status interrupt(Trainer *t) {
+  if (t->saved_step != t->state.step) TRY(checkpoint_save_step(t));
+  return status_fail(STATUS_INTERRUPTED, "step %zu of %zu is done and saved as %s: go on with --resume",
+                     t->state.step, t->job->train.max_steps, t->last_saved);
+}
+
+static bool stopping(const Trainer *t) {
+  return t->job->stop != NULL && *t->job->stop;
+}
+
 static Status run_steps(Trainer *t) {
   const TrainJob *job = t->job;
   while (!finished(t)) {
+    if (stopping(t)) return interrupt(t);
     StepReport report;
     TRY(fail_step(t, train_step(t, &report)));
     take_state(t, &report);
     TRY(report_step(t, &report));
-    bool stopping = job->stop != NULL && *job->stop, last = finished(t);
-    if (every(job->output.save_steps, report.step) || stopping) TRY(checkpoint_save_step(t));
-    if (stopping && !last) {
-      return status_fail(STATUS_INTERRUPTED,
-                         "step %zu of %zu is done and saved as %s: go on with --resume", report.step,
-                         job->train.max_steps, t->last_saved);
-    }
-    if (every(job->train.bias_eval_steps, report.step) || (last && job->train.bias_eval_steps > 0)) {
-      TRY(evaluate_bias(t));
-    }
+    if (every(job->output.save_steps, report.step)) TRY(checkpoint_save_step(t));
+    bool due =
+        every(job->train.bias_eval_steps, report.step) || (finished(t) && job->train.bias_eval_steps > 0);
+    if (due && !stopping(t)) TRY(evaluate_bias(t));
   }
   return checkpoint_save(t, "final");
 }
@@ -140,11 +146,12 @@ static Status restore(Trainer *t, const char *found) {
   if (found == NULL) return STATUS_OK;
   TRY(checkpoint_load(t, found));
   log_say(LOG_NOTE, "going on from %s", found);
+  t->saved_step = t->state.step;
   return str_copy(&t->last_saved, found, strlen(found));
 }
 
 Status train_run(const TrainJob *job) {
-  Trainer t = {.job = job};
+  Trainer t = {.job = job, .saved_step = SIZE_MAX};
   char *found = NULL;
   Status status = STATUS_OK;
   if (ops_is_plan(job->ops)) return status_fail(STATUS_FAILED, "a plan cannot train");

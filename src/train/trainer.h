@@ -83,8 +83,9 @@ typedef struct Trainer {
   StepBatch batch;
   TrainState state;
   // while running
-  char *folder;     // save_root/run_name
-  char *last_saved; // newest whole checkpoint, or NULL
+  char *folder;      // save_root/run_name
+  char *last_saved;  // newest whole checkpoint, or NULL
+  size_t saved_step; // its step; SIZE_MAX: none
   Progress *progress;
   JsonLines *metrics, *samples; // samples NULL unless asked for
 } Trainer;

@@ -12,7 +12,7 @@ typedef struct TrainFixture {
   TrainJob job;
   Dataset dataset;
   Prompt prompts[TRAIN_SETS * TRAIN_GROUPS];
-  size_t set_start[TRAIN_SETS + 1];
+  size_t set_start[TRAIN_SETS * TRAIN_GROUPS + 1];
   int32_t tokens[TRAIN_SETS * TRAIN_GROUPS][TRAIN_PROMPT_TOKENS];
   ModelFiles *files;
   char folder[256]; // a fresh one: output.save_root

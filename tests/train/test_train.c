@@ -161,7 +161,7 @@ static Status ask_to_stop(void *user, Model *model, size_t step) {
   return STATUS_OK;
 }
 
-/// Stopped in step 4 by the user, gone on with; and stopped short by max_steps, gone on with.
+/// Stopped after step 3 by the user, gone on with; and stopped short by max_steps, gone on with.
 static void test_resumed_runs_are_the_same(void **state) {
   (void)state;
   TrainFixture f;
@@ -176,7 +176,7 @@ static void test_resumed_runs_are_the_same(void **state) {
   f.job.bias_eval = ask_to_stop;
   f.job.stop = &stop_now;
   stop_now = false;
-  assert_fails(train_run(&f.job), STATUS_INTERRUPTED, "step_4: go on with --resume");
+  assert_fails(train_run(&f.job), STATUS_INTERRUPTED, "step_3: go on with --resume");
   stop_now = false;
   f.job.bias_eval = NULL;
   f.job.resume = true;
@@ -294,6 +294,34 @@ static void test_samples_tell_the_loss(void **state) {
   assert_int_equal(count, 16);
   free(lines);
   train_fixture_close(&f);
+}
+
+/// Prompts without partners: a set each, drawn by group.
+static void test_single_prompts(void **state) {
+  (void)state;
+  TrainFixture f, planned;
+  Ops *plan = NULL;
+  assert_ok(ops_create_plan(fixture_device(), &plan));
+  train_fixture_open(&f, "qwen2", fixture_ops());
+  train_fixture_open(&planned, "qwen2", plan);
+  TrainFixture *both[] = {&f, &planned};
+  for (size_t i = 0; i < 2; i++) {
+    both[i]->dataset.counterfactual = false;
+    both[i]->dataset.sets = both[i]->dataset.count;
+    for (size_t p = 0; p < f.dataset.count; p++) {
+      both[i]->prompts[p].set = p;
+      both[i]->set_start[p + 1] = p + 1;
+    }
+    both[i]->job.loss.pairing = PAIRING_OWN;
+    both[i]->job.loss.em_weight = 1;
+  }
+  assert_ok(train_plan(&planned.job));
+  assert_ok(train_run(&f.job));
+  assert_int_equal(train_metric(&f, "run", 0, "sequences"), 8);
+  assert_true(train_metric(&f, "run", 5, "H_female") > 0 && train_metric(&f, "run", 5, "H_male") > 0);
+  train_fixture_close(&f);
+  train_fixture_close(&planned);
+  ops_free(plan);
 }
 
 /// Full fine-tuning trains, saves and resumes as adapters do.
@@ -423,6 +451,7 @@ int main(void) {
       OPS_TEST(test_broken_checkpoints_are_passed_over),
       OPS_TEST(test_target_ends_the_run),
       OPS_TEST(test_samples_tell_the_loss),
+      OPS_TEST(test_single_prompts),
       OPS_TEST(test_full_training),
       OPS_TEST(test_broken_numbers_stop),
       OPS_TEST(test_wrong_jobs_are_refused),
