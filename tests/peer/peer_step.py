@@ -80,7 +80,7 @@ def check_run(run):
     full = run["mode"] == "full"
     if not full:
         model = PeftModel.from_pretrained(model, folder + "/step_0", is_trainable=True)
-    model = model.double()
+    model = model.double()  # so that what differs is gee-cl's
     inner = model if full else model.get_base_model()
     trained = [p for p in model.parameters() if p.requires_grad]
     optimizer = torch.optim.AdamW(trained, lr=run["lr"], betas=(0.9, 0.999), eps=1e-8, weight_decay=0.01)
@@ -102,11 +102,6 @@ def check_run(run):
         loss.backward()
         norm = torch.nn.utils.clip_grad_norm_(trained, run["clip"]).item()
         optimizer.step()
-        now, found = state(), saved(run, step)
-        print("    after", step, (sum(((found[n].double() - now[n]) ** 2).sum().item() for n in found) / sum(((now[n] - start[n]) ** 2).sum().item() for n in found)) ** 0.5)
-        if step == 1 and not full:
-            bad = sum((((found[n].double() - now[n]).abs() > 1e-5).sum().item()) for n in found); print("    elements off", bad, "of", sum(found[n].numel() for n in found))
-            small = sum(((p.grad.abs() < 1e-7) & (p.grad != 0)).sum().item() for p in trained); print("    |g|<1e-7:", small, "in B nonzero:", sum((p.grad != 0).sum().item() for p in trained))
         logged = metrics[step - 1]
         check(f"step {step} loss", abs(loss.item() - logged["loss"]) / max(abs(loss.item()), 1e-3), 1e-4)
         check(f"step {step} gradient norm", abs(norm - logged["grad_norm"]) / norm, 1e-3)
