@@ -115,7 +115,7 @@ const char *str_nearest(const char *word, const char *const *words) {
   for (; *words != NULL; words++) {
     size_t other = strlen(*words);
     if (other > NEAREST_MAX) continue;
-    size_t distance = edit_distance(word, *words);
+    size_t distance = length > 1 && str_starts(*words, word) ? 1 : edit_distance(word, *words);
     if (distance < best && 2 * distance <= (length > other ? length : other)) {
       best = distance;
       nearest = *words;

@@ -116,6 +116,7 @@ static void test_str(void **state) {
   const char *words[] = {"lambda_weight", "learning_rate", "max_steps", NULL};
   assert_string_equal(str_nearest("lamda_weight", words), "lambda_weight");
   assert_string_equal(str_nearest("maxsteps", words), "max_steps");
+  assert_string_equal(str_nearest("lambda", words), "lambda_weight");
   assert_null(str_nearest("zzz", words));
 }
 

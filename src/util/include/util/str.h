@@ -31,6 +31,6 @@ STATUS_CHECKED Status str_format(char **out, const char *format, ...) __attribut
 bool str_starts(const char *text, const char *prefix);
 bool str_ends(const char *text, const char *suffix);
 
-/// The entry of `words` (NULL-terminated list) with the smallest edit distance to `word`, for "did you mean …";
-/// NULL where nothing is near (distance over half of the longer word).
+/// The entry of `words` (NULL-terminated list) with the smallest edit distance to `word`, for "did you mean …"; an entry
+/// that `word` begins is at distance 1. NULL where nothing is near (distance over half of the longer word).
 const char *str_nearest(const char *word, const char *const *words);
