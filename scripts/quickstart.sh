@@ -22,6 +22,7 @@ heading "3/5  The entropy gap before training, on prompts that are not trained o
 build/gee-cl gap $config "$@" --output runs/quickstart-before.json
 
 heading "4/5  Training"
+rm -rf runs/quickstart # an earlier quickstart's; gee-cl itself never writes over a run
 trained=$SECONDS
 build/gee-cl train $config "$@"
 trained=$((SECONDS - trained))

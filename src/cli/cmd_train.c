@@ -189,7 +189,8 @@ static Status train(const char *path) {
   TrainJob job = make_job(&run, run.runtime.ops);
   double start = clock_seconds();
   status = train_run(&job);
-  memory_print(ops_memory(run.runtime.ops), "memory at peak");
+  if (status == STATUS_OK || status == STATUS_INTERRUPTED)
+    memory_print(ops_memory(run.runtime.ops), "memory at peak");
   if (status == STATUS_OK) print_end(&run, clock_seconds() - start);
 cleanup:
   run_close(&run);
