@@ -3,17 +3,19 @@
 Rule: nothing here is taken from gee-cl's code; entropies, loss and update are written down once more, from the method.
 """
 
+import copy
+import functools
 import json
 import os
 import subprocess
 import sys
 import tempfile
 
-import torch
-
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
-os.environ.setdefault("TQDM_DISABLE", "1")
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # threads that spin would starve gee-cl and the other tests
+import torch  # noqa: E402  (after the environment)
+
 torch.manual_seed(0)
 torch.set_num_threads(os.cpu_count() or 1)
 
@@ -36,10 +38,15 @@ def path(*names):
     return os.path.join(FOLDER, *names)
 
 
-def base_model():
-    """SmolLM2 as transformers reads it from the GGUF, float32, without dropout."""
+@functools.cache
+def loaded_model():
     folder, name = os.path.split(MODEL)
     return AutoModelForCausalLM.from_pretrained(folder, gguf_file=name, dtype=torch.float32).eval()
+
+
+def base_model():
+    """A fresh SmolLM2 as transformers reads it from the GGUF, float32, without dropout."""
+    return copy.deepcopy(loaded_model())
 
 
 def json_lines(name):
