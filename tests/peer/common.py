@@ -41,7 +41,10 @@ def path(*names):
 @functools.cache
 def loaded_model():
     folder, name = os.path.split(MODEL)
-    return AutoModelForCausalLM.from_pretrained(folder, gguf_file=name, dtype=torch.float32).eval()
+    model = AutoModelForCausalLM.from_pretrained(folder, gguf_file=name, dtype=torch.float32).eval()
+    # PyTorch gives the padding token's embedding no gradient, but SmolLM2's padding token is <|im_end|>, which a chat is full of.
+    model.get_input_embeddings().padding_idx = None
+    return model
 
 
 def base_model():

@@ -56,7 +56,8 @@ RUNS = [
     dict(DEFAULTS, name="default_epsilon", eps=1e-8, steps=1),
     dict(DEFAULTS, name="paired", pairing="paired", lam=100.0, em=0.0, targets="all"),
     dict(DEFAULTS, name="l1", pairing="paired", l1="true", tau=0.5, targets="o_proj,gate_proj,down_proj", clip=0.1),
-    dict(DEFAULTS, name="full", mode="full", steps=1, lr=1e-5),
+    # At a small rate the change would drown in the rounding of the float32 weights it is added to.
+    dict(DEFAULTS, name="full", mode="full", steps=1, lr=1e-3),
 ]
 
 
