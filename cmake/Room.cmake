@@ -7,10 +7,6 @@ set(GEE_WARNINGS -Wall -Wextra -Wshadow -Wconversion -Wstrict-prototypes -Wmissi
 function(target_room target room)
   cmake_parse_arguments(ARG "" "" "USES;LIBRARIES" ${ARGN})
   file(GLOB sources CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/src/${room}/*.c)
-  if(NOT sources) # only until every room has a file
-    file(WRITE ${CMAKE_BINARY_DIR}/empty_${room}.c "typedef int empty_room;\n")
-    set(sources ${CMAKE_BINARY_DIR}/empty_${room}.c)
-  endif()
   target_sources(${target} PRIVATE ${sources})
   target_include_directories(${target} PUBLIC ${CMAKE_SOURCE_DIR}/src/${room}/include
                                        PRIVATE ${CMAKE_SOURCE_DIR}/src/${room})
