@@ -407,7 +407,7 @@ static Status check_sample(Probe *p) {
   for (size_t s = 0; s < sizeof shapes / sizeof *shapes; s++) {
     RefSample ref = {(double)shapes[s].temperature, (double)shapes[s].top_p,
                      (double)shapes[s].repetition_penalty, shapes[s].top_k};
-    ref_warp(scores, logits, (const uint32_t *)seen, V, ref);
+    TRY(ref_warp(scores, logits, (const uint32_t *)seen, V, ref));
     sample_at_ends(uniforms, expected, scores, DRAWS);
     Tensor *dev_seen = device_i32(p, DRAWS, WORDS, seen), *dev_logits = device_f32(p, DRAWS, V, logits);
     Tensor *dev_uniforms = device_f32(p, 1, DRAWS, uniforms), *dev_tokens = device_i32(p, 1, DRAWS, expected);

@@ -1,6 +1,7 @@
 // Entropy head, sampling, dropout and AdamW in double.
 #include "ref/ref.h"
 
+#include "util/memory.h"
 #include "util/rng.h"
 #include <math.h>
 #include <stdbool.h>
@@ -44,9 +45,9 @@ static int by_score(const void *a, const void *b) {
 }
 
 /// Takes out all but the top_k largest, then the tail beyond top_p of the mass. What ties with the last that is kept stays.
-static void keep_top(double *scores, size_t V, RefSample shape) {
-  Scored *sorted = malloc(V * sizeof *sorted);
-  if (sorted == NULL) abort();
+static Status keep_top(double *scores, size_t V, RefSample shape) {
+  Scored *sorted = NULL;
+  TRY(mem_array(&sorted, V, "sorted scores"));
   for (size_t i = 0; i < V; i++) sorted[i] = (Scored){scores[i], i};
   qsort(sorted, V, sizeof *sorted, by_score);
   size_t kept = V;
@@ -68,9 +69,10 @@ static void keep_top(double *scores, size_t V, RefSample shape) {
   }
   for (size_t i = kept; i < V; i++) scores[sorted[i].index] = -INFINITY;
   free(sorted);
+  return STATUS_OK;
 }
 
-void ref_warp(double *scores, const double *logits, const uint32_t *seen, size_t V, RefSample shape) {
+Status ref_warp(double *scores, const double *logits, const uint32_t *seen, size_t V, RefSample shape) {
   size_t best = 0;
   for (size_t i = 0; i < V; i++) {
     bool was_seen = (seen[i / 32] >> (i % 32) & 1u) != 0;
@@ -79,13 +81,11 @@ void ref_warp(double *scores, const double *logits, const uint32_t *seen, size_t
     scores[i] = shape.temperature > 0 ? z / shape.temperature : z;
     if (scores[i] > scores[best]) best = i;
   }
-  if (shape.temperature > 0) {
-    keep_top(scores, V, shape);
-    return;
-  }
+  if (shape.temperature > 0) return keep_top(scores, V, shape);
   for (size_t i = 0; i < V; i++) {
     if (i != best) scores[i] = -INFINITY;
   }
+  return STATUS_OK;
 }
 
 size_t ref_draw(const double *scores, size_t V, double u) {

@@ -49,7 +49,7 @@ static void twin_keeps_what_transformers_keeps(void **state) {
     }
     RefSample shape = {number(entry, "temperature"), number(entry, "top_p"), number(entry, "penalty"),
                        (size_t)number(entry, "top_k")};
-    ref_warp(scores, values, (const uint32_t *)seen, V, shape);
+    assert_ok(ref_warp(scores, values, (const uint32_t *)seen, V, shape));
     for (i = 0; i < V; i++) survivors += scores[i] > -INFINITY;
     assert_int_equal(survivors, cJSON_GetArraySize(kept));
     const cJSON *score = cJSON_GetObjectItem(entry, "scores")->child;
@@ -96,7 +96,7 @@ static void check_boundaries(const double *row, const int32_t *seen, size_t V, S
   double *scores = fixture_zeros(V), *uniforms = fixture_zeros(2 * V), mass = 0, running = 0;
   int32_t *expected = fixture_ints(2 * V);
   size_t count = 0;
-  ref_warp(scores, row, (const uint32_t *)seen, V, ref);
+  assert_ok(ref_warp(scores, row, (const uint32_t *)seen, V, ref));
   for (size_t i = 0; i < V; i++) mass += exp(scores[i]);
   for (size_t i = 0; i < V; i++) {
     double share = exp(scores[i]) / mass;
@@ -146,7 +146,8 @@ static void large_vocabulary(void **state) {
   for (size_t i = 0; i < draws; i++) uniforms[i] = (double)rng_uniform(5, RNG_SAMPLE, (uint32_t)i, 0, 0);
   uniforms[0] = 0;
   uniforms[1] = 1 - 0x1p-24;
-  ref_warp(scores, row, (const uint32_t *)seen, V, (RefSample){0.5, (double)0.95f, (double)1.15f, 0});
+  assert_ok(
+      ref_warp(scores, row, (const uint32_t *)seen, V, (RefSample){0.5, (double)0.95f, (double)1.15f, 0}));
   const int32_t *found = draw_all(row, seen, V, uniforms, draws, shape);
   for (size_t i = 0; i < draws; i++) {
     size_t low = ref_draw(scores, V, fmax(0, uniforms[i] - 1e-5)),
@@ -187,7 +188,7 @@ static void follows_the_distribution(void **state) {
   int32_t *seen = fixture_ints(2);
   SampleShape shape = {1.0f, 0.9f, 0, 1.0f};
   for (size_t i = 0; i < draws; i++) uniforms[i] = (double)rng_uniform(11, RNG_SAMPLE, (uint32_t)i, 0, 0);
-  ref_warp(scores, row, (const uint32_t *)seen, V, (RefSample){1, (double)0.9f, 1, 0});
+  assert_ok(ref_warp(scores, row, (const uint32_t *)seen, V, (RefSample){1, (double)0.9f, 1, 0}));
   const int32_t *found = draw_all(row, seen, V, uniforms, draws, shape);
   for (size_t i = 0; i < draws; i++) counts[found[i]]++;
   for (size_t i = 0; i < V; i++) mass += exp(scores[i]);

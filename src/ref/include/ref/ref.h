@@ -4,6 +4,7 @@
 // follow the arrays. Nothing here fails: the caller's arrays are large enough.
 #pragma once
 
+#include "util/status.h"
 #include <stddef.h>
 #include <stdint.h>
 
@@ -74,7 +75,8 @@ typedef struct RefSample {
 
 /// transformers' RepetitionPenalty, Temperature, TopK and TopP on one row: scores[V] = what remains of logits[V], −INFINITY
 /// where a token is out. `seen` [ceil(V/32)] bits. Temperature 0 leaves the largest logit alone (lowest index).
-void ref_warp(double *scores, const double *logits, const uint32_t *seen, size_t V, RefSample shape);
+STATUS_CHECKED Status ref_warp(double *scores, const double *logits, const uint32_t *seen, size_t V,
+                               RefSample shape);
 /// The first token, by index, whose running share of exp(scores) exceeds u.
 size_t ref_draw(const double *scores, size_t V, double u);
 
