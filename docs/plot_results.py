@@ -8,7 +8,7 @@ and after. Needs nothing but Python: docs/plot_results.py docs/results.jsonl doc
 import json
 import sys
 
-WIDTH, LEFT, RIGHT, TOP, ROW = 760, 170, 150, 64, 46
+WIDTH, LEFT, RIGHT, TOP, ROW = 780, 170, 170, 64, 46
 BEFORE, AFTER, INK, FAINT = "#9aa0a6", "#0b7a5c", "#202124", "#dadce0"
 
 
