@@ -62,7 +62,8 @@ static size_t choose_width(const DeviceInfo *info) {
 }
 
 void ops_kernel_options(const Ops *ops, char options[KERNEL_OPTIONS]) {
-  (void)snprintf(options, KERNEL_OPTIONS, "-cl-std=CL1.2 -DGROUP=%zu -DON_CPU=%d -DVECTOR_WIDTH=%zu",
+  // -w: some drivers print their compiler's warnings to the terminal of whoever runs the program
+  (void)snprintf(options, KERNEL_OPTIONS, "-w -cl-std=CL1.2 -DGROUP=%zu -DON_CPU=%d -DVECTOR_WIDTH=%zu",
                  ops->group_items, ops->kind == DEVICE_CPU, ops->vector_width);
 }
 
