@@ -140,7 +140,12 @@ static Status score_some(Pass *pass, const ScoreLine *lines, size_t count, Str *
   }
   TRY_CLEAN(mem_array(&entropy, tokens, "entropies"));
   TRY_CLEAN(mem_array(&logprob, tokens, "log probabilities"));
-  TRY_CLEAN(score_answers(pass, prompts, prompt_count, answers, count, temperature, entropy, logprob));
+  ScoreJob job = {.prompts = prompts,
+                  .prompt_count = prompt_count,
+                  .answers = answers,
+                  .answer_count = count,
+                  .tau = temperature};
+  TRY_CLEAN(score_answers(pass, &job, entropy, logprob));
   for (size_t i = 0, at = 0; i < count; at += lines[i].answer.count, i++)
     TRY_CLEAN(append_line(out, &lines[i], logprob + at, entropy + at));
 cleanup:
@@ -171,7 +176,7 @@ static Status score_all(const Runtime *runtime, const ScoreLines *lines, Str *ou
   for (size_t first = 0; first < lines->count; first += batch_lines) {
     size_t left = lines->count - first, count = left < batch_lines ? left : batch_lines;
     TRY_CLEAN(score_some(pass, lines->lines + first, count, out));
-    progress_update(progress, first + count, "");
+    progress_update(progress, first + count);
   }
 cleanup:
   progress_free(progress);

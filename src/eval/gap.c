@@ -26,7 +26,8 @@ typedef struct Gap {
   size_t answers, tokens;
   size_t *local; // [dataset prompts] index among the chunk's prompts, SIZE_MAX: not there
   Progress *progress;
-  uint64_t sampled; // tokens, for the line
+  uint64_t done;    // tokens of the line before the chunk's part at hand, answers that ended early in full
+  uint64_t sampled; // tokens of that part
 } Gap;
 
 /// Some sets: their distinct prompts and the answers to them, answer a of prompt p at [(p − first) · answers + a].
@@ -82,7 +83,7 @@ static bool count_token(void *user, size_t request, int32_t token) {
   Gap *gap = user;
   (void)request;
   (void)token;
-  progress_update(gap->progress, ++gap->sampled, "sampling");
+  progress_update(gap->progress, gap->done + ++gap->sampled);
   return true;
 }
 
@@ -108,7 +109,10 @@ static Status chunk_sample(Gap *gap, Chunk *chunk) {
                      .on_token = count_token,
                      .user = gap,
                      .stop = o->stop};
+  progress_phase(gap->progress, "sampling answers");
+  gap->sampled = 0;
   TRY_CLEAN(generate(gap->pass, &job, chunk->answers));
+  gap->done += (uint64_t)chunk->answer_count * o->sampling.max_new_tokens;
 cleanup:
   free(requests);
   return status;
@@ -164,6 +168,11 @@ static void list_readings(const Gap *gap, const Chunk *chunk, Reading *list) {
   qsort(list, count, sizeof *list, by_prompt);
 }
 
+static void count_readings(void *user, size_t answers) {
+  const Gap *gap = user;
+  progress_update(gap->progress, gap->done + (uint64_t)answers * gap->options->sampling.max_new_tokens);
+}
+
 /// Reads every answer under the prompts of its set that it was not sampled from.
 static Status chunk_add_readings(Gap *gap, const Chunk *chunk) {
   Reading *list = NULL;
@@ -180,8 +189,16 @@ static Status chunk_add_readings(Gap *gap, const Chunk *chunk) {
     tokens += answer->count;
   }
   TRY_CLEAN(mem_array(&entropy, tokens, "entropies of the gap"));
-  TRY_CLEAN(score_answers(gap->pass, chunk->prompts, chunk->prompt_count, answers, count,
-                          gap->options->entropy_tau, entropy, NULL));
+  ScoreJob job = {.prompts = chunk->prompts,
+                  .prompt_count = chunk->prompt_count,
+                  .answers = answers,
+                  .answer_count = count,
+                  .tau = gap->options->entropy_tau,
+                  .on_scored = count_readings,
+                  .user = gap};
+  progress_phase(gap->progress, "reading answers");
+  TRY_CLEAN(score_answers(gap->pass, &job, entropy, NULL));
+  gap->done += (uint64_t)count * gap->options->sampling.max_new_tokens;
   for (size_t i = 0; i < count; i++) {
     size_t length = answers[i].tokens.count;
     gap->paired[list[i].cell] +=
@@ -206,9 +223,6 @@ static Status measure_chunk(Gap *gap, size_t *set) {
   TRY_CLEAN(chunk_sample(gap, &chunk));
   TRY_CLEAN(chunk_add_own(gap, &chunk));
   *set += chunk.count / gap->groups;
-  // answers that ended early were counted in full
-  gap->sampled = (uint64_t)gap->answers * gap->options->sampling.max_new_tokens;
-  progress_update(gap->progress, gap->sampled, "reading");
   TRY_CLEAN(chunk_add_readings(gap, &chunk));
   if (stopped(gap)) status = status_fail(STATUS_INTERRUPTED, "stopped while measuring the gap");
 cleanup:
@@ -263,8 +277,11 @@ Status gap_measure(Model *model, const Dataset *dataset, const GapOptions *optio
   TRY_CLEAN(mem_array(&gap.paired, gap.sets * gap.groups, "gap"));
   TRY_CLEAN(mem_array(&gap.local, dataset->count, "gap"));
   TRY_CLEAN(create_pass(&gap));
-  uint64_t most = (uint64_t)gap.sets * gap.groups * options->answers * options->sampling.max_new_tokens;
+  // every answer is sampled under one prompt and read under the other groups'
+  uint64_t answers = (uint64_t)gap.sets * gap.groups * options->answers;
+  uint64_t most = answers * gap.groups * options->sampling.max_new_tokens;
   TRY_CLEAN(progress_create(progress, "measuring the gap", most, &gap.progress));
+  progress_update(gap.progress, 0);
   for (size_t set = 0; set < gap.sets;) TRY_CLEAN(measure_chunk(&gap, &set));
   *out = (GapReport){.sets = gap.sets,
                      .answers = gap.answers,

@@ -1,7 +1,9 @@
-// The live line. Rule: a terminal shows one line that is redrawn in place and never wraps; a file or pipe gets whole lines,
-// no control characters, seldom.
+// The live line. Rule: a terminal shows one line that is redrawn in place and never wraps, below the lines that stay; a file
+// or pipe gets whole lines, no control characters, seldom.
 //
-//   training ━━━━━━━━━━━╸          4/10  1 min 05 s left  loss 0.0812  gap 0.021
+//    3/10  loss 0.0915  gap 0.0297 (1.3 %)
+//    4/10  loss 0.0812  gap 0.0210 (0.9 %)
+//   sampling ━━━━━━━━━━━╸                4/10  1 min 05 s left
 #include "track/track.h"
 
 #include "util/clock.h"
@@ -15,15 +17,15 @@
 static const double terminal_interval = 0.1; // seconds between drawings
 static const double line_interval = 5;       // seconds between lines where there is no terminal
 
-enum { SHORTEST_BAR = 8, LONGEST_BAR = 24, FACTS_COLUMNS = 80 };
+enum { SHORTEST_BAR = 8, LONGEST_BAR = 24, FACTS_COLUMNS = 32 };
 
 struct Progress {
   FILE *stream;
-  char *label, *text;
-  char phase[32];
+  char *label;
+  char phase[32]; // stands in the label's place while it is set
   uint64_t total, first, done;
   bool started, drawn; // drawn: the terminal shows our line now
-  bool said_all;       // what was said last has been written
+  bool said_all;       // what was done last has been written
   bool terminal, colour, utf8;
   double start, last; // seconds of the clock
 };
@@ -55,7 +57,6 @@ Status progress_create(FILE *stream, const char *label, uint64_t total, Progress
   Progress *progress = NULL;
   TRY(mem_array(&progress, 1, "a progress line"));
   Status status = str_copy(&progress->label, label, strlen(label));
-  if (status == STATUS_OK) status = str_copy(&progress->text, "", 0);
   if (status != STATUS_OK) {
     progress_free(progress);
     return status;
@@ -95,7 +96,7 @@ static double share_done(const Progress *progress) {
   return share < 1 ? share : 1;
 }
 
-/// "4/10  1 min 05 s left  loss 0.08"
+/// "4/10  1 min 05 s left"
 static Status say_facts(const Progress *progress, double now, Str *out) {
   TRY(str_append_format(out, "%llu/%llu", (unsigned long long)progress->done,
                         (unsigned long long)progress->total));
@@ -109,8 +110,15 @@ static Status say_facts(const Progress *progress, double now, Str *out) {
     format_duration(duration, elapsed / (double)made * (double)left);
     TRY(str_append_format(out, "  %s left", duration));
   }
-  if (progress->text[0] != '\0') TRY(str_append_format(out, "  %s", progress->text));
-  return progress->phase[0] == '\0' ? STATUS_OK : str_append_format(out, "  %s", progress->phase);
+  return STATUS_OK;
+}
+
+/// The phase, or the label where there is none, as wide as the label at least.
+static Status say_title(const Progress *progress, Str *out) {
+  const char *title = progress->phase[0] != '\0' ? progress->phase : progress->label;
+  TRY(str_append_text(out, title));
+  for (size_t i = columns(title); i < columns(progress->label); i++) TRY(str_append_text(out, " "));
+  return STATUS_OK;
 }
 
 /// Half cells make the bar move smoothly: ━ full, ╸ half.
@@ -129,35 +137,43 @@ static Status draw_bar(const Progress *progress, size_t width, Str *out) {
 }
 
 static Status draw(const Progress *progress, double now, Str *out) {
-  Str facts = {0};
+  Str facts = {0}, title = {0};
   Status status = STATUS_OK;
   size_t width = terminal_width(progress) - 1; // the last column would wrap on some terminals
-  size_t wanted = columns(progress->label) + 2 + FACTS_COLUMNS;
-  // of the terminal's width alone: a bar that followed the text would tremble
+  TRY_CLEAN(say_title(progress, &title));
+  TRY_CLEAN(say_facts(progress, now, &facts));
+  size_t wanted = columns(str_text(&title)) + 2 + FACTS_COLUMNS;
+  // of the terminal's width alone: a bar that followed the facts would tremble
   size_t bar = width <= wanted + SHORTEST_BAR  ? SHORTEST_BAR
                : width >= wanted + LONGEST_BAR ? LONGEST_BAR
                                                : width - wanted;
-  TRY_CLEAN(say_facts(progress, now, &facts));
-  TRY_CLEAN(str_append_text(out, "\r\x1b[2K"));
-  TRY_CLEAN(str_append_format(out, "%s ", progress->label));
+  TRY_CLEAN(str_append_format(out, "\r\x1b[2K%s ", str_text(&title)));
   TRY_CLEAN(draw_bar(progress, bar, out));
-  size_t used = columns(progress->label) + 2 + bar;
+  size_t used = columns(str_text(&title)) + 2 + bar;
   size_t room = width > used ? width - used : 0;
   TRY_CLEAN(str_append_format(out, " %.*s", (int)cut_columns(str_text(&facts), room), str_text(&facts)));
 cleanup:
+  str_free(&title);
   str_free(&facts);
   return status;
 }
 
-/// A line that cannot be drawn for want of memory is left out: a run must not end for that.
-static void show(Progress *progress, double now) {
+/// Writes the live line with, where `text` is not NULL, a line that stays before it. A line that cannot be made for want of
+/// memory is left out: a run must not end for that.
+static void show(Progress *progress, double now, const char *text) {
   Str line = {0};
   Status status = STATUS_OK;
   if (progress->terminal) {
-    status = draw(progress, now, &line);
+    int digits = snprintf(NULL, 0, "%llu", (unsigned long long)progress->total);
+    if (text != NULL)
+      status =
+          str_append_format(&line, "\r\x1b[2K  %*llu/%llu  %s\n", digits, (unsigned long long)progress->done,
+                            (unsigned long long)progress->total, text);
+    if (status == STATUS_OK) status = draw(progress, now, &line);
   } else {
     status = str_append_format(&line, "%s ", progress->label);
     if (status == STATUS_OK) status = say_facts(progress, now, &line);
+    if (status == STATUS_OK && text != NULL) status = str_append_format(&line, "  %s", text);
     if (status == STATUS_OK) status = str_append_text(&line, "\n");
   }
   if (status == STATUS_OK) {
@@ -170,36 +186,39 @@ static void show(Progress *progress, double now) {
   str_free(&line);
 }
 
-void progress_update(Progress *progress, uint64_t done, const char *text) {
-  if (progress == NULL || progress->stream == NULL) return;
-  double now = clock_seconds();
+/// True for the first call of all.
+static bool set_done(Progress *progress, uint64_t done, double now) {
   bool first = !progress->started;
   if (first) {
     progress->started = true;
     progress->first = done;
     progress->start = now;
   }
-  if (text != NULL) {
-    char *copy = NULL;
-    if (str_copy(&copy, text, strlen(text)) == STATUS_OK) {
-      free(progress->text);
-      progress->text = copy;
-    }
-  }
-  progress->said_all = false;
-  progress->phase[0] = '\0';
   progress->done = done;
+  progress->said_all = false;
+  return first;
+}
+
+void progress_update(Progress *progress, uint64_t done) {
+  if (progress == NULL || progress->stream == NULL) return;
+  double now = clock_seconds();
+  bool first = set_done(progress, done, now);
   double interval = progress->terminal ? terminal_interval : line_interval;
-  if ((first && progress->terminal) || now - progress->last >= interval || done >= progress->total) {
-    show(progress, now);
-  }
+  if ((first && progress->terminal) || now - progress->last >= interval || done >= progress->total)
+    show(progress, now, NULL);
+}
+
+void progress_line(Progress *progress, uint64_t done, const char *text) {
+  if (progress == NULL || progress->stream == NULL) return;
+  double now = clock_seconds();
+  (void)set_done(progress, done, now);
+  show(progress, now, text);
 }
 
 void progress_phase(Progress *progress, const char *phase) {
   if (progress == NULL || !progress->terminal || !progress->started) return;
-  (void)snprintf(progress->phase, sizeof progress->phase, "%s", phase != NULL ? phase : "");
-  double now = clock_seconds();
-  if (now - progress->last >= terminal_interval) show(progress, now);
+  (void)snprintf(progress->phase, sizeof progress->phase, "%s", phase);
+  show(progress, clock_seconds(), NULL);
 }
 
 void progress_clear(Progress *progress) {
@@ -211,12 +230,11 @@ void progress_clear(Progress *progress) {
 
 void progress_free(Progress *progress) {
   if (progress == NULL) return;
-  if (progress->started && !progress->said_all) show(progress, clock_seconds());
+  if (progress->started && !progress->said_all) show(progress, clock_seconds(), NULL);
   if (progress->drawn) {
     (void)fputc('\n', progress->stream);
     (void)fflush(progress->stream);
   }
   free(progress->label);
-  free(progress->text);
   free(progress);
 }

@@ -30,7 +30,7 @@ Status report_open(Trainer *t) {
   TRY(open_lines(t, "metrics.jsonl", &t->metrics));
   if (t->job->track_samples) TRY(open_lines(t, "samples.jsonl", &t->samples));
   TRY(progress_create(t->job->progress, "training", t->job->train.max_steps, &t->progress));
-  if (t->state.step < t->job->train.max_steps) progress_update(t->progress, t->state.step, NULL);
+  if (t->state.step < t->job->train.max_steps) progress_update(t->progress, t->state.step);
   return STATUS_OK;
 }
 
@@ -139,13 +139,16 @@ static Status describe_sample(const Trainer *t, size_t step, size_t s, cJSON **o
 
 static void show_step(Trainer *t, const StepReport *r) {
   const TrainOptions *options = &t->job->train;
-  if (options->log_steps > 1 && r->step % options->log_steps != 0 && r->step < options->max_steps) return;
+  if (options->log_steps > 1 && r->step % options->log_steps != 0 && r->step < options->max_steps) {
+    progress_update(t->progress, r->step);
+    return;
+  }
   double seconds = r->seconds_sampling + r->seconds_training + r->seconds_update;
   char line[160];
   (void)snprintf(line, sizeof line, "loss %.4f  gap %.4f (%.1f %%)  H %.3f  %.0f tokens/s", r->loss.loss,
                  r->loss.gap, 100 * relative_gap(&r->loss), r->loss.H_bar,
                  seconds > 0 ? (double)r->tokens_sampled / seconds : 0);
-  progress_update(t->progress, r->step, line);
+  progress_line(t->progress, r->step, line);
 }
 
 Status report_step(Trainer *t, const StepReport *report) {

@@ -48,7 +48,8 @@ static double score_one(Pass *pass, const Prompt *prompt, const Answer *answer) 
   BatchAnswer one = {.tokens = {answer->tokens, answer->count}};
   float entropy[NEW_TOKENS];
   double sum = 0;
-  assert_ok(score_answers(pass, &span, 1, &one, 1, 1, entropy, NULL));
+  ScoreJob job = {.prompts = &span, .prompt_count = 1, .answers = &one, .answer_count = 1, .tau = 1};
+  assert_ok(score_answers(pass, &job, entropy, NULL));
   for (size_t t = 0; t < answer->count; t++) sum += (double)entropy[t];
   return sum / (double)answer->count;
 }

@@ -74,7 +74,9 @@ static void expect_measured(Model *model, const GenerateJob *job, const Answer *
       for (size_t v = 1; v < VOCAB; v++) best = logits[v] > logits[best] ? v : best;
       if (is_greedy) assert_int_equal(answers[i].tokens[t], best);
     }
-    assert_ok(score_answers(pass, prompt, 1, &answer, 1, job->entropy_tau, scored, NULL));
+    ScoreJob one = {
+        .prompts = prompt, .prompt_count = 1, .answers = &answer, .answer_count = 1, .tau = job->entropy_tau};
+    assert_ok(score_answers(pass, &one, scored, NULL));
     assert_memory_equal(scored, entropy, answers[i].count * sizeof *scored);
     batch_free(&batch);
   }
@@ -303,6 +305,18 @@ static void test_jobs_that_do_not_fit(void **state) {
   model_free(model);
 }
 
+/// How often scoring told what is done, and what it told last.
+typedef struct Told {
+  size_t times, answers;
+} Told;
+
+static void note_scored(void *user, size_t answers) {
+  Told *told = user;
+  assert_true(answers > told->answers);
+  told->answers = answers;
+  told->times++;
+}
+
 /// Scoring splits into what fits; the numbers are those of one whole pass.
 static void test_scoring_splits(void **state) {
   (void)state;
@@ -310,14 +324,24 @@ static void test_scoring_splits(void **state) {
   Model *model = fixture_model("llama", DTYPE_F32);
   float whole[2][SAMPLES_TOKENS], parts[2][SAMPLES_TOKENS];
   size_t predictions = 0;
+  Told told = {0};
+  ScoreJob job = {.prompts = samples->prompts,
+                  .prompt_count = samples->prompt_count,
+                  .answers = samples->answers,
+                  .answer_count = samples->answer_count,
+                  .tau = 1,
+                  .on_scored = note_scored,
+                  .user = &told};
   for (size_t i = 0; i < samples->answer_count; i++) predictions += samples->answers[i].tokens.count;
   for (size_t rows = 64; rows >= 10; rows = rows == 64 ? 13 : rows - 3) {
     PassOptions options = {.kind = PASS_INFERENCE, .max_rows = rows, .head_tile_rows = 4};
     Pass *pass = NULL;
     float(*out)[SAMPLES_TOKENS] = rows == 64 ? whole : parts;
     assert_ok(pass_create(model, &options, &pass));
-    assert_ok(score_answers(pass, samples->prompts, samples->prompt_count, samples->answers,
-                            samples->answer_count, 1, out[0], out[1]));
+    told = (Told){0};
+    assert_ok(score_answers(pass, &job, out[0], out[1]));
+    assert_int_equal(told.answers, samples->answer_count);
+    assert_true(rows == 64 ? told.times == 1 : told.times > 1);
     for (size_t i = 0; i < predictions; i++) {
       assert_true(fabsf(out[0][i] - whole[0][i]) <= 1e-5f);
       assert_true(fabsf(out[1][i] - whole[1][i]) <= 1e-5f * fmaxf(1, fabsf(whole[1][i])));
@@ -327,9 +351,8 @@ static void test_scoring_splits(void **state) {
   PassOptions tight = {.kind = PASS_INFERENCE, .max_rows = 9, .head_tile_rows = 4};
   Pass *pass = NULL;
   assert_ok(pass_create(model, &tight, &pass));
-  assert_fails(score_answers(pass, samples->prompts, samples->prompt_count, samples->answers,
-                             samples->answer_count, 1, whole[0], NULL),
-               STATUS_INPUT, "answer 1 takes 10 rows");
+  told = (Told){0};
+  assert_fails(score_answers(pass, &job, whole[0], NULL), STATUS_INPUT, "answer 1 takes 10 rows");
   pass_free(pass);
   model_free(model);
 }

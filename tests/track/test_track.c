@@ -161,23 +161,26 @@ static void test_progress_in_a_file(void **state) {
   assert_non_null(stream);
   Progress *progress = NULL;
   assert_ok(progress_create(stream, "training", 3, &progress));
-  progress_update(progress, 0, NULL);
-  progress_update(progress, 1, "loss 0.5");
+  progress_update(progress, 0);
+  progress_line(progress, 1, "loss 0.5");
   progress_phase(progress, "sampling");
-  progress_update(progress, 3, "loss 0.25");
+  progress_update(progress, 2);
+  progress_line(progress, 3, "loss 0.25");
   progress_clear(progress);
   progress_free(progress);
   rewind(stream);
   size_t size = fread(text, 1, sizeof text - 1, stream);
   (void)fclose(stream);
   assert_true(size > 0 && text[size - 1] == '\n');
-  assert_true(test_contains(text, "training 3/3"));
-  assert_true(test_contains(text, "loss 0.25"));
+  const char *first = strstr(text, "training 1/3  "), *last = strstr(text, "training 3/3  ");
+  assert_true(first != NULL && last != NULL && test_contains(first, "left  loss 0.5\n"));
+  assert_ptr_equal(strchr(first, '\n') + 1, last); // too soon after the first for a line about 2 of 3
+  assert_true(test_contains(text, "loss 0.25\n"));
   assert_false(test_contains(text, "\x1b")); // no control characters where no terminal is
   assert_false(test_contains(text, "\r"));
   assert_false(test_contains(text, "sampling"));
   assert_ok(progress_create(NULL, "silent", 3, &progress));
-  progress_update(progress, 3, "nothing");
+  progress_line(progress, 3, "nothing");
   progress_free(progress);
   progress_free(NULL);
 }

@@ -7,15 +7,16 @@
 #include <stdint.h>
 #include <stdio.h>
 
-/// A progress line: label, bar, count, time left, and a short text. On a terminal it is redrawn in place at most 10 times a
-/// second, cut to the terminal's width; elsewhere a line is written every few seconds and at the end. Colour where the
-/// terminal has it and NO_COLOR is unset. `stream` NULL is silent.
+/// A progress line: label, bar, count, time left. On a terminal it is redrawn in place at most 10 times a second, cut to the
+/// terminal's width; elsewhere a line is written every few seconds and at the end. Colour where the terminal has it and
+/// NO_COLOR is unset. `stream` NULL is silent.
 typedef struct Progress Progress;
 STATUS_CHECKED Status progress_create(FILE *stream, const char *label, uint64_t total, Progress **out);
-/// `done` of the total; the first call sets where time is counted from (a resumed run begins in the middle). `text` may be
-/// NULL: then what was said last stays.
-void progress_update(Progress *progress, uint64_t done, const char *text);
-/// What is going on within a step, drawn behind the text; on terminals only. NULL: nothing.
+/// `done` of the total; the first call sets where time is counted from (a resumed run begins in the middle).
+void progress_update(Progress *progress, uint64_t done);
+/// The same, with a line about it that stays: above the live line on a terminal, as a line of its own elsewhere.
+void progress_line(Progress *progress, uint64_t done, const char *text);
+/// What is going on now, drawn in the label's place; on terminals only.
 void progress_phase(Progress *progress, const char *phase);
 /// Takes the line off a terminal, so that others can write; the next update draws it again. Safe on NULL.
 void progress_clear(Progress *progress);
