@@ -18,16 +18,18 @@ static Status measure_micro(Trainer *t, MicroBatch micro) {
   StepBatch *all = &t->batch;
   Batch batch = {0};
   float *entropy = NULL, *log_z = NULL;
-  size_t first = all->sequences[micro.begin].first_token;
   TRY(step_batch_pack(t, micro, &batch));
   Status status = STATUS_OK;
   TRY_CLEAN(mem_array(&entropy, batch.head_rows, "entropies"));
   TRY_CLEAN(mem_array(&log_z, batch.head_rows, "entropies"));
   TRY_CLEAN(forward(t, &batch));
   TRY_CLEAN(pass_statistics(t->training, &batch, t->job->loss.entropy_temperature, entropy, log_z, NULL));
-  for (size_t i = 0; i < batch.predictions; i++) {
-    all->entropy[first + i] = entropy[batch.pred_head[i]];
-    all->log_z[first + i] = log_z[batch.pred_head[i]];
+  for (size_t o = micro.begin, prediction = 0; o < micro.end; o++) {
+    const Sequence *sequence = &all->sequences[all->order[o]];
+    for (size_t i = 0; i < sequence->tokens; i++, prediction++) {
+      all->entropy[sequence->first_token + i] = entropy[batch.pred_head[prediction]];
+      all->log_z[sequence->first_token + i] = log_z[batch.pred_head[prediction]];
+    }
   }
 cleanup:
   free(entropy);
@@ -36,24 +38,9 @@ cleanup:
   return status;
 }
 
-static void take_sampled(StepBatch *batch) {
-  for (size_t s = 0; s < batch->sequence_count; s++) {
-    const Sequence *sequence = &batch->sequences[s];
-    const Answer *answer = &batch->answers[sequence->answer];
-    for (size_t i = 0; i < sequence->tokens; i++) {
-      batch->entropy[sequence->first_token + i] = answer->entropy[i];
-      batch->log_z[sequence->first_token + i] = answer->log_z[i];
-    }
-  }
-}
-
 Status measure_entropies(Trainer *t) {
   StepBatch *batch = &t->batch;
-  if (!trainer_measures(t)) {
-    take_sampled(batch);
-  } else {
-    for (size_t m = 0; m < batch->micro_count; m++) TRY(measure_micro(t, batch->micro[m]));
-  }
+  for (size_t m = 0; m < batch->measure_count; m++) TRY(measure_micro(t, batch->measure[m]));
   for (size_t s = 0; s < batch->sequence_count; s++) {
     Sequence *sequence = &batch->sequences[s];
     double sum = 0;
@@ -88,8 +75,8 @@ static Status head_weights(const StepBatch *all, MicroBatch micro, const Batch *
                            float *entropy, float *log_z) {
   double *sums = NULL;
   TRY(mem_array(&sums, batch->head_rows, "gradient weights"));
-  for (size_t s = micro.begin, prediction = 0; s < micro.end; s++) {
-    const Sequence *sequence = &all->sequences[s];
+  for (size_t o = micro.begin, prediction = 0; o < micro.end; o++) {
+    const Sequence *sequence = &all->sequences[all->order[o]];
     for (size_t i = 0; i < sequence->tokens; i++, prediction++) {
       size_t row = (size_t)batch->pred_head[prediction];
       sums[row] += sequence->dH / (double)sequence->tokens;
@@ -123,15 +110,15 @@ cleanup:
 }
 
 static bool counts(const StepBatch *batch, MicroBatch micro) {
-  for (size_t s = micro.begin; s < micro.end; s++) {
-    if (batch->sequences[s].dH != 0) return true;
+  for (size_t o = micro.begin; o < micro.end; o++) {
+    if (batch->sequences[batch->order[o]].dH != 0) return true;
   }
   return false;
 }
 
 Status compute_gradient(Trainer *t) {
   const StepBatch *batch = &t->batch;
-  bool forward_done = trainer_measures(t) && batch->micro_count == 1;
+  bool forward_done = batch->micro_count == 1 && batch->measure_count == 1;
   TRY(params_zero_grads(model_params(t->model)));
   for (size_t m = 0; m < batch->micro_count; m++) {
     if (counts(batch, batch->micro[m])) TRY(backward_micro(t, batch->micro[m], forward_done));

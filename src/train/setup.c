@@ -17,11 +17,6 @@ static size_t smaller(size_t a, size_t b) {
   return a < b ? a : b;
 }
 
-bool trainer_measures(const Trainer *trainer) {
-  const TrainJob *job = trainer->job;
-  return job->loss.pairing == PAIRING_PAIRED || (!job->train.full && job->lora.dropout > 0);
-}
-
 // ---- checks ----
 
 static Status check_train_options(const TrainOptions *o) {
