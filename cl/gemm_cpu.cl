@@ -72,15 +72,8 @@ INLINE void fetch_ahead(GLOBAL const void *from, size_t i, uint type) {
   (vector)(a.s0, b.s0, a.s1, b.s1, a.s2, b.s2, a.s3, b.s3, a.s4, b.s4, a.s5, b.s5, a.s6, b.s6, a.s7, b.s7)
 #define LAST_HALVES(a, b)                                                                                    \
   (vector)(a.s8, b.s8, a.s9, b.s9, a.sa, b.sa, a.sb, b.sb, a.sc, b.sc, a.sd, b.sd, a.se, b.se, a.sf, b.sf)
-#elif WIDTH == 8
-#define FIRST_HALVES(a, b) (vector)(a.s0, b.s0, a.s1, b.s1, a.s2, b.s2, a.s3, b.s3)
-#define LAST_HALVES(a, b)  (vector)(a.s4, b.s4, a.s5, b.s5, a.s6, b.s6, a.s7, b.s7)
-#else
-#define FIRST_HALVES(a, b) (vector)(a.s0, b.s0, a.s1, b.s1)
-#define LAST_HALVES(a, b)  (vector)(a.s2, b.s2, a.s3, b.s3)
-#endif
 
-/// One round of a perfect shuffle over WIDTH vectors; log2(WIDTH) rounds transpose the square they make.
+/// One round of a perfect shuffle over the square's vectors; four rounds transpose it.
 INLINE void shuffle_round(vector *to, const vector *from) {
   UNROLL for (uint i = 0; i < WIDTH / 2; i++) {
     to[2 * i] = FIRST_HALVES(from[i], from[i + WIDTH / 2]);
@@ -95,15 +88,49 @@ INLINE void pack_square(LOCAL_PTR float *panel, GLOBAL const void *b, size_t fir
   UNROLL for (uint i = 0; i < WIDTH; i++) r[i] = load_typed_vector(b, first + (size_t)i * stride, type);
   shuffle_round(s, r);
   shuffle_round(r, s);
-#if WIDTH == 16
   shuffle_round(s, r);
   shuffle_round(r, s);
-#elif WIDTH == 8
-  shuffle_round(s, r);
-  UNROLL for (uint i = 0; i < WIDTH; i++) r[i] = s[i];
-#endif
   UNROLL for (uint i = 0; i < WIDTH; i++) store_vector(r[i], 0, panel + i * COLS);
 }
+#else
+// Registers of up to 8 floats shuffle within fours at half the price: row i is loaded beside row i + 4, and what is transposed
+// are the squares of 4 in either half.
+#if WIDTH == 8
+#define BESIDE(b, i, j, type) (vector)(load_typed_four(b, i, type), load_typed_four(b, j, type))
+#define FIRST_HALVES(a, b)    (vector)(a.s0, b.s0, a.s1, b.s1, a.s4, b.s4, a.s5, b.s5)
+#define LAST_HALVES(a, b)     (vector)(a.s2, b.s2, a.s3, b.s3, a.s6, b.s6, a.s7, b.s7)
+#else
+#define BESIDE(b, i, j, type) load_typed_four(b, i, type)
+#define FIRST_HALVES(a, b)    (vector)(a.s0, b.s0, a.s1, b.s1)
+#define LAST_HALVES(a, b)     (vector)(a.s2, b.s2, a.s3, b.s3)
+#endif
+
+INLINE float4 load_typed_four(GLOBAL const void *from, size_t i, uint type) {
+  if (type == TYPE_F32) return vload4(0, (GLOBAL const float *)from + i);
+  if (type == TYPE_F16) return vload_half4(0, (GLOBAL const half *)from + i);
+  return as_float4(convert_uint4(vload4(0, (GLOBAL const ushort *)from + i)) << 16);
+}
+
+/// panel[i][0 … WIDTH) = b[n + 0 … WIDTH)[k + i] for i < WIDTH; rows of b lie `stride` apart.
+INLINE void pack_square(LOCAL_PTR float *panel, GLOBAL const void *b, size_t first, uint stride, uint type) {
+  UNROLL for (uint i = 0; i < WIDTH; i++) fetch_ahead(b, first + (size_t)i * stride + AHEAD, type);
+  UNROLL for (uint k = 0; k < WIDTH; k += 4) {
+    vector r[4], s[4];
+    UNROLL for (uint i = 0; i < 4; i++) {
+      size_t row = first + k + (size_t)i * stride;
+      r[i] = BESIDE(b, row, row + (size_t)4 * stride, type);
+    }
+    UNROLL for (uint i = 0; i < 2; i++) {
+      s[2 * i] = FIRST_HALVES(r[i], r[i + 2]);
+      s[2 * i + 1] = LAST_HALVES(r[i], r[i + 2]);
+    }
+    UNROLL for (uint i = 0; i < 2; i++) {
+      store_vector(FIRST_HALVES(s[i], s[i + 2]), 0, panel + (k + 2 * i) * COLS);
+      store_vector(LAST_HALVES(s[i], s[i + 2]), 0, panel + (k + 2 * i + 1) * COLS);
+    }
+  }
+}
+#endif
 
 /// Any part of a panel, element by element: columns [from_col, COLS), steps [from_step, steps).
 INLINE void pack_edge(LOCAL_PTR float *panel, GLOBAL const void *b, uint n, uint n_end, uint k, uint from_col,
