@@ -15,14 +15,14 @@
 
 static const char peak_source[] =
     "__kernel void multiply_add(__global float *out, float factor) {\n"
-    "  float16 s[12];\n"
-    "  for (int i = 0; i < 12; i++) s[i] = (float16)(factor * i);\n"
-    "  for (int n = 0; n < 100000; n++) {\n"
-    "    _Pragma(\"unroll\") for (int i = 0; i < 12; i++) s[i] = fma(s[i], (float16)(factor), "
-    "(float16)(0.5f));\n"
+    "  vector s[12];\n" // as many chains as hide an fma's latency, of the device's own width: none leaves its register
+    "  for (int i = 0; i < 12; i++) s[i] = (vector)(factor * i);\n"
+    "  for (int n = 0; n < 2000000; n++) {\n"
+    "    _Pragma(\"unroll\") for (int i = 0; i < 12; i++) s[i] = fma(s[i], (vector)(factor), "
+    "(vector)(0.5f));\n"
     "  }\n"
     "  for (int i = 1; i < 12; i++) s[0] += s[i];\n"
-    "  vstore16(s[0], get_group_id(0), out);\n"
+    "  store_vector(s[0], get_group_id(0), out);\n"
     "}\n"
     "__kernel void read_all(__global float *out, __global const float *from, uint each) {\n"
     "  float16 s[4] = {0, 0, 0, 0};\n"
@@ -105,7 +105,13 @@ static Status measure_peaks(Device *device, double *gflops, double *gbytes) {
   const uint32_t each = 64 * 1024 * 1024 / 4;
   const float factor = 0.25f;
   Timing time;
-  TRY_CLEAN(program_create(device, "peak", peak_source, "-cl-std=CL1.2", &program));
+  unsigned width = device_info(device)->vector_width >= 16  ? 16
+                   : device_info(device)->vector_width >= 8 ? 8
+                                                            : 4;
+  char options[96];
+  (void)snprintf(options, sizeof options, "-w -cl-std=CL1.2 -Dvector=float%u -Dstore_vector=vstore%u", width,
+                 width);
+  TRY_CLEAN(program_create(device, "peak", peak_source, options, &program));
   TRY_CLEAN(kernel_create(program, "multiply_add", &multiply));
   TRY_CLEAN(kernel_create(program, "read_all", &reader));
   TRY_CLEAN(buffer_create(device, groups * 64, &out));
@@ -113,7 +119,7 @@ static Status measure_peaks(Device *device, double *gflops, double *gbytes) {
   TRY_CLEAN(buffer_zero(memory, 0, groups * each * 4));
   const KernelArgument first[] = {{.buffer = out}, {.value = &factor, .size = 4}};
   TRY_CLEAN(time_launch(device, multiply, groups, first, 2, &time));
-  *gflops = (double)groups * 1e5 * 12 * 16 * 2 / time.core * 1e-9;
+  *gflops = (double)groups * 2e6 * 12 * width * 2 / time.core * 1e-9;
   const KernelArgument second[] = {{.buffer = out}, {.buffer = memory}, {.value = &each, .size = 4}};
   TRY_CLEAN(time_launch(device, reader, groups, second, 3, &time));
   *gbytes = (double)groups * each * 4 / time.core * 1e-9;
