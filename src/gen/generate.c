@@ -65,7 +65,7 @@ static Status check_sampling(const SamplingOptions *sampling) {
   if (sampling->max_new_tokens == 0)
     return status_fail(STATUS_INPUT, "sampling.max_new_tokens is 0: set at least 1");
   if (!(sampling->temperature >= 0 && sampling->temperature < 1e6f)) {
-    return status_fail(STATUS_INPUT, "sampling.temperature = %g: 0 or larger is needed",
+    return status_fail(STATUS_INPUT, "sampling.sample_temp = %g: 0 or larger is needed",
                        (double)sampling->temperature);
   }
   if (!(sampling->top_p > 0 && sampling->top_p <= 1)) {
@@ -112,7 +112,7 @@ static Status check_job(const Pass *pass, const GenerateJob *job, const ModelCon
   const PassOptions *options = pass_options(pass);
   if (options->kind != PASS_INFERENCE) return status_fail(STATUS_FAILED, "sampling needs an inference pass");
   if (!(job->entropy_tau > 0)) {
-    return status_fail(STATUS_INPUT, "loss.entropy_temperature = %g: more than 0 is needed",
+    return status_fail(STATUS_INPUT, "loss.temperature = %g: more than 0 is needed",
                        (double)job->entropy_tau);
   }
   TRY(check_sampling(&job->sampling));
