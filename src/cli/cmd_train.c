@@ -85,6 +85,15 @@ cleanup:
   return status;
 }
 
+/// TrainJob.bias_eval on a plan: its memory, and nothing written.
+static Status plan_bias(void *user, Model *model, size_t step) {
+  const Run *run = user;
+  GapOptions options_now = gap_options(&run->config);
+  GapReport report = {0};
+  (void)step;
+  return gap_measure(model, &run->held_out, &options_now, NULL, &report);
+}
+
 static TrainJob make_job(Run *run, Ops *ops) {
   const Config *config = &run->config;
   return (TrainJob){.ops = ops,
@@ -105,7 +114,7 @@ static TrainJob make_job(Run *run, Ops *ops) {
                     .resume = resume,
                     .progress = stderr,
                     .stop = &stop_requested,
-                    .bias_eval = config->train.bias_eval_steps > 0 ? measure_bias : NULL,
+                    .bias_eval = ops_is_plan(ops) ? plan_bias : measure_bias,
                     .user = run};
 }
 

@@ -178,6 +178,7 @@ Status train_plan(const TrainJob *job) {
   TRY_CLEAN(trainer_create(&t));
   // what operations take while they run; the second step samples beside what the first one's training left
   for (int step = 0; step < 2; step++) TRY_CLEAN(train_step(&t, &report));
+  if (job->train.bias_eval_steps > 0) TRY_CLEAN(evaluate_bias(&t));
 cleanup:
   trainer_free(&t);
   return status;

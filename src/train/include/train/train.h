@@ -55,7 +55,8 @@ typedef struct TrainJob {
   bool resume;
   FILE *progress;            // the live line; NULL is silent
   const volatile bool *stop; // set by SIGINT
-  /// Called every bias_eval_steps (and before the first step) with the model as it is; may be NULL.
+  /// Called every bias_eval_steps and before the first step with the model as it is, and by the plan, to count its memory; may
+  /// be NULL.
   Status (*bias_eval)(void *user, Model *model, size_t step);
   void *user;
 } TrainJob;
