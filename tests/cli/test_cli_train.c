@@ -276,6 +276,29 @@ static void full_training_leaves_a_model_that_answers(void **state) {
   cJSON_Delete(answer);
 }
 
+/// The method's headline data: 1,280 rows of one prompt that names no group, on which the original trains on nothing.
+static void the_methods_own_data_trains(void **state) {
+  (void)state;
+  if (test_shared() == NULL) skip();
+  char train[1200];
+  (void)snprintf(train, sizeof train, "--set=data.train=%s/data/one_shot/pi1_r1280.parquet", test_shared());
+  Ran ran = GEE("train", config, named("pi1"), "--set=data.use_test_data=false", train,
+                "--set=data.column=problem", "--set=data.held_out=0", "--set=train.max_steps=3");
+  assert_code(ran, 0);
+  assert_true(test_contains(ran.err, "2560 prompts in 1280 sets (female, male)"));
+  char *text = read_file(run_file("pi1", "metrics.jsonl"), NULL), *at = NULL;
+  size_t steps = 0;
+  for (char *line = strtok_r(text, "\n", &at); line != NULL; line = strtok_r(NULL, "\n", &at), steps++) {
+    cJSON *step = parse(line);
+    assert_true(number(step, "H_female") > 0 && number(step, "H_male") > 0);
+    assert_true(fabs(number(step, "entropy_gap")) > 0 && number(step, "grad_norm") > 0);
+    assert_int_equal((int)number(step, "sequences"), 8);
+    cJSON_Delete(step);
+  }
+  assert_int_equal(steps, 3);
+  free(text);
+}
+
 static int set_up(void **state) {
   (void)state;
   folder = test_folder();
@@ -301,6 +324,7 @@ int main(void) {
       cmocka_unit_test(an_export_answers_as_the_adapter_does),
       cmocka_unit_test(score_agrees_with_generate),
       cmocka_unit_test(full_training_leaves_a_model_that_answers),
+      cmocka_unit_test(the_methods_own_data_trains),
   };
   return cmocka_run_group_tests(tests, set_up, NULL);
 }
