@@ -5,7 +5,7 @@ import shutil
 
 import torch
 from common import FOLDER, MODEL, base_model, check, gee, json_lines, path, predictions
-from peft import PeftModel, get_peft_model_state_dict
+from peft import PeftModel, get_peft_model_state_dict, set_peft_model_state_dict
 from safetensors.torch import load_file
 
 GROUPS = ("female", "male")
@@ -50,14 +50,16 @@ samples = true
 # rounding (a clipped gradient's elements are about 1e-3), so over several steps a few such elements decide the comparison;
 # at 1e-6 it compares the arithmetic.
 DEFAULTS = dict(model=MODEL, pairing="own", lam=3.0, em=1.0, tau=1.0, l1="false", targets="q_proj,v_proj", mode="lora",
-                steps=2, lr=5e-4, clip=1.0, eps=1e-6)  # fmt: skip
+                steps=2, lr=5e-4, clip=1.0, eps=1e-6, gradients=0)  # fmt: skip
+# `gradients` names the step whose gradients are compared tensor by tensor: with adapters the second, when B is no longer 0 and
+# A's are not.
 RUNS = [
-    dict(DEFAULTS, name="own"),
+    dict(DEFAULTS, name="own", targets="all", gradients=2),
     dict(DEFAULTS, name="default_epsilon", eps=1e-8, steps=1),
     dict(DEFAULTS, name="paired", pairing="paired", lam=100.0, em=0.0, targets="all"),
     dict(DEFAULTS, name="l1", pairing="paired", l1="true", tau=0.5, targets="o_proj,gate_proj,down_proj", clip=0.1),
     # At a small rate the change would drown in the rounding of the float32 weights it is added to.
-    dict(DEFAULTS, name="full", mode="full", steps=1, lr=1e-3),
+    dict(DEFAULTS, name="full", mode="full", steps=1, lr=1e-3, gradients=1),
 ]
 
 
@@ -72,6 +74,27 @@ def loss_of(H, groups, run):
 def saved(run, step):
     name = "model.safetensors" if run["mode"] == "full" else "adapter_model.safetensors"
     return load_file(path("runs", run["name"], f"step_{step}", name))
+
+
+def gradients(run, step):
+    """The clipped gradients that gee-cl took `step` with, from AdamW's first moment: m = 0.9 · m_before + 0.1 · g."""
+    moments = load_file(path("runs", run["name"], f"step_{step}", "optimiser.safetensors"))
+    before = load_file(path("runs", run["name"], f"step_{step - 1}", "optimiser.safetensors"))
+    names = [name for name in moments if name.startswith("exp_avg.")]
+    return {n.removeprefix("exp_avg."): (moments[n].double() - 0.9 * before[n].double()) / 0.1 for n in names}
+
+
+def check_gradients(what, found, named):
+    """Relative L2 per tensor, the worst; a tensor whose gradient is 0 (A before B has moved) must be 0 in both."""
+    worst, where = 0.0, ""
+    for name, parameter in named.items():
+        g, own = parameter.grad, found.pop(name)
+        norm = g.norm().item()
+        error = (own - g).norm().item() / norm if norm > 0 else own.norm().item()
+        if not error <= worst:
+            worst, where = error, name
+    assert not found, f"gee-cl trains what PyTorch does not: {list(found)[:3]}"
+    check(f"{what}, the worst of {len(named)} gradients ({where}), relative L2", worst, 1e-4)
 
 
 def check_run(run):
@@ -94,11 +117,18 @@ def check_run(run):
     def state():
         return model.state_dict() if full else get_peft_model_state_dict(model)
 
+    def load(values):
+        if full:
+            model.load_state_dict(values, strict=False)  # a tied head is not among gee-cl's
+        else:
+            set_peft_model_state_dict(model, dict(values))
+
     start = {name: value.clone() for name, value in state().items()}
     for name, value in saved(run, 0).items():
         assert torch.equal(value, start[name].float()), f"step_0: {name} is not what PyTorch loads"
 
-    for step in range(1, run["steps"] + 1):
+    def backward(step):
+        """The loss over the step's samples and its gradient's norm; leaves the clipped gradient."""
         batch = [s for s in samples if s["step"] == step]
         scored = 4 * len(GROUPS) if run["pairing"] == "paired" else 4  # a line for each prompt an answer is scored under
         assert len(batch) == scored, f"samples.jsonl has {len(batch)} lines for step {step}"
@@ -106,10 +136,20 @@ def check_run(run):
         loss = loss_of(H, [s["group"] for s in batch], run)
         optimizer.zero_grad()
         loss.backward()
-        norm = torch.nn.utils.clip_grad_norm_(trained, run["clip"]).item()
+        return loss.item(), torch.nn.utils.clip_grad_norm_(trained, run["clip"]).item()
+
+    for step in range(1, run["steps"] + 1):
+        if run["gradients"] == step:  # at the very weights that gee-cl had
+            own = {name: value.clone() for name, value in state().items()}
+            load(saved(run, step - 1))
+            backward(step)
+            named = {n.replace(".default.", "."): p for n, p in model.named_parameters() if p.requires_grad}
+            check_gradients(f"step {step}", gradients(run, step), named)
+            load(own)
+        loss, norm = backward(step)
         optimizer.step()
         logged = metrics[step - 1]
-        check(f"step {step} loss", abs(loss.item() - logged["loss"]) / max(abs(loss.item()), 1e-3), 1e-4)
+        check(f"step {step} loss", abs(loss - logged["loss"]) / max(abs(loss), 1e-3), 1e-4)
         check(f"step {step} gradient norm", abs(norm - logged["grad_norm"]) / norm, 1e-3)
 
     end, found = state(), saved(run, run["steps"])
