@@ -1,9 +1,9 @@
-// Measuring the gap: sample own answers, then read every answer under the other prompts of its set. Rule: an answer under its own
-// prompt is never computed twice, sampling kept its entropies.
+// Measuring the gap: sample own answers, then read every answer under the other prompts of its set. Rule: nothing is computed
+// twice; of answers under their own prompts sampling kept the entropies, of prompts the keys and values.
 #include "eval/gap.h"
 
 #include "gap_stats.h"
-#include "gen/score.h"
+#include "gen/reread.h"
 #include "track/track.h"
 #include "util/memory.h"
 #include "util/str.h"
@@ -12,7 +12,7 @@
 // No training step draws from this one.
 static const uint32_t GAP_STEP = UINT32_MAX;
 static const uint64_t DEFAULT_MEMORY = (uint64_t)1 << 30;
-enum { SCORE_ROWS = 2048 };
+enum { PASS_ROWS = 2048 }; // of prompts, or of answers read again, at a time
 
 /// One measurement. H tables are [sets][groups].
 typedef struct Gap {
@@ -87,35 +87,24 @@ static bool count_token(void *user, size_t request, int32_t token) {
   return true;
 }
 
-static Status chunk_sample(Gap *gap, Chunk *chunk) {
+/// Fills `requests`, one an answer.
+static GenerateJob sampling_job(const Gap *gap, const Chunk *chunk, AnswerRequest *requests) {
   const GapOptions *o = gap->options;
-  AnswerRequest *requests = NULL;
-  Status status = STATUS_OK;
-  TRY_CLEAN(mem_array(&requests, chunk->answer_count, "answers of the gap"));
-  TRY_CLEAN(mem_array(&chunk->answers, chunk->answer_count, "answers of the gap"));
   for (size_t i = 0; i < chunk->answer_count; i++) {
     size_t p = i / o->answers, set = gap->dataset->prompts[chunk->first + p].set;
     // partners share the stream: their answers part only where the prompts make them
     requests[i] = (AnswerRequest){chunk->prompt_of[p], (uint32_t)(set * o->answers + i % o->answers)};
   }
-  GenerateJob job = {.prompts = chunk->prompts,
-                     .prompt_count = chunk->prompt_count,
-                     .requests = requests,
-                     .request_count = chunk->answer_count,
-                     .sampling = o->sampling,
-                     .entropy_tau = o->entropy_tau,
-                     .seed = o->seed,
-                     .step = GAP_STEP,
-                     .on_token = count_token,
-                     .user = gap,
-                     .stop = o->stop};
-  progress_phase(gap->progress, "sampling answers");
-  gap->sampled = 0;
-  TRY_CLEAN(generate(gap->pass, &job, chunk->answers));
-  gap->done += (uint64_t)chunk->answer_count * o->sampling.max_new_tokens;
-cleanup:
-  free(requests);
-  return status;
+  return (GenerateJob){.prompts = chunk->prompts,
+                       .prompt_count = chunk->prompt_count,
+                       .requests = requests,
+                       .request_count = chunk->answer_count,
+                       .sampling = o->sampling,
+                       .entropy_tau = o->entropy_tau,
+                       .seed = o->seed,
+                       .step = GAP_STEP,
+                       .on_token = count_token,
+                       .stop = o->stop};
 }
 
 static double mean_of(const float *values, size_t count) {
@@ -142,73 +131,54 @@ static Status chunk_add_own(Gap *gap, const Chunk *chunk) {
   return STATUS_OK;
 }
 
-/// An answer to read under another prompt of its set.
-typedef struct Reading {
-  size_t prompt, answer, cell;
-} Reading;
-
-static int by_prompt(const void *a, const void *b) {
-  const Reading *x = a, *y = b;
-  if (x->prompt != y->prompt) return x->prompt < y->prompt ? -1 : 1;
-  return x->answer != y->answer ? (x->answer < y->answer ? -1 : 1)
-                                : (x->cell > y->cell) - (x->cell < y->cell);
-}
-
-static void list_readings(const Gap *gap, const Chunk *chunk, Reading *list) {
+/// Every answer under the prompts of its set that it was not sampled from; cells[i] = where readings[i] counts.
+static void list_readings(const Gap *gap, const Chunk *chunk, Reading *readings, size_t *cells) {
   size_t count = 0;
   for (size_t i = 0; i < chunk->answer_count; i++) {
     size_t own = chunk->first + i / gap->options->answers, set = gap->dataset->prompts[own].set;
     size_t start = gap->dataset->set_start[set];
     for (size_t p = start; p < start + gap->groups; p++) {
       if (p == own) continue;
-      size_t cell = set * gap->groups + (size_t)gap->dataset->prompts[p].group;
-      list[count++] = (Reading){chunk->prompt_of[p - chunk->first], i, cell};
+      cells[count] = set * gap->groups + (size_t)gap->dataset->prompts[p].group;
+      readings[count++] = (Reading){i, chunk->prompt_of[p - chunk->first]};
     }
   }
-  qsort(list, count, sizeof *list, by_prompt);
 }
 
-static void count_readings(void *user, size_t answers) {
+static void count_readings(void *user, size_t readings) {
   const Gap *gap = user;
-  progress_update(gap->progress, gap->done + (uint64_t)answers * gap->options->sampling.max_new_tokens);
+  progress_update(gap->progress, gap->done + (uint64_t)readings * gap->options->sampling.max_new_tokens);
 }
 
-/// Reads every answer under the prompts of its set that it was not sampled from.
-static Status chunk_add_readings(Gap *gap, const Chunk *chunk) {
-  Reading *list = NULL;
-  BatchAnswer *answers = NULL;
-  float *entropy = NULL;
-  size_t count = chunk->answer_count * (gap->groups - 1), tokens = 0, at = 0;
+/// Reads the answers that `generated` has sampled, and enters them into the paired gap.
+static Status chunk_add_readings(Gap *gap, const Chunk *chunk, const GenerateJob *generated) {
+  RereadJob job = {.generated = generated,
+                   .answers = chunk->answers,
+                   .count = chunk->answer_count * (gap->groups - 1),
+                   .on_read = count_readings,
+                   .user = gap};
+  Reading *readings = NULL;
+  size_t *cells = NULL, tokens = 0, at = 0;
+  float *entropy = NULL, *log_z = NULL;
   Status status = STATUS_OK;
-  TRY_CLEAN(mem_array(&list, count, "answers of the gap"));
-  TRY_CLEAN(mem_array(&answers, count, "answers of the gap"));
-  list_readings(gap, chunk, list);
-  for (size_t i = 0; i < count; i++) {
-    const Answer *answer = &chunk->answers[list[i].answer];
-    answers[i] = (BatchAnswer){.prompt = list[i].prompt, .tokens = {answer->tokens, answer->count}};
-    tokens += answer->count;
-  }
+  TRY_CLEAN(mem_array(&readings, job.count, "answers of the gap"));
+  TRY_CLEAN(mem_array(&cells, job.count, "answers of the gap"));
+  list_readings(gap, chunk, readings, cells);
+  job.readings = readings;
+  for (size_t i = 0; i < job.count; i++) tokens += chunk->answers[readings[i].answer].count;
   TRY_CLEAN(mem_array(&entropy, tokens, "entropies of the gap"));
-  ScoreJob job = {.prompts = chunk->prompts,
-                  .prompt_count = chunk->prompt_count,
-                  .answers = answers,
-                  .answer_count = count,
-                  .tau = gap->options->entropy_tau,
-                  .on_scored = count_readings,
-                  .user = gap};
-  progress_phase(gap->progress, "reading answers");
-  TRY_CLEAN(score_answers(gap->pass, &job, entropy, NULL));
-  gap->done += (uint64_t)count * gap->options->sampling.max_new_tokens;
-  for (size_t i = 0; i < count; i++) {
-    size_t length = answers[i].tokens.count;
-    gap->paired[list[i].cell] +=
-        mean_of(entropy + at, length) / (double)(gap->options->answers * gap->groups);
+  TRY_CLEAN(mem_array(&log_z, tokens, "entropies of the gap"));
+  TRY_CLEAN(reread_answers(gap->pass, &job, entropy, log_z));
+  for (size_t i = 0; i < job.count; i++) {
+    size_t length = chunk->answers[readings[i].answer].count;
+    gap->paired[cells[i]] += mean_of(entropy + at, length) / (double)(gap->options->answers * gap->groups);
     at += length;
   }
 cleanup:
-  free(list);
-  free(answers);
+  free(readings);
+  free(cells);
   free(entropy);
+  free(log_z);
   return status;
 }
 
@@ -218,14 +188,26 @@ static bool stopped(const Gap *gap) {
 
 static Status measure_chunk(Gap *gap, size_t *set) {
   Chunk chunk = {0};
+  AnswerRequest *requests = NULL;
   Status status = STATUS_OK;
+  uint64_t longest = gap->options->sampling.max_new_tokens;
   TRY_CLEAN(chunk_begin(gap, *set, &chunk));
-  TRY_CLEAN(chunk_sample(gap, &chunk));
+  TRY_CLEAN(mem_array(&requests, chunk.answer_count, "answers of the gap"));
+  TRY_CLEAN(mem_array(&chunk.answers, chunk.answer_count, "answers of the gap"));
+  GenerateJob job = sampling_job(gap, &chunk, requests);
+  job.user = gap;
+  progress_phase(gap->progress, "sampling answers");
+  gap->sampled = 0;
+  TRY_CLEAN(generate(gap->pass, &job, chunk.answers));
   TRY_CLEAN(chunk_add_own(gap, &chunk));
+  gap->done += (uint64_t)chunk.answer_count * longest;
+  progress_phase(gap->progress, "reading answers");
+  TRY_CLEAN(chunk_add_readings(gap, &chunk, &job));
+  gap->done += (uint64_t)chunk.answer_count * (gap->groups - 1) * longest;
   *set += chunk.count / gap->groups;
-  TRY_CLEAN(chunk_add_readings(gap, &chunk));
   if (stopped(gap)) status = status_fail(STATUS_INTERRUPTED, "stopped while measuring the gap");
 cleanup:
+  free(requests);
   chunk_free(&chunk);
   return status;
 }
@@ -243,9 +225,9 @@ static Status create_pass(Gap *gap) {
     chunk_free(&chunk);
     TRY(status);
   }
-  size_t rows = longest + new_tokens > SCORE_ROWS ? longest + new_tokens : SCORE_ROWS;
+  size_t least = longest > new_tokens ? longest : new_tokens; // a prompt or an answer goes in whole
+  size_t rows = least > PASS_ROWS ? least : PASS_ROWS;
   PassOptions options = generate_pass_options(tokens, rows, answers, new_tokens);
-  if (options.max_rows < rows) options.max_rows = rows;
   return pass_create(gap->model, &options, &gap->pass);
 }
 

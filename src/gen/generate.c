@@ -8,6 +8,7 @@
 #include "gen/generate.h"
 
 #include "ops/ops.h"
+#include "row_list.h"
 #include "util/memory.h"
 #include "util/rng.h"
 #include <stdlib.h>
@@ -51,8 +52,7 @@ typedef struct Generator {
   bool *alive;         // [requests] drawn for, and going on
   int32_t *logit_rows; // [requests] row of the last forward that predicts each live answer's next token
 
-  // rows of a forward, [max_rows]
-  int32_t *ids, *positions, *cache_row, *spans;
+  RowList rows; // of a forward
 
   size_t tile; // rows of logits at a time
   Tensor seen_tile, uniforms, tokens, stats;
@@ -138,10 +138,7 @@ static Status make_host_memory(Generator *g, size_t max_rows) {
   TRY(mem_array(&g->live, requests, "live answers"));
   TRY(mem_array(&g->logit_rows, requests, "live answers"));
   TRY(mem_array(&g->alive, requests, "live answers"));
-  TRY(mem_array(&g->ids, max_rows, "rows"));
-  TRY(mem_array(&g->positions, max_rows, "rows"));
-  TRY(mem_array(&g->cache_row, max_rows, "rows"));
-  TRY(mem_array(&g->spans, 4 * max_rows, "rows"));
+  TRY(row_list_create(max_rows, &g->rows));
   TRY(mem_array(&g->host_uniforms, g->tile, "draws"));
   TRY(mem_array(&g->host_stats, 2 * g->tile, "draws"));
   TRY(mem_array(&g->host_tokens, g->tile, "draws"));
@@ -174,9 +171,7 @@ static void mark_seen(Generator *g, size_t request, int32_t token) {
 /// Lays out the cache and marks the prompts' tokens.
 static Status lay_out(Generator *g, size_t cache_rows) {
   const GenerateJob *job = g->job;
-  for (size_t p = 0; p < job->prompt_count; p++) {
-    g->prompt_begin[p + 1] = g->prompt_begin[p] + job->prompts[p].count;
-  }
+  prompt_cache_rows(job, g->prompt_begin);
   g->new_rows = job->sampling.max_new_tokens - 1;
   size_t rows = g->prompt_begin[job->prompt_count] + job->request_count * g->new_rows;
   if (rows > cache_rows) {
@@ -214,10 +209,7 @@ static void generator_free(Generator *g) {
   free(g->live);
   free(g->alive);
   free(g->logit_rows);
-  free(g->ids);
-  free(g->positions);
-  free(g->cache_row);
-  free(g->spans);
+  row_list_free(&g->rows);
   free(g->host_uniforms);
   free(g->host_stats);
   free(g->host_seen);
@@ -230,30 +222,17 @@ static void generator_free(Generator *g) {
 
 // ---- rows ----
 
-static void set_row(Generator *g, size_t row, int32_t id, size_t position, size_t cache_row,
-                    const size_t spans[4]) {
-  g->ids[row] = id;
-  g->positions[row] = (int32_t)position;
-  g->cache_row[row] = (int32_t)cache_row;
-  for (size_t i = 0; i < 4; i++) g->spans[4 * row + i] = (int32_t)spans[i];
-}
-
-static Status forward(Generator *g, size_t rows) {
-  CachedRows cached = {
-      .rows = rows, .ids = g->ids, .positions = g->positions, .cache_row = g->cache_row, .spans = g->spans};
-  return pass_forward_cached(g->pass, &cached);
-}
-
 /// Runs prompts [first, end): as many whole ones as fit. Leaves in `live` the answers to them, with the rows that predict
 /// their first tokens.
 static Status prefill_piece(Generator *g, size_t first, size_t *end) {
   const GenerateJob *job = g->job;
-  size_t rows = 0, p = first, base = g->prompt_begin[first], max_rows = pass_options(g->pass)->max_rows;
-  for (; p < job->prompt_count && rows + job->prompts[p].count <= max_rows; p++) {
-    for (size_t t = 0; t < job->prompts[p].count; t++, rows++) {
-      size_t begin = g->prompt_begin[p];
-      set_row(g, rows, job->prompts[p].ids[t], t, begin + t, (const size_t[]){0, 0, begin, begin + t + 1});
-    }
+  size_t p = first, base = g->prompt_begin[first], max_rows = pass_options(g->pass)->max_rows;
+  g->rows.count = 0;
+  for (; p < job->prompt_count && g->rows.count + job->prompts[p].count <= max_rows; p++) {
+    size_t begin = g->prompt_begin[p];
+    for (size_t t = 0; t < job->prompts[p].count; t++)
+      row_list_add(&g->rows, job->prompts[p].ids[t], t, begin + t,
+                   (const size_t[]){0, 0, begin, begin + t + 1});
   }
   *end = p;
   g->live_count = 0;
@@ -263,21 +242,22 @@ static Status prefill_piece(Generator *g, size_t first, size_t *end) {
     g->logit_rows[g->live_count] = (int32_t)(g->prompt_begin[prompt + 1] - 1 - base);
     g->live[g->live_count++] = i;
   }
-  return forward(g, rows);
+  return row_list_forward(&g->rows, g->pass);
 }
 
 /// Runs the last token of every live answer.
 static Status decode_forward(Generator *g) {
   const GenerateJob *job = g->job;
+  g->rows.count = 0;
   for (size_t row = 0; row < g->live_count; row++) {
     size_t i = g->live[row], prompt = job->requests[i].prompt;
     const Answer *answer = &g->answers[i];
     size_t own = g->prompt_begin[job->prompt_count] + i * g->new_rows, last = answer->count - 1;
-    set_row(g, row, answer->tokens[last], job->prompts[prompt].count + last, own + last,
-            (const size_t[]){g->prompt_begin[prompt], g->prompt_begin[prompt + 1], own, own + last + 1});
+    row_list_add(&g->rows, answer->tokens[last], job->prompts[prompt].count + last, own + last,
+                 (const size_t[]){g->prompt_begin[prompt], g->prompt_begin[prompt + 1], own, own + last + 1});
     g->logit_rows[row] = (int32_t)row;
   }
-  return forward(g, g->live_count);
+  return row_list_forward(&g->rows, g->pass);
 }
 
 // ---- draws ----

@@ -81,7 +81,6 @@ Status score_answers(Pass *pass, const ScoreJob *job, float *entropy, float *log
     TRY_CLEAN(score_batch(&s, batch_prompts, end - begin, entropy == NULL ? NULL : entropy + first,
                           logprob == NULL ? NULL : logprob + first, &predictions));
     first += predictions;
-    if (job->on_scored != NULL) job->on_scored(job->user, end);
   }
 cleanup:
   free(s.batch_prompts);

@@ -31,7 +31,7 @@ static Status tile_logits(Pass *pass, const int32_t *rows, size_t count, Tile *t
 }
 
 static Status check_batch(const Pass *pass, const Batch *batch, float tau) {
-  if (pass->rows != batch->rows || pass->cached) {
+  if (pass->rows != batch->rows) {
     return status_fail(STATUS_FAILED, "the batch is not the one that the last forward ran");
   }
   if (!(tau > 0.0f) || !isfinite(tau)) {

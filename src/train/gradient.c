@@ -4,12 +4,28 @@
 
 #include "util/memory.h"
 #include <stdlib.h>
+#include <string.h>
+
+/// How entropies become known before the loss.
+typedef enum Measuring {
+  MEASURED_BY_SAMPLING, // every answer is scored under its own prompt, of which sampling kept the entropies
+  MEASURED_IN_CACHE, // under the others it is read again while the sampling pass still holds their keys and values
+  MEASURED_BY_FORWARD, // with the dropout of the gradient, or in the one forward whose activations serve the gradient
+} Measuring;
+
+static bool drops(const TrainJob *job) {
+  return !job->train.full && job->lora.dropout > 0;
+}
+
+static Measuring measuring(const Trainer *t) {
+  if (drops(t->job)) return MEASURED_BY_FORWARD;
+  if (t->job->loss.pairing != PAIRING_PAIRED) return MEASURED_BY_SAMPLING;
+  return t->batch.micro_count == 1 ? MEASURED_BY_FORWARD : MEASURED_IN_CACHE;
+}
 
 static Status forward(Trainer *t, const Batch *batch) {
   const TrainJob *job = t->job;
-  DropoutDraw dropout = {.on = !job->train.full && job->lora.dropout > 0,
-                         .seed = job->train.seed,
-                         .step = (uint32_t)(t->state.step + 1)};
+  DropoutDraw dropout = {.on = drops(job), .seed = job->train.seed, .step = (uint32_t)(t->state.step + 1)};
   return pass_forward(t->training, batch, dropout);
 }
 
@@ -18,18 +34,16 @@ static Status measure_micro(Trainer *t, MicroBatch micro) {
   StepBatch *all = &t->batch;
   Batch batch = {0};
   float *entropy = NULL, *log_z = NULL;
+  size_t first = all->sequences[micro.begin].first_token;
   TRY(step_batch_pack(t, micro, &batch));
   Status status = STATUS_OK;
   TRY_CLEAN(mem_array(&entropy, batch.head_rows, "entropies"));
   TRY_CLEAN(mem_array(&log_z, batch.head_rows, "entropies"));
   TRY_CLEAN(forward(t, &batch));
   TRY_CLEAN(pass_statistics(t->training, &batch, t->job->loss.entropy_temperature, entropy, log_z, NULL));
-  for (size_t o = micro.begin, prediction = 0; o < micro.end; o++) {
-    const Sequence *sequence = &all->sequences[all->order[o]];
-    for (size_t i = 0; i < sequence->tokens; i++, prediction++) {
-      all->entropy[sequence->first_token + i] = entropy[batch.pred_head[prediction]];
-      all->log_z[sequence->first_token + i] = log_z[batch.pred_head[prediction]];
-    }
+  for (size_t i = 0; i < batch.predictions; i++) {
+    all->entropy[first + i] = entropy[batch.pred_head[i]];
+    all->log_z[first + i] = log_z[batch.pred_head[i]];
   }
 cleanup:
   free(entropy);
@@ -38,9 +52,60 @@ cleanup:
   return status;
 }
 
+static bool is_own(const Sequence *sequence) {
+  return sequence->under == sequence->answer;
+}
+
+static void enter(StepBatch *batch, const Sequence *sequence, const float *entropy, const float *log_z) {
+  memcpy(batch->entropy + sequence->first_token, entropy, sequence->tokens * sizeof *entropy);
+  memcpy(batch->log_z + sequence->first_token, log_z, sequence->tokens * sizeof *log_z);
+}
+
+static void take_sampled(StepBatch *batch) {
+  for (size_t s = 0; s < batch->sequence_count; s++) {
+    const Sequence *sequence = &batch->sequences[s];
+    const Answer *answer = &batch->answers[sequence->answer];
+    if (is_own(sequence)) enter(batch, sequence, answer->entropy, answer->log_z);
+  }
+}
+
+static Status reread_others(Trainer *t) {
+  StepBatch *batch = &t->batch;
+  float *entropy = NULL, *log_z = NULL;
+  GenerateJob generated = step_batch_sampling(t);
+  RereadJob job = {.generated = &generated, .answers = batch->answers, .readings = batch->readings};
+  size_t tokens = 0;
+  Status status = STATUS_OK;
+  for (size_t s = 0; s < batch->sequence_count; s++) {
+    const Sequence *sequence = &batch->sequences[s];
+    if (is_own(sequence)) continue;
+    batch->readings[job.count++] = (Reading){sequence->answer, sequence->prompt};
+    tokens += sequence->tokens;
+  }
+  TRY_CLEAN(mem_array(&entropy, tokens, "entropies"));
+  TRY_CLEAN(mem_array(&log_z, tokens, "entropies"));
+  TRY_CLEAN(reread_answers(t->sampling, &job, entropy, log_z));
+  for (size_t s = 0, at = 0; s < batch->sequence_count; s++) {
+    const Sequence *sequence = &batch->sequences[s];
+    if (is_own(sequence)) continue;
+    enter(batch, sequence, entropy + at, log_z + at);
+    at += sequence->tokens;
+  }
+cleanup:
+  free(entropy);
+  free(log_z);
+  return status;
+}
+
 Status measure_entropies(Trainer *t) {
   StepBatch *batch = &t->batch;
-  for (size_t m = 0; m < batch->measure_count; m++) TRY(measure_micro(t, batch->measure[m]));
+  Measuring how = measuring(t);
+  if (how == MEASURED_BY_FORWARD) {
+    for (size_t m = 0; m < batch->micro_count; m++) TRY(measure_micro(t, batch->micro[m]));
+  } else {
+    take_sampled(batch);
+    if (how == MEASURED_IN_CACHE) TRY(reread_others(t));
+  }
   for (size_t s = 0; s < batch->sequence_count; s++) {
     Sequence *sequence = &batch->sequences[s];
     double sum = 0;
@@ -75,8 +140,8 @@ static Status head_weights(const StepBatch *all, MicroBatch micro, const Batch *
                            float *entropy, float *log_z) {
   double *sums = NULL;
   TRY(mem_array(&sums, batch->head_rows, "gradient weights"));
-  for (size_t o = micro.begin, prediction = 0; o < micro.end; o++) {
-    const Sequence *sequence = &all->sequences[all->order[o]];
+  for (size_t s = micro.begin, prediction = 0; s < micro.end; s++) {
+    const Sequence *sequence = &all->sequences[s];
     for (size_t i = 0; i < sequence->tokens; i++, prediction++) {
       size_t row = (size_t)batch->pred_head[prediction];
       sums[row] += sequence->dH / (double)sequence->tokens;
@@ -110,15 +175,15 @@ cleanup:
 }
 
 static bool counts(const StepBatch *batch, MicroBatch micro) {
-  for (size_t o = micro.begin; o < micro.end; o++) {
-    if (batch->sequences[batch->order[o]].dH != 0) return true;
+  for (size_t s = micro.begin; s < micro.end; s++) {
+    if (batch->sequences[s].dH != 0) return true;
   }
   return false;
 }
 
 Status compute_gradient(Trainer *t) {
   const StepBatch *batch = &t->batch;
-  bool forward_done = batch->micro_count == 1 && batch->measure_count == 1;
+  bool forward_done = measuring(t) == MEASURED_BY_FORWARD && batch->micro_count == 1;
   TRY(params_zero_grads(model_params(t->model)));
   for (size_t m = 0; m < batch->micro_count; m++) {
     if (counts(batch, batch->micro[m])) TRY(backward_micro(t, batch->micro[m], forward_done));

@@ -9,7 +9,7 @@
 #include <string.h>
 
 enum {
-  PREFILL_ROWS = 1024, // of prompts at a time while sampling; more gains nothing
+  SAMPLING_ROWS = 1024, // of prompts, or of answers read again, at a time; more gains nothing
   DEFAULT_TILE = 128,
 };
 
@@ -107,7 +107,9 @@ static Status plan_passes(Trainer *t) {
   TRY(longest_prompts(job->dataset, smaller(micro, o->effective_batch), &micro_tokens, NULL));
   TRY(set_new_tokens(t, longest));
   if (!o->share_prompts) micro_tokens = micro * longest;
-  size_t at_once = smaller(drawn_tokens, longest > PREFILL_ROWS ? longest : PREFILL_ROWS);
+  size_t most = drawn_tokens > sequences * t->new_tokens ? drawn_tokens : sequences * t->new_tokens;
+  size_t least = longest > t->new_tokens ? longest : t->new_tokens; // a prompt or an answer goes in whole
+  size_t at_once = smaller(most, least > SAMPLING_ROWS ? least : SAMPLING_ROWS);
   t->sampling_options = generate_pass_options(drawn_tokens, at_once, o->effective_batch, t->new_tokens);
   t->training_options =
       (PassOptions){.kind = PASS_TRAINING,

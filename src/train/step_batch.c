@@ -21,11 +21,10 @@ Status step_batch_create(const Trainer *t, StepBatch *batch) {
   TRY(mem_array(&batch->requests, count, "a batch"));
   TRY(mem_array(&batch->answers, count, "a batch"));
   TRY(mem_array(&batch->sequences, sequences, "a batch"));
-  TRY(mem_array(&batch->order, 2 * sequences, "a batch"));
   TRY(mem_array(&batch->micro, sequences, "a batch"));
-  TRY(mem_array(&batch->measure, sequences, "a batch"));
   TRY(mem_array(&batch->samples, sequences, "a batch"));
   TRY(mem_array(&batch->dH, sequences, "a batch"));
+  TRY(mem_array(&batch->readings, sequences, "a batch"));
   TRY(mem_array(&batch->entropy, tokens, "a batch"));
   return mem_array(&batch->log_z, tokens, "a batch");
 }
@@ -38,11 +37,10 @@ void step_batch_free(StepBatch *batch) {
   free(batch->requests);
   free(batch->answers);
   free(batch->sequences);
-  free(batch->order);
   free(batch->micro);
-  free(batch->measure);
   free(batch->samples);
   free(batch->dH);
+  free(batch->readings);
   free(batch->entropy);
   free(batch->log_z);
   *batch = (StepBatch){0};
@@ -135,6 +133,21 @@ Status step_batch_draw(Trainer *t) {
   return STATUS_OK;
 }
 
+GenerateJob step_batch_sampling(const Trainer *t) {
+  const TrainJob *job = t->job;
+  const StepBatch *batch = &t->batch;
+  GenerateJob sampling = {.prompts = batch->prompts,
+                          .prompt_count = batch->prompt_count,
+                          .requests = batch->requests,
+                          .request_count = batch->count,
+                          .sampling = job->sampling,
+                          .entropy_tau = job->loss.entropy_temperature,
+                          .seed = job->train.seed,
+                          .step = (uint32_t)(t->state.step + 1)};
+  sampling.sampling.max_new_tokens = t->new_tokens;
+  return sampling;
+}
+
 // ---- sequences ----
 
 static int by_prompt(const void *a, const void *b) {
@@ -144,7 +157,8 @@ static int by_prompt(const void *a, const void *b) {
   return x->under < y->under ? -1 : x->under > y->under;
 }
 
-static void list_sequences(const Trainer *t, StepBatch *batch) {
+void step_batch_arrange(Trainer *t) {
+  StepBatch *batch = &t->batch;
   bool paired = t->job->loss.pairing == PAIRING_PAIRED;
   size_t count = 0, predictions = 0;
   for (size_t a = 0; a < batch->count; a++) {
@@ -164,50 +178,17 @@ static void list_sequences(const Trainer *t, StepBatch *batch) {
   }
   batch->sequence_count = count;
   batch->predictions = predictions;
-}
-
-/// Cuts order[begin … end) into micro batches of up to `size`.
-static size_t cut(size_t begin, size_t end, size_t size, MicroBatch *out) {
-  size_t count = 0;
-  for (size_t at = begin; at < end; at += size)
-    out[count++] = (MicroBatch){at, at + size < end ? at + size : end};
-  return count;
-}
-
-static void take_sampled(StepBatch *batch, const Sequence *sequence) {
-  const Answer *answer = &batch->answers[sequence->answer];
-  for (size_t i = 0; i < sequence->tokens; i++) {
-    batch->entropy[sequence->first_token + i] = answer->entropy[i];
-    batch->log_z[sequence->first_token + i] = answer->log_z[i];
-  }
-}
-
-void step_batch_arrange(Trainer *t) {
-  const TrainJob *job = t->job;
-  StepBatch *batch = &t->batch;
-  list_sequences(t, batch);
-  size_t count = batch->sequence_count, unknown = 0, size = job->train.micro_batch_size;
+  size_t size = t->job->train.micro_batch_size;
   if (size == 0 || size > count) size = count;
-  // sampling read an answer under its own prompt, and without dropout
-  bool dropout = !job->train.full && job->lora.dropout > 0;
-  for (size_t s = 0; s < count; s++) {
-    const Sequence *sequence = &batch->sequences[s];
-    batch->order[s] = s;
-    if (dropout || sequence->under != sequence->answer) {
-      batch->order[count + unknown++] = s;
-    } else {
-      take_sampled(batch, sequence);
-    }
+  batch->micro_count = 0;
+  for (size_t begin = 0; begin < count; begin += size) {
+    size_t end = begin + size < count ? begin + size : count;
+    batch->micro[batch->micro_count++] = (MicroBatch){begin, end};
   }
-  batch->micro_count = cut(0, count, size, batch->micro);
-  batch->measure_count = cut(count, count + unknown, size, batch->measure);
-  // a single micro batch is measured whole, and its activations serve the gradient
-  if (batch->micro_count == 1 && unknown > 0) batch->measure[0] = batch->micro[0];
 }
 
 Status step_batch_pack(const Trainer *t, MicroBatch micro, Batch *out) {
   const StepBatch *batch = &t->batch;
-  const size_t *order = batch->order + micro.begin;
   size_t count = micro.end - micro.begin, prompt_count = 0;
   TokenSpan *prompts = NULL;
   BatchAnswer *answers = NULL;
@@ -215,9 +196,9 @@ Status step_batch_pack(const Trainer *t, MicroBatch micro, Batch *out) {
   TRY_CLEAN(mem_array(&prompts, count, "a micro batch"));
   TRY_CLEAN(mem_array(&answers, count, "a micro batch"));
   for (size_t i = 0; i < count; i++) {
-    const Sequence *sequence = &batch->sequences[order[i]];
+    const Sequence *sequence = &batch->sequences[micro.begin + i];
     const Answer *answer = &batch->answers[sequence->answer];
-    if (i == 0 || sequence->prompt != batch->sequences[order[i - 1]].prompt)
+    if (i == 0 || sequence->prompt != sequence[-1].prompt)
       prompts[prompt_count++] = batch->prompts[sequence->prompt];
     // named by the answer: under every prompt of its set the same dropout is drawn
     answers[i] = (BatchAnswer){.prompt = prompt_count - 1,

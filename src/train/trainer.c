@@ -14,19 +14,10 @@
 // ---- a step ----
 
 static Status sample_answers(Trainer *t, StepReport *report) {
-  const TrainJob *job = t->job;
   StepBatch *batch = &t->batch;
-  GenerateJob generation = {.prompts = batch->prompts,
-                            .prompt_count = batch->prompt_count,
-                            .requests = batch->requests,
-                            .request_count = batch->count,
-                            .sampling = job->sampling,
-                            .entropy_tau = job->loss.entropy_temperature,
-                            .seed = job->train.seed,
-                            .step = (uint32_t)report->step};
-  generation.sampling.max_new_tokens = t->new_tokens;
+  GenerateJob sampling = step_batch_sampling(t);
   for (size_t i = 0; i < batch->count; i++) answer_free(&batch->answers[i]);
-  TRY(generate(t->sampling, &generation, batch->answers));
+  TRY(generate(t->sampling, &sampling, batch->answers));
   for (size_t i = 0; i < batch->count; i++) {
     report->tokens_sampled += batch->answers[i].count;
     report->answers_ended += batch->answers[i].ended;

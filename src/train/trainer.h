@@ -9,6 +9,7 @@
 //   report.c      metrics.jsonl, samples.jsonl, the live line
 #pragma once
 
+#include "gen/reread.h"
 #include "track/track.h"
 #include "train/train.h"
 
@@ -23,9 +24,9 @@ typedef struct Sequence {
   double H, dH;       // mean entropy in nats; dL/dH
 } Sequence;
 
-/// The sequences order[begin … end) go through the training pass together.
+/// Sequences [begin, end) that go through the training pass together.
 typedef struct MicroBatch {
-  size_t begin, end; // of StepBatch.order
+  size_t begin, end;
 } MicroBatch;
 
 /// One step's effective batch. Arrays are made once, for the largest.
@@ -39,10 +40,9 @@ typedef struct StepBatch {
   Answer *answers;         // [count]
   Sequence *sequences;     // [sequence_count], by prompt, then by answer
   size_t sequence_count;
-  size_t *order;       // indexes of sequences: first of all, then of those whose entropies sampling has not told
-  MicroBatch *micro;   // [micro_count] of all sequences: for the gradient
-  MicroBatch *measure; // [measure_count] of those to measure before the loss is known
-  size_t micro_count, measure_count;
+  MicroBatch *micro; // [micro_count]
+  size_t micro_count;
+  Reading *readings;      // [sequence_count] those under other prompts than the answer's own
   float *entropy, *log_z; // [predictions] at τ_H, by sequence and token
   size_t predictions;     // Σ sequences' tokens
   LossSample *samples;    // [sequence_count]
@@ -106,7 +106,9 @@ STATUS_CHECKED Status step_batch_create(const Trainer *trainer, StepBatch *batch
 void step_batch_free(StepBatch *batch);
 /// Draws the next prompts; on a plan those that take most memory.
 STATUS_CHECKED Status step_batch_draw(Trainer *trainer);
-/// Once the answers are there: lists sequences and micro batches, and enters the entropies that sampling has told.
+/// The job that samples the answers.
+GenerateJob step_batch_sampling(const Trainer *trainer);
+/// Once the answers are there: lists sequences and micro batches.
 void step_batch_arrange(Trainer *trainer);
 /// Packs one micro batch into rows.
 STATUS_CHECKED Status step_batch_pack(const Trainer *trainer, MicroBatch micro, Batch *out);
@@ -115,7 +117,8 @@ STATUS_CHECKED Status longest_prompts(const Dataset *dataset, size_t count, size
 
 // ---- gradient.c ----
 
-/// H of every sequence: a forward pass for those that sampling has not told.
+/// H of every sequence: what sampling has told, what the cache of the sampling pass still tells, or a forward of the training
+/// pass.
 STATUS_CHECKED Status measure_entropies(Trainer *trainer);
 /// The loss over the whole effective batch, and dL/dH of every sequence.
 STATUS_CHECKED Status compute_loss(Trainer *trainer, LossResult *result);

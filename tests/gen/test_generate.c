@@ -3,6 +3,7 @@
 #include "support/model_fixture.h"
 
 #include "gen/generate.h"
+#include "gen/reread.h"
 #include "gen/score.h"
 #include <math.h>
 #include <stdlib.h>
@@ -305,18 +306,6 @@ static void test_jobs_that_do_not_fit(void **state) {
   model_free(model);
 }
 
-/// How often scoring told what is done, and what it told last.
-typedef struct Told {
-  size_t times, answers;
-} Told;
-
-static void note_scored(void *user, size_t answers) {
-  Told *told = user;
-  assert_true(answers > told->answers);
-  told->answers = answers;
-  told->times++;
-}
-
 /// Scoring splits into what fits; the numbers are those of one whole pass.
 static void test_scoring_splits(void **state) {
   (void)state;
@@ -324,24 +313,18 @@ static void test_scoring_splits(void **state) {
   Model *model = fixture_model("llama", DTYPE_F32);
   float whole[2][SAMPLES_TOKENS], parts[2][SAMPLES_TOKENS];
   size_t predictions = 0;
-  Told told = {0};
   ScoreJob job = {.prompts = samples->prompts,
                   .prompt_count = samples->prompt_count,
                   .answers = samples->answers,
                   .answer_count = samples->answer_count,
-                  .tau = 1,
-                  .on_scored = note_scored,
-                  .user = &told};
+                  .tau = 1};
   for (size_t i = 0; i < samples->answer_count; i++) predictions += samples->answers[i].tokens.count;
   for (size_t rows = 64; rows >= 10; rows = rows == 64 ? 13 : rows - 3) {
     PassOptions options = {.kind = PASS_INFERENCE, .max_rows = rows, .head_tile_rows = 4};
     Pass *pass = NULL;
     float(*out)[SAMPLES_TOKENS] = rows == 64 ? whole : parts;
     assert_ok(pass_create(model, &options, &pass));
-    told = (Told){0};
     assert_ok(score_answers(pass, &job, out[0], out[1]));
-    assert_int_equal(told.answers, samples->answer_count);
-    assert_true(rows == 64 ? told.times == 1 : told.times > 1);
     for (size_t i = 0; i < predictions; i++) {
       assert_true(fabsf(out[0][i] - whole[0][i]) <= 1e-5f);
       assert_true(fabsf(out[1][i] - whole[1][i]) <= 1e-5f * fmaxf(1, fabsf(whole[1][i])));
@@ -351,8 +334,92 @@ static void test_scoring_splits(void **state) {
   PassOptions tight = {.kind = PASS_INFERENCE, .max_rows = 9, .head_tile_rows = 4};
   Pass *pass = NULL;
   assert_ok(pass_create(model, &tight, &pass));
-  told = (Told){0};
   assert_fails(score_answers(pass, &job, whole[0], NULL), STATUS_INPUT, "answer 1 takes 10 rows");
+  pass_free(pass);
+  model_free(model);
+}
+
+// ---- reading again ----
+
+enum { PROMPTS = 3, READINGS = REQUESTS * PROMPTS };
+
+static void note_read(void *user, size_t readings) {
+  size_t *told = user;
+  assert_true(readings > *told && readings <= READINGS);
+  *told = readings;
+}
+
+/// H of `answer` under `prompt` in a forward of its own.
+static void score_under(Pass *pass, const GenerateJob *job, size_t prompt, const Answer *answer,
+                        float *entropy) {
+  BatchAnswer one = {.tokens = {answer->tokens, answer->count}};
+  ScoreJob score = {.prompts = &job->prompts[prompt],
+                    .prompt_count = 1,
+                    .answers = &one,
+                    .answer_count = 1,
+                    .tau = job->entropy_tau};
+  assert_ok(score_answers(pass, &score, entropy, NULL));
+}
+
+/// Every answer under every prompt, its own among them, as forwards of their own measure it.
+static void test_reading_again_is_scoring(void **state) {
+  (void)state;
+  static const char *const names[] = {"llama", "qwen2"};
+  for (size_t m = 0; m < 2; m++) {
+    Model *model = fixture_model(names[m], DTYPE_F32);
+    Pass *pass = sampling_pass(model, 20, 5), *alone = sampling_pass(model, 32, 5);
+    GenerateJob job = job_of(&warm, 0, REQUESTS);
+    Answer answers[REQUESTS];
+    Reading readings[READINGS];
+    float entropy[READINGS * NEW_TOKENS], log_z[READINGS * NEW_TOKENS], expected[NEW_TOKENS];
+    size_t told = 0, at = 0;
+    assert_int_equal(job.prompt_count, PROMPTS);
+    assert_ok(generate(pass, &job, answers));
+    for (size_t i = 0; i < READINGS; i++) readings[i] = (Reading){i * 5 % REQUESTS, i % PROMPTS};
+    RereadJob reread = {.generated = &job,
+                        .answers = answers,
+                        .readings = readings,
+                        .count = READINGS,
+                        .on_read = note_read,
+                        .user = &told};
+    assert_ok(reread_answers(pass, &reread, entropy, log_z));
+    assert_int_equal(told, READINGS);
+    for (size_t i = 0; i < READINGS; i++) {
+      const Answer *answer = &answers[readings[i].answer];
+      bool own = job.requests[readings[i].answer].prompt == readings[i].prompt;
+      score_under(alone, &job, readings[i].prompt, answer, expected);
+      for (size_t t = 0; t < answer->count; t++, at++) {
+        assert_true(fabsf(entropy[at] - expected[t]) <= 1e-5f);
+        if (own) assert_true(fabsf(log_z[at] - answer->log_z[t]) <= 1e-5f * fmaxf(1, fabsf(log_z[at])));
+      }
+    }
+    free_answers(answers, REQUESTS);
+    pass_free(alone);
+    pass_free(pass);
+    model_free(model);
+  }
+}
+
+static void test_readings_that_are_refused(void **state) {
+  (void)state;
+  Model *model = fixture_model("llama", DTYPE_F32);
+  Pass *pass = sampling_pass(model, 9, 5);
+  GenerateJob job = job_of(&warm, 0, 2); // of the prompts 0 and 2
+  Answer answers[2];
+  float entropy[4 * NEW_TOKENS], log_z[4 * NEW_TOKENS];
+  assert_ok(generate(pass, &job, answers));
+  const Reading wrong[] = {
+      {0, 1}, {2, 0}, {0, PROMPTS}}; // a prompt without an answer; no such answer; no such prompt
+  for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++) {
+    RereadJob reread = {.generated = &job, .answers = answers, .readings = &wrong[i], .count = 1};
+    assert_fails(reread_answers(pass, &reread, entropy, log_z), STATUS_FAILED, "which are not there");
+  }
+  Answer longer = {.count = 14, .tokens = (int32_t[14]){0}}; // than the 12 rows of this pass
+  const Answer two[] = {longer, answers[1]};
+  const Reading reading = {0, 2};
+  RereadJob reread = {.generated = &job, .answers = two, .readings = &reading, .count = 1};
+  assert_fails(reread_answers(pass, &reread, entropy, log_z), STATUS_INPUT, "14 tokens does not fit");
+  free_answers(answers, 2);
   pass_free(pass);
   model_free(model);
 }
@@ -368,6 +435,8 @@ int main(void) {
       OPS_TEST(test_stopping),
       OPS_TEST(test_jobs_that_do_not_fit),
       OPS_TEST(test_scoring_splits),
+      OPS_TEST(test_reading_again_is_scoring),
+      OPS_TEST(test_readings_that_are_refused),
   };
   return RUN_OPS_TESTS(tests);
 }

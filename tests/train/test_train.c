@@ -53,14 +53,7 @@ static double loss_and_gradient(TrainFixture *f, size_t micro, float **gradient,
   for (size_t i = 0; i < *count; i++) values[i] *= 0.1f;
   assert_ok(tensor_write(&params->values[0], 0, *count, values));
   assert_ok(step_batch_draw(&t));
-  GenerateJob job = {.prompts = t.batch.prompts,
-                     .prompt_count = t.batch.prompt_count,
-                     .requests = t.batch.requests,
-                     .request_count = t.batch.count,
-                     .sampling = f->job.sampling,
-                     .entropy_tau = f->job.loss.entropy_temperature,
-                     .seed = f->job.train.seed,
-                     .step = 1};
+  GenerateJob job = step_batch_sampling(&t);
   assert_ok(generate(t.sampling, &job, t.batch.answers));
   step_batch_arrange(&t);
   assert_ok(measure_entropies(&t));

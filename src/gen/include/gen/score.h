@@ -9,8 +9,6 @@ typedef struct ScoreJob {
   const BatchAnswer *answers; // ordered by prompt
   size_t answer_count;
   float tau;
-  void (*on_scored)(void *user, size_t answers); // how many are done, after every micro batch; may be NULL
-  void *user;
 } ScoreJob;
 
 /// entropy[i][t] and logprob[i][t] at the predicting positions, at tau. The arrays are parallel to the answers' tokens,

@@ -93,8 +93,8 @@ typedef struct DropoutDraw {
 } DropoutDraw;
 STATUS_CHECKED Status pass_forward(Pass *pass, const Batch *batch, DropoutDraw dropout);
 
-/// After pass_forward: H (nats, at tau) and log Z of every head row of the batch, and the log probability (at tau) of every
-/// prediction. Any output may be NULL. Logits exist for head_tile_rows rows at a time.
+/// After pass_forward, or pass_forward_cached of the batch's rows: H (nats, at tau) and log Z of every head row of the batch,
+/// and the log probability (at tau) of every prediction. Any output may be NULL. Logits exist for head_tile_rows rows at a time.
 STATUS_CHECKED Status pass_statistics(Pass *pass, const Batch *batch, float tau, float *entropy /*[R]*/,
                                       float *log_z /*[R]*/, float *logprob /*[predictions]*/);
 
