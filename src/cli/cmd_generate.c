@@ -63,6 +63,7 @@ static Status end_stream(Stream *stream) {
   TRY(decode_stream_end(&stream->decoder, &stream->text));
   (void)fputs(str_text(&stream->text), stdout);
   (void)fputc('\n', stdout);
+  (void)fflush(stdout); // before what goes to stderr
   return STATUS_OK;
 }
 
