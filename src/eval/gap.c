@@ -88,7 +88,7 @@ static bool count_token(void *user, size_t request, int32_t token) {
 }
 
 /// Fills `requests`, one an answer.
-static GenerateJob sampling_job(const Gap *gap, const Chunk *chunk, AnswerRequest *requests) {
+static GenerateJob sampling_job(Gap *gap, const Chunk *chunk, AnswerRequest *requests) {
   const GapOptions *o = gap->options;
   for (size_t i = 0; i < chunk->answer_count; i++) {
     size_t p = i / o->answers, set = gap->dataset->prompts[chunk->first + p].set;
@@ -104,6 +104,7 @@ static GenerateJob sampling_job(const Gap *gap, const Chunk *chunk, AnswerReques
                        .seed = o->seed,
                        .step = GAP_STEP,
                        .on_token = count_token,
+                       .user = gap,
                        .stop = o->stop};
 }
 
@@ -195,7 +196,6 @@ static Status measure_chunk(Gap *gap, size_t *set) {
   TRY_CLEAN(mem_array(&requests, chunk.answer_count, "answers of the gap"));
   TRY_CLEAN(mem_array(&chunk.answers, chunk.answer_count, "answers of the gap"));
   GenerateJob job = sampling_job(gap, &chunk, requests);
-  job.user = gap;
   progress_phase(gap->progress, "sampling answers");
   gap->sampled = 0;
   TRY_CLEAN(generate(gap->pass, &job, chunk.answers));

@@ -386,10 +386,20 @@ static void test_wrong_jobs_are_refused(void **state) {
 
 // ---- memory ----
 
+/// A TrainJob.bias_eval that takes more than anything else of its kind.
+static Status evaluate_with_much_memory(void *user, Model *model, size_t step) {
+  (void)user;
+  (void)step;
+  Tensor much = {0};
+  TRY(tensor_create(model_ops(model), "evaluation", MEMORY_CACHE, DTYPE_F32, 1000, 1000, &much));
+  tensor_free(&much);
+  return STATUS_OK;
+}
+
 /// A run whose answers are as long as they may be takes what was planned, to the byte; another at most that.
 static void test_plan_is_what_is_taken(void **state) {
   (void)state;
-  for (int kind = 0; kind < 4; kind++) {
+  for (int kind = 0; kind < 5; kind++) {
     TrainFixture f, planned;
     Ops *plan = NULL, *ops = NULL;
     assert_ok(ops_create_plan(fixture_device(), &plan));
@@ -405,6 +415,8 @@ static void test_plan_is_what_is_taken(void **state) {
       jobs[i]->train.activation_checkpointing = kind == 3;
       jobs[i]->lora.dropout = kind == 3 ? 0.1f : 0;
       jobs[i]->sampling.max_new_tokens = 2;
+      jobs[i]->train.bias_eval_steps = kind == 4 ? 2 : 0;
+      jobs[i]->bias_eval = evaluate_with_much_memory;
     }
     assert_ok(train_plan(&planned.job));
     assert_ok(train_run(&f.job));
