@@ -33,6 +33,9 @@
 #define AHEAD                                                                                                \
   64 // words of B fetched before they are packed: two thirds of the time of one row against a large B
 #endif
+#ifndef ROWS_AHEAD
+#define ROWS_AHEAD 16 // the same where B is packed row by row: rows that lie pages apart, which no hardware guesses
+#endif
 #define COLS (2 * WIDTH)
 
 #define PASTE_(a, b)     a##b
@@ -164,6 +167,7 @@ INLINE void pack_straight(LOCAL_PTR float *panel, GLOBAL const void *b, uint n, 
   }
   for (uint i = 0; i < steps; i++) {
     size_t place = (size_t)(k + i) * b_k + n;
+    fetch_ahead(b, place + (size_t)ROWS_AHEAD * b_k, type);
     store_vector(load_typed_vector(b, place, type), 0, panel + i * COLS);
     store_vector(load_typed_vector(b, place + WIDTH, type), 0, panel + i * COLS + WIDTH);
   }
