@@ -16,16 +16,17 @@
 
 static const double terminal_interval = 0.1; // seconds between drawings
 static const double line_interval = 5;       // seconds between lines where there is no terminal
+static const double guess_seconds = 10;      // after which the time left is guessed even from very little
 
 enum { SHORTEST_BAR = 8, LONGEST_BAR = 24, FACTS_COLUMNS = 32 };
 
 struct Progress {
   FILE *stream;
   char *label;
-  char phase[32]; // stands in the label's place while it is set
-  uint64_t total, first, done;
-  bool started, drawn; // drawn: the terminal shows our line now
-  bool said_all;       // what was done last has been written
+  char phase[32];              // stands in the label's place while it is set
+  uint64_t total, first, done; // done ≥ first
+  bool started, drawn;         // drawn: the terminal shows our line now
+  bool said_all;               // what was done last has been written
   bool terminal, colour, utf8;
   double start, last; // seconds of the clock
 };
@@ -96,6 +97,11 @@ static double share_done(const Progress *progress) {
   return share < 1 ? share : 1;
 }
 
+/// The first of thousands took what comes before them all: no guess from so few, so soon.
+static bool can_guess(uint64_t made, uint64_t left, double elapsed) {
+  return made > 0 && (made >= left / 100 || elapsed >= guess_seconds);
+}
+
 /// "4/10  1 min 05 s left"
 static Status say_facts(const Progress *progress, double now, Str *out) {
   TRY(str_append_format(out, "%llu/%llu", (unsigned long long)progress->done,
@@ -104,9 +110,10 @@ static Status say_facts(const Progress *progress, double now, Str *out) {
   double elapsed = now - progress->start;
   if (progress->done >= progress->total) {
     format_duration(duration, elapsed);
-    TRY(str_append_format(out, "  %s", duration));
-  } else if (progress->done > progress->first) {
-    uint64_t made = progress->done - progress->first, left = progress->total - progress->done;
+    return str_append_format(out, "  %s", duration);
+  }
+  uint64_t made = progress->done - progress->first, left = progress->total - progress->done;
+  if (can_guess(made, left, elapsed)) {
     format_duration(duration, elapsed / (double)made * (double)left);
     TRY(str_append_format(out, "  %s left", duration));
   }

@@ -179,6 +179,16 @@ static void test_progress_in_a_file(void **state) {
   assert_false(test_contains(text, "\x1b")); // no control characters where no terminal is
   assert_false(test_contains(text, "\r"));
   assert_false(test_contains(text, "sampling"));
+  assert_ok(progress_create(stream = tmpfile(), "sampling", 1000, &progress));
+  progress_update(progress, 0);
+  progress_line(progress, 5, "few");
+  progress_line(progress, 20, "more");
+  progress_free(progress);
+  rewind(stream);
+  text[fread(text, 1, sizeof text - 1, stream)] = '\0';
+  (void)fclose(stream);
+  assert_true(test_contains(text, "sampling 5/1000  few\n")); // too early to guess
+  assert_true(test_contains(text, "sampling 20/1000  ") && test_contains(text, " left  more\n"));
   assert_ok(progress_create(NULL, "silent", 3, &progress));
   progress_line(progress, 3, "nothing");
   progress_free(progress);
