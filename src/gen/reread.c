@@ -4,7 +4,6 @@
 //   cache rows   prompt 0 | prompt 1 | … | reading 0 | reading 1 | …     over the rows of the answers
 #include "gen/reread.h"
 
-#include "ops/ops.h"
 #include "row_list.h"
 #include "util/memory.h"
 #include <stdlib.h>
@@ -62,9 +61,9 @@ static void rereader_free(Rereader *r) {
   free(r->log_z);
 }
 
+/// An answer's last token needs none: nothing is predicted from it.
 static size_t rows_of(const Rereader *r, size_t reading) {
-  return r->job->answers[r->job->readings[reading].answer].count -
-         1; // nothing is predicted from the last token
+  return r->job->answers[r->job->readings[reading].answer].count - 1;
 }
 
 static void add_rows(Rereader *r, size_t reading) {
