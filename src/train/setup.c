@@ -107,7 +107,8 @@ static Status plan_passes(Trainer *t) {
   TRY(longest_prompts(job->dataset, smaller(micro, o->effective_batch), &micro_tokens, NULL));
   TRY(set_new_tokens(t, longest));
   if (!o->share_prompts) micro_tokens = micro * longest;
-  size_t most = drawn_tokens > sequences * t->new_tokens ? drawn_tokens : sequences * t->new_tokens;
+  size_t read_again = job->loss.pairing == PAIRING_PAIRED ? sequences * t->new_tokens : 0;
+  size_t most = drawn_tokens > read_again ? drawn_tokens : read_again;
   size_t least = longest > t->new_tokens ? longest : t->new_tokens; // a prompt or an answer goes in whole
   size_t at_once = smaller(most, least > SAMPLING_ROWS ? least : SAMPLING_ROWS);
   t->sampling_options = generate_pass_options(drawn_tokens, at_once, o->effective_batch, t->new_tokens);
