@@ -1,0 +1,78 @@
+// How fast a model's matrices are multiplied one after another: every product takes the next of 30 layers' weights, so they
+// come from memory as they do in a run. tests/bench/peer_gemm.py measures the same with PyTorch. Not a test.
+//
+//   build/bench_gemm_stream [DEVICE]
+//
+// GFLOP/s of the whole device, wall time: the fastest product, and the mean of all.
+#include "device/device.h"
+#include "ops/ops.h"
+#include "util/clock.h"
+#include <stdio.h>
+
+enum { LAYERS = 30, LARGE = 10000000 }; // a matrix of more words than LARGE is a head: two of them
+static const double seconds = 2;        // of each shape
+
+typedef struct Shape {
+  bool dx; // dx = dout w; else out = x w'
+  size_t m, n, k;
+} Shape;
+
+static const Shape shapes[] = {{false, 1, 1536, 576},   {false, 1, 49152, 576},   {false, 40, 1536, 576},
+                               {false, 40, 49152, 576}, {false, 128, 49152, 576}, {false, 1028, 1536, 576},
+                               {true, 1028, 1536, 576}, {true, 128, 49152, 576}};
+
+static Status multiply(const Shape *s, Tensor *out, const Tensor *in, const Tensor *weights) {
+  TRY(s->dx ? op_linear_dx(out, in, weights, 1.0f, 0.0f) : op_linear(out, in, weights, 1.0f, 0.0f));
+  return ops_finish(out->ops);
+}
+
+static Status measure(Ops *ops, const Shape *s) {
+  Tensor in = {0}, out = {0}, weights[LAYERS] = {0};
+  size_t layers = s->n * s->k > LARGE ? 2 : LAYERS, calls = 0;
+  double best = 0, flops = 2e-9 * (double)s->m * (double)s->n * (double)s->k;
+  Status status = STATUS_OK;
+  TRY_CLEAN(tensor_create(ops, "in", MEMORY_ACTIVATIONS, DTYPE_F32, s->m, s->dx ? s->n : s->k, &in));
+  TRY_CLEAN(tensor_create(ops, "out", MEMORY_ACTIVATIONS, DTYPE_F32, s->m, s->dx ? s->k : s->n, &out));
+  for (size_t i = 0; i < layers; i++)
+    TRY_CLEAN(tensor_create(ops, "weights", MEMORY_WEIGHTS, DTYPE_F32, s->n, s->k, &weights[i]));
+  for (size_t i = 0; i < layers; i++) TRY_CLEAN(multiply(s, &out, &in, &weights[i])); // touched, compiled
+  double began = clock_seconds(), now = began;
+  for (; now - began < seconds; calls++) {
+    double start = now;
+    TRY_CLEAN(multiply(s, &out, &in, &weights[calls % layers]));
+    now = clock_seconds();
+    if (flops / (now - start) > best) best = flops / (now - start);
+  }
+  (void)printf("%-12s %5zu %5zu %5zu  %8.1f  %8.1f\n", s->dx ? "dx = dout w" : "out = x w'", s->m, s->n, s->k,
+               best, flops * (double)calls / (now - began));
+  (void)fflush(stdout);
+cleanup:
+  tensor_free(&in);
+  tensor_free(&out);
+  for (size_t i = 0; i < LAYERS; i++) tensor_free(&weights[i]);
+  return status;
+}
+
+static Status measure_all(Device *device) {
+  Ops *ops = NULL;
+  Status status = STATUS_OK;
+  TRY(ops_create(device, "auto", &ops));
+  (void)printf("%s %s, GFLOP/s\nform             M     N     K      best      mean\n",
+               device_info(device)->platform, device_info(device)->name);
+  for (size_t i = 0; i < sizeof shapes / sizeof shapes[0]; i++) TRY_CLEAN(measure(ops, &shapes[i]));
+cleanup:
+  ops_free(ops);
+  return status;
+}
+
+int main(int count, char **arguments) {
+  DeviceOptions options = {.name = count > 1 ? arguments[1] : NULL};
+  Device *device;
+  Status status = device_open(&options, &device);
+  if (status == STATUS_OK) {
+    status = measure_all(device);
+    device_close(device);
+  }
+  if (status != STATUS_OK) (void)fprintf(stderr, "bench_gemm_stream: %s\n", status_message());
+  return status;
+}
