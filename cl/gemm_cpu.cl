@@ -34,7 +34,8 @@
   64 // words of B fetched before they are packed: two thirds of the time of one row against a large B
 #endif
 #ifndef ROWS_AHEAD
-#define ROWS_AHEAD 16 // the same where B is packed row by row: rows that lie pages apart, which no hardware guesses
+#define ROWS_AHEAD                                                                                           \
+  16 // the same where B is packed row by row: rows that lie pages apart, which no hardware guesses
 #endif
 #define COLS (2 * WIDTH)
 

@@ -18,12 +18,12 @@
 // - Include others with #include "name.h" at the start of a line; each file is taken once.
 #ifdef __OPENCL_VERSION__
 
-#define KERNEL(name)     __kernel void name
-#define GLOBAL           __global
-#define LOCAL            __local
-#define LOCAL_PTR        __local
-#define CONSTANT         __constant
-#define RESTRICT         restrict
+#define KERNEL(name) __kernel void name
+#define GLOBAL       __global
+#define LOCAL        __local
+#define LOCAL_PTR    __local
+#define CONSTANT     __constant
+#define RESTRICT     restrict
 // always: pocl 3.1 gives each group its own LOCAL arrays only in code that is part of the kernel itself; what its
 // optimiser leaves as a function of its own may share one array between all groups.
 #define INLINE           static inline __attribute__((always_inline))
@@ -32,20 +32,43 @@
 #define UNROLL           _Pragma("unroll")
 #define KERNEL_OF(x, y)  __kernel __attribute__((reqd_work_group_size(x, y, 1))) void
 
-INLINE uint group_id(uint axis) { return (uint)get_group_id(axis); }
-INLINE uint group_count(uint axis) { return (uint)get_num_groups(axis); }
-INLINE uint local_id(uint axis) { return (uint)get_local_id(axis); }
-INLINE uint local_count(uint axis) { return (uint)get_local_size(axis); }
-INLINE size_t item_id(uint axis) { return get_global_id(axis); } // over all groups
-INLINE uint multiply_high(uint a, uint b) { return mul_hi(a, b); }
-INLINE float float_of_bits(uint bits) { return as_float(bits); }
-INLINE uint bits_of_float(float value) { return as_uint(value); }
-INLINE uint count_bits(uint bits) { return popcount(bits); }
+INLINE uint group_id(uint axis) {
+  return (uint)get_group_id(axis);
+}
+INLINE uint group_count(uint axis) {
+  return (uint)get_num_groups(axis);
+}
+INLINE uint local_id(uint axis) {
+  return (uint)get_local_id(axis);
+}
+INLINE uint local_count(uint axis) {
+  return (uint)get_local_size(axis);
+}
+/// Over all groups.
+INLINE size_t item_id(uint axis) {
+  return get_global_id(axis);
+}
+INLINE uint multiply_high(uint a, uint b) {
+  return mul_hi(a, b);
+}
+INLINE float float_of_bits(uint bits) {
+  return as_float(bits);
+}
+INLINE uint bits_of_float(float value) {
+  return as_uint(value);
+}
+INLINE uint count_bits(uint bits) {
+  return popcount(bits);
+}
 
 /// Element i of IEEE halves, kept as ushort.
-INLINE float load_half(GLOBAL const ushort *from, size_t i) { return vload_half(i, (GLOBAL const half *)from); }
+INLINE float load_half(GLOBAL const ushort *from, size_t i) {
+  return vload_half(i, (GLOBAL const half *)from);
+}
 /// Rounds to nearest even.
-INLINE void store_half(GLOBAL ushort *to, size_t i, float value) { vstore_half_rte(value, i, (GLOBAL half *)to); }
+INLINE void store_half(GLOBAL ushort *to, size_t i, float value) {
+  vstore_half_rte(value, i, (GLOBAL half *)to);
+}
 
 #else // CUDA C++
 
@@ -53,9 +76,9 @@ typedef unsigned int uint;
 typedef unsigned short ushort;
 typedef unsigned char uchar;
 
-#define KERNEL(name)     extern "C" __global__ void name
+#define KERNEL(name) extern "C" __global__ void name
 #define GLOBAL
-#define LOCAL            __shared__
+#define LOCAL __shared__
 #define LOCAL_PTR
 #define CONSTANT         __constant__
 #define RESTRICT         __restrict__
@@ -65,15 +88,33 @@ typedef unsigned char uchar;
 #define UNROLL           _Pragma("unroll")
 #define KERNEL_OF(x, y)  extern "C" __global__ __launch_bounds__((x) * (y)) void
 
-INLINE uint group_id(uint axis) { return axis == 0 ? blockIdx.x : axis == 1 ? blockIdx.y : blockIdx.z; }
-INLINE uint group_count(uint axis) { return axis == 0 ? gridDim.x : axis == 1 ? gridDim.y : gridDim.z; }
-INLINE uint local_id(uint axis) { return axis == 0 ? threadIdx.x : axis == 1 ? threadIdx.y : threadIdx.z; }
-INLINE uint local_count(uint axis) { return axis == 0 ? blockDim.x : axis == 1 ? blockDim.y : blockDim.z; }
-INLINE size_t item_id(uint axis) { return (size_t)group_id(axis) * local_count(axis) + local_id(axis); }
-INLINE uint multiply_high(uint a, uint b) { return __umulhi(a, b); }
-INLINE float float_of_bits(uint bits) { return __uint_as_float(bits); }
-INLINE uint bits_of_float(float value) { return __float_as_uint(value); }
-INLINE uint count_bits(uint bits) { return (uint)__popc(bits); }
+INLINE uint group_id(uint axis) {
+  return axis == 0 ? blockIdx.x : axis == 1 ? blockIdx.y : blockIdx.z;
+}
+INLINE uint group_count(uint axis) {
+  return axis == 0 ? gridDim.x : axis == 1 ? gridDim.y : gridDim.z;
+}
+INLINE uint local_id(uint axis) {
+  return axis == 0 ? threadIdx.x : axis == 1 ? threadIdx.y : threadIdx.z;
+}
+INLINE uint local_count(uint axis) {
+  return axis == 0 ? blockDim.x : axis == 1 ? blockDim.y : blockDim.z;
+}
+INLINE size_t item_id(uint axis) {
+  return (size_t)group_id(axis) * local_count(axis) + local_id(axis);
+}
+INLINE uint multiply_high(uint a, uint b) {
+  return __umulhi(a, b);
+}
+INLINE float float_of_bits(uint bits) {
+  return __uint_as_float(bits);
+}
+INLINE uint bits_of_float(float value) {
+  return __float_as_uint(value);
+}
+INLINE uint count_bits(uint bits) {
+  return (uint)__popc(bits);
+}
 
 INLINE float load_half(const ushort *from, size_t i) {
   float value;
@@ -94,7 +135,9 @@ INLINE void store_half(ushort *to, size_t i, float value) {
 // exp, log, sqrt, rsqrt, fabs, fmin, fmax and fma take and give float on both. -ffast-math is never used.
 
 /// Element i of bfloat16 values, kept as ushort.
-INLINE float load_bfloat(GLOBAL const ushort *from, size_t i) { return float_of_bits((uint)from[i] << 16); }
+INLINE float load_bfloat(GLOBAL const ushort *from, size_t i) {
+  return float_of_bits((uint)from[i] << 16);
+}
 
 /// Rounds to nearest even; NaN stays NaN.
 INLINE void store_bfloat(GLOBAL ushort *to, size_t i, float value) {
@@ -104,8 +147,8 @@ INLINE void store_bfloat(GLOBAL ushort *to, size_t i, float value) {
 }
 
 // Types of stored tensors, as ops' DType numbers them.
-#define TYPE_F32 0u
-#define TYPE_F16 1u
+#define TYPE_F32  0u
+#define TYPE_F16  1u
 #define TYPE_BF16 2u
 
 /// Element i of a tensor of TYPE_F32, TYPE_F16 or TYPE_BF16.
