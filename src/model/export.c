@@ -71,8 +71,8 @@ static Status copy_generation_config(const ModelFiles *files, const char *direct
   char *from = NULL;
   char *to = NULL;
   MappedFile file = {0};
-  TRY_CLEAN(path_join(&from, files->path, "generation_config.json"));
-  if (files->gguf || !file_exists(from)) goto cleanup;
+  TRY_CLEAN(path_join(&from, model_files_path(files), "generation_config.json"));
+  if (tensors_is_gguf(model_files_tensors(files)) || !file_exists(from)) goto cleanup;
   TRY_CLEAN(path_join(&to, directory, "generation_config.json"));
   TRY_CLEAN(file_map(from, &file));
   TRY_CLEAN(file_write_atomic(to, file.bytes, file.size));

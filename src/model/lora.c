@@ -254,7 +254,7 @@ Status model_load_trained(Model *model, const char *directory) {
   if (!model->full) return status_fail(STATUS_FAILED, "the model has no trained parameters to load");
   ModelFiles *files = NULL;
   TRY(model_files_open(directory, &files));
-  Status status = params_load(&model->params, files->tensors);
+  Status status = params_load(&model->params, model_files_tensors(files));
   model_files_close(files);
   return status;
 }

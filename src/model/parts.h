@@ -1,4 +1,4 @@
-// What the files of this room share: the table of weights, the model's parts, and a pass's buffers. Rule: only params.c
+// What the files of this room share: the model's parts, and a pass's buffers. Rule: only params.c
 // and weights.c create the model's tensors, only pass.c a pass's.
 //
 //   C width   V vocabulary   H heads   HK key/value heads   D head width   F ffn width   R adapter rank   M rows
@@ -6,73 +6,6 @@
 
 #include "io/tensors.h"
 #include "model/model.h"
-
-// ---- files (files.c, config_hf.c, config_gguf.c) ----
-
-struct ModelFiles {
-  char *path; // as given
-  bool gguf;
-  TensorFile *tensors;
-  ModelConfig config;
-};
-
-/// Fills `config` from folder/config.json and folder/generation_config.json; config->tied is decided by `tensors` where
-/// the file is silent.
-STATUS_CHECKED Status config_read_hf(const char *folder, const TensorFile *tensors, ModelConfig *config);
-STATUS_CHECKED Status config_read_gguf(const TensorFile *tensors, ModelConfig *config);
-/// Refuses sizes that contradict each other or that no model has. `name` is the file for messages.
-STATUS_CHECKED Status config_check(const ModelConfig *config, const char *name);
-/// inv_freq[D/2] of the rotary embedding, Llama 3 scaling applied.
-void config_inverse_frequencies(const ModelConfig *config, double *inv_freq);
-
-// ---- the table of weights (weight_table.c) ----
-
-typedef enum LinearRole {
-  LINEAR_Q,
-  LINEAR_K,
-  LINEAR_V,
-  LINEAR_O,
-  LINEAR_GATE,
-  LINEAR_UP,
-  LINEAR_DOWN,
-  LINEARS
-} LinearRole;
-
-/// "q_proj", … as PEFT's target_modules and Hugging Face's names have them.
-const char *linear_name(LinearRole role);
-/// "self_attn" or "mlp".
-const char *linear_block(LinearRole role);
-/// Sizes of the layer's matrix [out, in].
-void linear_shape(const ModelConfig *config, LinearRole role, size_t *out, size_t *in);
-
-typedef enum WeightKind {
-  WEIGHT_EMBEDDING,
-  WEIGHT_FINAL_NORM,
-  WEIGHT_HEAD,
-  WEIGHT_ATTENTION_NORM,
-  WEIGHT_FFN_NORM,
-  WEIGHT_LINEAR,
-  WEIGHT_BIAS,
-} WeightKind;
-
-enum { WEIGHT_NAME_SIZE = 96 };
-
-/// One weight of the model as its file stores it.
-typedef struct WeightSpec {
-  WeightKind kind;
-  size_t layer;
-  LinearRole linear;             // WEIGHT_LINEAR, WEIGHT_BIAS
-  char name[WEIGHT_NAME_SIZE];   // Hugging Face's
-  char stored[WEIGHT_NAME_SIZE]; // in this file: Hugging Face's or GGUF's
-  size_t rank, rows, cols;       // rank 1: rows = 1
-  size_t permuted_head; // D where the rows of a head are stored interleaved (GGUF of a Llama), else 0
-} WeightSpec;
-
-size_t weight_count(const ModelConfig *config);
-/// Entry `index` of the table, in the order of the layers.
-void weight_spec(const ModelConfig *config, bool gguf, size_t index, WeightSpec *out);
-/// Every weight is in the file with its shape, and nothing is in it that this program would leave out.
-STATUS_CHECKED Status weights_check(const ModelFiles *files);
 
 // ---- the model (weights.c, params.c, lora.c) ----
 

@@ -105,15 +105,15 @@ static Status load_weights(Model *model, const ModelFiles *files) {
   size_t count = weight_count(&model->config);
   for (size_t i = 0; i < count; i++) {
     WeightSpec spec;
-    weight_spec(&model->config, files->gguf, i, &spec);
+    const StoredTensor *stored = model_files_weight(files, i, &spec);
     Weight *weight = model_weight(model, &spec);
     // Norms and biases are added and multiplied, never matrix factors; they stay exact.
     DType dtype = spec.rank == 1 ? DTYPE_F32 : model->dtype;
     TRY(tensor_create(model->ops, spec.name, MEMORY_WEIGHTS, dtype, spec.rows, spec.cols, &weight->value));
     if (ops_is_plan(model->ops)) continue;
-    Status status =
-        weight_read(tensors_find(files->tensors, spec.stored), spec.permuted_head, &weight->value);
-    if (status != STATUS_OK) return status_context(status, "%s: tensor %s", files->path, spec.stored);
+    Status status = weight_read(stored, spec.permuted_head, &weight->value);
+    if (status != STATUS_OK)
+      return status_context(status, "%s: tensor %s", model_files_path(files), spec.stored);
   }
   return STATUS_OK;
 }
@@ -143,9 +143,9 @@ Status model_load(Ops *ops, const ModelFiles *files, DType dtype, Model **out) {
   Model *model = NULL;
   TRY(mem_array(&model, 1, "model"));
   model->ops = ops;
-  model->config = files->config;
+  model->config = *model_files_config(files);
   model->dtype = dtype;
-  TRY_CLEAN(str_format(&model->path, "%s", files->path));
+  TRY_CLEAN(str_format(&model->path, "%s", model_files_path(files)));
   TRY_CLEAN(mem_array(&model->layers, model->config.layers, "layers"));
   for (size_t l = 0; l < model->config.layers; l++) {
     for (uint32_t role = 0; role < LINEARS; role++) {

@@ -2,8 +2,8 @@
 // their order, and never a kernel.
 #pragma once
 
+#include "arch/files.h"
 #include "model/batch.h"
-#include "model/config.h"
 #include "ops/ops.h"
 
 typedef struct Model Model;

@@ -2,7 +2,7 @@
 // an error, never ignored.
 #include "io/file.h"
 #include "io/json.h"
-#include "parts.h"
+#include "readers.h"
 #include <stdlib.h>
 #include <string.h>
 

@@ -1,6 +1,6 @@
 // The one list of a model's weights: Hugging Face's name, GGUF's name, shape. Loading, checking, training and saving all
 // walk it.
-#include "parts.h"
+#include "readers.h"
 #include <stdio.h>
 #include <string.h>
 
@@ -17,11 +17,8 @@ const char *linear_name(LinearRole role) {
   return linear_names[role].name;
 }
 
-const char *linear_block(LinearRole role) {
-  return linear_names[role].block;
-}
-
-void linear_shape(const ModelConfig *config, LinearRole role, size_t *out, size_t *in) {
+// Sizes of the layer's matrix [out, in].
+static void linear_shape(const ModelConfig *config, LinearRole role, size_t *out, size_t *in) {
   size_t heads = config->heads * config->head_dim;
   size_t kv_heads = config->kv_heads * config->head_dim;
   *in = role == LINEAR_O ? heads : role == LINEAR_DOWN ? config->ffn : config->width;
@@ -87,7 +84,7 @@ static void layer_spec(const ModelConfig *config, bool gguf, size_t index, Weigh
   bool interleaved = gguf && config->family == MODEL_LLAMA && (role == LINEAR_Q || role == LINEAR_K);
   spec->permuted_head = interleaved && !bias ? config->head_dim : 0;
   const char *what = bias ? "bias" : "weight";
-  (void)snprintf(hf_name, sizeof hf_name, "model.layers.%zu.%s.%s.%s", layer, linear_block(role),
+  (void)snprintf(hf_name, sizeof hf_name, "model.layers.%zu.%s.%s.%s", layer, linear_names[role].block,
                  linear_name(role), what);
   (void)snprintf(gguf_name, sizeof gguf_name, "blk.%zu.%s.%s", layer, linear_names[role].gguf, what);
   name_it(spec, gguf, hf_name, gguf_name);
@@ -146,14 +143,13 @@ static bool is_harmless(const ModelConfig *config, const char *name) {
          (config->tied && strcmp(name, "lm_head.weight") == 0);
 }
 
-Status weights_check(const ModelFiles *files) {
-  const ModelConfig *config = &files->config;
-  const TensorFile *file = files->tensors;
+Status weights_check(const ModelConfig *config, const TensorFile *file) {
+  const bool gguf = tensors_is_gguf(file) != 0;
   size_t count = weight_count(config);
   size_t harmless = 0;
   WeightSpec spec;
   for (size_t i = 0; i < count; i++) {
-    weight_spec(config, files->gguf, i, &spec);
+    weight_spec(config, gguf, i, &spec);
     const StoredTensor *tensor = tensors_find(file, spec.stored);
     if (tensor == NULL) {
       return status_fail(STATUS_INPUT, "%s: tensor %s is missing", tensors_path(file), spec.stored);
@@ -169,7 +165,7 @@ Status weights_check(const ModelFiles *files) {
     const char *name = tensors_at(file, i)->name;
     bool known = is_harmless(config, name);
     for (size_t j = 0; j < count && !known; j++) {
-      weight_spec(config, files->gguf, j, &spec);
+      weight_spec(config, gguf, j, &spec);
       known = strcmp(spec.stored, name) == 0;
     }
     if (!known) {

@@ -1,10 +1,16 @@
 // Opens a model's files and checks them against its config. Rule: after model_files_open nothing about the files can
 // surprise; loading only copies.
 #include "io/file.h"
-#include "parts.h"
+#include "readers.h"
 #include "util/memory.h"
 #include "util/str.h"
 #include <stdlib.h>
+
+struct ModelFiles {
+  char *path; // as given
+  TensorFile *tensors;
+  ModelConfig config;
+};
 
 static Status open_folder(const char *path, TensorFile **out) {
   Status status = STATUS_OK;
@@ -46,11 +52,10 @@ Status model_files_open(const char *path, ModelFiles **out) {
     TRY_CLEAN(config_read_hf(path, files->tensors, &files->config));
   } else {
     TRY_CLEAN(open_file(path, &files->tensors));
-    files->gguf = true;
     TRY_CLEAN(config_read_gguf(files->tensors, &files->config));
   }
   TRY_CLEAN(config_check(&files->config, path));
-  TRY_CLEAN(weights_check(files));
+  TRY_CLEAN(weights_check(&files->config, files->tensors));
   *out = files;
 cleanup:
   if (status != STATUS_OK) model_files_close(files);
@@ -70,4 +75,13 @@ const ModelConfig *model_files_config(const ModelFiles *files) {
 
 const char *model_files_path(const ModelFiles *files) {
   return files->path;
+}
+
+const TensorFile *model_files_tensors(const ModelFiles *files) {
+  return files->tensors;
+}
+
+const StoredTensor *model_files_weight(const ModelFiles *files, size_t index, WeightSpec *spec) {
+  weight_spec(&files->config, tensors_is_gguf(files->tensors) != 0, index, spec);
+  return tensors_find(files->tensors, spec->stored);
 }

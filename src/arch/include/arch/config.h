@@ -1,7 +1,6 @@
 // What a model is: its sizes and constants, from config.json or GGUF metadata.
 #pragma once
 
-#include "util/status.h"
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -25,11 +24,5 @@ typedef struct ModelConfig {
   int32_t bos; // −1: none
 } ModelConfig;
 
-typedef struct ModelFiles ModelFiles;
-
-/// Opens a Hugging Face folder or a .gguf file, checks its architecture and every tensor's name, type and shape; reads no
-/// weights. STATUS_INPUT names the file and what is wrong.
-STATUS_CHECKED Status model_files_open(const char *path, ModelFiles **out);
-void model_files_close(ModelFiles *files);
-const ModelConfig *model_files_config(const ModelFiles *files);
-const char *model_files_path(const ModelFiles *files);
+/// inv_freq[D/2] of the rotary embedding, Llama 3 scaling applied.
+void config_inverse_frequencies(const ModelConfig *config, double *inv_freq);

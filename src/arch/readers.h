@@ -1,0 +1,14 @@
+// What files.c asks of the readers of each format and of the table of weights.
+#pragma once
+
+#include "arch/files.h"
+#include "io/tensors.h"
+
+/// Fills `config` from folder/config.json and folder/generation_config.json; config->tied is decided by `tensors` where
+/// the file is silent.
+STATUS_CHECKED Status config_read_hf(const char *folder, const TensorFile *tensors, ModelConfig *config);
+STATUS_CHECKED Status config_read_gguf(const TensorFile *tensors, ModelConfig *config);
+/// Refuses sizes that contradict each other or that no model has. `name` is the file for messages.
+STATUS_CHECKED Status config_check(const ModelConfig *config, const char *name);
+/// Every weight is in the file with its shape, and nothing is in it that this program would leave out.
+STATUS_CHECKED Status weights_check(const ModelConfig *config, const TensorFile *file);
