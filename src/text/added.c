@@ -1,8 +1,8 @@
 // Finding added tokens. Rule: the result is that of Hugging Face's AddedVocabulary::find_matches, step by step.
 #include "added.h"
 
-#include "utf8.h"
 #include "util/memory.h"
+#include "util/utf8.h"
 #include <stdlib.h>
 #include <string.h>
 #include <utf8proc.h>

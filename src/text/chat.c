@@ -7,7 +7,7 @@
 #include "io/file.h"
 #include "io/json.h"
 #include "io/tensors.h"
-#include "utf8.h"
+#include "util/utf8.h"
 #include <stdlib.h>
 #include <string.h>
 

@@ -5,8 +5,8 @@
 #include "internal.h"
 
 #include "io/file.h"
-#include "utf8.h"
 #include "util/memory.h"
+#include "util/utf8.h"
 #include <stdlib.h>
 #include <string.h>
 #include <utf8proc.h>

@@ -2,9 +2,9 @@
 // the arena invalidates nothing.
 #include "vocab.h"
 
-#include "utf8.h"
 #include "util/hash.h"
 #include "util/memory.h"
+#include "util/utf8.h"
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>

@@ -4,9 +4,9 @@
 
 #include "io/json.h"
 #include "text/tokenizer.h"
-#include "utf8.h"
 #include "util/hash.h"
 #include "util/str.h"
+#include "util/utf8.h"
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>

@@ -1,4 +1,5 @@
-// JSON through cJSON, with errors that name the file and the key. cJSON refuses nesting deeper than 1,000.
+// Reading JSON through cJSON, with errors that name the file and the key (io/json_write.h writes it). cJSON
+// refuses nesting deeper than 1,000.
 #pragma once
 
 #include "util/status.h"
@@ -11,8 +12,8 @@
 STATUS_CHECKED Status json_parse(const char *bytes, size_t size, const char *name, cJSON **out);
 STATUS_CHECKED Status json_parse_file(const char *path, cJSON **out);
 
-/// Typed members of an object. `name` is the file for messages. A missing key is STATUS_INPUT, as is another type, a
-/// number that is no integer (or beyond 2^53, where doubles skip some), or one outside [low, high].
+/// Typed members of an object. `name` is the file for messages. A missing key is STATUS_INPUT, as is another
+/// type, a number that is no integer (or beyond 2^53, where doubles skip some), or one outside [low, high].
 STATUS_CHECKED Status json_get_integer(const cJSON *object, const char *key, const char *name, int64_t low,
                                        int64_t high, int64_t *out);
 STATUS_CHECKED Status json_get_number(const cJSON *object, const char *key, const char *name, double *out);

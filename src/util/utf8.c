@@ -1,6 +1,6 @@
 // UTF-8 by its table of well-formed byte sequences (Unicode 16.0, table 3-7). Rule: nothing is read past `size`, and a
 // step is never 0.
-#include "utf8.h"
+#include "util/utf8.h"
 
 #include <string.h>
 

@@ -1,5 +1,5 @@
-// UTF-8 as Rust reads it: what is ill-formed becomes U+FFFD, one for each maximal part of a character (Unicode 16.0,
-// section 3.9, "U+FFFD substitution of maximal subparts"), as String::from_utf8_lossy does.
+// UTF-8 as Rust reads it: what is ill-formed becomes U+FFFD, one for each maximal part of a character
+// (Unicode 16.0, section 3.9, "U+FFFD substitution of maximal subparts"), as String::from_utf8_lossy does.
 #pragma once
 
 #include "util/status.h"
@@ -25,9 +25,11 @@ size_t utf8_write(uint32_t code, char out[4]);
 /// Appends the bytes with U+FFFD for what is ill-formed.
 STATUS_CHECKED Status utf8_append_lossy(Str *out, const char *bytes, size_t size);
 
-/// Unicode White_Space: Python's str.strip and Rust's \s agree on it but for U+001C–1F, which only Python strips.
+/// Unicode White_Space: Python's str.strip and Rust's \s agree on it except for U+001C–1F, which only Python
+/// strips.
 bool utf8_is_space(uint32_t code);
-/// Start and end of the text without the White_Space and U+001C–1F around it, as Python's str.strip leaves it.
+/// Start and end of the text without the White_Space and U+001C–1F around it, as Python's str.strip leaves
+/// it.
 void utf8_strip(const char **text, size_t *size);
 /// Bytes of White_Space at the end of the text.
 size_t utf8_trailing_space(const char *text, size_t size);
