@@ -19,6 +19,11 @@ static char *kept[KEPT][2]; // stdout and stderr of the last runs
 static size_t runs;
 static size_t file_limit;
 static const char *output_folder;
+static const char *binary = GEE_BINARY;
+
+void use_binary(const char *path) {
+  binary = path;
+}
 
 void limit_file_size(size_t bytes) {
   file_limit = bytes;
@@ -31,7 +36,7 @@ static void run_child(char *const *argv, const char *out, const char *err) {
   bool ready = out_file >= 0 && err_file >= 0 && dup2(out_file, STDOUT_FILENO) >= 0 &&
                dup2(err_file, STDERR_FILENO) >= 0;
   if (file_limit > 0) ready = ready && setrlimit(RLIMIT_FSIZE, &limit) == 0;
-  if (ready) (void)execv(GEE_BINARY, argv);
+  if (ready) (void)execv(binary, argv);
   _exit(126);
 }
 
@@ -40,7 +45,7 @@ static const char *output_path(const char *name) {
 }
 
 pid_t start_words(const char *const *words) {
-  char *argv[MAX_WORDS + 2] = {(char *)(uintptr_t)GEE_BINARY};
+  char *argv[MAX_WORDS + 2] = {(char *)(uintptr_t)binary};
   for (size_t i = 0; words[i] != NULL && i < MAX_WORDS; i++) argv[i + 1] = (char *)(uintptr_t)words[i];
   if (output_folder == NULL) output_folder = test_folder();
   assert_non_null(output_folder);

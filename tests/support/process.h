@@ -1,5 +1,5 @@
-// Running build/gee-cl as a user does, and looking at what it says. Rule: only the outside is looked at: exit code, stdout,
-// stderr and files.
+// Running build/gee-cl as a user does, and looking at what it says. Rule: only the outside is looked at: exit
+// code, stdout, stderr and files.
 #pragma once
 
 #include "support/test.h"
@@ -19,12 +19,15 @@ Ran finish_run(pid_t pid);
 #define GEE(...)       run_words((const char *const[]){__VA_ARGS__, NULL})
 #define START_GEE(...) start_words((const char *const[]){__VA_ARGS__, NULL})
 
+/// The program that later runs start, in place of build/gee-cl; `path` must stay.
+void use_binary(const char *path);
 /// Largest file that later runs may write, as a disk that is full; 0: no limit.
 void limit_file_size(size_t bytes);
 
 /// Fails unless the run ended with `code`.
 void assert_code(Ran ran, int code);
-/// Fails unless the run ended with `code` and stderr is one line, "gee-cl: error: …", that contains every part (NULL-ended).
+/// Fails unless the run ended with `code` and stderr is one line, "gee-cl: error: …", that contains every
+/// part (NULL-ended).
 void assert_error(Ran ran, int code, const char *const *parts);
 #define ASSERT_ERROR(ran, code, ...) assert_error((ran), (code), (const char *const[]){__VA_ARGS__, NULL})
 
