@@ -1,5 +1,5 @@
 // What both sources of a config share: the checks, and the rotary frequencies.
-#include "readers.h"
+#include "formats.h"
 #include <math.h>
 
 static Status check_size(const char *name, const char *what, size_t value, size_t low, size_t high) {

@@ -1,6 +1,6 @@
 // A model's config from GGUF metadata (keys: ggml's docs/gguf.md). Rule: as in config_hf.c, a setting that would change
 // the numbers and is not computed here is an error.
-#include "readers.h"
+#include "formats.h"
 #include <math.h>
 #include <stdio.h>
 #include <string.h>

@@ -1,7 +1,7 @@
 // Opens a model's files and checks them against its config. Rule: after model_files_open nothing about the files can
 // surprise; loading only copies.
+#include "formats.h"
 #include "io/file.h"
-#include "readers.h"
 #include "util/memory.h"
 #include "util/str.h"
 #include <stdlib.h>

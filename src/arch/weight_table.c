@@ -1,6 +1,6 @@
 // The one list of a model's weights: Hugging Face's name, GGUF's name, shape. Loading, checking, training and saving all
 // walk it.
-#include "readers.h"
+#include "formats.h"
 #include <stdio.h>
 #include <string.h>
 

@@ -1,19 +1,29 @@
-// Saves what is trained, and exports the model with its adapters merged: W + (alpha / rank) · B · A. Rule: one matrix at a
+// Saves what is trained and reads it back, and exports the model with its adapters merged: W + (alpha / rank) · B · A. Rule: one matrix at a
 // time leaves the device.
-#include "io/file.h"
+#include "arch/config_write.h"
 #include "parts.h"
 #include "util/half.h"
 #include "util/memory.h"
 #include <stdlib.h>
 
 Status model_save_trained(Model *model, const char *directory) {
-  if (model->lora.rank > 0) return lora_save(model, directory);
+  if (model->lora.rank > 0) return adapters_save(model, directory);
   if (!model->full) return status_fail(STATUS_FAILED, "the model has no trained parameters to save");
   TensorToWrite *list = NULL;
-  TRY(hf_write_config(&model->config, STORED_F32, directory));
+  TRY(config_write(&model->config, STORED_F32, directory));
   TRY(params_list(&model->params, &list));
   Status status = hf_write_weights(directory, list, model->params.count, params_fill, &model->params);
   free(list);
+  return status;
+}
+
+Status model_load_trained(Model *model, const char *directory) {
+  if (model->lora.rank > 0) return adapters_load(model, directory);
+  if (!model->full) return status_fail(STATUS_FAILED, "the model has no trained parameters to load");
+  ModelFiles *files = NULL;
+  TRY(model_files_open(directory, &files));
+  Status status = params_load(&model->params, model_files_tensors(files));
+  model_files_close(files);
   return status;
 }
 
@@ -65,24 +75,6 @@ static Status export_fill(void *user, size_t index, size_t first, size_t count, 
   return tensor_read(&export->merged, first, count, out);
 }
 
-// A Hugging Face folder's own generation config says more (temperature, …) than ModelConfig knows.
-static Status copy_generation_config(const ModelFiles *files, const char *directory) {
-  Status status = STATUS_OK;
-  char *from = NULL;
-  char *to = NULL;
-  MappedFile file = {0};
-  TRY_CLEAN(path_join(&from, model_files_path(files), "generation_config.json"));
-  if (tensors_is_gguf(model_files_tensors(files)) || !file_exists(from)) goto cleanup;
-  TRY_CLEAN(path_join(&to, directory, "generation_config.json"));
-  TRY_CLEAN(file_map(from, &file));
-  TRY_CLEAN(file_write_atomic(to, file.bytes, file.size));
-cleanup:
-  file_unmap(&file);
-  free(from);
-  free(to);
-  return status;
-}
-
 Status model_export_merged(Model *model, const ModelFiles *files, const char *directory) {
   Status status = STATUS_OK;
   Export export = {.model = model, .merged_index = SIZE_MAX};
@@ -92,8 +84,8 @@ Status model_export_merged(Model *model, const ModelFiles *files, const char *di
                                                 : STORED_BF16;
   TensorToWrite *list = NULL;
   WeightSpec *specs = NULL; // own the names
-  TRY_CLEAN(hf_write_config(&model->config, type, directory));
-  TRY_CLEAN(copy_generation_config(files, directory));
+  TRY_CLEAN(config_write(&model->config, type, directory));
+  TRY_CLEAN(config_copy_generation(files, directory));
   TRY_CLEAN(mem_array(&list, count, "list of tensors"));
   TRY_CLEAN(mem_array(&specs, count, "list of tensors"));
   for (size_t i = 0; i < count; i++) {

@@ -69,6 +69,11 @@ Status params_zero_grads(ParamSet *params) {
   return STATUS_OK;
 }
 
+Status model_check_untrained(const Model *model) {
+  if (model->params.count == 0) return STATUS_OK;
+  return status_fail(STATUS_FAILED, "the model has trained parameters already");
+}
+
 ParamSet *model_params(Model *model) {
   return model->params.count > 0 ? &model->params : NULL;
 }
@@ -131,7 +136,7 @@ static Status adopt(Model *model, size_t index) {
 }
 
 Status model_train_full(Model *model) {
-  if (model->params.count > 0) return status_fail(STATUS_FAILED, "the model has trained parameters already");
+  TRY(model_check_untrained(model));
   if (model->dtype != DTYPE_F32) {
     return status_fail(STATUS_INPUT, "full fine-tuning needs float32 weights; set model.dtype = f32");
   }

@@ -7,7 +7,7 @@
 #include "io/tensors.h"
 #include "model/model.h"
 
-// ---- the model (weights.c, params.c, lora.c) ----
+// ---- the model (weights.c, params.c, adapters.c) ----
 
 /// A weight and, where it is trained, its gradient; both are views of slabs then. Absent: value.ops is NULL.
 typedef struct Weight {
@@ -25,12 +25,6 @@ typedef struct Layer {
   Weight attention_norm, ffn_norm; // [1, C]
   Linear linears[LINEARS];
 } Layer;
-
-typedef struct Lora {
-  size_t rank; // 0: no adapters
-  float alpha, dropout, scale;
-  bool targets[LINEARS];
-} Lora;
 
 struct Model {
   Ops *ops;
@@ -75,8 +69,12 @@ Status params_fill(void *user, size_t index, size_t first, size_t count, float *
 /// Stages `stored` through a bounded buffer into `out` (any float dtype); rows are un-permuted where permuted_head says so.
 STATUS_CHECKED Status weight_read(const StoredTensor *stored, size_t permuted_head, Tensor *out);
 
+/// Fails where something is trained already: a model is trained in one way.
+STATUS_CHECKED Status model_check_untrained(const Model *model);
 /// adapter_config.json and adapter_model.safetensors into `directory`.
-STATUS_CHECKED Status lora_save(Model *model, const char *directory);
+STATUS_CHECKED Status adapters_save(Model *model, const char *directory);
+/// Reads adapter_model.safetensors into the adapters that the model has.
+STATUS_CHECKED Status adapters_load(Model *model, const char *directory);
 
 // ---- a pass (pass.c, forward.c, backward.c, head.c) ----
 
@@ -156,14 +154,8 @@ STATUS_CHECKED Status layer_backward(Pass *pass, size_t layer);
 STATUS_CHECKED Status head_backward(Pass *pass, const Batch *batch, float tau, const float *weights,
                                     const float *entropy, const float *log_z);
 
-// ---- writing folders (hf_write.c) ----
+// ---- writing (shards.c) ----
 
 /// Writes model.safetensors into `directory`, or shards of about 5 GB with their index.
 STATUS_CHECKED Status hf_write_weights(const char *directory, const TensorToWrite *tensors, size_t count,
                                        TensorFill fill, void *user);
-/// `value` as its shortest decimal of 7 digits says it: 0.05, not 0.0500000007.
-double hf_decimal(float value);
-/// config.json, and generation_config.json.
-STATUS_CHECKED Status hf_write_config(const ModelConfig *config, StoredType type, const char *directory);
-/// Writes `object` pretty into directory/name and frees it, whatever it returns. NULL is out of memory.
-STATUS_CHECKED Status hf_write_json(cJSON *object, const char *directory, const char *name);

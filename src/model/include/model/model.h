@@ -3,18 +3,11 @@
 #pragma once
 
 #include "arch/files.h"
+#include "arch/lora.h"
 #include "model/batch.h"
 #include "ops/ops.h"
 
 typedef struct Model Model;
-
-/// LoRA (Hu et al. 2021), as PEFT defines it: y += (alpha / rank) · B · A · dropout(x).
-typedef struct LoraOptions {
-  size_t rank;
-  float alpha;
-  float dropout;
-  const char *targets; // comma-separated of q_proj k_proj v_proj o_proj gate_proj up_proj down_proj, or "all"
-} LoraOptions;
 
 /// Loads the weights, de-quantised, as `dtype` (config model.dtype: F32, F16, BF16; norms and biases stay F32).
 STATUS_CHECKED Status model_load(Ops *ops, const ModelFiles *files, DType dtype, Model **out);

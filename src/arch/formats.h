@@ -1,4 +1,4 @@
-// What files.c asks of the readers of each format and of the table of weights.
+// What the files of this room share: the readers of each format, the checks, and numbers as text.
 #pragma once
 
 #include "arch/files.h"
@@ -12,3 +12,5 @@ STATUS_CHECKED Status config_read_gguf(const TensorFile *tensors, ModelConfig *c
 STATUS_CHECKED Status config_check(const ModelConfig *config, const char *name);
 /// Every weight is in the file with its shape, and nothing is in it that this program would leave out.
 STATUS_CHECKED Status weights_check(const ModelConfig *config, const TensorFile *file);
+/// `value` as its shortest decimal of 7 digits says it: 0.05, not 0.0500000007.
+double hf_decimal(float value);

@@ -1,15 +1,13 @@
-// Writes Hugging Face folders: config.json, generation_config.json, weights in one file or in shards with their index.
-// Rule: whatever model the numbers came from, the config is written from ModelConfig, so it says what this program computed.
+// Writes a Hugging Face folder's config.json and generation_config.json. Rule: whatever model the numbers came from, the
+// config is written from ModelConfig, so it says what this program computed.
+#include "arch/config_write.h"
+
+#include "formats.h"
 #include "io/file.h"
 #include "io/json.h"
-#include "parts.h"
-#include "util/memory.h"
-#include "util/str.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-static const uint64_t shard_bytes = UINT64_C(5) * 1000 * 1000 * 1000;
 
 Status hf_write_json(cJSON *object, const char *directory, const char *name) {
   if (object == NULL) return status_fail(STATUS_FAILED, "%s: out of memory", name);
@@ -25,8 +23,6 @@ cleanup:
   free(path);
   return status;
 }
-
-// ---- config ----
 
 double hf_decimal(float value) {
   char text[32];
@@ -57,7 +53,7 @@ static void add_tokens(cJSON *json, const ModelConfig *config) {
     cJSON_AddItemToArray(list, cJSON_CreateNumber(config->eos[i]));
 }
 
-Status hf_write_config(const ModelConfig *config, StoredType type, const char *directory) {
+Status config_write(const ModelConfig *config, StoredType type, const char *directory) {
   bool llama = config->family == MODEL_LLAMA;
   cJSON *json = cJSON_CreateObject();
   cJSON *architectures = cJSON_AddArrayToObject(json, "architectures");
@@ -93,78 +89,19 @@ Status hf_write_config(const ModelConfig *config, StoredType type, const char *d
   return hf_write_json(generation, directory, "generation_config.json");
 }
 
-// ---- weights ----
-
-static uint64_t tensor_bytes(const TensorToWrite *tensor) {
-  uint64_t bytes = tensor->type == STORED_F32 ? 4 : 2;
-  for (size_t i = 0; i < tensor->rank; i++) bytes *= tensor->shape[i];
-  return bytes;
-}
-
-// A shard's tensors are a run of the list; `fill` counts from the list's start.
-typedef struct ShardSource {
-  TensorFill fill;
-  void *user;
-  size_t first;
-} ShardSource;
-
-static Status shard_fill(void *user, size_t index, size_t first, size_t count, float *out) {
-  const ShardSource *source = user;
-  return source->fill(source->user, source->first + index, first, count, out);
-}
-
-// The end of the shard that begins at `first`.
-static size_t shard_end(const TensorToWrite *tensors, size_t count, size_t first) {
-  uint64_t bytes = 0;
-  size_t end = first;
-  while (end < count && (end == first || bytes + tensor_bytes(&tensors[end]) <= shard_bytes)) {
-    bytes += tensor_bytes(&tensors[end++]);
-  }
-  return end;
-}
-
-static Status write_shard(const char *directory, const char *name, const TensorToWrite *tensors, size_t first,
-                          size_t end, TensorFill fill, void *user) {
-  char *path = NULL;
-  ShardSource source = {.fill = fill, .user = user, .first = first};
-  TRY(path_join(&path, directory, name));
-  Status status = safetensors_write(path, tensors + first, end - first, NULL, shard_fill, &source);
-  free(path);
+Status config_copy_generation(const ModelFiles *files, const char *directory) {
+  Status status = STATUS_OK;
+  char *from = NULL;
+  char *to = NULL;
+  MappedFile file = {0};
+  TRY_CLEAN(path_join(&from, model_files_path(files), "generation_config.json"));
+  if (tensors_is_gguf(model_files_tensors(files)) || !file_exists(from)) goto cleanup;
+  TRY_CLEAN(path_join(&to, directory, "generation_config.json"));
+  TRY_CLEAN(file_map(from, &file));
+  TRY_CLEAN(file_write_atomic(to, file.bytes, file.size));
+cleanup:
+  file_unmap(&file);
+  free(from);
+  free(to);
   return status;
-}
-
-static Status write_index(const char *directory, const TensorToWrite *tensors, size_t count, size_t shards) {
-  cJSON *json = cJSON_CreateObject();
-  cJSON *metadata = cJSON_AddObjectToObject(json, "metadata");
-  cJSON *map = cJSON_AddObjectToObject(json, "weight_map");
-  uint64_t total = 0;
-  size_t first = 0;
-  for (size_t s = 0; s < shards; s++) {
-    char name[64];
-    (void)snprintf(name, sizeof name, "model-%05zu-of-%05zu.safetensors", s + 1, shards);
-    size_t end = shard_end(tensors, count, first);
-    for (size_t i = first; i < end; i++) {
-      cJSON_AddStringToObject(map, tensors[i].name, name);
-      total += tensor_bytes(&tensors[i]);
-    }
-    first = end;
-  }
-  cJSON_AddNumberToObject(metadata, "total_size", (double)total);
-  return hf_write_json(json, directory, "model.safetensors.index.json");
-}
-
-Status hf_write_weights(const char *directory, const TensorToWrite *tensors, size_t count, TensorFill fill,
-                        void *user) {
-  size_t shards = 0;
-  for (size_t first = 0; first < count; first = shard_end(tensors, count, first)) shards++;
-  if (shards <= 1) return write_shard(directory, "model.safetensors", tensors, 0, count, fill, user);
-  size_t first = 0;
-  for (size_t s = 0; s < shards; s++) {
-    char name[64];
-    (void)snprintf(name, sizeof name, "model-%05zu-of-%05zu.safetensors", s + 1, shards);
-    size_t end = shard_end(tensors, count, first);
-    TRY(write_shard(directory, name, tensors, first, end, fill, user));
-    first = end;
-  }
-  return write_index(directory, tensors, count, shards);
 }

@@ -1,0 +1,30 @@
+// LoRA (Hu et al. 2021) as PEFT describes it: adapter_config.json, and the names of its targets and tensors. For each target
+// W of a layer, y = W · x becomes y = W · x + (alpha / rank) · B · A · dropout(x).
+#pragma once
+
+#include "arch/weights.h"
+#include "util/status.h"
+
+/// As a user asks for it.
+typedef struct LoraOptions {
+  size_t rank;
+  float alpha;
+  float dropout;
+  const char *targets; // comma-separated of q_proj k_proj v_proj o_proj gate_proj up_proj down_proj, or "all"
+} LoraOptions;
+
+typedef struct Lora {
+  size_t rank; // 0: no adapters
+  float alpha, dropout;
+  float scale; // alpha / rank
+  bool targets[LINEARS];
+} Lora;
+
+/// STATUS_INPUT where a target is unknown or a number is out of its range.
+STATUS_CHECKED Status lora_from_options(const ModelConfig *config, const LoraOptions *options, Lora *out);
+/// Reads directory/adapter_config.json. STATUS_INPUT also where it asks for anything that is not computed here.
+STATUS_CHECKED Status lora_read_config(const ModelConfig *config, const char *directory, Lora *out);
+/// Writes directory/adapter_config.json. `base` is the path of the model that is adapted.
+STATUS_CHECKED Status lora_write_config(const Lora *lora, const char *base, const char *directory);
+/// *out = the file's name of adapter `which` ('A' or 'B') of a matrix, in fresh memory (free()).
+STATUS_CHECKED Status lora_tensor_name(const WeightSpec *weight, char which, char **out);

@@ -1,0 +1,121 @@
+// A model's LoRA adapters: what of it gets one, fresh values, PEFT's adapter_model.safetensors both ways.
+#include "io/file.h"
+#include "parts.h"
+#include "util/memory.h"
+#include "util/rng.h"
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const char weights_name[] = "adapter_model.safetensors";
+
+static Status add_spec(ParamSet *params, const WeightSpec *weight, char which, size_t rows, size_t cols) {
+  ParamSpec *spec = &params->specs[params->count];
+  TRY(lora_tensor_name(weight, which, &spec->name));
+  spec->rank = 2;
+  spec->rows = rows;
+  spec->cols = cols;
+  params->count++;
+  return STATUS_OK;
+}
+
+static bool is_adapted(const Model *model, const WeightSpec *spec) {
+  return spec->kind == WEIGHT_LINEAR && model->lora.targets[spec->linear];
+}
+
+static Status create_adapters(Model *model) {
+  ParamSet *params = &model->params;
+  const size_t weights = weight_count(&model->config);
+  const size_t rank = model->lora.rank;
+  TRY(mem_array(&params->specs, 2 * weights, "parameter table"));
+  WeightSpec spec;
+  for (size_t i = 0; i < weights; i++) {
+    weight_spec(&model->config, false, i, &spec);
+    if (!is_adapted(model, &spec)) continue;
+    TRY(add_spec(params, &spec, 'A', rank, spec.cols));
+    TRY(add_spec(params, &spec, 'B', spec.rows, rank));
+  }
+  TRY(params_create(model->ops, params));
+  size_t next = 0;
+  for (size_t i = 0; i < weights; i++) {
+    weight_spec(&model->config, false, i, &spec);
+    if (!is_adapted(model, &spec)) continue;
+    Linear *linear = &model->layers[spec.layer].linears[spec.linear];
+    TRY(params_bind(params, next++, &linear->a));
+    TRY(params_bind(params, next++, &linear->b));
+  }
+  return STATUS_OK;
+}
+
+// A uniform in ±1/sqrt(in), PEFT's kaiming_uniform with a = √5; B stays zero, so that the adapted model starts as the base.
+static Status draw_values(Model *model, uint64_t seed) {
+  Status status = STATUS_OK;
+  const ParamSet *params = &model->params;
+  float *values = NULL;
+  for (size_t i = 0; i < params->count; i += 2) {
+    const ParamSpec *spec = &params->specs[i];
+    size_t count = spec->rows * spec->cols;
+    float bound = 1.0f / sqrtf((float)spec->cols);
+    free(values);
+    TRY_CLEAN(mem_array(&values, count, "fresh adapters"));
+    for (size_t e = 0; e < count; e++) {
+      values[e] = (2.0f * rng_uniform(seed, RNG_LORA_INIT, (uint32_t)e, (uint32_t)i, 0) - 1.0f) * bound;
+    }
+    TRY_CLEAN(tensor_write(&params->values[spec->slab], spec->offset, count, values));
+  }
+cleanup:
+  free(values);
+  return status;
+}
+
+Status model_add_lora(Model *model, const LoraOptions *options, uint64_t seed) {
+  Lora lora;
+  TRY(model_check_untrained(model));
+  TRY(lora_from_options(&model->config, options, &lora));
+  model->lora = lora;
+  TRY(create_adapters(model));
+  return ops_is_plan(model->ops) ? STATUS_OK : draw_values(model, seed);
+}
+
+// ---- files ----
+
+Status adapters_load(Model *model, const char *directory) {
+  Status status = STATUS_OK;
+  char *path = NULL;
+  TensorFile *file = NULL;
+  TRY(path_join(&path, directory, weights_name));
+  TRY_CLEAN(tensors_open(path, &file));
+  if (tensors_count(file) != model->params.count) {
+    status = status_fail(STATUS_INPUT, "%s: has %zu tensors, adapter_config.json on this model asks for %zu",
+                         path, tensors_count(file), model->params.count);
+    goto cleanup;
+  }
+  TRY_CLEAN(params_load(&model->params, file));
+cleanup:
+  tensors_close(file);
+  free(path);
+  return status;
+}
+
+Status adapters_save(Model *model, const char *directory) {
+  TRY(lora_write_config(&model->lora, model->path, directory));
+  Status status = STATUS_OK;
+  char *path = NULL;
+  TensorToWrite *list = NULL;
+  TRY_CLEAN(params_list(&model->params, &list));
+  TRY_CLEAN(path_join(&path, directory, weights_name));
+  TRY_CLEAN(safetensors_write(path, list, model->params.count, NULL, params_fill, &model->params));
+cleanup:
+  free(list);
+  free(path);
+  return status;
+}
+
+Status model_load_adapter(Model *model, const char *directory) {
+  Lora lora;
+  TRY(model_check_untrained(model));
+  TRY(lora_read_config(&model->config, directory, &lora));
+  model->lora = lora;
+  TRY(create_adapters(model));
+  return adapters_load(model, directory);
+}

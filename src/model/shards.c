@@ -1,0 +1,82 @@
+// Writes the weights of a Hugging Face folder: one file, or shards with their index.
+#include "arch/config_write.h"
+#include "io/file.h"
+#include "parts.h"
+#include <stdio.h>
+#include <stdlib.h>
+
+static const uint64_t shard_bytes = UINT64_C(5) * 1000 * 1000 * 1000;
+
+static uint64_t tensor_bytes(const TensorToWrite *tensor) {
+  uint64_t bytes = tensor->type == STORED_F32 ? 4 : 2;
+  for (size_t i = 0; i < tensor->rank; i++) bytes *= tensor->shape[i];
+  return bytes;
+}
+
+// A shard's tensors are a run of the list; `fill` counts from the list's start.
+typedef struct ShardSource {
+  TensorFill fill;
+  void *user;
+  size_t first;
+} ShardSource;
+
+static Status shard_fill(void *user, size_t index, size_t first, size_t count, float *out) {
+  const ShardSource *source = user;
+  return source->fill(source->user, source->first + index, first, count, out);
+}
+
+// The end of the shard that begins at `first`.
+static size_t shard_end(const TensorToWrite *tensors, size_t count, size_t first) {
+  uint64_t bytes = 0;
+  size_t end = first;
+  while (end < count && (end == first || bytes + tensor_bytes(&tensors[end]) <= shard_bytes)) {
+    bytes += tensor_bytes(&tensors[end++]);
+  }
+  return end;
+}
+
+static Status write_shard(const char *directory, const char *name, const TensorToWrite *tensors, size_t first,
+                          size_t end, TensorFill fill, void *user) {
+  char *path = NULL;
+  ShardSource source = {.fill = fill, .user = user, .first = first};
+  TRY(path_join(&path, directory, name));
+  Status status = safetensors_write(path, tensors + first, end - first, NULL, shard_fill, &source);
+  free(path);
+  return status;
+}
+
+static Status write_index(const char *directory, const TensorToWrite *tensors, size_t count, size_t shards) {
+  cJSON *json = cJSON_CreateObject();
+  cJSON *metadata = cJSON_AddObjectToObject(json, "metadata");
+  cJSON *map = cJSON_AddObjectToObject(json, "weight_map");
+  uint64_t total = 0;
+  size_t first = 0;
+  for (size_t s = 0; s < shards; s++) {
+    char name[64];
+    (void)snprintf(name, sizeof name, "model-%05zu-of-%05zu.safetensors", s + 1, shards);
+    size_t end = shard_end(tensors, count, first);
+    for (size_t i = first; i < end; i++) {
+      cJSON_AddStringToObject(map, tensors[i].name, name);
+      total += tensor_bytes(&tensors[i]);
+    }
+    first = end;
+  }
+  cJSON_AddNumberToObject(metadata, "total_size", (double)total);
+  return hf_write_json(json, directory, "model.safetensors.index.json");
+}
+
+Status hf_write_weights(const char *directory, const TensorToWrite *tensors, size_t count, TensorFill fill,
+                        void *user) {
+  size_t shards = 0;
+  for (size_t first = 0; first < count; first = shard_end(tensors, count, first)) shards++;
+  if (shards <= 1) return write_shard(directory, "model.safetensors", tensors, 0, count, fill, user);
+  size_t first = 0;
+  for (size_t s = 0; s < shards; s++) {
+    char name[64];
+    (void)snprintf(name, sizeof name, "model-%05zu-of-%05zu.safetensors", s + 1, shards);
+    size_t end = shard_end(tensors, count, first);
+    TRY(write_shard(directory, name, tensors, first, end, fill, user));
+    first = end;
+  }
+  return write_index(directory, tensors, count, shards);
+}
