@@ -1,6 +1,6 @@
 // AdamW over slabs, after clipping by the norm of all gradients. Rule: padding between parameters is zero in gradients and
 // moments, so slabs are treated whole.
-#include "trainer.h"
+#include "optimizer.h"
 
 #include "io/tensors.h"
 #include "util/memory.h"

@@ -58,7 +58,7 @@ static bool add(cJSON *object, const char *key, double value) {
 }
 
 static bool add_entropies(const Trainer *t, const LossResult *loss, cJSON *object) {
-  for (size_t g = 0; g < t->groups; g++) {
+  for (size_t g = 0; g < t->batch.shape.groups; g++) {
     char *key = NULL;
     if (str_format(&key, "H_%s", groups_name(t->job->dataset->groups, g)) != STATUS_OK) return false;
     bool added = add(object, key, loss->H[g]);
@@ -82,7 +82,7 @@ static cJSON *describe_step(const Trainer *t, const StepReport *r) {
       add_entropies(t, loss, o) && add(o, "lambda_weight", loss->lambda) &&
       add(o, "grad_norm", r->grad_norm) && add(o, "lr", r->lr) &&
       add(o, "tokens", (double)r->tokens_sampled) && add(o, "tokens_scored", (double)r->tokens_scored) &&
-      add(o, "answers", (double)t->batch.count) && add(o, "answers_ended", (double)r->answers_ended) &&
+      add(o, "answers", (double)t->batch.shape.count) && add(o, "answers_ended", (double)r->answers_ended) &&
       add(o, "sequences", (double)t->batch.sequence_count) &&
       add(o, "seconds_sampling", r->seconds_sampling) && add(o, "seconds_training", r->seconds_training) &&
       add(o, "seconds_update", r->seconds_update);

@@ -64,8 +64,8 @@ static void describe_data(Describe *d, const Trainer *t) {
   const SamplingOptions *s = &t->job->sampling;
   number(d, "data (prompts)", (double)t->job->dataset->count);
   hash(d, "data (contents)", hash_data(t->job->dataset));
-  hash(d, "task_weights", hash_bytes(HASH_START, t->type_weight, sizeof t->type_weight));
-  number(d, "sampling.max_new_tokens", (double)t->new_tokens);
+  hash(d, "task_weights", hash_bytes(HASH_START, t->weights.bias, sizeof t->weights.bias));
+  number(d, "sampling.max_new_tokens", (double)t->sampling.max_new_tokens);
   number(d, "sampling.sample_temp", (double)s->temperature);
   number(d, "sampling.top_p", (double)s->top_p);
   number(d, "sampling.top_k", (double)s->top_k);

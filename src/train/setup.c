@@ -58,9 +58,8 @@ static Status check_job(const TrainJob *job) {
 }
 
 /// Weights of the prompt types; a type that the config does not name weighs 1.
-static Status set_type_weights(Trainer *t) {
-  const TrainJob *job = t->job;
-  for (size_t i = 0; i < DATA_MAX_TYPES; i++) t->type_weight[i] = 1;
+static Status set_type_weights(const TrainJob *job, TypeWeights *weights) {
+  for (size_t i = 0; i < DATA_MAX_TYPES; i++) weights->bias[i] = weights->em[i] = 1;
   for (size_t i = 0; i < job->task_weight_count; i++) {
     const TaskWeight *weight = &job->task_weights[i];
     int type = dataset_type(job->dataset, weight->type);
@@ -68,14 +67,15 @@ static Status set_type_weights(Trainer *t) {
       return status_fail(STATUS_INPUT, "[task_weights] %s: there is no such prompt type (the first is %s)",
                          weight->type, job->dataset->type_count > 0 ? job->dataset->types[0] : "none");
     }
-    t->type_weight[type] = weight->weight;
+    weights->bias[type] = weight->weight;
+    if (job->task_weights_em) weights->em[type] = weight->weight;
   }
   return STATUS_OK;
 }
 
-/// Tokens an answer may have so that every sequence stays within max_sequence_tokens and the model's positions.
-static Status set_new_tokens(Trainer *t, size_t longest_prompt) {
-  const TrainJob *job = t->job;
+/// *new_tokens = as many as an answer may have so that every sequence stays within max_sequence_tokens and the model's
+/// positions.
+static Status set_new_tokens(const TrainJob *job, size_t longest_prompt, size_t *new_tokens) {
   size_t positions = model_files_config(job->files)->max_positions;
   size_t limit =
       job->train.max_sequence_tokens > 0 ? smaller(job->train.max_sequence_tokens, positions) : positions;
@@ -86,49 +86,66 @@ static Status set_new_tokens(Trainer *t, size_t longest_prompt) {
         "raise train.max_sequence_tokens (the model's limit is %zu)",
         longest_prompt, limit, positions);
   }
-  t->new_tokens = smaller(job->sampling.max_new_tokens, limit - longest_prompt);
-  if (t->new_tokens < job->sampling.max_new_tokens) {
+  *new_tokens = smaller(job->sampling.max_new_tokens, limit - longest_prompt);
+  if (*new_tokens < job->sampling.max_new_tokens) {
     log_say(LOG_WARNING,
             "answers are cut to %zu tokens: the longest prompt has %zu and a sequence may have %zu",
-            t->new_tokens, longest_prompt, limit);
+            *new_tokens, longest_prompt, limit);
   }
   return STATUS_OK;
 }
 
 // ---- sizes ----
 
+static StepShape batch_shape(const TrainJob *job, size_t new_tokens) {
+  const TrainOptions *o = &job->train;
+  return (StepShape){.dataset = job->dataset,
+                     .groups = groups_count(job->dataset->groups),
+                     .total = o->effective_batch,
+                     .first = 0, // all of the batch is computed here
+                     .count = o->effective_batch,
+                     .new_tokens = new_tokens,
+                     .micro = o->micro_batch_size,
+                     .paired = job->loss.pairing == PAIRING_PAIRED,
+                     .share_prompts = o->share_prompts};
+}
+
+/// The rows of both passes, and how long answers may be.
 static Status plan_passes(Trainer *t) {
   const TrainJob *job = t->job;
   const TrainOptions *o = &job->train;
-  size_t sequences = o->effective_batch * (job->loss.pairing == PAIRING_PAIRED ? t->groups : 1);
+  bool paired = job->loss.pairing == PAIRING_PAIRED;
+  size_t sequences = o->effective_batch * (paired ? groups_count(job->dataset->groups) : 1);
   size_t micro = o->micro_batch_size == 0 ? sequences : smaller(o->micro_batch_size, sequences);
-  size_t drawn_tokens = 0, micro_tokens = 0, longest = 0;
+  size_t drawn_tokens = 0, micro_tokens = 0, longest = 0, new_tokens = 0;
   TRY(longest_prompts(job->dataset, o->effective_batch, &drawn_tokens, &longest));
   TRY(longest_prompts(job->dataset, smaller(micro, o->effective_batch), &micro_tokens, NULL));
-  TRY(set_new_tokens(t, longest));
+  TRY(set_new_tokens(job, longest, &new_tokens));
   if (!o->share_prompts) micro_tokens = micro * longest;
-  size_t read_again = job->loss.pairing == PAIRING_PAIRED ? sequences * t->new_tokens : 0;
+  size_t read_again = paired ? sequences * new_tokens : 0;
   size_t most = drawn_tokens > read_again ? drawn_tokens : read_again;
-  size_t least = longest > t->new_tokens ? longest : t->new_tokens; // a prompt or an answer goes in whole
+  size_t least = longest > new_tokens ? longest : new_tokens; // a prompt or an answer goes in whole
   size_t at_once = smaller(most, least > SAMPLING_ROWS ? least : SAMPLING_ROWS);
-  t->sampling_options = generate_pass_options(drawn_tokens, at_once, o->effective_batch, t->new_tokens);
+  t->sampling = job->sampling;
+  t->sampling.max_new_tokens = new_tokens;
+  t->sampling_options = generate_pass_options(drawn_tokens, at_once, o->effective_batch, new_tokens);
   t->training_options =
       (PassOptions){.kind = PASS_TRAINING,
-                    .max_rows = micro_tokens + micro * (t->new_tokens - 1),
+                    .max_rows = micro_tokens + micro * (new_tokens - 1),
                     .head_tile_rows = o->head_tile_rows > 0 ? o->head_tile_rows : DEFAULT_TILE,
                     .checkpoint = o->activation_checkpointing};
   return STATUS_OK;
 }
 
 Status trainer_create_passes(Trainer *t) {
-  TRY(pass_create(t->model, &t->sampling_options, &t->sampling));
-  return pass_create(t->model, &t->training_options, &t->training);
+  TRY(pass_create(t->model, &t->sampling_options, &t->sampling_pass));
+  return pass_create(t->model, &t->training_options, &t->training_pass);
 }
 
 void trainer_free_passes(Trainer *t) {
-  pass_free(t->sampling);
-  pass_free(t->training);
-  t->sampling = t->training = NULL;
+  pass_free(t->sampling_pass);
+  pass_free(t->training_pass);
+  t->sampling_pass = t->training_pass = NULL;
 }
 
 static Status create_model(Trainer *t) {
@@ -140,12 +157,12 @@ static Status create_model(Trainer *t) {
 
 Status trainer_create(Trainer *t) {
   t->plan = ops_is_plan(t->job->ops);
-  t->groups = groups_count(t->job->dataset->groups);
   t->state.first_gap = -1;
   TRY(check_job(t->job));
-  TRY(set_type_weights(t));
+  TRY(set_type_weights(t->job, &t->weights));
   TRY(plan_passes(t));
-  TRY(step_batch_create(t, &t->batch));
+  StepShape shape = batch_shape(t->job, t->sampling.max_new_tokens);
+  TRY(step_batch_create(&shape, &t->batch));
   TRY(create_model(t));
   TRY(optimizer_create(t->job->ops, model_params(t->model), &t->optimizer));
   return trainer_create_passes(t);

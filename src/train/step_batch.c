@@ -4,17 +4,17 @@
 //   drawn       set 0: f m | set 1: f m          answers   a0 a1 | a2 a3
 //   own         (a0, f0) (a1, m0) (a2, f1) (a3, m1)
 //   paired      (a0, f0) (a1, f0) (a0, m0) (a1, m0) (a2, f1) (a3, f1) (a2, m1) (a3, m1)
-#include "trainer.h"
+#include "step_batch.h"
 
 #include "util/memory.h"
 #include <stdlib.h>
 #include <string.h>
 
-Status step_batch_create(const Trainer *t, StepBatch *batch) {
-  size_t count = t->job->train.effective_batch, tokens = 0;
-  size_t sequences = count * (t->job->loss.pairing == PAIRING_PAIRED ? t->groups : 1);
-  batch->count = count;
-  TRY(mem_product(sequences, t->new_tokens, &tokens, "a batch"));
+Status step_batch_create(const StepShape *shape, StepBatch *batch) {
+  size_t count = shape->count, tokens = 0;
+  size_t sequences = count * (shape->paired ? shape->groups : 1);
+  *batch = (StepBatch){.shape = *shape};
+  TRY(mem_product(sequences, shape->new_tokens, &tokens, "a batch"));
   TRY(mem_array(&batch->drawn, count, "a batch"));
   TRY(mem_array(&batch->prompts, count, "a batch"));
   TRY(mem_array(&batch->prompt_dataset, count, "a batch"));
@@ -30,7 +30,7 @@ Status step_batch_create(const Trainer *t, StepBatch *batch) {
 }
 
 void step_batch_free(StepBatch *batch) {
-  for (size_t i = 0; batch->answers != NULL && i < batch->count; i++) answer_free(&batch->answers[i]);
+  for (size_t i = 0; batch->answers != NULL && i < batch->shape.count; i++) answer_free(&batch->answers[i]);
   free(batch->drawn);
   free(batch->prompts);
   free(batch->prompt_dataset);
@@ -48,58 +48,38 @@ void step_batch_free(StepBatch *batch) {
 
 // ---- drawing ----
 
-/// A prompt, or a set of them, by its tokens.
-typedef struct Weighed {
+/// A prompt of the dataset by its tokens.
+typedef struct PromptLength {
   size_t tokens, index;
-} Weighed;
+} PromptLength;
 
-static int heavier_first(const void *a, const void *b) {
-  const Weighed *x = a, *y = b;
+static int longest_first(const void *a, const void *b) {
+  const PromptLength *x = a, *y = b;
   if (x->tokens != y->tokens) return x->tokens > y->tokens ? -1 : 1;
   return x->index < y->index ? -1 : x->index > y->index;
 }
 
 /// *list = distinct prompts of `group` (−1: of all), the longest first; the caller frees it.
-static Status list_distinct(const Dataset *dataset, int group, Weighed **list, size_t *count) {
+static Status list_distinct(const Dataset *dataset, int group, PromptLength **list, size_t *count) {
   *count = 0;
   TRY(mem_array(list, dataset->count, "prompts by length"));
   for (size_t p = 0; p < dataset->count; p++) {
     const Prompt *prompt = &dataset->prompts[p];
     if (prompt->distinct != p || (group >= 0 && prompt->group != group)) continue;
-    (*list)[(*count)++] = (Weighed){prompt->tokens.count, p};
+    (*list)[(*count)++] = (PromptLength){prompt->tokens.count, p};
   }
-  qsort(*list, *count, sizeof **list, heavier_first);
+  qsort(*list, *count, sizeof **list, longest_first);
   return STATUS_OK;
 }
 
 Status longest_prompts(const Dataset *dataset, size_t count, size_t *sum, size_t *longest) {
-  Weighed *list = NULL;
+  PromptLength *list = NULL;
   size_t listed = 0;
   TRY(list_distinct(dataset, -1, &list, &listed));
   *sum = 0;
   for (size_t i = 0; i < listed && i < count; i++) *sum += list[i].tokens;
   if (longest != NULL) *longest = listed > 0 ? list[0].tokens : 0;
   free(list);
-  return STATUS_OK;
-}
-
-/// The batch that a plan counts: the longest prompts, of each group in turn as a draw has them. The groups of a set may be
-/// taken from different sets: memory does not mind.
-static Status draw_largest(const Trainer *t, size_t *drawn) {
-  const Dataset *dataset = t->job->dataset;
-  for (size_t g = 0; g < t->groups; g++) {
-    Weighed *list = NULL;
-    size_t listed = 0;
-    TRY(list_distinct(dataset, (int)g, &list, &listed));
-    for (size_t d = 0; d < t->batch.count / t->groups && listed > 0; d++) {
-      drawn[d * t->groups + g] = list[d % listed].index;
-    }
-    free(list);
-    if (listed == 0) {
-      return status_fail(STATUS_INPUT, "no prompt of the group \"%s\" to draw from",
-                         groups_name(dataset->groups, g));
-    }
-  }
   return STATUS_OK;
 }
 
@@ -115,37 +95,58 @@ static size_t place_prompt(const Dataset *dataset, StepBatch *batch, size_t draw
   return batch->prompt_count++;
 }
 
-Status step_batch_draw(Trainer *t) {
-  const TrainJob *job = t->job;
-  StepBatch *batch = &t->batch;
-  if (t->plan) {
-    TRY(draw_largest(t, batch->drawn));
-  } else {
-    TRY(sampler_next(job->dataset, job->train.seed, &t->state.data, batch->count, batch->drawn));
-  }
+/// Lists the distinct prompts and what is asked of them.
+static void request_answers(StepBatch *batch) {
+  const StepShape *shape = &batch->shape;
   batch->prompt_count = 0;
-  for (size_t i = 0; i < batch->count; i++) {
+  for (size_t i = 0; i < shape->count; i++) {
+    size_t answer = shape->first + i;
     // counterfactual partners draw the same numbers, which ties their answers together until they part
-    size_t stream = job->dataset->counterfactual ? i / t->groups : i;
+    size_t stream = shape->dataset->counterfactual ? answer / shape->groups : answer;
     batch->requests[i] =
-        (AnswerRequest){place_prompt(job->dataset, batch, batch->drawn[i]), (uint32_t)stream};
+        (AnswerRequest){place_prompt(shape->dataset, batch, batch->drawn[i]), (uint32_t)stream};
   }
+}
+
+Status step_batch_draw(StepBatch *batch, uint64_t seed, SamplerState *state) {
+  const StepShape *shape = &batch->shape;
+  SamplerState part = {state->cursor + shape->first / shape->groups};
+  TRY(sampler_next(shape->dataset, seed, &part, shape->count, batch->drawn));
+  state->cursor += shape->total / shape->groups;
+  request_answers(batch);
   return STATUS_OK;
 }
 
-GenerateJob step_batch_sampling(const Trainer *t) {
-  const TrainJob *job = t->job;
-  const StepBatch *batch = &t->batch;
-  GenerateJob sampling = {.prompts = batch->prompts,
-                          .prompt_count = batch->prompt_count,
-                          .requests = batch->requests,
-                          .request_count = batch->count,
-                          .sampling = job->sampling,
-                          .entropy_tau = job->loss.entropy_temperature,
-                          .seed = job->train.seed,
-                          .step = (uint32_t)(t->state.step + 1)};
-  sampling.sampling.max_new_tokens = t->new_tokens;
-  return sampling;
+/// The groups of a set may be taken from different sets: memory does not mind.
+Status step_batch_draw_largest(StepBatch *batch) {
+  const StepShape *shape = &batch->shape;
+  for (size_t g = 0; g < shape->groups; g++) {
+    PromptLength *list = NULL;
+    size_t listed = 0;
+    TRY(list_distinct(shape->dataset, (int)g, &list, &listed));
+    for (size_t d = 0; d < shape->count / shape->groups && listed > 0; d++) {
+      batch->drawn[d * shape->groups + g] = list[d % listed].index;
+    }
+    free(list);
+    if (listed == 0) {
+      return status_fail(STATUS_INPUT, "no prompt of the group \"%s\" to draw from",
+                         groups_name(shape->dataset->groups, g));
+    }
+  }
+  request_answers(batch);
+  return STATUS_OK;
+}
+
+GenerateJob step_batch_sampling(const StepBatch *batch, const SamplingOptions *sampling, float tau,
+                                uint64_t seed, uint32_t step) {
+  return (GenerateJob){.prompts = batch->prompts,
+                       .prompt_count = batch->prompt_count,
+                       .requests = batch->requests,
+                       .request_count = batch->shape.count,
+                       .sampling = *sampling,
+                       .entropy_tau = tau,
+                       .seed = seed,
+                       .step = step};
 }
 
 // ---- sequences ----
@@ -157,13 +158,12 @@ static int by_prompt(const void *a, const void *b) {
   return x->under < y->under ? -1 : x->under > y->under;
 }
 
-void step_batch_arrange(Trainer *t) {
-  StepBatch *batch = &t->batch;
-  bool paired = t->job->loss.pairing == PAIRING_PAIRED;
+void step_batch_arrange(StepBatch *batch) {
+  const StepShape *shape = &batch->shape;
   size_t count = 0, predictions = 0;
-  for (size_t a = 0; a < batch->count; a++) {
-    size_t set = a / t->groups * t->groups;
-    size_t first = paired ? set : a, end = paired ? set + t->groups : a + 1;
+  for (size_t a = 0; a < shape->count; a++) {
+    size_t set = a / shape->groups * shape->groups;
+    size_t first = shape->paired ? set : a, end = shape->paired ? set + shape->groups : a + 1;
     for (size_t under = first; under < end; under++) {
       batch->sequences[count++] = (Sequence){.answer = a,
                                              .under = under,
@@ -178,7 +178,7 @@ void step_batch_arrange(Trainer *t) {
   }
   batch->sequence_count = count;
   batch->predictions = predictions;
-  size_t size = t->job->train.micro_batch_size;
+  size_t size = shape->micro;
   if (size == 0 || size > count) size = count;
   batch->micro_count = 0;
   for (size_t begin = 0; begin < count; begin += size) {
@@ -187,8 +187,20 @@ void step_batch_arrange(Trainer *t) {
   }
 }
 
-Status step_batch_pack(const Trainer *t, MicroBatch micro, Batch *out) {
-  const StepBatch *batch = &t->batch;
+void step_batch_list_samples(StepBatch *batch, const TypeWeights *weights) {
+  const StepShape *shape = &batch->shape;
+  for (size_t s = 0; s < batch->sequence_count; s++) {
+    const Sequence *sequence = &batch->sequences[s];
+    const Prompt *prompt = &shape->dataset->prompts[batch->drawn[sequence->under]];
+    batch->samples[s] = (LossSample){.group = prompt->group,
+                                     .H = sequence->H,
+                                     .weight = weights->bias[prompt->type],
+                                     .em_weight = weights->em[prompt->type],
+                                     .unit = (shape->first + sequence->under) / shape->groups};
+  }
+}
+
+Status step_batch_pack(const StepBatch *batch, MicroBatch micro, Batch *out) {
   size_t count = micro.end - micro.begin, prompt_count = 0;
   TokenSpan *prompts = NULL;
   BatchAnswer *answers = NULL;
@@ -203,9 +215,9 @@ Status step_batch_pack(const Trainer *t, MicroBatch micro, Batch *out) {
     // named by the answer: under every prompt of its set the same dropout is drawn
     answers[i] = (BatchAnswer){.prompt = prompt_count - 1,
                                .tokens = {answer->tokens, answer->count},
-                               .row_id = (uint32_t)sequence->answer};
+                               .row_id = (uint32_t)(batch->shape.first + sequence->answer)};
   }
-  TRY_CLEAN(batch_build(prompts, prompt_count, answers, count, t->job->train.share_prompts, out));
+  TRY_CLEAN(batch_build(prompts, prompt_count, answers, count, batch->shape.share_prompts, out));
 cleanup:
   free(prompts);
   free(answers);

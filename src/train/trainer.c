@@ -13,42 +13,63 @@
 
 // ---- a step ----
 
-static Status sample_answers(Trainer *t, StepReport *report) {
-  StepBatch *batch = &t->batch;
-  GenerateJob sampling = step_batch_sampling(t);
-  for (size_t i = 0; i < batch->count; i++) answer_free(&batch->answers[i]);
-  TRY(generate(t->sampling, &sampling, batch->answers));
-  for (size_t i = 0; i < batch->count; i++) {
-    report->tokens_sampled += batch->answers[i].count;
-    report->answers_ended += batch->answers[i].ended;
+static Status sample_answers(Pass *pass, const GenerateJob *job, Answer *answers, StepReport *report) {
+  for (size_t i = 0; i < job->request_count; i++) answer_free(&answers[i]);
+  TRY(generate(pass, job, answers));
+  for (size_t i = 0; i < job->request_count; i++) {
+    report->tokens_sampled += answers[i].count;
+    report->answers_ended += answers[i].ended;
   }
   return STATUS_OK;
 }
 
-/// Draw prompts → sample answers → measure H → loss → dL/dH → gradient → clipped AdamW step.
-static Status train_step(Trainer *t, StepReport *report) {
-  Ops *ops = t->job->ops;
-  *report = (StepReport){.step = t->state.step + 1};
-  report->lr = learning_rate_at(&t->job->train, report->step);
+/// The loss over the whole effective batch, and dL/dH of every sequence.
+static Status compute_loss(Trainer *t, LossResult *result) {
+  StepBatch *batch = &t->batch;
+  step_batch_list_samples(batch, &t->weights);
+  TRY(loss_compute(&t->job->loss, batch->shape.groups, batch->samples, batch->sequence_count,
+                   t->state.first_gap, result, batch->dH));
+  // a plan has no entropies: any weight that is not 0 makes the backward run as it will
+  for (size_t s = 0; t->plan && s < batch->sequence_count; s++) batch->dH[s] = 1;
+  return STATUS_OK;
+}
+
+Status trainer_gradient(Trainer *t, StepReport *report) {
+  const TrainJob *job = t->job;
+  StepBatch *batch = &t->batch;
+  uint32_t step = (uint32_t)(t->state.step + 1);
+  bool drops = !job->train.full && job->lora.dropout > 0;
+  StepPasses passes = {.sampling = t->sampling_pass,
+                       .training = t->training_pass,
+                       .tau = job->loss.entropy_temperature,
+                       .dropout = {.on = drops, .seed = job->train.seed, .step = step}};
+  *report = (StepReport){.step = step, .lr = learning_rate_at(&job->train, step)};
   double start = clock_seconds();
-  TRY(step_batch_draw(t));
+  TRY(t->plan ? step_batch_draw_largest(batch) : step_batch_draw(batch, job->train.seed, &t->state.data));
   report_phase(t, "sampling");
-  TRY(sample_answers(t, report));
-  step_batch_arrange(t);
-  report->tokens_scored = t->batch.predictions;
+  GenerateJob sampling = step_batch_sampling(batch, &t->sampling, passes.tau, job->train.seed, step);
+  TRY(sample_answers(t->sampling_pass, &sampling, batch->answers, report));
+  step_batch_arrange(batch);
+  report->tokens_scored = batch->predictions;
   double sampled = clock_seconds();
   report_phase(t, "training");
-  TRY(measure_entropies(t));
+  TRY(measure_entropies(&passes, &sampling, batch));
   TRY(compute_loss(t, &report->loss));
-  TRY(compute_gradient(t));
-  TRY(ops_finish(ops));
-  double trained = clock_seconds();
+  TRY(compute_gradient(&passes, batch, model_params(t->model)));
+  TRY(ops_finish(job->ops));
+  report->seconds_sampling = sampled - start;
+  report->seconds_training = clock_seconds() - sampled;
+  return STATUS_OK;
+}
+
+/// The gradient, and a clipped AdamW step along it.
+static Status train_step(Trainer *t, StepReport *report) {
+  TRY(trainer_gradient(t, report));
+  double start = clock_seconds();
   TRY(optimizer_step(&t->optimizer, model_params(t->model), &t->job->train, report->step,
                      &report->grad_norm));
-  TRY(ops_finish(ops));
-  report->seconds_sampling = sampled - start;
-  report->seconds_training = trained - sampled;
-  report->seconds_update = clock_seconds() - trained;
+  TRY(ops_finish(t->job->ops));
+  report->seconds_update = clock_seconds() - start;
   return STATUS_OK;
 }
 

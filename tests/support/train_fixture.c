@@ -79,6 +79,18 @@ void train_fixture_close(TrainFixture *f) {
   groups_free(f->dataset.groups);
 }
 
+void train_random_params(ParamSet *params) {
+  size_t count = params->values[0].cols;
+  float *values = calloc(count, sizeof *values);
+  assert_non_null(values);
+  for (size_t i = 0; i < params->count; i++) {
+    test_random(values + params->specs[i].offset, params->specs[i].rows * params->specs[i].cols, 7 + i);
+  }
+  for (size_t i = 0; i < count; i++) values[i] *= 0.1f;
+  assert_ok(tensor_write(&params->values[0], 0, count, values));
+  free(values);
+}
+
 const char *train_path(const TrainFixture *f, const char *run, const char *name) {
   static char paths[4][640];
   static size_t next;

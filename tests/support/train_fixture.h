@@ -22,6 +22,9 @@ typedef struct TrainFixture {
 void train_fixture_open(TrainFixture *fixture, const char *model, Ops *ops);
 void train_fixture_close(TrainFixture *fixture);
 
+/// Random adapters in the first slab, as after some training: with B = 0 the gradient of A is 0.
+void train_random_params(ParamSet *params);
+
 /// "<folder>/<run>/<name>" in static memory until the next call but three.
 const char *train_path(const TrainFixture *fixture, const char *run, const char *name);
 /// Lines of a run's file without their seconds_ fields, in memory to free().

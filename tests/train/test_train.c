@@ -40,29 +40,18 @@ static void test_gap_shrinks(void **state) {
 static double loss_and_gradient(TrainFixture *f, size_t micro, float **gradient, size_t *count) {
   Trainer t = {.job = &f->job};
   f->job.train.micro_batch_size = micro;
-  LossResult loss;
+  StepReport report;
   assert_ok(trainer_create(&t));
-  // adapters as after some training: with B = 0 the gradient of A is 0
   ParamSet *params = model_params(t.model);
+  train_random_params(params);
   *count = params->values[0].cols;
   float *values = calloc(*count, sizeof *values);
   assert_non_null(values);
-  for (size_t i = 0; i < params->count; i++) {
-    test_random(values + params->specs[i].offset, params->specs[i].rows * params->specs[i].cols, 7 + i);
-  }
-  for (size_t i = 0; i < *count; i++) values[i] *= 0.1f;
-  assert_ok(tensor_write(&params->values[0], 0, *count, values));
-  assert_ok(step_batch_draw(&t));
-  GenerateJob job = step_batch_sampling(&t);
-  assert_ok(generate(t.sampling, &job, t.batch.answers));
-  step_batch_arrange(&t);
-  assert_ok(measure_entropies(&t));
-  assert_ok(compute_loss(&t, &loss));
-  assert_ok(compute_gradient(&t));
+  assert_ok(trainer_gradient(&t, &report));
   assert_ok(tensor_read(&params->grads[0], 0, *count, values));
   *gradient = values;
   trainer_free(&t);
-  return loss.loss;
+  return report.loss.loss;
 }
 
 static void check_micro_batches(TrainFixture *f) {
