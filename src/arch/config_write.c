@@ -1,28 +1,12 @@
-// Writes a Hugging Face folder's config.json and generation_config.json. Rule: whatever model the numbers came from, the
-// config is written from ModelConfig, so it says what this program computed.
+// Writes a Hugging Face folder's config.json and generation_config.json. Rule: whatever model the numbers came
+// from, the config is written from ModelConfig, so it says what this program computed.
 #include "arch/config_write.h"
 
 #include "formats.h"
 #include "io/file.h"
-#include "io/json.h"
+#include "io/json_write.h"
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
-
-Status hf_write_json(cJSON *object, const char *directory, const char *name) {
-  if (object == NULL) return status_fail(STATUS_FAILED, "%s: out of memory", name);
-  Status status = STATUS_OK;
-  char *text = NULL;
-  char *path = NULL;
-  TRY_CLEAN(json_print(object, true, &text));
-  TRY_CLEAN(path_join(&path, directory, name));
-  TRY_CLEAN(file_write_atomic(path, text, strlen(text)));
-cleanup:
-  cJSON_Delete(object);
-  free(text);
-  free(path);
-  return status;
-}
 
 double hf_decimal(float value) {
   char text[32];
@@ -30,63 +14,78 @@ double hf_decimal(float value) {
   return strtod(text, NULL);
 }
 
-static void add_rope(cJSON *json, const ModelConfig *config) {
-  cJSON_AddNumberToObject(json, "rope_theta", config->rope_theta);
+static void add_rope(JsonWriter *json, const ModelConfig *config) {
+  json_number(json, "rope_theta", config->rope_theta);
   if (config->rope_factor <= 1) {
-    cJSON_AddNullToObject(json, "rope_scaling");
+    json_null(json, "rope_scaling");
     return;
   }
-  cJSON *scaling = cJSON_AddObjectToObject(json, "rope_scaling");
-  cJSON_AddStringToObject(scaling, "rope_type", "llama3");
-  cJSON_AddNumberToObject(scaling, "factor", config->rope_factor);
-  cJSON_AddNumberToObject(scaling, "low_freq_factor", config->rope_low);
-  cJSON_AddNumberToObject(scaling, "high_freq_factor", config->rope_high);
-  cJSON_AddNumberToObject(scaling, "original_max_position_embeddings", config->rope_original_positions);
+  json_object_begin(json, "rope_scaling");
+  json_string(json, "rope_type", "llama3");
+  json_number(json, "factor", config->rope_factor);
+  json_number(json, "low_freq_factor", config->rope_low);
+  json_number(json, "high_freq_factor", config->rope_high);
+  json_number(json, "original_max_position_embeddings", config->rope_original_positions);
+  json_object_end(json);
 }
 
-static void add_tokens(cJSON *json, const ModelConfig *config) {
-  if (config->bos >= 0) cJSON_AddNumberToObject(json, "bos_token_id", config->bos);
-  if (config->eos_count == 1) cJSON_AddNumberToObject(json, "eos_token_id", config->eos[0]);
-  if (config->eos_count < 2) return;
-  cJSON *list = cJSON_AddArrayToObject(json, "eos_token_id");
-  for (size_t i = 0; i < config->eos_count; i++)
-    cJSON_AddItemToArray(list, cJSON_CreateNumber(config->eos[i]));
+static void add_tokens(JsonWriter *json, const ModelConfig *config) {
+  if (config->bos >= 0) json_integer(json, "bos_token_id", config->bos);
+  if (config->eos_count == 1) json_integer(json, "eos_token_id", config->eos[0]);
+  if (config->eos_count > 1) json_integers(json, "eos_token_id", config->eos, config->eos_count);
+}
+
+static void add_sizes(JsonWriter *json, const ModelConfig *config) {
+  json_integer(json, "hidden_size", (int64_t)config->width);
+  json_integer(json, "intermediate_size", (int64_t)config->ffn);
+  json_integer(json, "num_hidden_layers", (int64_t)config->layers);
+  json_integer(json, "num_attention_heads", (int64_t)config->heads);
+  json_integer(json, "num_key_value_heads", (int64_t)config->kv_heads);
+  json_integer(json, "head_dim", (int64_t)config->head_dim);
+  json_integer(json, "vocab_size", (int64_t)config->vocab);
+  json_integer(json, "max_position_embeddings", (int64_t)config->max_positions);
+}
+
+static Status write_config(const ModelConfig *config, StoredType type, const char *directory) {
+  bool llama = config->family == MODEL_LLAMA;
+  JsonWriter json = {.layout = JSON_PRETTY};
+  json_object_begin(&json, NULL);
+  json_array_begin(&json, "architectures");
+  json_string(&json, NULL, llama ? "LlamaForCausalLM" : "Qwen2ForCausalLM");
+  json_array_end(&json);
+  json_string(&json, "model_type", llama ? "llama" : "qwen2");
+  add_sizes(&json, config);
+  json_string(&json, "hidden_act", "silu");
+  json_number(&json, "rms_norm_eps", hf_decimal(config->rms_eps));
+  add_rope(&json, config);
+  json_bool(&json, "tie_word_embeddings", config->tied);
+  if (llama) {
+    json_bool(&json, "attention_bias", false);
+    json_bool(&json, "mlp_bias", false);
+  } else {
+    json_bool(&json, "use_sliding_window", false);
+  }
+  json_integer(&json, "attention_dropout", 0);
+  json_bool(&json, "use_cache", true);
+  const char *dtype = type == STORED_F32 ? "float32" : type == STORED_F16 ? "float16" : "bfloat16";
+  json_string(&json, "torch_dtype", dtype);
+  add_tokens(&json, config);
+  json_object_end(&json);
+  return json_save(&json, directory, "config.json");
+}
+
+static Status write_generation_config(const ModelConfig *config, const char *directory) {
+  JsonWriter json = {.layout = JSON_PRETTY};
+  json_object_begin(&json, NULL);
+  json_bool(&json, "_from_model_config", true);
+  add_tokens(&json, config);
+  json_object_end(&json);
+  return json_save(&json, directory, "generation_config.json");
 }
 
 Status config_write(const ModelConfig *config, StoredType type, const char *directory) {
-  bool llama = config->family == MODEL_LLAMA;
-  cJSON *json = cJSON_CreateObject();
-  cJSON *architectures = cJSON_AddArrayToObject(json, "architectures");
-  cJSON_AddItemToArray(architectures, cJSON_CreateString(llama ? "LlamaForCausalLM" : "Qwen2ForCausalLM"));
-  cJSON_AddStringToObject(json, "model_type", llama ? "llama" : "qwen2");
-  cJSON_AddNumberToObject(json, "hidden_size", (double)config->width);
-  cJSON_AddNumberToObject(json, "intermediate_size", (double)config->ffn);
-  cJSON_AddNumberToObject(json, "num_hidden_layers", (double)config->layers);
-  cJSON_AddNumberToObject(json, "num_attention_heads", (double)config->heads);
-  cJSON_AddNumberToObject(json, "num_key_value_heads", (double)config->kv_heads);
-  cJSON_AddNumberToObject(json, "head_dim", (double)config->head_dim);
-  cJSON_AddNumberToObject(json, "vocab_size", (double)config->vocab);
-  cJSON_AddNumberToObject(json, "max_position_embeddings", (double)config->max_positions);
-  cJSON_AddStringToObject(json, "hidden_act", "silu");
-  cJSON_AddNumberToObject(json, "rms_norm_eps", hf_decimal(config->rms_eps));
-  add_rope(json, config);
-  cJSON_AddBoolToObject(json, "tie_word_embeddings", config->tied);
-  if (llama) {
-    cJSON_AddFalseToObject(json, "attention_bias");
-    cJSON_AddFalseToObject(json, "mlp_bias");
-  } else {
-    cJSON_AddFalseToObject(json, "use_sliding_window");
-  }
-  cJSON_AddNumberToObject(json, "attention_dropout", 0);
-  cJSON_AddTrueToObject(json, "use_cache");
-  const char *dtype = type == STORED_F32 ? "float32" : type == STORED_F16 ? "float16" : "bfloat16";
-  cJSON_AddStringToObject(json, "torch_dtype", dtype);
-  add_tokens(json, config);
-  TRY(hf_write_json(json, directory, "config.json"));
-  cJSON *generation = cJSON_CreateObject();
-  cJSON_AddTrueToObject(generation, "_from_model_config");
-  add_tokens(generation, config);
-  return hf_write_json(generation, directory, "generation_config.json");
+  TRY(write_config(config, type, directory));
+  return write_generation_config(config, directory);
 }
 
 Status config_copy_generation(const ModelFiles *files, const char *directory) {

@@ -6,6 +6,7 @@
 #include "formats.h"
 #include "io/file.h"
 #include "io/json.h"
+#include "io/json_write.h"
 #include "util/str.h"
 #include <math.h>
 #include <stdlib.h>
@@ -164,30 +165,35 @@ Status lora_read_config(const ModelConfig *config, const char *directory, Lora *
 // ---- writing ----
 
 Status lora_write_config(const Lora *lora, const char *base, const char *directory) {
-  cJSON *json = cJSON_CreateObject();
-  cJSON *targets = cJSON_AddArrayToObject(json, "target_modules");
+  JsonWriter json = {.layout = JSON_PRETTY};
+  json_object_begin(&json, NULL);
+  json_array_begin(&json, "target_modules");
   for (LinearRole role = 0; role < LINEARS; role++) {
-    if (lora->targets[role]) cJSON_AddItemToArray(targets, cJSON_CreateString(linear_name(role)));
+    if (lora->targets[role]) json_string(&json, NULL, linear_name(role));
   }
-  cJSON_AddStringToObject(json, "peft_type", "LORA");
-  cJSON_AddStringToObject(json, "task_type", "CAUSAL_LM");
-  cJSON_AddStringToObject(json, "base_model_name_or_path", base);
-  cJSON_AddNumberToObject(json, "r", (double)lora->rank);
-  cJSON_AddNumberToObject(json, "lora_alpha", hf_decimal(lora->alpha));
-  cJSON_AddNumberToObject(json, "lora_dropout", hf_decimal(lora->dropout));
-  cJSON_AddStringToObject(json, "bias", "none");
-  cJSON_AddFalseToObject(json, "fan_in_fan_out");
-  cJSON_AddTrueToObject(json, "inference_mode");
-  cJSON_AddTrueToObject(json, "init_lora_weights");
-  cJSON_AddFalseToObject(json, "use_rslora");
-  cJSON_AddFalseToObject(json, "use_dora");
-  cJSON_AddNullToObject(json, "modules_to_save");
-  cJSON_AddNullToObject(json, "layers_to_transform");
-  cJSON_AddNullToObject(json, "layers_pattern");
-  cJSON_AddObjectToObject(json, "rank_pattern");
-  cJSON_AddObjectToObject(json, "alpha_pattern");
-  cJSON_AddNullToObject(json, "revision");
-  return hf_write_json(json, directory, config_name);
+  json_array_end(&json);
+  json_string(&json, "peft_type", "LORA");
+  json_string(&json, "task_type", "CAUSAL_LM");
+  json_string(&json, "base_model_name_or_path", base);
+  json_integer(&json, "r", (int64_t)lora->rank);
+  json_number(&json, "lora_alpha", hf_decimal(lora->alpha));
+  json_number(&json, "lora_dropout", hf_decimal(lora->dropout));
+  json_string(&json, "bias", "none");
+  json_bool(&json, "fan_in_fan_out", false);
+  json_bool(&json, "inference_mode", true);
+  json_bool(&json, "init_lora_weights", true);
+  json_bool(&json, "use_rslora", false);
+  json_bool(&json, "use_dora", false);
+  json_null(&json, "modules_to_save");
+  json_null(&json, "layers_to_transform");
+  json_null(&json, "layers_pattern");
+  json_object_begin(&json, "rank_pattern");
+  json_object_end(&json);
+  json_object_begin(&json, "alpha_pattern");
+  json_object_end(&json);
+  json_null(&json, "revision");
+  json_object_end(&json);
+  return json_save(&json, directory, config_name);
 }
 
 Status lora_tensor_name(const WeightSpec *weight, char which, char **out) {

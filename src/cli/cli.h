@@ -4,6 +4,7 @@
 
 #include "args.h"
 #include "config.h"
+#include "io/json_write.h"
 #include "text/chat.h"
 
 typedef Status (*CommandRun)(int argc, char **argv);
@@ -24,6 +25,8 @@ typedef enum Style { STYLE_PLAIN, STYLE_BOLD, STYLE_DIM, STYLE_RED, STYLE_GREEN,
 const char *style(FILE *stream, Style style);
 /// A line on stderr that does not mix with a progress line being redrawn there.
 void say(const char *format, ...) __attribute__((format(printf, 1, 2)));
+/// Prints the finished text as a line of stdout; `what` stands in the message of a failure.
+STATUS_CHECKED Status print_json(JsonWriter *json, const char *what);
 
 /// Set by SIGINT and SIGTERM after stop_on_signals: a first one asks to finish, a second one quits at once.
 extern volatile bool stop_requested;

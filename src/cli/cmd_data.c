@@ -1,6 +1,6 @@
 // gee-cl data: what training will see, and what became of the prompts on the way there.
 #include "cli.h"
-#include "io/json.h"
+#include "io/json_write.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -60,47 +60,44 @@ static void print_prompts(const Dataset *data) {
   if (data->shortened > 0) printf("%zu were cut to data.max_prompt_tokens\n", data->shortened);
 }
 
-static cJSON *stage_json(const Dataset *data, const StageCount *stage) {
-  cJSON *object = cJSON_CreateObject(), *groups = NULL;
-  (void)cJSON_AddStringToObject(object, "stage", stage->stage);
-  (void)cJSON_AddNumberToObject(object, "prompts", (double)stage->prompts);
-  groups = cJSON_AddObjectToObject(object, "groups");
+static void add_stage(JsonWriter *json, const Dataset *data, const StageCount *stage) {
+  json_object_begin(json, NULL);
+  json_string(json, "stage", stage->stage);
+  json_integer(json, "prompts", (int64_t)stage->prompts);
+  json_object_begin(json, "groups");
   for (size_t g = 0; g < groups_count(data->groups); g++)
-    (void)cJSON_AddNumberToObject(groups, groups_name(data->groups, g), (double)stage->per_group[g]);
-  (void)cJSON_AddNumberToObject(object, "unnamed", (double)stage->unnamed);
-  (void)cJSON_AddNumberToObject(object, "several", (double)stage->several);
-  return object;
+    json_integer(json, groups_name(data->groups, g), (int64_t)stage->per_group[g]);
+  json_object_end(json);
+  json_integer(json, "unnamed", (int64_t)stage->unnamed);
+  json_integer(json, "several", (int64_t)stage->several);
+  json_object_end(json);
 }
 
-static cJSON *prompt_json(const Dataset *data, const Prompt *prompt) {
-  cJSON *object = cJSON_CreateObject();
-  (void)cJSON_AddNumberToObject(object, "set", (double)prompt->set);
-  (void)cJSON_AddNumberToObject(object, "source", (double)prompt->source);
-  (void)cJSON_AddStringToObject(object, "group",
-                                prompt->group >= 0 ? groups_name(data->groups, (size_t)prompt->group) : "");
-  (void)cJSON_AddStringToObject(object, "type", data->types[prompt->type]);
-  (void)cJSON_AddStringToObject(object, "prompt", prompt->text);
-  (void)cJSON_AddItemToObject(object, "tokens",
-                              cJSON_CreateIntArray(prompt->tokens.ids, (int)prompt->tokens.count));
-  return object;
+static void add_prompt(JsonWriter *json, const Dataset *data, const Prompt *prompt) {
+  json_object_begin(json, NULL);
+  json_integer(json, "set", (int64_t)prompt->set);
+  json_integer(json, "source", (int64_t)prompt->source);
+  json_string(json, "group", prompt->group >= 0 ? groups_name(data->groups, (size_t)prompt->group) : "");
+  json_string(json, "type", data->types[prompt->type]);
+  json_string(json, "prompt", prompt->text);
+  json_integers(json, "tokens", prompt->tokens.ids, prompt->tokens.count);
+  json_object_end(json);
 }
 
-static Status print_json(const Dataset *data) {
-  cJSON *root = cJSON_CreateObject();
-  (void)cJSON_AddStringToObject(root, "attribute", groups_attribute(data->groups));
-  (void)cJSON_AddBoolToObject(root, "counterfactual", data->counterfactual);
-  (void)cJSON_AddNumberToObject(root, "sets", (double)data->sets);
-  cJSON *stages = cJSON_AddArrayToObject(root, "stages"), *prompts = cJSON_AddArrayToObject(root, "prompts");
-  for (size_t i = 0; i < data->stage_count; i++)
-    (void)cJSON_AddItemToArray(stages, stage_json(data, &data->stages[i]));
-  for (size_t i = 0; i < data->count; i++)
-    (void)cJSON_AddItemToArray(prompts, prompt_json(data, &data->prompts[i]));
-  char *text = NULL;
-  Status status = json_print(root, true, &text);
-  if (status == STATUS_OK) printf("%s\n", text);
-  free(text);
-  cJSON_Delete(root);
-  return status;
+static Status show_json(const Dataset *data) {
+  JsonWriter json = {.layout = JSON_PRETTY};
+  json_object_begin(&json, NULL);
+  json_string(&json, "attribute", groups_attribute(data->groups));
+  json_bool(&json, "counterfactual", data->counterfactual);
+  json_integer(&json, "sets", (int64_t)data->sets);
+  json_array_begin(&json, "stages");
+  for (size_t i = 0; i < data->stage_count; i++) add_stage(&json, data, &data->stages[i]);
+  json_array_end(&json);
+  json_array_begin(&json, "prompts");
+  for (size_t i = 0; i < data->count; i++) add_prompt(&json, data, &data->prompts[i]);
+  json_array_end(&json);
+  json_object_end(&json);
+  return print_json(&json, "the prompts");
 }
 
 Status cmd_data(int argc, char **argv) {
@@ -117,7 +114,7 @@ Status cmd_data(int argc, char **argv) {
   TRY_CLEAN(runtime_open_files(&runtime, config.model.path, config.model.chat_template));
   TRY_CLEAN(config_dataset(&config, &runtime, held_out, &data));
   if (as_json) {
-    TRY_CLEAN(print_json(&data));
+    TRY_CLEAN(show_json(&data));
   } else {
     print_stages(&data);
     print_prompts(&data);

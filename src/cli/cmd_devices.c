@@ -1,6 +1,6 @@
 // gee-cl devices: what is here, and what each device would use.
 #include "cli.h"
-#include "io/json.h"
+#include "io/json_write.h"
 #include "track/track.h"
 
 #include <stdio.h>
@@ -38,30 +38,29 @@ static void print_table(const DeviceInfo *list, size_t count, size_t chosen) {
   }
 }
 
-static Status print_json(const DeviceInfo *list, size_t count, size_t chosen) {
-  cJSON *root = cJSON_CreateObject(), *devices = cJSON_AddArrayToObject(root, "devices");
+static Status show_json(const DeviceInfo *list, size_t count, size_t chosen) {
+  JsonWriter json = {.layout = JSON_PRETTY};
+  json_object_begin(&json, NULL);
+  json_array_begin(&json, "devices");
   for (size_t i = 0; i < count; i++) {
     const DeviceInfo *info = &list[i];
-    cJSON *device = cJSON_CreateObject();
-    (void)cJSON_AddNumberToObject(device, "index", (double)i);
-    (void)cJSON_AddStringToObject(device, "backend", info->backend);
-    (void)cJSON_AddStringToObject(device, "platform", info->platform);
-    (void)cJSON_AddStringToObject(device, "name", info->name);
-    (void)cJSON_AddStringToObject(device, "driver", info->driver);
-    (void)cJSON_AddStringToObject(device, "class", class_name(info->kind));
-    (void)cJSON_AddNumberToObject(device, "memory", (double)info->memory);
-    (void)cJSON_AddNumberToObject(device, "max_allocation", (double)info->max_allocation);
-    (void)cJSON_AddNumberToObject(device, "compute_units", info->compute_units);
-    (void)cJSON_AddStringToObject(device, "gemm", gemm_name(info->kind));
-    (void)cJSON_AddBoolToObject(device, "chosen", i == chosen);
-    (void)cJSON_AddItemToArray(devices, device);
+    json_object_begin(&json, NULL);
+    json_integer(&json, "index", (int64_t)i);
+    json_string(&json, "backend", info->backend);
+    json_string(&json, "platform", info->platform);
+    json_string(&json, "name", info->name);
+    json_string(&json, "driver", info->driver);
+    json_string(&json, "class", class_name(info->kind));
+    json_integer(&json, "memory", (int64_t)info->memory);
+    json_integer(&json, "max_allocation", (int64_t)info->max_allocation);
+    json_integer(&json, "compute_units", info->compute_units);
+    json_string(&json, "gemm", gemm_name(info->kind));
+    json_bool(&json, "chosen", i == chosen);
+    json_object_end(&json);
   }
-  char *text = NULL;
-  Status status = json_print(root, true, &text);
-  if (status == STATUS_OK) printf("%s\n", text);
-  free(text);
-  cJSON_Delete(root);
-  return status;
+  json_array_end(&json);
+  json_object_end(&json);
+  return print_json(&json, "the list of devices");
 }
 
 Status cmd_devices(int argc, char **argv) {
@@ -73,7 +72,7 @@ Status cmd_devices(int argc, char **argv) {
   Status status = device_list(&list, &count);
   if (status == STATUS_OK && count > 0) status = device_choose(&(DeviceOptions){0}, list, count, &chosen);
   if (status == STATUS_OK && as_json) {
-    status = print_json(list, count, chosen);
+    status = show_json(list, count, chosen);
   } else if (status == STATUS_OK && count == 0) {
     printf("No OpenCL device. On Debian, `apt-get install pocl-opencl-icd` makes the CPU one.\n");
   } else if (status == STATUS_OK) {

@@ -1,7 +1,6 @@
 // gee-cl gap: the entropy gap between groups on prompts that were not trained on.
 #include "gap_report.h"
 #include "io/file.h"
-#include "io/json.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -27,19 +26,21 @@ static const Usage usage = {
     "  gee-cl gap configs/quickstart.ini --adapter runs/quickstart/final"};
 
 static Status show(const GapReport *report, const GroupFile *groups) {
-  char *text = NULL;
-  cJSON *root = gap_json(report, groups);
+  Str text = {0};
+  JsonWriter json = {0};
   Status status = STATUS_OK;
-  TRY_CLEAN(json_print(root, false, &text));
-  if (output != NULL) TRY_CLEAN(file_write_atomic(output, text, strlen(text)));
+  json_object_begin(&json, NULL);
+  gap_json(report, groups, &json);
+  json_object_end(&json);
+  TRY_CLEAN(json_finish(&json, "the gap", &text));
+  if (output != NULL) TRY_CLEAN(file_write_atomic(output, text.data, text.size));
   if (as_json) {
-    printf("%s\n", text);
+    printf("%s\n", str_text(&text));
   } else {
     gap_print(report, groups);
   }
 cleanup:
-  free(text);
-  cJSON_Delete(root);
+  str_free(&text);
   return status;
 }
 

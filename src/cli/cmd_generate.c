@@ -1,6 +1,6 @@
 // gee-cl generate: a model's answer to one prompt, streamed as it is drawn.
 #include "cli.h"
-#include "io/json.h"
+#include "io/json_write.h"
 #include "util/clock.h"
 
 #include <stdio.h>
@@ -67,25 +67,24 @@ static Status end_stream(Stream *stream) {
   return STATUS_OK;
 }
 
-static Status print_json(const Runtime *runtime, const Tokens *prompt, const Answer *answer, double seconds) {
+static Status show_json(const Runtime *runtime, const Tokens *prompt, const Answer *answer, double seconds) {
   Str text = {0};
-  char *line = NULL;
-  cJSON *root = cJSON_CreateObject();
+  JsonWriter json = {0};
   Status status = STATUS_OK;
   TRY_CLEAN(tokenizer_decode(runtime->tokenizer, answer->tokens, answer->count, true, &text));
-  (void)cJSON_AddStringToObject(root, "prompt", prompt_text);
-  (void)cJSON_AddItemToObject(root, "prompt_tokens", cJSON_CreateIntArray(prompt->ids, (int)prompt->count));
-  (void)cJSON_AddStringToObject(root, "answer", str_text(&text));
-  (void)cJSON_AddItemToObject(root, "answer_tokens",
-                              cJSON_CreateIntArray(answer->tokens, (int)answer->count));
-  (void)cJSON_AddItemToObject(root, "entropy", cJSON_CreateFloatArray(answer->entropy, (int)answer->count));
-  (void)cJSON_AddStringToObject(root, "stopped_by", answer->ended ? "end token" : "max_new_tokens");
-  (void)cJSON_AddNumberToObject(root, "seconds", seconds);
-  TRY_CLEAN(json_print(root, false, &line));
-  printf("%s\n", line);
+  json_object_begin(&json, NULL);
+  json_string(&json, "prompt", prompt_text);
+  json_integers(&json, "prompt_tokens", prompt->ids, prompt->count);
+  json_bytes(&json, "answer", text.data, text.size);
+  json_integers(&json, "answer_tokens", answer->tokens, answer->count);
+  json_array_begin(&json, "entropy");
+  for (size_t i = 0; i < answer->count; i++) json_number(&json, NULL, (double)answer->entropy[i]);
+  json_array_end(&json);
+  json_string(&json, "stopped_by", answer->ended ? "end token" : "max_new_tokens");
+  json_number(&json, "seconds", seconds);
+  json_object_end(&json);
+  TRY_CLEAN(print_json(&json, "the answer"));
 cleanup:
-  free(line);
-  cJSON_Delete(root);
   str_free(&text);
   return status;
 }
@@ -135,7 +134,7 @@ Status cmd_generate(int argc, char **argv) {
   TRY_CLEAN(answer_prompt(&runtime, &prompt, &stream, &answer));
   double seconds = clock_seconds() - start;
   if (as_json) {
-    TRY_CLEAN(print_json(&runtime, &prompt, &answer, seconds));
+    TRY_CLEAN(show_json(&runtime, &prompt, &answer, seconds));
   } else {
     TRY_CLEAN(end_stream(&stream));
     say("%s%zu tokens in %.1f s%s", style(stderr, STYLE_DIM), answer.count, seconds,

@@ -4,6 +4,7 @@
 #include "gen/score.h"
 #include "io/file.h"
 #include "io/json.h"
+#include "io/json_write.h"
 #include "track/track.h"
 #include "util/memory.h"
 
@@ -96,29 +97,26 @@ static Status read_lines(const Runtime *runtime, ScoreLines *out) {
   return status;
 }
 
-static Status append_integers(Str *out, const char *key, const Tokens *tokens) {
-  TRY(str_append_format(out, "\"%s\": [", key));
-  for (size_t i = 0; i < tokens->count; i++)
-    TRY(str_append_format(out, "%s%d", i > 0 ? ", " : "", (int)tokens->ids[i]));
-  return str_append_text(out, "], ");
-}
-
-/// %.9g reads back to the same float32.
-static Status append_numbers(Str *out, const char *key, const float *values, size_t count) {
-  TRY(str_append_format(out, "\"%s\": [", key));
-  for (size_t i = 0; i < count; i++)
-    TRY(str_append_format(out, "%s%.9g", i > 0 ? ", " : "", (double)values[i]));
-  return str_append_text(out, "]");
+static void add_floats(JsonWriter *json, const char *key, const float *values, size_t count) {
+  json_array_begin(json, key);
+  for (size_t i = 0; i < count; i++) json_float(json, NULL, values[i]);
+  json_array_end(json);
 }
 
 static Status append_line(Str *out, const ScoreLine *line, const float *logprob, const float *entropy) {
-  TRY(str_append_text(out, "{"));
-  TRY(append_integers(out, "prompt_tokens", &line->prompt));
-  TRY(append_integers(out, "answer_tokens", &line->answer));
-  TRY(append_numbers(out, "logprob", logprob, line->answer.count));
-  TRY(str_append_text(out, ", "));
-  TRY(append_numbers(out, "entropy", entropy, line->answer.count));
-  return str_append_text(out, "}\n");
+  JsonWriter json = {.layout = JSON_SPACED};
+  Str text = {0};
+  json_object_begin(&json, NULL);
+  json_integers(&json, "prompt_tokens", line->prompt.ids, line->prompt.count);
+  json_integers(&json, "answer_tokens", line->answer.ids, line->answer.count);
+  add_floats(&json, "logprob", logprob, line->answer.count);
+  add_floats(&json, "entropy", entropy, line->answer.count);
+  json_object_end(&json);
+  TRY(json_finish(&json, output, &text));
+  Status status = str_append_text(&text, "\n");
+  if (status == STATUS_OK) status = str_append(out, text.data, text.size);
+  str_free(&text);
+  return status;
 }
 
 /// Scores lines [first, first + count); lines in a row with the same prompt share its rows.

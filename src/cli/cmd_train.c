@@ -66,6 +66,7 @@ static Status measure_bias(void *user, Model *model, size_t step) {
   GapOptions options_now = gap_options(&run->config);
   GapReport report = {0};
   Str line = {0};
+  JsonWriter json = {0};
   char *path = NULL;
   Status status = STATUS_OK;
   TRY_CLEAN(gap_measure(model, &run->held_out, &options_now, NULL, &report));
@@ -76,9 +77,11 @@ static Status measure_bias(void *user, Model *model, size_t step) {
     TRY_CLEAN(path_join(&path, run->folder, "bias_eval.jsonl"));
     TRY_CLEAN(jsonlines_open(path, (int64_t)step, &run->bias_lines));
   }
-  cJSON *object = gap_json(&report, run->held_out.groups);
-  (void)cJSON_AddNumberToObject(object, "step", (double)step);
-  TRY_CLEAN(jsonlines_write(run->bias_lines, object));
+  json_object_begin(&json, NULL);
+  gap_json(&report, run->held_out.groups, &json);
+  json_integer(&json, "step", (int64_t)step);
+  json_object_end(&json);
+  TRY_CLEAN(jsonlines_write(run->bias_lines, &json));
 cleanup:
   str_free(&line);
   free(path);

@@ -42,25 +42,24 @@ Status gap_line(const GapReport *report, Str *out) {
       report->total.high, report->H_bar);
 }
 
-static void add_estimate(cJSON *root, const char *name, const GapEstimate *estimate,
+static void add_estimate(JsonWriter *json, const char *name, const GapEstimate *estimate,
                          const GroupFile *groups) {
-  cJSON *object = cJSON_AddObjectToObject(root, name);
-  (void)cJSON_AddNumberToObject(object, "gap", estimate->gap);
-  (void)cJSON_AddNumberToObject(object, "low", estimate->low);
-  (void)cJSON_AddNumberToObject(object, "high", estimate->high);
-  (void)cJSON_AddNumberToObject(object, "standard_error", estimate->standard_error);
-  cJSON *means = cJSON_AddObjectToObject(object, "H");
-  for (size_t g = 0; g < groups_count(groups); g++)
-    (void)cJSON_AddNumberToObject(means, groups_name(groups, g), estimate->H[g]);
+  json_object_begin(json, name);
+  json_number(json, "gap", estimate->gap);
+  json_number(json, "low", estimate->low);
+  json_number(json, "high", estimate->high);
+  json_number(json, "standard_error", estimate->standard_error);
+  json_object_begin(json, "H");
+  for (size_t g = 0; g < groups_count(groups); g++) json_number(json, groups_name(groups, g), estimate->H[g]);
+  json_object_end(json);
+  json_object_end(json);
 }
 
-cJSON *gap_json(const GapReport *report, const GroupFile *groups) {
-  cJSON *root = cJSON_CreateObject();
-  add_estimate(root, "total", &report->total, groups);
-  add_estimate(root, "paired", &report->paired, groups);
-  (void)cJSON_AddNumberToObject(root, "H_bar", report->H_bar);
-  (void)cJSON_AddNumberToObject(root, "sets", (double)report->sets);
-  (void)cJSON_AddNumberToObject(root, "answers", (double)report->answers);
-  (void)cJSON_AddNumberToObject(root, "tokens", (double)report->tokens);
-  return root;
+void gap_json(const GapReport *report, const GroupFile *groups, JsonWriter *json) {
+  add_estimate(json, "total", &report->total, groups);
+  add_estimate(json, "paired", &report->paired, groups);
+  json_number(json, "H_bar", report->H_bar);
+  json_integer(json, "sets", (int64_t)report->sets);
+  json_integer(json, "answers", (int64_t)report->answers);
+  json_integer(json, "tokens", (int64_t)report->tokens);
 }

@@ -3,7 +3,7 @@
 
 #include "cli.h"
 #include "eval/gap.h"
-#include <cjson/cJSON.h>
+#include "io/json_write.h"
 
 /// The measurement a config asks for: its sampling, entropy temperature, data.eval_sets and data.eval_answers. One seed
 /// for all, so that measurements before and after training draw alike.
@@ -11,5 +11,5 @@ GapOptions gap_options(const Config *config);
 void gap_print(const GapReport *report, const GroupFile *groups);
 /// "paired −0.0257 [−0.0347, −0.0167]  total …  H̄ 2.330", in fresh memory of `out`.
 STATUS_CHECKED Status gap_line(const GapReport *report, Str *out);
-/// NULL where memory is out.
-cJSON *gap_json(const GapReport *report, const GroupFile *groups);
+/// Adds the report's members to the object that is open.
+void gap_json(const GapReport *report, const GroupFile *groups, JsonWriter *json);

@@ -1,4 +1,4 @@
-// The terminal: colours only where they are wanted, and Ctrl-C.
+// The terminal: colours only where they are wanted, results as JSON, and Ctrl-C.
 #include "cli.h"
 
 #include <signal.h>
@@ -22,6 +22,14 @@ void say(const char *format, ...) {
   (void)vfprintf(stderr, format, args);
   va_end(args);
   (void)fputc('\n', stderr);
+}
+
+Status print_json(JsonWriter *json, const char *what) {
+  Str text = {0};
+  TRY(json_finish(json, what, &text));
+  printf("%s\n", str_text(&text));
+  str_free(&text);
+  return STATUS_OK;
 }
 
 volatile bool stop_requested = false;

@@ -140,8 +140,3 @@ bool json_has(const cJSON *object, const char *key) {
   const cJSON *value = cJSON_GetObjectItemCaseSensitive(object, key);
   return value != NULL && !cJSON_IsNull(value);
 }
-
-Status json_print(const cJSON *value, bool pretty, char **out) {
-  *out = pretty ? cJSON_Print(value) : cJSON_PrintUnformatted(value);
-  return *out != NULL ? STATUS_OK : status_fail(STATUS_FAILED, "out of memory while writing JSON");
-}

@@ -1,69 +1,57 @@
-// Writing safetensors as a stream. Rule: the header is padded with spaces to a multiple of 8 bytes, so that the data
-// starts aligned; tensors lie in the order given; elements are rounded to nearest even.
+// Writing safetensors as a stream. Rule: the header is padded with spaces to a multiple of 8 bytes, so that
+// the data starts aligned; tensors lie in the order given; elements are rounded to nearest even.
 #include "io/tensors.h"
 
 #include "io/file.h"
-#include "io/json.h"
+#include "io/json_write.h"
 #include "tensor_file.h"
 #include "util/half.h"
 #include "util/memory.h"
 #include <stdlib.h>
-#include <string.h>
 
 enum { PIECE = 1 << 14 }; // elements asked for at a time
 
-static Status out_of_memory(void) {
-  return status_fail(STATUS_FAILED, "out of memory for a safetensors header");
-}
-
-/// Appends {"dtype", "shape", "data_offsets"} of `tensor`, whose bytes start at *offset, and moves *offset on.
-static Status add_entry(cJSON *header, const TensorToWrite *tensor, size_t *offset) {
+/// Adds {"dtype", "shape", "data_offsets"} of `tensor`, whose bytes start at *offset, and moves *offset on.
+static Status add_entry(JsonWriter *json, const TensorToWrite *tensor, size_t *offset) {
   size_t elements = 0, size = 0;
   TRY(tensor_measure(tensor->type, tensor->rank, tensor->shape, &elements, &size));
-  cJSON *entry = cJSON_AddObjectToObject(header, tensor->name);
-  cJSON *shape = NULL, *offsets = NULL;
-  bool done = entry != NULL &&
-              cJSON_AddStringToObject(entry, "dtype", stored_type_name(tensor->type)) != NULL &&
-              (shape = cJSON_AddArrayToObject(entry, "shape")) != NULL &&
-              (offsets = cJSON_AddArrayToObject(entry, "data_offsets")) != NULL;
-  for (size_t i = 0; done && i < tensor->rank; i++)
-    done = cJSON_AddItemToArray(shape, cJSON_CreateNumber((double)tensor->shape[i])) != 0;
-  done = done && cJSON_AddItemToArray(offsets, cJSON_CreateNumber((double)*offset)) != 0 &&
-         cJSON_AddItemToArray(offsets, cJSON_CreateNumber((double)(*offset + size))) != 0;
+  json_object_begin(json, tensor->name);
+  json_string(json, "dtype", stored_type_name(tensor->type));
+  json_array_begin(json, "shape");
+  for (size_t i = 0; i < tensor->rank; i++) json_integer(json, NULL, (int64_t)tensor->shape[i]);
+  json_array_end(json);
+  json_array_begin(json, "data_offsets");
+  json_integer(json, NULL, (int64_t)*offset);
+  json_integer(json, NULL, (int64_t)(*offset + size));
+  json_array_end(json);
+  json_object_end(json);
   *offset += size;
-  return done ? STATUS_OK : out_of_memory();
-}
-
-static Status add_metadata(cJSON *header, const cJSON *metadata) {
-  cJSON *own = metadata != NULL ? cJSON_Duplicate(metadata, 1) : cJSON_CreateObject();
-  if (!cJSON_AddItemToObject(header, "__metadata__", own)) {
-    cJSON_Delete(own);
-    return out_of_memory();
-  }
-  if (metadata == NULL && cJSON_AddStringToObject(own, "format", "pt") == NULL) return out_of_memory();
   return STATUS_OK;
 }
 
-/// *out = the header's JSON text in fresh memory.
-static Status make_header(const TensorToWrite *tensors, size_t count, const cJSON *metadata, char **out) {
-  cJSON *header = cJSON_CreateObject();
-  if (header == NULL) return out_of_memory();
+/// *out = the header's JSON text.
+static Status make_header(const char *path, const TensorToWrite *tensors, size_t count, Str *out) {
+  JsonWriter json = {0};
   size_t offset = 0;
-  Status status = add_metadata(header, metadata);
+  Status status = STATUS_OK;
+  json_object_begin(&json, NULL);
+  json_object_begin(&json, "__metadata__");
+  json_string(&json, "format", "pt");
+  json_object_end(&json);
   for (size_t i = 0; status == STATUS_OK && i < count; i++)
-    status = status_context(add_entry(header, &tensors[i], &offset), "tensor \"%s\"", tensors[i].name);
-  if (status == STATUS_OK) status = json_print(header, false, out);
-  cJSON_Delete(header);
+    status = status_context(add_entry(&json, &tensors[i], &offset), "tensor \"%s\"", tensors[i].name);
+  json_object_end(&json);
+  if (status == STATUS_OK) status = json_finish(&json, path, out);
+  json_free(&json);
   return status;
 }
 
-static Status write_header(FileWriter *writer, const char *text) {
+static Status write_header(FileWriter *writer, const Str *text) {
   static const char spaces[] = "       ";
-  size_t length = strlen(text);
-  size_t padding = (8 - length % 8) % 8;
-  uint64_t size = length + padding;
+  size_t padding = (8 - text->size % 8) % 8;
+  uint64_t size = text->size + padding;
   TRY(writer_append(writer, &size, sizeof size));
-  TRY(writer_append(writer, text, length));
+  TRY(writer_append(writer, text->data, text->size));
   return writer_append(writer, spaces, padding);
 }
 
@@ -107,15 +95,15 @@ static Status check_types(const TensorToWrite *tensors, size_t count) {
   return STATUS_OK;
 }
 
-Status safetensors_write(const char *path, const TensorToWrite *tensors, size_t count, const cJSON *metadata,
-                         TensorFill fill, void *user) {
+Status safetensors_write(const char *path, const TensorToWrite *tensors, size_t count, TensorFill fill,
+                         void *user) {
   Status status = STATUS_OK;
   FileWriter *writer = NULL;
-  char *header = NULL;
+  Str header = {0};
   TRY(check_types(tensors, count));
-  TRY_CLEAN(make_header(tensors, count, metadata, &header));
+  TRY_CLEAN(make_header(path, tensors, count, &header));
   TRY_CLEAN(writer_open(path, &writer));
-  TRY_CLEAN(write_header(writer, header));
+  TRY_CLEAN(write_header(writer, &header));
   TRY_CLEAN(write_tensors(writer, tensors, count, fill, user));
   FileWriter *closing = writer;
   writer = NULL;
@@ -123,6 +111,6 @@ Status safetensors_write(const char *path, const TensorToWrite *tensors, size_t 
 
 cleanup:
   writer_abandon(writer);
-  free(header);
+  str_free(&header);
   return status;
 }

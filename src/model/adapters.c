@@ -104,7 +104,7 @@ Status adapters_save(Model *model, const char *directory) {
   TensorToWrite *list = NULL;
   TRY_CLEAN(params_list(&model->params, &list));
   TRY_CLEAN(path_join(&path, directory, weights_name));
-  TRY_CLEAN(safetensors_write(path, list, model->params.count, NULL, params_fill, &model->params));
+  TRY_CLEAN(safetensors_write(path, list, model->params.count, params_fill, &model->params));
 cleanup:
   free(list);
   free(path);

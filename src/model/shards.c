@@ -1,6 +1,6 @@
 // Writes the weights of a Hugging Face folder: one file, or shards with their index.
-#include "arch/config_write.h"
 #include "io/file.h"
+#include "io/json_write.h"
 #include "parts.h"
 #include <stdio.h>
 #include <stdlib.h>
@@ -40,29 +40,29 @@ static Status write_shard(const char *directory, const char *name, const TensorT
   char *path = NULL;
   ShardSource source = {.fill = fill, .user = user, .first = first};
   TRY(path_join(&path, directory, name));
-  Status status = safetensors_write(path, tensors + first, end - first, NULL, shard_fill, &source);
+  Status status = safetensors_write(path, tensors + first, end - first, shard_fill, &source);
   free(path);
   return status;
 }
 
 static Status write_index(const char *directory, const TensorToWrite *tensors, size_t count, size_t shards) {
-  cJSON *json = cJSON_CreateObject();
-  cJSON *metadata = cJSON_AddObjectToObject(json, "metadata");
-  cJSON *map = cJSON_AddObjectToObject(json, "weight_map");
+  JsonWriter json = {.layout = JSON_PRETTY};
   uint64_t total = 0;
-  size_t first = 0;
-  for (size_t s = 0; s < shards; s++) {
+  for (size_t i = 0; i < count; i++) total += tensor_bytes(&tensors[i]);
+  json_object_begin(&json, NULL);
+  json_object_begin(&json, "metadata");
+  json_integer(&json, "total_size", (int64_t)total);
+  json_object_end(&json);
+  json_object_begin(&json, "weight_map");
+  for (size_t s = 0, first = 0; s < shards; s++) {
     char name[64];
     (void)snprintf(name, sizeof name, "model-%05zu-of-%05zu.safetensors", s + 1, shards);
     size_t end = shard_end(tensors, count, first);
-    for (size_t i = first; i < end; i++) {
-      cJSON_AddStringToObject(map, tensors[i].name, name);
-      total += tensor_bytes(&tensors[i]);
-    }
-    first = end;
+    for (; first < end; first++) json_string(&json, tensors[first].name, name);
   }
-  cJSON_AddNumberToObject(metadata, "total_size", (double)total);
-  return hf_write_json(json, directory, "model.safetensors.index.json");
+  json_object_end(&json);
+  json_object_end(&json);
+  return json_save(&json, directory, "model.safetensors.index.json");
 }
 
 Status hf_write_weights(const char *directory, const TensorToWrite *tensors, size_t count, TensorFill fill,

@@ -1,12 +1,13 @@
-// Writes a tokenizer as Hugging Face's files. Rule: what load_gguf.c makes of the metadata and what transformers makes of
-// these files give the same ids; both come from the one table of families.
+// Writes a tokenizer as Hugging Face's files. Rule: what load_gguf.c makes of the metadata and what
+// transformers makes of these files give the same ids; both come from the one table of families.
 #include "text/export.h"
 
 #include "internal.h"
 #include "io/file.h"
-#include "io/json.h"
+#include "io/json_write.h"
 #include "util/memory.h"
 #include "util/str.h"
+#include "util/utf8.h"
 #include <stdlib.h>
 #include <string.h>
 
@@ -71,106 +72,118 @@ static int64_t type_of(const Source *source, size_t token) {
   return source->types == NULL ? TYPE_NORMAL : source->types[token];
 }
 
-/// *out = entry `index` of an array of strings in fresh memory. JSON holds no NUL, so a text with one is refused.
+/// *out = entry `index` of an array of strings in fresh memory. A token's text is its name, so what a JSON
+/// key cannot say as it is gets refused: a NUL (cJSON and C end there), and bytes that are no UTF-8.
 static Status string_copy(const Source *source, const char *key, size_t index, char **out) {
   const char *bytes;
   size_t size;
   gguf_string_at(source->file, key, index, &bytes, &size);
-  if (size > 0 && memchr(bytes, '\0', size) != NULL) {
+  if (size > 0 && memchr(bytes, '\0', size) != NULL)
     return status_fail(STATUS_INPUT, "%s: entry %zu of %s holds a NUL", source->path, index, key);
-  }
+  if (utf8_valid_prefix(bytes, size) != size)
+    return status_fail(STATUS_INPUT, "%s: entry %zu of %s is not UTF-8", source->path, index, key);
   return str_copy(out, bytes, size);
 }
 
-static Status out_of_memory(const Source *source) {
-  return status_fail(STATUS_FAILED, "%s: out of memory for its tokenizer", source->path);
-}
-
-static Status add_vocabulary(const Source *source, cJSON *model) {
-  cJSON *vocab = cJSON_AddObjectToObject(model, "vocab");
+static Status add_vocabulary(const Source *source, JsonWriter *json) {
+  json_object_begin(json, "vocab");
   for (size_t i = 0; i < source->count; i++) {
     // Fillers up to a round number of rows; no tokenizer.json has them.
     if (type_of(source, i) == TYPE_UNUSED) continue;
     char *text = NULL;
     TRY(string_copy(source, tokens_key, i, &text));
-    bool added = cJSON_AddNumberToObject(vocab, text, (double)i) != NULL;
+    json_integer(json, text, (int64_t)i);
     free(text);
-    if (!added) return out_of_memory(source);
   }
+  json_object_end(json);
   return STATUS_OK;
 }
 
-static Status add_merges(const Source *source, cJSON *model) {
-  cJSON *merges = cJSON_AddArrayToObject(model, "merges");
+static Status add_merges(const Source *source, JsonWriter *json) {
   size_t count = 0;
   TRY(gguf_get_strings(source->file, merges_key, &count));
+  json_array_begin(json, "merges");
   for (size_t i = 0; i < count; i++) {
     char *text = NULL;
     TRY(string_copy(source, merges_key, i, &text));
-    bool added = cJSON_AddItemToArray(merges, cJSON_CreateString(text)) != 0;
+    json_string(json, NULL, text);
     free(text);
-    if (!added) return out_of_memory(source);
   }
+  json_array_end(json);
   return STATUS_OK;
 }
 
-static Status add_added_tokens(const Source *source, cJSON *json) {
-  cJSON *list = cJSON_AddArrayToObject(json, "added_tokens");
+static Status add_added_tokens(const Source *source, JsonWriter *json) {
+  json_array_begin(json, "added_tokens");
   for (size_t i = 0; i < source->count; i++) {
     int64_t type = type_of(source, i);
     bool special = type == TYPE_CONTROL || type == TYPE_UNKNOWN;
     if (!special && type != TYPE_USER_DEFINED) continue;
-    cJSON *token = cJSON_CreateObject();
     char *text = NULL;
-    Status status = string_copy(source, tokens_key, i, &text);
-    if (status == STATUS_OK && !cJSON_AddItemToArray(list, token)) status = out_of_memory(source);
-    if (status != STATUS_OK) {
-      cJSON_Delete(token);
-      free(text);
-      return status;
-    }
-    cJSON_AddNumberToObject(token, "id", (double)i);
-    cJSON_AddStringToObject(token, "content", text);
-    cJSON_AddFalseToObject(token, "single_word");
-    cJSON_AddFalseToObject(token, "lstrip");
-    cJSON_AddFalseToObject(token, "rstrip");
-    cJSON_AddFalseToObject(token, "normalized");
-    cJSON_AddBoolToObject(token, "special", special);
+    TRY(string_copy(source, tokens_key, i, &text));
+    json_object_begin(json, NULL);
+    json_integer(json, "id", (int64_t)i);
+    json_string(json, "content", text);
+    json_bool(json, "single_word", false);
+    json_bool(json, "lstrip", false);
+    json_bool(json, "rstrip", false);
+    json_bool(json, "normalized", false);
+    json_bool(json, "special", special);
+    json_object_end(json);
     free(text);
   }
+  json_array_end(json);
   return STATUS_OK;
 }
 
-static cJSON *byte_level(void) {
-  cJSON *json = cJSON_CreateObject();
-  cJSON_AddStringToObject(json, "type", "ByteLevel");
-  cJSON_AddFalseToObject(json, "add_prefix_space");
-  cJSON_AddTrueToObject(json, "trim_offsets");
-  cJSON_AddFalseToObject(json, "use_regex");
-  return json;
+static void add_byte_level(JsonWriter *json, const char *key) {
+  json_object_begin(json, key);
+  json_string(json, "type", "ByteLevel");
+  json_bool(json, "add_prefix_space", false);
+  json_bool(json, "trim_offsets", true);
+  json_bool(json, "use_regex", false);
+  json_object_end(json);
 }
 
-static void add_pre_tokenizer(const Source *source, cJSON *json) {
-  cJSON *pre = cJSON_AddObjectToObject(json, "pre_tokenizer");
-  cJSON_AddStringToObject(pre, "type", "Sequence");
-  cJSON *steps = cJSON_AddArrayToObject(pre, "pretokenizers");
-  if (source->family->digits) {
-    cJSON *digits = cJSON_CreateObject();
-    cJSON_AddStringToObject(digits, "type", "Digits");
-    cJSON_AddTrueToObject(digits, "individual_digits");
-    cJSON_AddItemToArray(steps, digits);
+static void add_normalizer(const Source *source, JsonWriter *json) {
+  if (!source->family->nfc) {
+    json_null(json, "normalizer");
+    return;
   }
-  cJSON *split = cJSON_CreateObject();
-  cJSON_AddStringToObject(split, "type", "Split");
-  cJSON *pattern = cJSON_AddObjectToObject(split, "pattern");
-  cJSON_AddStringToObject(pattern, "Regex", *source->family->pattern);
-  cJSON_AddStringToObject(split, "behavior", "Isolated");
-  cJSON_AddFalseToObject(split, "invert");
-  cJSON_AddItemToArray(steps, split);
-  cJSON_AddItemToArray(steps, byte_level());
+  json_object_begin(json, "normalizer");
+  json_string(json, "type", "NFC");
+  json_object_end(json);
 }
 
-/// *out = the text of the token whose id stands under tokenizer.ggml.<name>_token_id, NULL where there is none; *id too.
+static void add_split(const Source *source, JsonWriter *json) {
+  json_object_begin(json, NULL);
+  json_string(json, "type", "Split");
+  json_object_begin(json, "pattern");
+  json_string(json, "Regex", *source->family->pattern);
+  json_object_end(json);
+  json_string(json, "behavior", "Isolated");
+  json_bool(json, "invert", false);
+  json_object_end(json);
+}
+
+static void add_pre_tokenizer(const Source *source, JsonWriter *json) {
+  json_object_begin(json, "pre_tokenizer");
+  json_string(json, "type", "Sequence");
+  json_array_begin(json, "pretokenizers");
+  if (source->family->digits) {
+    json_object_begin(json, NULL);
+    json_string(json, "type", "Digits");
+    json_bool(json, "individual_digits", true);
+    json_object_end(json);
+  }
+  add_split(source, json);
+  add_byte_level(json, NULL);
+  json_array_end(json);
+  json_object_end(json);
+}
+
+/// *out = the text of the token whose id stands under tokenizer.ggml.<name>_token_id, NULL where there is
+/// none; *id too.
 static Status special_token(const Source *source, const char *name, char **out, int64_t *id) {
   *out = NULL;
   Str key = {0};
@@ -182,23 +195,42 @@ static Status special_token(const Source *source, const char *name, char **out, 
   return string_copy(source, tokens_key, (size_t)*id, out);
 }
 
-static void add_piece(cJSON *list, const char *kind, const char *id) {
-  cJSON *piece = cJSON_CreateObject();
-  cJSON *inside = cJSON_AddObjectToObject(piece, kind);
-  cJSON_AddStringToObject(inside, "id", id);
-  cJSON_AddNumberToObject(inside, "type_id", 0);
-  cJSON_AddItemToArray(list, piece);
+static void add_piece(JsonWriter *json, const char *kind, const char *id) {
+  json_object_begin(json, NULL);
+  json_object_begin(json, kind);
+  json_string(json, "id", id);
+  json_integer(json, "type_id", 0);
+  json_object_end(json);
+  json_object_end(json);
 }
 
-static void add_template_token(cJSON *tokens, const char *text, int64_t id) {
-  cJSON *token = cJSON_AddObjectToObject(tokens, text);
-  cJSON_AddStringToObject(token, "id", text);
-  cJSON_AddItemToObject(token, "ids", cJSON_CreateIntArray((const int[]){(int)id}, 1));
-  cJSON_AddItemToObject(token, "tokens", cJSON_CreateStringArray((const char *const[]){text}, 1));
+static void add_template_token(JsonWriter *json, const char *text, int64_t id) {
+  json_object_begin(json, text);
+  json_string(json, "id", text);
+  json_array_begin(json, "ids");
+  json_integer(json, NULL, id);
+  json_array_end(json);
+  json_array_begin(json, "tokens");
+  json_string(json, NULL, text);
+  json_array_end(json);
+  json_object_end(json);
 }
 
-/// What add_special_tokens puts around a text, as TemplateProcessing; nothing where it puts nothing.
-static Status add_post_processor(const Source *source, cJSON *json) {
+/// TemplateProcessing: bos before and eos after each text; each may be NULL.
+static void add_template(JsonWriter *json, const char *bos, const char *eos) {
+  for (int pair = 0; pair < 2; pair++) {
+    json_array_begin(json, pair ? "pair" : "single");
+    for (int text = 0; text <= pair; text++) {
+      if (bos != NULL) add_piece(json, "SpecialToken", bos);
+      add_piece(json, "Sequence", text ? "B" : "A");
+      if (eos != NULL) add_piece(json, "SpecialToken", eos);
+    }
+    json_array_end(json);
+  }
+}
+
+/// What add_special_tokens puts around a text, as TemplateProcessing; null where it puts nothing.
+static Status add_post_processor(const Source *source, JsonWriter *json) {
   int64_t add_bos = 0, add_eos = 0, bos_id = -1, eos_id = -1;
   char *bos = NULL, *eos = NULL;
   Status status = STATUS_OK;
@@ -208,73 +240,60 @@ static Status add_post_processor(const Source *source, cJSON *json) {
   if (add_bos != 0) TRY_CLEAN(special_token(source, "bos", &bos, &bos_id));
   if (add_eos != 0) TRY_CLEAN(special_token(source, "eos", &eos, &eos_id));
   if (bos == NULL && eos == NULL) {
-    cJSON_AddNullToObject(json, "post_processor");
+    json_null(json, "post_processor");
     goto cleanup;
   }
-  cJSON *post = cJSON_AddObjectToObject(json, "post_processor");
-  cJSON_AddStringToObject(post, "type", "TemplateProcessing");
-  for (int pair = 0; pair < 2; pair++) {
-    cJSON *list = cJSON_AddArrayToObject(post, pair ? "pair" : "single");
-    for (int text = 0; text <= pair; text++) {
-      if (bos != NULL) add_piece(list, "SpecialToken", bos);
-      add_piece(list, "Sequence", text ? "B" : "A");
-      if (eos != NULL) add_piece(list, "SpecialToken", eos);
-    }
-  }
-  cJSON *tokens = cJSON_AddObjectToObject(post, "special_tokens");
-  if (bos != NULL) add_template_token(tokens, bos, bos_id);
-  if (eos != NULL && eos_id != bos_id) add_template_token(tokens, eos, eos_id);
+  json_object_begin(json, "post_processor");
+  json_string(json, "type", "TemplateProcessing");
+  add_template(json, bos, eos);
+  json_object_begin(json, "special_tokens");
+  if (bos != NULL) add_template_token(json, bos, bos_id);
+  if (eos != NULL && eos_id != bos_id) add_template_token(json, eos, eos_id);
+  json_object_end(json);
+  json_object_end(json);
 cleanup:
   free(bos);
   free(eos);
   return status;
 }
 
-static Status write_json(const cJSON *json, const char *directory, const char *name) {
-  Status status = STATUS_OK;
-  char *text = NULL, *path = NULL;
-  TRY_CLEAN(json_print(json, true, &text));
-  TRY_CLEAN(path_join(&path, directory, name));
-  TRY_CLEAN(file_write_atomic(path, text, strlen(text)));
-cleanup:
-  free(text);
-  free(path);
-  return status;
+static Status add_model(const Source *source, JsonWriter *json) {
+  json_object_begin(json, "model");
+  json_string(json, "type", "BPE");
+  json_null(json, "dropout");
+  json_null(json, "unk_token");
+  json_null(json, "continuing_subword_prefix");
+  json_null(json, "end_of_word_suffix");
+  json_bool(json, "fuse_unk", false);
+  json_bool(json, "byte_fallback", false);
+  json_bool(json, "ignore_merges", source->family->ignore_merges);
+  TRY(add_vocabulary(source, json));
+  TRY(add_merges(source, json));
+  json_object_end(json);
+  return STATUS_OK;
 }
 
 static Status write_tokenizer(const Source *source, const char *directory) {
   Status status = STATUS_OK;
-  cJSON *json = cJSON_CreateObject();
-  cJSON_AddStringToObject(json, "version", "1.0");
-  cJSON_AddNullToObject(json, "truncation");
-  cJSON_AddNullToObject(json, "padding");
-  TRY_CLEAN(add_added_tokens(source, json));
-  if (source->family->nfc) {
-    cJSON_AddStringToObject(cJSON_AddObjectToObject(json, "normalizer"), "type", "NFC");
-  } else {
-    cJSON_AddNullToObject(json, "normalizer");
-  }
-  add_pre_tokenizer(source, json);
-  TRY_CLEAN(add_post_processor(source, json));
-  cJSON_AddItemToObject(json, "decoder", byte_level());
-  cJSON *model = cJSON_AddObjectToObject(json, "model");
-  cJSON_AddStringToObject(model, "type", "BPE");
-  cJSON_AddNullToObject(model, "dropout");
-  cJSON_AddNullToObject(model, "unk_token");
-  cJSON_AddNullToObject(model, "continuing_subword_prefix");
-  cJSON_AddNullToObject(model, "end_of_word_suffix");
-  cJSON_AddFalseToObject(model, "fuse_unk");
-  cJSON_AddFalseToObject(model, "byte_fallback");
-  cJSON_AddBoolToObject(model, "ignore_merges", source->family->ignore_merges);
-  TRY_CLEAN(add_vocabulary(source, model));
-  TRY_CLEAN(add_merges(source, model));
-  TRY_CLEAN(write_json(json, directory, "tokenizer.json"));
+  JsonWriter json = {.layout = JSON_PRETTY};
+  json_object_begin(&json, NULL);
+  json_string(&json, "version", "1.0");
+  json_null(&json, "truncation");
+  json_null(&json, "padding");
+  TRY_CLEAN(add_added_tokens(source, &json));
+  add_normalizer(source, &json);
+  add_pre_tokenizer(source, &json);
+  TRY_CLEAN(add_post_processor(source, &json));
+  add_byte_level(&json, "decoder");
+  TRY_CLEAN(add_model(source, &json));
+  json_object_end(&json);
+  TRY_CLEAN(json_save(&json, directory, "tokenizer.json"));
 cleanup:
-  cJSON_Delete(json);
+  json_free(&json);
   return status;
 }
 
-static Status add_specials(const Source *source, cJSON *json) {
+static Status add_specials(const Source *source, JsonWriter *json) {
   static const struct {
     const char *gguf, *hf;
   } names[] = {
@@ -283,28 +302,38 @@ static Status add_specials(const Source *source, cJSON *json) {
     char *text = NULL;
     int64_t id;
     TRY(special_token(source, names[i].gguf, &text, &id));
-    if (text != NULL) cJSON_AddStringToObject(json, names[i].hf, text);
+    if (text != NULL) json_string(json, names[i].hf, text);
     free(text);
   }
   return STATUS_OK;
 }
 
-static Status write_configs(const Source *source, const char *directory) {
+static Status write_config(const Source *source, const char *directory) {
   Status status = STATUS_OK;
   const char *chat_template;
-  cJSON *config = cJSON_CreateObject();
-  cJSON *specials = cJSON_CreateObject();
-  TRY_CLEAN(add_specials(source, specials));
-  TRY_CLEAN(add_specials(source, config));
-  cJSON_AddStringToObject(config, "tokenizer_class", "PreTrainedTokenizerFast");
-  cJSON_AddFalseToObject(config, "clean_up_tokenization_spaces");
-  TRY_CLEAN(gguf_get_string_or_null(source->file, "tokenizer.chat_template", &chat_template));
-  if (chat_template != NULL) cJSON_AddStringToObject(config, "chat_template", chat_template);
-  TRY_CLEAN(write_json(config, directory, "tokenizer_config.json"));
-  TRY_CLEAN(write_json(specials, directory, "special_tokens_map.json"));
+  JsonWriter json = {.layout = JSON_PRETTY};
+  TRY(gguf_get_string_or_null(source->file, "tokenizer.chat_template", &chat_template));
+  json_object_begin(&json, NULL);
+  TRY_CLEAN(add_specials(source, &json));
+  json_string(&json, "tokenizer_class", "PreTrainedTokenizerFast");
+  json_bool(&json, "clean_up_tokenization_spaces", false);
+  if (chat_template != NULL) json_string(&json, "chat_template", chat_template);
+  json_object_end(&json);
+  TRY_CLEAN(json_save(&json, directory, "tokenizer_config.json"));
 cleanup:
-  cJSON_Delete(config);
-  cJSON_Delete(specials);
+  json_free(&json);
+  return status;
+}
+
+static Status write_specials(const Source *source, const char *directory) {
+  Status status = STATUS_OK;
+  JsonWriter json = {.layout = JSON_PRETTY};
+  json_object_begin(&json, NULL);
+  TRY_CLEAN(add_specials(source, &json));
+  json_object_end(&json);
+  TRY_CLEAN(json_save(&json, directory, "special_tokens_map.json"));
+cleanup:
+  json_free(&json);
   return status;
 }
 
@@ -320,7 +349,8 @@ Status tokenizer_export(const char *model, const char *directory) {
   }
   TRY_CLEAN(source_read(model, file, &source));
   TRY_CLEAN(write_tokenizer(&source, directory));
-  TRY_CLEAN(write_configs(&source, directory));
+  TRY_CLEAN(write_config(&source, directory));
+  TRY_CLEAN(write_specials(&source, directory));
 cleanup:
   free(source.types);
   tensors_close(file);

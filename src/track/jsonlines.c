@@ -4,6 +4,7 @@
 
 #include "io/file.h"
 #include "io/json.h"
+#include "io/json_write.h"
 #include "util/memory.h"
 #include "util/str.h"
 #include <errno.h>
@@ -103,16 +104,12 @@ static Status append_line(JsonLines *lines, const char *text, size_t size) {
   return STATUS_OK;
 }
 
-Status jsonlines_write(JsonLines *lines, cJSON *object) {
-  if (object == NULL) return status_fail(STATUS_FAILED, "%s: out of memory for a line", lines->path);
-  char *text = NULL;
-  Status status = json_print(object, false, &text);
-  cJSON_Delete(object);
-  if (status != STATUS_OK) return status;
-  size_t size = strlen(text);
-  text[size] = '\n'; // in the place of the terminator: the line goes out in one write
-  status = append_line(lines, text, size + 1);
-  free(text);
+Status jsonlines_write(JsonLines *lines, JsonWriter *json) {
+  Str text = {0};
+  TRY(json_finish(json, lines->path, &text));
+  text.data[text.size] = '\n'; // in the place of the terminator: the line goes out in one write
+  Status status = append_line(lines, text.data, text.size + 1);
+  str_free(&text);
   return status;
 }
 

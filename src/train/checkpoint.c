@@ -7,32 +7,12 @@
 #include "trainer.h"
 
 #include "io/file.h"
-#include "io/json.h"
+#include "io/json_write.h"
 #include "text/export.h"
 #include "util/str.h"
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
-
-/// Numbers that JSON's doubles would round are text: the seed in decimal, the first gap as C's %a.
-static cJSON *describe_state(const Trainer *t) {
-  const TrainState *state = &t->state;
-  char seed[32], gap[40];
-  (void)snprintf(seed, sizeof seed, "%" PRIu64, t->job->train.seed);
-  (void)snprintf(gap, sizeof gap, "%a", state->first_gap);
-  cJSON *object = cJSON_CreateObject(), *settings = settings_describe(t);
-  bool made = cJSON_AddStringToObject(object, "format", "gee-cl training state 1") != NULL &&
-              cJSON_AddNumberToObject(object, "step", (double)state->step) != NULL &&
-              cJSON_AddNumberToObject(object, "data_cursor", (double)state->data.cursor) != NULL &&
-              cJSON_AddStringToObject(object, "seed", seed) != NULL &&
-              cJSON_AddStringToObject(object, "first_gap", gap) != NULL &&
-              cJSON_AddNumberToObject(object, "steps_under_target", (double)state->streak) != NULL &&
-              settings != NULL && cJSON_AddItemToObject(object, "settings", settings);
-  if (made) return object;
-  cJSON_Delete(settings);
-  cJSON_Delete(object);
-  return NULL;
-}
 
 static Status write_text(const char *folder, const char *name, const char *text) {
   char *path = NULL;
@@ -47,15 +27,23 @@ static Status write_text(const char *folder, const char *name, const char *text)
   return status;
 }
 
+/// Numbers that JSON's doubles would round are text: the seed in decimal, the first gap as C's %a.
 static Status write_state(const Trainer *t, const char *folder) {
-  cJSON *object = describe_state(t);
-  char *text = NULL;
-  if (object == NULL) return status_fail(STATUS_FAILED, "out of memory for %s", CHECKPOINT_STATE);
-  Status status = json_print(object, true, &text);
-  cJSON_Delete(object);
-  if (status == STATUS_OK) status = write_text(folder, CHECKPOINT_STATE, text);
-  free(text);
-  return status;
+  const TrainState *state = &t->state;
+  char seed[32], gap[40];
+  (void)snprintf(seed, sizeof seed, "%" PRIu64, t->job->train.seed);
+  (void)snprintf(gap, sizeof gap, "%a", state->first_gap);
+  JsonWriter json = {.layout = JSON_PRETTY};
+  json_object_begin(&json, NULL);
+  json_string(&json, "format", "gee-cl training state 1");
+  json_integer(&json, "step", (int64_t)state->step);
+  json_integer(&json, "data_cursor", (int64_t)state->data.cursor);
+  json_string(&json, "seed", seed);
+  json_string(&json, "first_gap", gap);
+  json_integer(&json, "steps_under_target", (int64_t)state->streak);
+  settings_write(t, &json);
+  json_object_end(&json);
+  return json_save(&json, folder, CHECKPOINT_STATE);
 }
 
 static Status write_optimiser(const Trainer *t, const char *folder) {

@@ -111,7 +111,7 @@ Status optimizer_save(const Optimizer *optimizer, const ParamSet *params, const 
     if (spec->rank == 2) tensors[i].shape[0] = spec->rows;
     tensors[i].shape[spec->rank - 1] = spec->cols;
   }
-  TRY_CLEAN(safetensors_write(path, tensors, count, NULL, fill_moment, &file));
+  TRY_CLEAN(safetensors_write(path, tensors, count, fill_moment, &file));
 cleanup:
   for (size_t i = 0; names != NULL && i < count; i++) free(names[i]);
   free(names);

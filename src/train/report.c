@@ -53,59 +53,54 @@ void report_phase(Trainer *t, const char *phase) {
 
 // ---- metrics ----
 
-static bool add(cJSON *object, const char *key, double value) {
-  return cJSON_AddNumberToObject(object, key, value) != NULL; // NaN becomes null
-}
-
-static bool add_entropies(const Trainer *t, const LossResult *loss, cJSON *object) {
-  for (size_t g = 0; g < t->batch.shape.groups; g++) {
-    char *key = NULL;
-    if (str_format(&key, "H_%s", groups_name(t->job->dataset->groups, g)) != STATUS_OK) return false;
-    bool added = add(object, key, loss->H[g]);
-    free(key);
-    if (!added) return false;
-  }
-  return true;
-}
-
 static double relative_gap(const LossResult *loss) {
   return loss->H_bar > 0 ? loss->gap / loss->H_bar : 0;
 }
 
-static cJSON *describe_step(const Trainer *t, const StepReport *r) {
+static Status add_entropies(const Trainer *t, const LossResult *loss, JsonWriter *json) {
+  for (size_t g = 0; g < t->batch.shape.groups; g++) {
+    char *key = NULL;
+    TRY(str_format(&key, "H_%s", groups_name(t->job->dataset->groups, g)));
+    json_number(json, key, loss->H[g]);
+    free(key);
+  }
+  return STATUS_OK;
+}
+
+static Status write_metrics(const Trainer *t, const StepReport *r) {
   const LossResult *loss = &r->loss;
-  cJSON *o = cJSON_CreateObject();
-  bool made =
-      add(o, "step", (double)r->step) && add(o, "loss", loss->loss) && add(o, "loss_em", loss->loss_em) &&
-      add(o, "loss_bias", loss->loss_bias) && add(o, "entropy_gap", loss->gap) &&
-      add(o, "gap_relative", relative_gap(loss)) && add(o, "H_bar", loss->H_bar) &&
-      add_entropies(t, loss, o) && add(o, "lambda_weight", loss->lambda) &&
-      add(o, "grad_norm", r->grad_norm) && add(o, "lr", r->lr) &&
-      add(o, "tokens", (double)r->tokens_sampled) && add(o, "tokens_scored", (double)r->tokens_scored) &&
-      add(o, "answers", (double)t->batch.shape.count) && add(o, "answers_ended", (double)r->answers_ended) &&
-      add(o, "sequences", (double)t->batch.sequence_count) &&
-      add(o, "seconds_sampling", r->seconds_sampling) && add(o, "seconds_training", r->seconds_training) &&
-      add(o, "seconds_update", r->seconds_update);
-  if (made) return o;
-  cJSON_Delete(o);
-  return NULL;
+  JsonWriter json = {0};
+  Status status = STATUS_OK;
+  json_object_begin(&json, NULL);
+  json_integer(&json, "step", (int64_t)r->step);
+  json_number(&json, "loss", loss->loss);
+  json_number(&json, "loss_em", loss->loss_em);
+  json_number(&json, "loss_bias", loss->loss_bias);
+  json_number(&json, "entropy_gap", loss->gap);
+  json_number(&json, "gap_relative", relative_gap(loss));
+  json_number(&json, "H_bar", loss->H_bar);
+  TRY_CLEAN(add_entropies(t, loss, &json));
+  json_number(&json, "lambda_weight", loss->lambda);
+  json_number(&json, "grad_norm", r->grad_norm);
+  json_number(&json, "lr", r->lr);
+  json_integer(&json, "tokens", (int64_t)r->tokens_sampled);
+  json_integer(&json, "tokens_scored", (int64_t)r->tokens_scored);
+  json_integer(&json, "answers", (int64_t)t->batch.shape.count);
+  json_integer(&json, "answers_ended", (int64_t)r->answers_ended);
+  json_integer(&json, "sequences", (int64_t)t->batch.sequence_count);
+  json_number(&json, "seconds_sampling", r->seconds_sampling);
+  json_number(&json, "seconds_training", r->seconds_training);
+  json_number(&json, "seconds_update", r->seconds_update);
+  json_object_end(&json);
+  TRY_CLEAN(jsonlines_write(t->metrics, &json));
+cleanup:
+  json_free(&json);
+  return status;
 }
 
 // ---- samples ----
 
-static cJSON *token_list(const int32_t *ids, size_t count) {
-  if (count > INT32_MAX) return NULL;
-  return cJSON_CreateIntArray(ids, (int)count);
-}
-
-/// Adds an item that may be NULL for want of memory.
-static bool attach(cJSON *object, const char *key, cJSON *item) {
-  if (item != NULL && cJSON_AddItemToObject(object, key, item)) return true;
-  cJSON_Delete(item);
-  return false;
-}
-
-static Status describe_sample(const Trainer *t, size_t step, size_t s, cJSON **out) {
+static Status write_sample(const Trainer *t, size_t step, size_t s) {
   const Dataset *dataset = t->job->dataset;
   const StepBatch *batch = &t->batch;
   const Sequence *sequence = &batch->sequences[s];
@@ -113,26 +108,29 @@ static Status describe_sample(const Trainer *t, size_t step, size_t s, cJSON **o
   const Prompt *own = &dataset->prompts[batch->drawn[sequence->answer]];
   const Answer *answer = &batch->answers[sequence->answer];
   Str words = {0};
-  if (t->job->tokenizer != NULL) {
-    TRY(tokenizer_decode(t->job->tokenizer, answer->tokens, answer->count, true, &words));
-  }
-  cJSON *o = cJSON_CreateObject();
-  bool made = add(o, "step", (double)step) &&
-              attach(o, "group", cJSON_CreateString(groups_name(dataset->groups, (size_t)prompt->group))) &&
-              attach(o, "type", cJSON_CreateString(dataset->types[prompt->type])) &&
-              attach(o, "prompt_tokens", token_list(prompt->tokens.ids, prompt->tokens.count)) &&
-              attach(o, "answer_tokens", token_list(answer->tokens, answer->count)) &&
-              attach(o, "answer", cJSON_CreateString(str_text(&words))) && add(o, "H", sequence->H) &&
-              add(o, "set", (double)prompt->set) &&
-              attach(o, "answer_of", cJSON_CreateString(groups_name(dataset->groups, (size_t)own->group))) &&
-              add(o, "unit", (double)batch->samples[s].unit) && add(o, "weight", batch->samples[s].weight) &&
-              add(o, "em_weight", batch->samples[s].em_weight);
+  JsonWriter json = {0};
+  Status status = STATUS_OK;
+  if (t->job->tokenizer != NULL)
+    TRY_CLEAN(tokenizer_decode(t->job->tokenizer, answer->tokens, answer->count, true, &words));
+  json_object_begin(&json, NULL);
+  json_integer(&json, "step", (int64_t)step);
+  json_string(&json, "group", groups_name(dataset->groups, (size_t)prompt->group));
+  json_string(&json, "type", dataset->types[prompt->type]);
+  json_integers(&json, "prompt_tokens", prompt->tokens.ids, prompt->tokens.count);
+  json_integers(&json, "answer_tokens", answer->tokens, answer->count);
+  json_bytes(&json, "answer", words.data, words.size);
+  json_number(&json, "H", sequence->H);
+  json_integer(&json, "set", (int64_t)prompt->set);
+  json_string(&json, "answer_of", groups_name(dataset->groups, (size_t)own->group));
+  json_integer(&json, "unit", (int64_t)batch->samples[s].unit);
+  json_number(&json, "weight", batch->samples[s].weight);
+  json_number(&json, "em_weight", batch->samples[s].em_weight);
+  json_object_end(&json);
+  TRY_CLEAN(jsonlines_write(t->samples, &json));
+cleanup:
   str_free(&words);
-  *out = o;
-  if (made) return STATUS_OK;
-  cJSON_Delete(o);
-  *out = NULL;
-  return status_fail(STATUS_FAILED, "out of memory for a line of samples.jsonl");
+  json_free(&json);
+  return status;
 }
 
 // ---- a step ----
@@ -152,12 +150,9 @@ static void show_step(Trainer *t, const StepReport *r) {
 }
 
 Status report_step(Trainer *t, const StepReport *report) {
-  for (size_t s = 0; t->samples != NULL && s < t->batch.sequence_count; s++) {
-    cJSON *object = NULL;
-    TRY(describe_sample(t, report->step, s, &object));
-    TRY(jsonlines_write(t->samples, object));
-  }
-  TRY(jsonlines_write(t->metrics, describe_step(t, report)));
+  for (size_t s = 0; t->samples != NULL && s < t->batch.sequence_count; s++)
+    TRY(write_sample(t, report->step, s));
+  TRY(write_metrics(t, report));
   show_step(t, report);
   return STATUS_OK;
 }

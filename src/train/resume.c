@@ -94,20 +94,18 @@ static Status load_optimiser(Trainer *t, const char *folder) {
 }
 
 Status checkpoint_load(Trainer *t, const char *path) {
-  cJSON *object = NULL, *now = NULL;
+  cJSON *object = NULL;
   const cJSON *settings = NULL;
   TrainState state = {0};
   Status status = STATUS_OK;
   TRY_CLEAN(read_state(path, &object));
   TRY_CLEAN(json_get_object(object, "settings", path, &settings));
-  now = settings_describe(t);
-  TRY_CLEAN(settings_compare(settings, now, path));
+  TRY_CLEAN(settings_compare(t, settings, path));
   TRY_CLEAN(take_state(object, path, &state));
   TRY_CLEAN(model_load_trained(t->model, path));
   TRY_CLEAN(load_optimiser(t, path));
   t->state = state;
 cleanup:
-  cJSON_Delete(now);
   cJSON_Delete(object);
   return status;
 }

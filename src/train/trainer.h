@@ -11,6 +11,7 @@
 #pragma once
 
 #include "gradient.h"
+#include "io/json_write.h"
 #include "optimizer.h"
 #include "step_batch.h"
 #include "track/track.h"
@@ -84,11 +85,12 @@ STATUS_CHECKED Status checkpoint_load(Trainer *trainer, const char *path);
 
 // ---- settings.c ----
 
-/// All that decides a run's numbers, by config key; NULL is out of memory. Lengths of runs, micro batches and where to save
-/// are not among them.
-cJSON *settings_describe(const Trainer *trainer);
-/// STATUS_INPUT names the first key that differs; `name` is the file of the saved ones.
-STATUS_CHECKED Status settings_compare(const cJSON *saved, const cJSON *now, const char *name);
+/// Adds the member "settings": all that decides a run's numbers, by config key. Lengths of runs, micro batches and
+/// where to save are not among them.
+void settings_write(const Trainer *trainer, JsonWriter *json);
+/// Compares saved settings with the trainer's. STATUS_INPUT names the first key that differs; `name` is the file of
+/// the saved ones.
+STATUS_CHECKED Status settings_compare(const Trainer *trainer, const cJSON *saved, const char *name);
 
 // ---- report.c ----
 

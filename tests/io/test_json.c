@@ -114,19 +114,6 @@ static void reads_to_the_last_byte_of_a_page(void **state) {
   free(text);
 }
 
-static void prints(void **state) {
-  (void)state;
-  cJSON *object = parse("{\"a\": [1, 2.5], \"s\": \"x\\ny\"}");
-  char *text = NULL;
-  assert_ok(json_print(object, false, &text));
-  assert_string_equal(text, "{\"a\":[1,2.5],\"s\":\"x\\ny\"}");
-  free(text);
-  assert_ok(json_print(object, true, &text));
-  assert_true(strchr(text, '\n') != NULL);
-  free(text);
-  cJSON_Delete(object);
-}
-
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(reads_members),
@@ -134,7 +121,6 @@ int main(void) {
       cmocka_unit_test(refuses_broken_text),
       cmocka_unit_test(refuses_deep_nesting),
       cmocka_unit_test(reads_to_the_last_byte_of_a_page),
-      cmocka_unit_test(prints),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

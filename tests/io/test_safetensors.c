@@ -74,7 +74,7 @@ static void writes_what_it_reads(void **state) {
   size_t asked[5] = {0};
   const char *path = at(test_folder(), "w.safetensors");
   TensorFile *file = NULL;
-  assert_ok(safetensors_write(path, tensors, 5, NULL, fill, asked));
+  assert_ok(safetensors_write(path, tensors, 5, fill, asked));
   assert_ok(tensors_open(path, &file));
   assert_int_equal(tensors_count(file), 5);
   for (size_t t = 0; t < 5; t++) {
@@ -108,7 +108,7 @@ static void writes_an_aligned_header(void **state) {
     size_t asked[1] = {0};
     MappedFile file;
     cJSON *header = NULL;
-    assert_ok(safetensors_write(at(folder, "a.safetensors"), &tensor, 1, NULL, fill, asked));
+    assert_ok(safetensors_write(at(folder, "a.safetensors"), &tensor, 1, fill, asked));
     assert_ok(file_map(at(folder, "a.safetensors"), &file));
     uint64_t size = 0;
     memcpy(&size, file.bytes, 8);
@@ -131,12 +131,11 @@ static void passes_on_failures_of_writing(void **state) {
   (void)state;
   TensorToWrite tensor = {"n", STORED_F32, 1, {200000}};
   size_t asked[1] = {0};
-  assert_fails(safetensors_write(at(test_folder(), "a"), &tensor, 1, NULL, fill_fails, NULL), STATUS_FAILED,
+  assert_fails(safetensors_write(at(test_folder(), "a"), &tensor, 1, fill_fails, NULL), STATUS_FAILED,
                "today");
-  assert_fails(safetensors_write("/dev/full", &tensor, 1, NULL, fill, asked), STATUS_FAILED, "No space left");
+  assert_fails(safetensors_write("/dev/full", &tensor, 1, fill, asked), STATUS_FAILED, "No space left");
   tensor.type = STORED_Q4_0;
-  assert_fails(safetensors_write(at(test_folder(), "a"), &tensor, 1, NULL, fill, asked), STATUS_FAILED,
-               "Q4_0");
+  assert_fails(safetensors_write(at(test_folder(), "a"), &tensor, 1, fill, asked), STATUS_FAILED, "Q4_0");
 }
 
 // ---- headers that lie ----
@@ -226,7 +225,7 @@ static void refuses_other_files(void **state) {
 static void put_shard(const char *folder, const char *name, const char *tensor) {
   TensorToWrite write = {tensor, STORED_F32, 1, {4}};
   size_t asked[1] = {0};
-  assert_ok(safetensors_write(at(folder, name), &write, 1, NULL, fill, asked));
+  assert_ok(safetensors_write(at(folder, name), &write, 1, fill, asked));
 }
 
 static Status open_index(const char *folder, const char *text, TensorFile **out) {

@@ -280,7 +280,8 @@ static const char *folder_with(const char *source, const char *key, const char *
       cJSON_AddItemToObject(json, key, item);
     }
   }
-  assert_ok(json_print(json, false, &text));
+  text = cJSON_PrintUnformatted(json);
+  assert_non_null(text);
   assert_ok(file_write_atomic(join(folder, "config.json"), text, strlen(text)));
   assert_ok(file_map(join(golden_path(source), "model.safetensors"), &weights));
   assert_ok(file_write_atomic(join(folder, "model.safetensors"), weights.bytes, weights.size));

@@ -76,8 +76,8 @@ static void write_weights(const char *folder) {
     size_t rows = layer[i % PER_LAYER].rows, cols = layer[i % PER_LAYER].cols;
     tensors[i + 2] = (TensorToWrite){names[i], STORED_F32, cols > 0 ? 2 : 1, {rows, cols}};
   }
-  assert_ok(safetensors_write(in_folder(folder, "model.safetensors"), tensors, TENSORS, NULL, fill_random,
-                              tensors));
+  assert_ok(
+      safetensors_write(in_folder(folder, "model.safetensors"), tensors, TENSORS, fill_random, tensors));
 }
 
 void tiny_model_write(const char *folder) {

@@ -111,7 +111,8 @@ static void append_line(const char *text, size_t size, const char *path, Str *ou
     next = item->next;
     if (is_time(item->string)) cJSON_Delete(cJSON_DetachItemViaPointer(object, item));
   }
-  assert_ok(json_print(object, false, &line));
+  line = cJSON_PrintUnformatted(object);
+  assert_non_null(line);
   assert_ok(str_append_format(out, "%s\n", line));
   free(line);
   cJSON_Delete(object);

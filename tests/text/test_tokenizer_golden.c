@@ -110,7 +110,8 @@ static const char *make_folder(bool digits) {
   tensors_close(file);
 
   char *text, *path;
-  assert_ok(json_print(root, false, &text));
+  text = cJSON_PrintUnformatted(root);
+  assert_non_null(text);
   cJSON_Delete(root);
   assert_ok(path_join(&path, folder, "tokenizer.json"));
   assert_ok(file_write_atomic(path, text, strlen(text)));

@@ -2,6 +2,7 @@
 #include "support/test.h"
 
 #include "io/file.h"
+#include "io/json_write.h"
 #include "track/track.h"
 #include <signal.h>
 #include <stdio.h>
@@ -33,16 +34,18 @@ static void expect_text(const char *expected) {
   file_unmap(&file);
 }
 
-static cJSON *line_of(int step) {
-  cJSON *object = cJSON_CreateObject();
-  assert_non_null(cJSON_AddNumberToObject(object, "step", step));
-  return object;
+static Status write_step(JsonLines *lines, int step) {
+  JsonWriter json = {0};
+  json_object_begin(&json, NULL);
+  json_integer(&json, "step", step);
+  json_object_end(&json);
+  return jsonlines_write(lines, &json);
 }
 
 static void write_steps(int64_t keep_below, int first, int end) {
   JsonLines *lines = NULL;
   assert_ok(jsonlines_open(path, keep_below, &lines));
-  for (int step = first; step < end; step++) assert_ok(jsonlines_write(lines, line_of(step)));
+  for (int step = first; step < end; step++) assert_ok(write_step(lines, step));
   assert_ok(jsonlines_sync(lines));
   jsonlines_close(lines);
 }
@@ -114,7 +117,7 @@ static void test_kill_leaves_whole_lines(void **state) {
       JsonLines *lines = NULL;
       if (jsonlines_open(path, -1, &lines) != STATUS_OK) _exit(1);
       for (int step = 0; step < 1000000; step++) {
-        if (jsonlines_write(lines, line_of(step)) != STATUS_OK) _exit(1);
+        if (write_step(lines, step) != STATUS_OK) _exit(1);
       }
       _exit(0);
     }
@@ -136,9 +139,9 @@ static int write_beyond_limit(void) {
   (void)signal(SIGXFSZ, SIG_IGN);
   if (jsonlines_open(path, -1, &lines) != STATUS_OK || setrlimit(RLIMIT_FSIZE, &limit) != 0) return 1;
   for (int step = 1; step <= 2; step++) {
-    if (jsonlines_write(lines, line_of(step)) != STATUS_OK) return 2;
+    if (write_step(lines, step) != STATUS_OK) return 2;
   }
-  if (jsonlines_write(lines, line_of(3)) != STATUS_FAILED) return 3;
+  if (write_step(lines, 3) != STATUS_FAILED) return 3;
   return test_contains(status_message(), "lines.jsonl") ? 0 : 4;
 }
 

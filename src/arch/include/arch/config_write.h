@@ -9,5 +9,3 @@ STATUS_CHECKED Status config_write(const ModelConfig *config, StoredType type, c
 /// A Hugging Face folder's own generation_config.json says more (temperature, …) than ModelConfig: copies it over the
 /// one in `directory`, where `files` has one.
 STATUS_CHECKED Status config_copy_generation(const ModelFiles *files, const char *directory);
-/// Writes `object` pretty into directory/name and frees it, whatever it returns. NULL is out of memory.
-STATUS_CHECKED Status hf_write_json(cJSON *object, const char *directory, const char *name);

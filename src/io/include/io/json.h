@@ -27,6 +27,3 @@ STATUS_CHECKED Status json_get_object(const cJSON *object, const char *key, cons
                                       const cJSON **out);
 /// True where the key is there and not null.
 bool json_has(const cJSON *object, const char *key);
-
-/// *out = the JSON text, pretty or on one line, in fresh memory (free()).
-STATUS_CHECKED Status json_print(const cJSON *value, bool pretty, char **out);

@@ -79,6 +79,6 @@ typedef struct TensorToWrite {
 /// Supplies `count` float32 elements of tensor `index` starting at `first`.
 typedef Status (*TensorFill)(void *user, size_t index, size_t first, size_t count, float *out);
 
-/// Writes `path` (not atomically: use it inside an AtomicDir). metadata may be NULL ({"format":"pt"} is written then).
+/// Writes `path` (not atomically: use it inside an AtomicDir), with the metadata {"format":"pt"}.
 STATUS_CHECKED Status safetensors_write(const char *path, const TensorToWrite *tensors, size_t count,
-                                        const cJSON *metadata, TensorFill fill, void *user);
+                                        TensorFill fill, void *user);

@@ -2,10 +2,11 @@
 #pragma once
 
 #include "util/status.h"
-#include <cjson/cJSON.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
+
+struct JsonWriter; // io/json_write.h
 
 /// A progress line: label, bar, count, time left. On a terminal it is redrawn in place at most 10 times a second, cut to the
 /// terminal's width; elsewhere a line is written every few seconds and at the end. Colour where the terminal has it and
@@ -28,9 +29,9 @@ typedef struct JsonLines JsonLines;
 /// Opens for appending. keep_below ≥ 0: lines whose "step" is ≥ it are dropped first (resuming); < 0: starts empty.
 /// STATUS_INPUT where a whole line is not a JSON object with a "step"; STATUS_FAILED with the system's reason.
 STATUS_CHECKED Status jsonlines_open(const char *path, int64_t keep_below, JsonLines **out);
-/// Writes `object` and deletes it, whatever it returns. A NULL object is out of memory. A line that does not fit the disk
-/// leaves no part of itself.
-STATUS_CHECKED Status jsonlines_write(JsonLines *lines, cJSON *object);
+/// Finishes `json`, whose layout must be JSON_COMPACT or JSON_SPACED, and writes it as a line. A failure of the
+/// writer is returned here; a line that does not fit the disk leaves no part of itself.
+STATUS_CHECKED Status jsonlines_write(JsonLines *lines, struct JsonWriter *json);
 /// Waits until all lines are on the disk.
 STATUS_CHECKED Status jsonlines_sync(JsonLines *lines);
 /// Safe on NULL.
