@@ -1,10 +1,10 @@
-// What the subcommands share: their table, the terminal, Ctrl-C, and the objects a run needs opened in order.
+// What the subcommands share: their table, the terminal (terminal.h), and the objects a run needs opened in order.
 // Rule: of all rooms only this one prints, reads the command line or exits.
 #pragma once
 
 #include "args.h"
 #include "config.h"
-#include "io/json_write.h"
+#include "terminal.h"
 #include "text/chat.h"
 
 typedef Status (*CommandRun)(int argc, char **argv);
@@ -17,20 +17,6 @@ Status cmd_data(int argc, char **argv);
 Status cmd_gap(int argc, char **argv);
 Status cmd_devices(int argc, char **argv);
 Status cmd_selftest(int argc, char **argv);
-
-// ---- terminal (terminal.c) ----
-
-typedef enum Style { STYLE_PLAIN, STYLE_BOLD, STYLE_DIM, STYLE_RED, STYLE_GREEN, STYLE_YELLOW } Style;
-/// The escape that turns a style on, or "" where `stream` is no terminal or NO_COLOR is set. STYLE_PLAIN turns all off.
-const char *style(FILE *stream, Style style);
-/// A line on stderr that does not mix with a progress line being redrawn there.
-void say(const char *format, ...) __attribute__((format(printf, 1, 2)));
-/// Prints the finished text as a line of stdout; `what` stands in the message of a failure.
-STATUS_CHECKED Status print_json(JsonWriter *json, const char *what);
-
-/// Set by SIGINT and SIGTERM after stop_on_signals: a first one asks to finish, a second one quits at once.
-extern volatile bool stop_requested;
-void stop_on_signals(void);
 
 // ---- what a run needs (runtime.c) ----
 

@@ -1,7 +1,6 @@
 // gee-cl devices: what is here, and what each device would use.
 #include "cli.h"
 #include "io/json_write.h"
-#include "track/track.h"
 
 #include <stdio.h>
 #include <stdlib.h>

@@ -62,7 +62,7 @@ Status cmd_gap(int argc, char **argv) {
   TRY_CLEAN(runtime_open_ops(&runtime, config.gemm));
   TRY_CLEAN(runtime_load_model(&runtime, config.model.dtype, adapter));
   GapOptions gap = gap_options(&config);
-  TRY_CLEAN(gap_measure(runtime.model, &data, &gap, stderr, &report));
+  TRY_CLEAN(gap_measure(runtime.model, &data, &gap, screen_progress(), &report));
   TRY_CLEAN(show(&report, data.groups));
 cleanup:
   dataset_free(&data);

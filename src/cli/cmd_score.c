@@ -5,7 +5,6 @@
 #include "io/file.h"
 #include "io/json.h"
 #include "io/json_write.h"
-#include "track/track.h"
 #include "util/memory.h"
 
 #include <stdio.h>
@@ -167,17 +166,17 @@ static PassOptions sizes_for(const ScoreLines *lines) {
 static Status score_all(const Runtime *runtime, const ScoreLines *lines, Str *out) {
   PassOptions sizes = sizes_for(lines);
   Pass *pass = NULL;
-  Progress *progress = NULL;
+  Progress *progress = screen_progress();
   Status status = STATUS_OK;
-  TRY_CLEAN(pass_create(runtime->model, &sizes, &pass));
-  TRY_CLEAN(progress_create(stderr, "score", lines->count, &progress));
+  TRY(pass_create(runtime->model, &sizes, &pass));
+  progress_begin(progress, "score", 0, lines->count);
   for (size_t first = 0; first < lines->count; first += batch_lines) {
     size_t left = lines->count - first, count = left < batch_lines ? left : batch_lines;
     TRY_CLEAN(score_some(pass, lines->lines + first, count, out));
     progress_update(progress, first + count);
   }
 cleanup:
-  progress_free(progress);
+  progress_end(progress);
   pass_free(pass);
   return status;
 }

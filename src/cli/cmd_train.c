@@ -115,7 +115,7 @@ static TrainJob make_job(Run *run, Ops *ops) {
                     .track_samples = config->track_samples,
                     .config_text = str_text(&run->text),
                     .resume = resume,
-                    .progress = stderr,
+                    .progress = screen_progress(),
                     .stop = &stop_requested,
                     .bias_eval = ops_is_plan(ops) ? plan_bias : measure_bias,
                     .user = run};

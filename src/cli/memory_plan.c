@@ -1,6 +1,5 @@
 // Memory: what a run will take, by kind, and whether the device and the host have it.
 #include "cli.h"
-#include "track/track.h"
 
 #include <inttypes.h>
 #include <stdio.h>

@@ -1,27 +1,69 @@
-// The terminal: colours only where they are wanted, results as JSON, and Ctrl-C.
-#include "cli.h"
+// The terminal. Rule: whether there are colours and whether a line is drawn again in place is decided in terminal_of alone.
+#include "terminal.h"
+#include "live_line.h"
 
 #include <signal.h>
 #include <stdarg.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <unistd.h>
+
+static bool set(const char *variable) {
+  const char *value = getenv(variable);
+  return value != NULL && value[0] != '\0';
+}
+
+/// A terminal that says it is not UTF-8 gets ASCII; one that says nothing most likely is.
+static bool locale_is_utf8(void) {
+  static const char *const variables[] = {"LC_ALL", "LC_CTYPE", "LANG"};
+  for (size_t i = 0; i < sizeof variables / sizeof *variables; i++) {
+    if (!set(variables[i])) continue;
+    const char *value = getenv(variables[i]);
+    return strcasestr(value, "utf-8") != NULL || strcasestr(value, "utf8") != NULL;
+  }
+  return true;
+}
+
+Terminal terminal_of(FILE *stream) {
+  const char *name = getenv("TERM");
+  Terminal terminal = {.utf8 = locale_is_utf8()};
+  terminal.redraws = isatty(fileno(stream)) == 1 && (name == NULL || strcmp(name, "dumb") != 0);
+  terminal.colour = terminal.redraws && !set("NO_COLOR");
+  return terminal;
+}
+
+size_t terminal_width(FILE *stream) {
+  struct winsize size;
+  if (ioctl(fileno(stream), TIOCGWINSZ, &size) == 0 && size.ws_col > 0) return size.ws_col;
+  return 80;
+}
 
 const char *style(FILE *stream, Style style) {
   static const char *const escapes[] = {"\033[0m", "\033[1m", "\033[2m", "\033[31m", "\033[32m", "\033[33m"};
-  const char *refused = getenv("NO_COLOR"), *terminal = getenv("TERM");
-  bool plain = (refused != NULL && refused[0] != '\0') || (terminal != NULL && strcmp(terminal, "dumb") == 0);
-  return !plain && isatty(fileno(stream)) ? escapes[style] : "";
+  return terminal_of(stream).colour ? escapes[style] : "";
+}
+
+// ---- lines on stderr ----
+
+static LiveLine *screen(void) {
+  static LiveLine line;
+  if (line.stream == NULL) live_line_init(&line, stderr);
+  return &line;
+}
+
+Progress *screen_progress(void) {
+  return &screen()->progress;
 }
 
 void say(const char *format, ...) {
-  if (isatty(STDERR_FILENO)) (void)fputs("\r\033[K", stderr); // over a progress line
+  bool drawn = live_line_hide(screen());
   va_list args;
   va_start(args, format);
   (void)vfprintf(stderr, format, args);
   va_end(args);
   (void)fputc('\n', stderr);
+  if (drawn) live_line_show(screen());
 }
 
 Status print_json(JsonWriter *json, const char *what) {
@@ -32,12 +74,14 @@ Status print_json(JsonWriter *json, const char *what) {
   return STATUS_OK;
 }
 
+// ---- Ctrl-C ----
+
 volatile bool stop_requested = false;
 
 static void on_signal(int signal_number) {
   (void)signal_number;
   static const char note[] = "\ngee-cl: finishing this step and saving; once more quits at once\n";
-  if (stop_requested) _exit(STATUS_INTERRUPTED);
+  if (stop_requested) _exit(130); // STATUS_INTERRUPTED
   stop_requested = true;
   if (write(STDERR_FILENO, note, sizeof note - 1) < 0) return; // nobody to tell
 }

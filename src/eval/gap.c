@@ -4,7 +4,6 @@
 
 #include "gap_stats.h"
 #include "gen/reread.h"
-#include "track/track.h"
 #include "util/memory.h"
 #include "util/str.h"
 #include <stdlib.h>
@@ -245,11 +244,15 @@ static Status check_options(const Dataset *dataset, const GapOptions *options) {
   return STATUS_OK;
 }
 
-Status gap_measure(Model *model, const Dataset *dataset, const GapOptions *options, FILE *progress,
+Status gap_measure(Model *model, const Dataset *dataset, const GapOptions *options, Progress *progress,
                    GapReport *out) {
   const ModelConfig *config = model_config(model);
   TRY(check_options(dataset, options));
-  Gap gap = {.model = model, .dataset = dataset, .options = options, .groups = groups_count(dataset->groups)};
+  Gap gap = {.model = model,
+             .dataset = dataset,
+             .options = options,
+             .groups = groups_count(dataset->groups),
+             .progress = progress};
   uint64_t memory = options->memory > 0 ? options->memory : DEFAULT_MEMORY;
   Status status = STATUS_OK;
   gap.sets = options->sets > 0 && options->sets < dataset->sets ? options->sets : dataset->sets;
@@ -262,9 +265,10 @@ Status gap_measure(Model *model, const Dataset *dataset, const GapOptions *optio
   // every answer is sampled under one prompt and read under the other groups'
   uint64_t answers = (uint64_t)gap.sets * gap.groups * options->answers;
   uint64_t most = answers * gap.groups * options->sampling.max_new_tokens;
-  TRY_CLEAN(progress_create(progress, "measuring the gap", most, &gap.progress));
-  progress_update(gap.progress, 0);
-  for (size_t set = 0; set < gap.sets;) TRY_CLEAN(measure_chunk(&gap, &set));
+  progress_begin(progress, "measuring the gap", 0, most);
+  for (size_t set = 0; status == STATUS_OK && set < gap.sets;) status = measure_chunk(&gap, &set);
+  progress_end(progress);
+  if (status != STATUS_OK) goto cleanup;
   *out = (GapReport){.sets = gap.sets,
                      .answers = gap.answers,
                      .tokens = gap.tokens,
@@ -272,7 +276,6 @@ Status gap_measure(Model *model, const Dataset *dataset, const GapOptions *optio
   TRY_CLEAN(gap_estimate(gap.total, gap.sets, gap.groups, options->seed, &out->total));
   TRY_CLEAN(gap_estimate(gap.paired, gap.sets, gap.groups, options->seed, &out->paired));
 cleanup:
-  progress_free(gap.progress);
   pass_free(gap.pass);
   free(gap.total);
   free(gap.paired);

@@ -11,6 +11,7 @@
 #include "text/export.h"
 #include "util/str.h"
 #include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 

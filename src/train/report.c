@@ -15,6 +15,7 @@
 
 #include "io/file.h"
 #include "util/str.h"
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -29,17 +30,17 @@ static Status open_lines(const Trainer *t, const char *name, JsonLines **out) {
 Status report_open(Trainer *t) {
   TRY(open_lines(t, "metrics.jsonl", &t->metrics));
   if (t->job->track_samples) TRY(open_lines(t, "samples.jsonl", &t->samples));
-  TRY(progress_create(t->job->progress, "training", t->job->train.max_steps, &t->progress));
-  if (t->state.step < t->job->train.max_steps) progress_update(t->progress, t->state.step);
+  t->reporting = true;
+  progress_begin(t->job->progress, "training", t->state.step, t->job->train.max_steps);
   return STATUS_OK;
 }
 
 void report_close(Trainer *t) {
-  progress_free(t->progress);
+  if (t->reporting) progress_end(t->job->progress);
   jsonlines_close(t->metrics);
   jsonlines_close(t->samples);
-  t->progress = NULL;
   t->metrics = t->samples = NULL;
+  t->reporting = false;
 }
 
 Status report_sync(Trainer *t) {
@@ -48,7 +49,7 @@ Status report_sync(Trainer *t) {
 }
 
 void report_phase(Trainer *t, const char *phase) {
-  progress_phase(t->progress, phase);
+  progress_phase(t->job->progress, phase);
 }
 
 // ---- metrics ----
@@ -138,7 +139,7 @@ cleanup:
 static void show_step(Trainer *t, const StepReport *r) {
   const TrainOptions *options = &t->job->train;
   if (options->log_steps > 1 && r->step % options->log_steps != 0 && r->step < options->max_steps) {
-    progress_update(t->progress, r->step);
+    progress_update(t->job->progress, r->step);
     return;
   }
   double seconds = r->seconds_sampling + r->seconds_training + r->seconds_update;
@@ -146,7 +147,7 @@ static void show_step(Trainer *t, const StepReport *r) {
   (void)snprintf(line, sizeof line, "loss %.4f  gap %.4f (%.1f %%)  H %.3f  %.0f tokens/s", r->loss.loss,
                  r->loss.gap, 100 * relative_gap(&r->loss), r->loss.H_bar,
                  seconds > 0 ? (double)r->tokens_sampled / seconds : 0);
-  progress_line(t->progress, r->step, line);
+  progress_line(t->job->progress, r->step, line);
 }
 
 Status report_step(Trainer *t, const StepReport *report) {

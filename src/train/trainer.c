@@ -94,7 +94,6 @@ static bool every(size_t steps, size_t step) {
 /// The evaluation creates passes of its own, so the trainer's give way to them.
 static Status evaluate_bias(Trainer *t) {
   if (t->job->bias_eval == NULL) return STATUS_OK;
-  progress_clear(t->progress);
   trainer_free_passes(t);
   TRY(t->job->bias_eval(t->job->user, t->model, t->state.step));
   return trainer_create_passes(t);

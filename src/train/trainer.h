@@ -46,11 +46,11 @@ typedef struct Trainer {
   StepBatch batch;
   TrainState state;
   // while running
-  char *folder;      // save_root/run_name
-  char *last_saved;  // newest whole checkpoint, or NULL
-  size_t saved_step; // its step; SIZE_MAX: none
-  Progress *progress;
+  char *folder;                 // save_root/run_name
+  char *last_saved;             // newest whole checkpoint, or NULL
+  size_t saved_step;            // its step; SIZE_MAX: none
   JsonLines *metrics, *samples; // samples NULL unless asked for
+  bool reporting;               // between report_open and report_close
 } Trainer;
 
 // ---- setup.c ----

@@ -1,4 +1,4 @@
-// JSON Lines that survive kills and full disks, the progress line as files get it, and numbers for people.
+// JSON Lines that survive kills and full disks.
 #include "support/test.h"
 
 #include "io/file.h"
@@ -157,85 +157,11 @@ static void test_full_disk_leaves_whole_lines(void **state) {
   expect_text("{\"step\":1}\n{\"step\":2}\n");
 }
 
-static void test_progress_in_a_file(void **state) {
-  (void)state;
-  char text[4096] = {0};
-  FILE *stream = tmpfile();
-  assert_non_null(stream);
-  Progress *progress = NULL;
-  assert_ok(progress_create(stream, "training", 3, &progress));
-  progress_update(progress, 0);
-  progress_line(progress, 1, "loss 0.5");
-  progress_phase(progress, "sampling");
-  progress_update(progress, 2);
-  progress_line(progress, 3, "loss 0.25");
-  progress_clear(progress);
-  progress_free(progress);
-  rewind(stream);
-  size_t size = fread(text, 1, sizeof text - 1, stream);
-  (void)fclose(stream);
-  assert_true(size > 0 && text[size - 1] == '\n');
-  const char *first = strstr(text, "training 1/3  "), *last = strstr(text, "training 3/3  ");
-  assert_true(first != NULL && last != NULL && test_contains(first, "left  loss 0.5\n"));
-  assert_ptr_equal(strchr(first, '\n') + 1, last); // too soon after the first for a line about 2 of 3
-  assert_true(test_contains(text, "loss 0.25\n"));
-  assert_false(test_contains(text, "\x1b")); // no control characters where no terminal is
-  assert_false(test_contains(text, "\r"));
-  assert_false(test_contains(text, "sampling"));
-  assert_ok(progress_create(stream = tmpfile(), "sampling", 1000, &progress));
-  progress_update(progress, 0);
-  progress_line(progress, 5, "few");
-  progress_line(progress, 20, "more");
-  progress_free(progress);
-  rewind(stream);
-  text[fread(text, 1, sizeof text - 1, stream)] = '\0';
-  (void)fclose(stream);
-  assert_true(test_contains(text, "sampling 5/1000  few\n")); // too early to guess
-  assert_true(test_contains(text, "sampling 20/1000  ") && test_contains(text, " left  more\n"));
-  assert_ok(progress_create(NULL, "silent", 3, &progress));
-  progress_line(progress, 3, "nothing");
-  progress_free(progress);
-  progress_free(NULL);
-}
-
-static void test_formats(void **state) {
-  (void)state;
-  static const struct {
-    uint64_t bytes;
-    const char *text;
-  } sizes[] = {{0, "0 B"},
-               {999, "999 B"},
-               {1000, "1.00 kB"},
-               {12345678, "12.3 MB"},
-               {1200000000, "1.20 GB"},
-               {999999, "1.00 MB"},
-               {99949999, "99.9 MB"},
-               {99950000, "100 MB"},
-               {9995, "10.0 kB"},
-               {UINT64_MAX, "18.4 EB"}};
-  static const struct {
-    double seconds;
-    const char *text;
-  } durations[] = {{0.04, "0.0 s"},      {9.94, "9.9 s"},        {12, "12 s"},
-                   {59.7, "1 min 00 s"}, {65, "1 min 05 s"},     {3599, "59 min 59 s"},
-                   {3600, "1 h 00 min"}, {90000, "25 h 00 min"}, {-1, "?"}};
-  char out[32];
-  for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
-    format_bytes(out, sizes[i].bytes);
-    assert_string_equal(out, sizes[i].text);
-  }
-  for (size_t i = 0; i < sizeof durations / sizeof *durations; i++) {
-    format_duration(out, durations[i].seconds);
-    assert_string_equal(out, durations[i].text);
-  }
-}
-
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(test_lines_append_and_cut),    cmocka_unit_test(test_lines_between_others_are_cut),
       cmocka_unit_test(test_half_line_is_cut),        cmocka_unit_test(test_foreign_lines_are_refused),
       cmocka_unit_test(test_kill_leaves_whole_lines), cmocka_unit_test(test_full_disk_leaves_whole_lines),
-      cmocka_unit_test(test_progress_in_a_file),      cmocka_unit_test(test_formats),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -9,7 +9,7 @@
 
 #include "data/data.h"
 #include "gen/generate.h"
-#include <stdio.h>
+#include "track/progress.h"
 
 typedef struct GapOptions {
   SamplingOptions sampling;
@@ -37,4 +37,4 @@ typedef struct GapReport {
 /// Samples `answers` answers to every prompt (partners of a set draw the same random numbers) and reads each under the prompts
 /// of its set. The dataset must be counterfactual. `progress` NULL is silent. On a plan Ops only counts memory.
 STATUS_CHECKED Status gap_measure(Model *model, const Dataset *dataset, const GapOptions *options,
-                                  FILE *progress, GapReport *out);
+                                  Progress *progress, GapReport *out);

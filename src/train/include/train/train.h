@@ -5,7 +5,7 @@
 #include "gen/generate.h"
 #include "loss/loss.h"
 #include "model/model.h"
-#include <stdio.h>
+#include "track/progress.h"
 
 typedef enum Schedule { SCHEDULE_CONSTANT, SCHEDULE_LINEAR, SCHEDULE_COSINE } Schedule;
 
@@ -53,7 +53,7 @@ typedef struct TrainJob {
   bool track_samples;
   const char *config_text; // the config as run, saved with each checkpoint
   bool resume;
-  FILE *progress;            // the live line; NULL is silent
+  Progress *progress;        // NULL is silent
   const volatile bool *stop; // set by SIGINT
   /// Called every bias_eval_steps and before the first step with the model as it is, and by the plan, to count its memory; may
   /// be NULL.

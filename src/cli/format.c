@@ -1,5 +1,5 @@
 // Numbers for people. Rule: never more digits than a reader uses.
-#include "track/track.h"
+#include "terminal.h"
 
 #include <math.h>
 
