@@ -1,5 +1,5 @@
-// The live line. Rule: a terminal shows one line that is redrawn in place and never wraps, below the lines that stay; a file
-// or pipe gets whole lines, no control characters, seldom.
+// The live line. Rule: a terminal shows one line that is redrawn in place and never wraps, below the lines
+// that stay; a file or pipe gets whole lines, no control characters, seldom.
 //
 //    3/10  loss 0.0915  gap 0.0297 (1.3 %)
 //    4/10  loss 0.0812  gap 0.0210 (0.9 %)
@@ -129,8 +129,8 @@ static Status write_plain(const LiveTask *task, double now, const char *text, St
   return str_append_text(out, "\n");
 }
 
-/// Writes the task and, where `text` is not NULL, a line that stays. A line that cannot be made because memory is out is left
-/// out: a run must not end for that.
+/// Writes the task and, where `text` is not NULL, a line that stays. A line that cannot be made because
+/// memory is out is left out: a run must not end for that.
 static void show(LiveLine *line, LiveTask *task, const char *text) {
   Str out = {0};
   double now = clock_seconds();
@@ -148,8 +148,8 @@ static void show(LiveLine *line, LiveTask *task, const char *text) {
 
 // ---- the Progress ----
 
-/// Outside a terminal the first line of a task inside another waits as any other does, so that one that is over at once
-/// (an evaluation that takes a second) writes nothing.
+/// Outside a terminal the first line of a task inside another waits as any other does, so that one that is
+/// over at once (an evaluation that takes a second) writes nothing.
 static void begin(Progress *progress, const char *label, uint64_t done, uint64_t total) {
   LiveLine *line = (LiveLine *)progress;
   line->depth++;

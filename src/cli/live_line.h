@@ -1,5 +1,6 @@
-// A Progress drawn on a stream. On a terminal the innermost task is one line that is redrawn in place, at most 10 times a
-// second and cut to the terminal's width; elsewhere a line is written every few seconds and at the end of a task.
+// A Progress drawn on a stream. On a terminal the innermost task is one line that is redrawn in place, at
+// most 10 times a second and cut to the terminal's width; elsewhere a line is written every few seconds and
+// at the end of a task.
 #pragma once
 
 #include "terminal.h"

@@ -1,4 +1,5 @@
-// The terminal. Rule: whether there are colours and whether a line is drawn again in place is decided in terminal_of alone.
+// The terminal. Rule: whether there are colours and whether a line is drawn again in place is decided in
+// terminal_of alone.
 #include "terminal.h"
 #include "live_line.h"
 

@@ -1,5 +1,6 @@
-// Measuring the gap: sample own answers, then read every answer under the other prompts of its set. Rule: nothing is computed
-// twice; of answers under their own prompts sampling kept the entropies, of prompts the keys and values.
+// Measuring the gap: sample own answers, then read every answer under the other prompts of its set. Rule:
+// nothing is computed twice; of answers under their own prompts sampling kept the entropies, of prompts the
+// keys and values.
 #include "eval/gap.h"
 
 #include "gap_stats.h"
@@ -29,7 +30,8 @@ typedef struct Gap {
   uint64_t sampled; // tokens of that part
 } Gap;
 
-/// Some sets: their distinct prompts and the answers to them, answer a of prompt p at [(p − first) · answers + a].
+/// Some sets: their distinct prompts and the answers to them, answer a of prompt p at [(p − first) · answers
+/// + a].
 typedef struct Chunk {
   size_t first, count; // prompts of the dataset
   TokenSpan *prompts;
@@ -131,7 +133,8 @@ static Status chunk_add_own(Gap *gap, const Chunk *chunk) {
   return STATUS_OK;
 }
 
-/// Every answer under the prompts of its set that it was not sampled from; cells[i] = where readings[i] counts.
+/// Every answer under the prompts of its set that it was not sampled from; cells[i] = where readings[i]
+/// counts.
 static void list_readings(const Gap *gap, const Chunk *chunk, Reading *readings, size_t *cells) {
   size_t count = 0;
   for (size_t i = 0; i < chunk->answer_count; i++) {

@@ -6,7 +6,8 @@
 /// The t with P(T ≤ t) = p for Student's distribution with `freedom` > 0 degrees of freedom; 0.5 ≤ p < 1.
 double student_quantile(double p, double freedom);
 
-/// Estimates from H[sets][groups], a mean entropy per set and group. The interval is as eval/gap.h says; with a single set there
-/// is none, and low, high and standard_error are NaN. STATUS_FAILED where an entropy is not finite.
+/// Estimates from H[sets][groups], a mean entropy per set and group. The interval is as eval/gap.h says; with
+/// a single set there is none, and low, high and standard_error are NaN. STATUS_FAILED where an entropy is
+/// not finite.
 STATUS_CHECKED Status gap_estimate(const double *H, size_t sets, size_t groups, uint64_t seed,
                                    GapEstimate *out);

@@ -1,5 +1,6 @@
-// JSON Lines files. Rule: on the disk there is a whole number of lines, or that and one half line which the next opening
-// cuts: a line goes out by one write() on a file opened with O_APPEND, and what a failed write left is taken back.
+// JSON Lines files. Rule: on the disk there is a whole number of lines, or that and one half line which the
+// next opening cuts: a line goes out by one write() on a file opened with O_APPEND, and what a failed write
+// left is taken back.
 #include "track/track.h"
 
 #include "io/file.h"

@@ -1,5 +1,5 @@
-// What a run tells. Rule: a line of metrics.jsonl holds numbers that any rerun repeats to the bit, and apart from these only
-// fields that begin with "seconds_".
+// What a run tells. Rule: a line of metrics.jsonl holds numbers that any rerun repeats to the bit, and apart
+// from these only fields that begin with "seconds_".
 //
 // metrics.jsonl, a line per step:
 //   step, loss, loss_em, loss_bias, entropy_gap (max − min H_g), gap_relative (gap / H_bar), H_bar, H_<group>

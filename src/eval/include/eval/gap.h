@@ -2,9 +2,10 @@
 //
 //   total gap    own answers: H_g = mean over group g of the mean entropy of its own sampled answers
 //   paired gap   every answer of a set is scored under every group's prompt: H_g = mean over all answers of h(y | x_g)
-// Two groups: the signed difference H_1 − H_0, t-interval over sets (a set is one observation). More: max − min, percentile
-// bootstrap over sets (10,000 draws; max − min is biased upward by noise, so read it beside its interval). The chunks in which
-// the sets are measured follow the memory given and leave the numbers as they are, but for a vendor's GEMM's rounding.
+// Two groups: the signed difference H_1 − H_0, t-interval over sets (a set is one observation). More: max −
+// min, percentile bootstrap over sets (10,000 draws; max − min is biased upward by noise, so read it beside
+// its interval). The chunks in which the sets are measured follow the memory given and leave the numbers as
+// they are, but for a vendor's GEMM's rounding.
 #pragma once
 
 #include "data/data.h"
@@ -34,7 +35,8 @@ typedef struct GapReport {
   size_t sets, answers, tokens;
 } GapReport;
 
-/// Samples `answers` answers to every prompt (partners of a set draw the same random numbers) and reads each under the prompts
-/// of its set. The dataset must be counterfactual. `progress` NULL is silent. On a plan Ops only counts memory.
+/// Samples `answers` answers to every prompt (partners of a set draw the same random numbers) and reads each
+/// under the prompts of its set. The dataset must be counterfactual. `progress` NULL is silent. On a plan Ops
+/// only counts memory.
 STATUS_CHECKED Status gap_measure(Model *model, const Dataset *dataset, const GapOptions *options,
                                   Progress *progress, GapReport *out);

@@ -1,19 +1,21 @@
-// Progress of long work. Rule: the rooms that do the work say how far it is and never how that looks; whoever starts it
-// hands them a Progress (cli has one that draws on the terminal), or NULL where nobody watches.
+// Progress of long work. Rule: the rooms that do the work say how far it is and never how that looks; whoever
+// starts it hands them a Progress (cli has one that draws on the terminal), or NULL where nobody watches.
 //
 //   progress_begin(progress, "measuring the gap", 0, answers);
 //   progress_phase(progress, "sampling answers");
 //   progress_update(progress, 12);
 //   progress_end(progress);
 //
-// Tasks nest: one that begins inside another (an evaluation inside training) is shown in its place until it ends.
+// Tasks nest: one that begins inside another (an evaluation inside training) is shown in its place until it
+// ends.
 #pragma once
 
 #include <stdint.h>
 
 typedef struct Progress Progress;
 
-/// What an implementation provides; no entry may be NULL, and none can fail: a run does not end because of its display.
+/// What an implementation provides; no entry may be NULL, and none can fail: a run does not end because of
+/// its display.
 typedef struct ProgressType {
   void (*begin)(Progress *progress, const char *label, uint64_t done, uint64_t total);
   void (*update)(Progress *progress, uint64_t done);
@@ -27,7 +29,8 @@ struct Progress {
   const ProgressType *type;
 };
 
-/// A task of `total` parts begins, of which `done` are there already (a resumed run). `label` is borrowed until its end.
+/// A task of `total` parts begins, of which `done` are there already (a resumed run). `label` is borrowed
+/// until its end.
 void progress_begin(Progress *progress, const char *label, uint64_t done, uint64_t total);
 /// `done` parts of the innermost task are done. Cheap enough to call for every token.
 void progress_update(Progress *progress, uint64_t done);
