@@ -35,17 +35,7 @@ static Status read_family(const TensorFile *file, const char **architecture, Mod
   if (*architecture == NULL) {
     return status_fail(STATUS_INPUT, "%s: metadata general.architecture is missing", tensors_path(file));
   }
-  if (strcmp(*architecture, "llama") == 0) {
-    config->family = MODEL_LLAMA;
-  } else if (strcmp(*architecture, "qwen2") == 0) {
-    config->family = MODEL_QWEN2;
-    config->qkv_bias = true;
-  } else {
-    return status_fail(STATUS_INPUT,
-                       "%s: architecture \"%s\" is not supported; supported are llama and qwen2",
-                       tensors_path(file), *architecture);
-  }
-  return STATUS_OK;
+  return family_find(FORMAT_GGUF, *architecture, tensors_path(file), &config->family);
 }
 
 static Status read_sizes(const TensorFile *file, const char *architecture, ModelConfig *config) {
@@ -117,7 +107,7 @@ static Status read_rope(const TensorFile *file, const char *architecture, ModelC
                        "%s: rope scaling \"%s\" is not supported; supported are none and Llama 3's",
                        tensors_path(file), scaling);
   }
-  const StoredTensor *divisors = tensors_find(file, "rope_freqs.weight");
+  const StoredTensor *divisors = tensors_find(file, GGUF_ROPE_DIVISORS);
   return divisors == NULL ? STATUS_OK : read_rope_divisors(file, divisors, config);
 }
 
@@ -144,11 +134,13 @@ Status config_read_gguf(const TensorFile *tensors, ModelConfig *config) {
   TRY(read_sizes(tensors, architecture, config));
   TRY(read_rope(tensors, architecture, config));
   TRY(read_tokens(tensors, config));
-  config->tied = tensors_find(tensors, "output.weight") == NULL;
-  const StoredTensor *embedding = tensors_find(tensors, "token_embd.weight");
+  char name[WEIGHT_NAME_SIZE];
+  weight_name(config->family, FORMAT_GGUF, WEIGHT_HEAD, name);
+  config->tied = tensors_find(tensors, name) == NULL;
+  weight_name(config->family, FORMAT_GGUF, WEIGHT_EMBEDDING, name);
+  const StoredTensor *embedding = tensors_find(tensors, name);
   if (embedding == NULL || embedding->rank != 2) {
-    return status_fail(STATUS_INPUT, "%s: tensor token_embd.weight is missing or no matrix",
-                       tensors_path(tensors));
+    return status_fail(STATUS_INPUT, "%s: tensor %s is missing or no matrix", tensors_path(tensors), name);
   }
   config->vocab = embedding->shape[0];
   return STATUS_OK;

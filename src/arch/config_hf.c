@@ -27,15 +27,7 @@ static Status refuse_true(const cJSON *json, const char *key, const char *name) 
 static Status read_family(const cJSON *json, const char *name, ModelConfig *config) {
   const char *type = NULL;
   TRY(json_get_string(json, "model_type", name, &type));
-  if (strcmp(type, "llama") == 0) {
-    config->family = MODEL_LLAMA;
-  } else if (strcmp(type, "qwen2") == 0) {
-    config->family = MODEL_QWEN2;
-    config->qkv_bias = true;
-  } else {
-    return status_fail(STATUS_INPUT, "%s: model_type \"%s\" is not supported; supported are llama and qwen2",
-                       name, type);
-  }
+  TRY(family_find(FORMAT_HF, type, name, &config->family));
   if (json_has(json, "hidden_act")) {
     const char *act = NULL;
     TRY(json_get_string(json, "hidden_act", name, &act));
@@ -44,9 +36,11 @@ static Status read_family(const cJSON *json, const char *name, ModelConfig *conf
                          act);
     }
   }
-  TRY(refuse_true(json, "attention_bias", name));
-  TRY(refuse_true(json, "mlp_bias", name));
-  return refuse_true(json, "use_sliding_window", name);
+  const ModelFamily *family = NULL;
+  for (size_t i = 0; (family = family_at(i)) != NULL; i++) {
+    for (const char *const *key = family->off_keys; *key != NULL; key++) TRY(refuse_true(json, *key, name));
+  }
+  return STATUS_OK;
 }
 
 // `json` is rope_scaling (older transformers) or rope_parameters (newer, with rope_theta inside).
@@ -151,8 +145,9 @@ Status config_read_hf(const char *folder, const TensorFile *tensors, ModelConfig
   TRY_CLEAN(read_sizes(json, path, config));
   TRY_CLEAN(read_rope(json, path, config));
   const cJSON *tied = cJSON_GetObjectItemCaseSensitive(json, "tie_word_embeddings");
-  config->tied =
-      cJSON_IsBool(tied) ? (bool)cJSON_IsTrue(tied) : tensors_find(tensors, "lm_head.weight") == NULL;
+  char head[WEIGHT_NAME_SIZE];
+  weight_name(config->family, FORMAT_HF, WEIGHT_HEAD, head);
+  config->tied = cJSON_IsBool(tied) ? (bool)cJSON_IsTrue(tied) : tensors_find(tensors, head) == NULL;
   config->bos = -1;
   const cJSON *bos = cJSON_GetObjectItemCaseSensitive(json, "bos_token_id");
   if (cJSON_IsNumber(bos)) config->bos = bos->valueint;

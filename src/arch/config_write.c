@@ -47,24 +47,18 @@ static void add_sizes(JsonWriter *json, const ModelConfig *config) {
 }
 
 static Status write_config(const ModelConfig *config, StoredType type, const char *directory) {
-  bool llama = config->family == MODEL_LLAMA;
   JsonWriter json = {.layout = JSON_PRETTY};
   json_object_begin(&json, NULL);
   json_array_begin(&json, "architectures");
-  json_string(&json, NULL, llama ? "LlamaForCausalLM" : "Qwen2ForCausalLM");
+  json_string(&json, NULL, config->family->class_name);
   json_array_end(&json);
-  json_string(&json, "model_type", llama ? "llama" : "qwen2");
+  json_string(&json, "model_type", config->family->name[FORMAT_HF]);
   add_sizes(&json, config);
   json_string(&json, "hidden_act", "silu");
   json_number(&json, "rms_norm_eps", hf_decimal(config->rms_eps));
   add_rope(&json, config);
   json_bool(&json, "tie_word_embeddings", config->tied);
-  if (llama) {
-    json_bool(&json, "attention_bias", false);
-    json_bool(&json, "mlp_bias", false);
-  } else {
-    json_bool(&json, "use_sliding_window", false);
-  }
+  for (const char *const *key = config->family->off_keys; *key != NULL; key++) json_bool(&json, *key, false);
   json_integer(&json, "attention_dropout", 0);
   json_bool(&json, "use_cache", true);
   const char *dtype = type == STORED_F32 ? "float32" : type == STORED_F16 ? "float16" : "bfloat16";

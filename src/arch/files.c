@@ -82,6 +82,6 @@ const TensorFile *model_files_tensors(const ModelFiles *files) {
 }
 
 const StoredTensor *model_files_weight(const ModelFiles *files, size_t index, WeightSpec *spec) {
-  weight_spec(&files->config, tensors_is_gguf(files->tensors) != 0, index, spec);
+  weight_spec(&files->config, tensors_format(files->tensors), index, spec);
   return tensors_find(files->tensors, spec->stored);
 }

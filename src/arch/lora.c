@@ -16,35 +16,48 @@ static const char config_name[] = "adapter_config.json";
 
 // ---- targets ----
 
-static Status add_target(Lora *lora, const char *name, size_t size, const char *where) {
+static Status unknown_target(const ModelFamily *family, const char *name, size_t size, const char *where) {
+  Status status = STATUS_OK;
+  Str known = {0};
   for (LinearRole role = 0; role < LINEARS; role++) {
-    const char *known = linear_name(role);
-    if (strlen(known) == size && memcmp(known, name, size) == 0) {
+    const char *target = family_linear_name(family, role);
+    if (target != NULL) TRY_CLEAN(str_append_format(&known, "%s ", target));
+  }
+  status = status_fail(STATUS_INPUT, "%s: LoRA target \"%.*s\" is unknown; known are %sand all", where,
+                       (int)(size < 64 ? size : 64), name, str_text(&known));
+cleanup:
+  str_free(&known);
+  return status;
+}
+
+static Status add_target(const ModelFamily *family, const char *name, size_t size, const char *where,
+                         Lora *lora) {
+  for (LinearRole role = 0; role < LINEARS; role++) {
+    const char *target = family_linear_name(family, role);
+    if (target != NULL && strlen(target) == size && memcmp(target, name, size) == 0) {
       lora->targets[role] = true;
       return STATUS_OK;
     }
   }
-  return status_fail(
-      STATUS_INPUT,
-      "%s: LoRA target \"%.*s\" is unknown; known are q_proj k_proj v_proj o_proj gate_proj up_proj "
-      "down_proj and all",
-      where, (int)(size < 64 ? size : 64), name);
+  return unknown_target(family, name, size, where);
 }
 
-static void add_all(Lora *lora) {
-  for (LinearRole role = 0; role < LINEARS; role++) lora->targets[role] = true;
+static void add_all(const ModelFamily *family, Lora *lora) {
+  for (LinearRole role = 0; role < LINEARS; role++) {
+    lora->targets[role] = family_linear_name(family, role) != NULL;
+  }
 }
 
-static Status parse_targets(Lora *lora, const char *list) {
+static Status parse_targets(const ModelFamily *family, const char *list, Lora *lora) {
   if (strcmp(list, "all") == 0) {
-    add_all(lora);
+    add_all(family, lora);
     return STATUS_OK;
   }
   const char *separators = ", \t";
   size_t found = 0;
   for (const char *at = list + strspn(list, separators); *at != '\0'; at += strspn(at, separators)) {
     size_t size = strcspn(at, separators);
-    TRY(add_target(lora, at, size, "lora.targets"));
+    TRY(add_target(family, at, size, "lora.targets", lora));
     at += size;
     found++;
   }
@@ -72,7 +85,7 @@ static Status set_numbers(const ModelConfig *config, size_t rank, double alpha, 
 
 Status lora_from_options(const ModelConfig *config, const LoraOptions *options, Lora *out) {
   *out = (Lora){0};
-  TRY(parse_targets(out, options->targets));
+  TRY(parse_targets(config->family, options->targets, out));
   return set_numbers(config, options->rank, (double)options->alpha, (double)options->dropout, out);
 }
 
@@ -112,16 +125,16 @@ static Status refuse_features(const cJSON *json, const char *path) {
   return STATUS_OK;
 }
 
-static Status read_targets(const cJSON *json, const char *path, Lora *lora) {
+static Status read_targets(const ModelFamily *family, const cJSON *json, const char *path, Lora *lora) {
   const cJSON *value = cJSON_GetObjectItemCaseSensitive(json, "target_modules");
   if (cJSON_IsString(value) && strcmp(value->valuestring, "all-linear") == 0) {
-    add_all(lora);
+    add_all(family, lora);
     return STATUS_OK;
   }
   const cJSON *item = cJSON_IsArray(value) ? value->child : NULL;
   size_t found = 0;
   for (; item != NULL && cJSON_IsString(item); item = item->next) {
-    TRY(add_target(lora, item->valuestring, strlen(item->valuestring), path));
+    TRY(add_target(family, item->valuestring, strlen(item->valuestring), path, lora));
     found++;
   }
   if (item == NULL && found > 0) return STATUS_OK;
@@ -146,7 +159,7 @@ static Status read_file(const ModelConfig *config, const char *path, Lora *lora)
   TRY_CLEAN(json_get_integer(json, "r", path, 1, INT32_MAX, &rank));
   TRY_CLEAN(json_get_number(json, "lora_alpha", path, &alpha));
   if (json_has(json, "lora_dropout")) TRY_CLEAN(json_get_number(json, "lora_dropout", path, &dropout));
-  TRY_CLEAN(read_targets(json, path, lora));
+  TRY_CLEAN(read_targets(config->family, json, path, lora));
   TRY_CLEAN(set_numbers(config, (size_t)rank, alpha, dropout, lora));
 cleanup:
   cJSON_Delete(json);
@@ -164,12 +177,13 @@ Status lora_read_config(const ModelConfig *config, const char *directory, Lora *
 
 // ---- writing ----
 
-Status lora_write_config(const Lora *lora, const char *base, const char *directory) {
+Status lora_write_config(const ModelConfig *config, const Lora *lora, const char *base,
+                         const char *directory) {
   JsonWriter json = {.layout = JSON_PRETTY};
   json_object_begin(&json, NULL);
   json_array_begin(&json, "target_modules");
   for (LinearRole role = 0; role < LINEARS; role++) {
-    if (lora->targets[role]) json_string(&json, NULL, linear_name(role));
+    if (lora->targets[role]) json_string(&json, NULL, family_linear_name(config->family, role));
   }
   json_array_end(&json);
   json_string(&json, "peft_type", "LORA");

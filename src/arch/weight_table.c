@@ -1,23 +1,13 @@
-// The one list of a model's weights: Hugging Face's name, GGUF's name, shape. Loading, checking, training and saving all
-// walk it.
+// The one list of a model's weights, made of the names of its family and the sizes of its config. Loading, checking,
+// training and saving all walk it.
 #include "formats.h"
+#include "util/str.h"
 #include <stdio.h>
 #include <string.h>
 
-static const struct {
-  const char *name, *block, *gguf;
-} linear_names[LINEARS] = {
-    [LINEAR_Q] = {"q_proj", "self_attn", "attn_q"},   [LINEAR_K] = {"k_proj", "self_attn", "attn_k"},
-    [LINEAR_V] = {"v_proj", "self_attn", "attn_v"},   [LINEAR_O] = {"o_proj", "self_attn", "attn_output"},
-    [LINEAR_GATE] = {"gate_proj", "mlp", "ffn_gate"}, [LINEAR_UP] = {"up_proj", "mlp", "ffn_up"},
-    [LINEAR_DOWN] = {"down_proj", "mlp", "ffn_down"},
-};
+// ---- shapes ----
 
-const char *linear_name(LinearRole role) {
-  return linear_names[role].name;
-}
-
-// Sizes of the layer's matrix [out, in].
+// Sizes of a layer's matrix [out, in].
 static void linear_shape(const ModelConfig *config, LinearRole role, size_t *out, size_t *in) {
   size_t heads = config->heads * config->head_dim;
   size_t kv_heads = config->kv_heads * config->head_dim;
@@ -39,78 +29,103 @@ static void linear_shape(const ModelConfig *config, LinearRole role, size_t *out
   }
 }
 
-enum { LAYER_NORMS = 2, BIASES = 3 };
-
-static size_t layer_weights(const ModelConfig *config) {
-  return LAYER_NORMS + LINEARS + (config->qkv_bias ? BIASES : 0);
+static void set_shape(const ModelConfig *config, WeightSpec *spec) {
+  size_t out = config->vocab;
+  size_t in = config->width;
+  if (spec->kind == WEIGHT_LINEAR || spec->kind == WEIGHT_BIAS) linear_shape(config, spec->linear, &out, &in);
+  bool matrix = spec->kind == WEIGHT_EMBEDDING || spec->kind == WEIGHT_HEAD || spec->kind == WEIGHT_LINEAR;
+  spec->rank = matrix ? 2 : 1;
+  spec->rows = matrix ? out : 1;
+  spec->cols = spec->kind == WEIGHT_BIAS ? out : in;
 }
 
-// Order: embedding, layers, final norm, head (untied).
-size_t weight_count(const ModelConfig *config) {
-  return config->layers * layer_weights(config) + (config->tied ? 2 : 3);
-}
+// ---- names ----
 
-static void name_it(WeightSpec *spec, bool gguf, const char *hf_name, const char *gguf_name) {
-  (void)snprintf(spec->name, sizeof spec->name, "%s", hf_name);
-  (void)snprintf(spec->stored, sizeof spec->stored, "%s", gguf ? gguf_name : hf_name);
-}
-
-static void layer_spec(const ModelConfig *config, bool gguf, size_t index, WeightSpec *spec) {
-  char hf_name[WEIGHT_NAME_SIZE];
-  char gguf_name[WEIGHT_NAME_SIZE];
-  size_t layer = spec->layer;
-  if (index < LAYER_NORMS) {
-    spec->kind = index == 0 ? WEIGHT_ATTENTION_NORM : WEIGHT_FFN_NORM;
-    spec->rank = 1;
-    spec->rows = 1;
-    spec->cols = config->width;
-    (void)snprintf(hf_name, sizeof hf_name, "model.layers.%zu.%s.weight", layer,
-                   index == 0 ? "input_layernorm" : "post_attention_layernorm");
-    (void)snprintf(gguf_name, sizeof gguf_name, "blk.%zu.%s.weight", layer,
-                   index == 0 ? "attn_norm" : "ffn_norm");
-    name_it(spec, gguf, hf_name, gguf_name);
-    return;
-  }
-  bool bias = index >= LAYER_NORMS + LINEARS;
-  LinearRole role = (LinearRole)(index - LAYER_NORMS - (bias ? LINEARS : 0));
-  size_t out = 0;
-  size_t in = 0;
-  linear_shape(config, role, &out, &in);
-  spec->kind = bias ? WEIGHT_BIAS : WEIGHT_LINEAR;
-  spec->linear = role;
-  spec->rank = bias ? 1 : 2;
-  spec->rows = bias ? 1 : out;
-  spec->cols = bias ? out : in;
-  bool interleaved = gguf && config->family == MODEL_LLAMA && (role == LINEAR_Q || role == LINEAR_K);
-  spec->permuted_head = interleaved && !bias ? config->head_dim : 0;
-  const char *what = bias ? "bias" : "weight";
-  (void)snprintf(hf_name, sizeof hf_name, "model.layers.%zu.%s.%s.%s", layer, linear_names[role].block,
-                 linear_name(role), what);
-  (void)snprintf(gguf_name, sizeof gguf_name, "blk.%zu.%s.%s", layer, linear_names[role].gguf, what);
-  name_it(spec, gguf, hf_name, gguf_name);
-}
-
-void weight_spec(const ModelConfig *config, bool gguf, size_t index, WeightSpec *out) {
-  size_t each = layer_weights(config);
-  memset(out, 0, sizeof *out);
-  out->rank = 2;
-  out->rows = config->vocab;
-  out->cols = config->width;
-  if (index == 0) {
-    out->kind = WEIGHT_EMBEDDING;
-    name_it(out, gguf, "model.embed_tokens.weight", "token_embd.weight");
-  } else if (index <= config->layers * each) {
-    out->layer = (index - 1) / each;
-    layer_spec(config, gguf, (index - 1) % each, out);
-  } else if (index == config->layers * each + 1) {
-    out->kind = WEIGHT_FINAL_NORM;
-    out->rank = 1;
-    out->rows = 1;
-    name_it(out, gguf, "model.norm.weight", "output_norm.weight");
+static void write_name(const WeightName *weight, ModelFormat format, size_t layer,
+                       char out[WEIGHT_NAME_SIZE]) {
+  const char *name = weight->name[format];
+  const char *suffix = weight->kind == WEIGHT_BIAS ? "bias" : "weight";
+  const char *mark = strchr(name, '#');
+  if (mark == NULL) {
+    (void)snprintf(out, WEIGHT_NAME_SIZE, "%s.%s", name, suffix);
   } else {
-    out->kind = WEIGHT_HEAD;
-    name_it(out, gguf, "lm_head.weight", "output.weight");
+    (void)snprintf(out, WEIGHT_NAME_SIZE, "%.*s%zu%s.%s", (int)(mark - name), name, layer, mark + 1, suffix);
   }
+}
+
+void weight_name(const ModelFamily *family, ModelFormat format, WeightKind kind, char out[WEIGHT_NAME_SIZE]) {
+  out[0] = '\0';
+  for (size_t i = 0; i < family->weight_count; i++) {
+    if (family->weights[i].kind == kind) write_name(&family->weights[i], format, 0, out);
+  }
+}
+
+// ---- the table ----
+
+static bool is_of_layer(const WeightName *weight) {
+  return strchr(weight->name[FORMAT_HF], '#') != NULL;
+}
+
+static bool is_present(const ModelConfig *config, const WeightName *weight) {
+  switch (weight->kind) {
+  case WEIGHT_HEAD:
+    return !config->tied;
+  case WEIGHT_BIAS:
+    return config->family->qkv_bias;
+  default:
+    return true;
+  }
+}
+
+// How many names of the family's list are present: before the layers', of a layer, in all.
+typedef struct Layout {
+  size_t before, each, all;
+} Layout;
+
+static Layout layout_of(const ModelConfig *config) {
+  Layout layout = {0};
+  for (size_t i = 0; i < config->family->weight_count; i++) {
+    const WeightName *weight = &config->family->weights[i];
+    if (!is_present(config, weight)) continue;
+    layout.all++;
+    if (is_of_layer(weight)) layout.each++;
+    if (layout.each == 0) layout.before++;
+  }
+  return layout;
+}
+
+size_t weight_count(const ModelConfig *config) {
+  Layout layout = layout_of(config);
+  return layout.all - layout.each + config->layers * layout.each;
+}
+
+// The `index`-th of the present names.
+static const WeightName *present_name(const ModelConfig *config, size_t index) {
+  const WeightName *weight = config->family->weights;
+  while (!is_present(config, weight) || index-- > 0) weight++;
+  return weight;
+}
+
+void weight_spec(const ModelConfig *config, ModelFormat format, size_t index, WeightSpec *out) {
+  Layout layout = layout_of(config);
+  const size_t layered = config->layers * layout.each;
+  memset(out, 0, sizeof *out);
+  // From the place in the table, where the names of a layer come up once for each, to that in the list of names.
+  if (index >= layout.before + layered) {
+    index -= layered - layout.each;
+  } else if (index >= layout.before) {
+    out->layer = (index - layout.before) / layout.each;
+    index -= out->layer * layout.each;
+  }
+  const WeightName *weight = present_name(config, index);
+  out->kind = weight->kind;
+  out->linear = weight->linear;
+  set_shape(config, out);
+  bool rotated = weight->kind == WEIGHT_LINEAR && (weight->linear == LINEAR_Q || weight->linear == LINEAR_K);
+  bool interleaved = format == FORMAT_GGUF && config->family->gguf_interleaved;
+  out->permuted_head = rotated && interleaved ? config->head_dim : 0;
+  write_name(weight, FORMAT_HF, out->layer, out->name);
+  write_name(weight, format, out->layer, out->stored);
 }
 
 // ---- against the file ----
@@ -136,20 +151,19 @@ static Status check_shape(const char *path, const StoredTensor *tensor, const We
 // Not weights, or not used: buffers that old transformers saved, GGUF's rope divisors (read with the config), and a tied
 // model's copy of its embedding.
 static bool is_harmless(const ModelConfig *config, const char *name) {
-  size_t length = strlen(name);
-  const char buffer[] = ".rotary_emb.inv_freq";
-  bool ends = length >= sizeof buffer - 1 && strcmp(name + length - (sizeof buffer - 1), buffer) == 0;
-  return ends || strcmp(name, "rope_freqs.weight") == 0 ||
-         (config->tied && strcmp(name, "lm_head.weight") == 0);
+  char head[WEIGHT_NAME_SIZE];
+  weight_name(config->family, FORMAT_HF, WEIGHT_HEAD, head);
+  return str_ends(name, ".rotary_emb.inv_freq") || strcmp(name, GGUF_ROPE_DIVISORS) == 0 ||
+         (config->tied && strcmp(name, head) == 0);
 }
 
 Status weights_check(const ModelConfig *config, const TensorFile *file) {
-  const bool gguf = tensors_is_gguf(file) != 0;
+  const ModelFormat format = tensors_format(file);
   size_t count = weight_count(config);
   size_t harmless = 0;
   WeightSpec spec;
   for (size_t i = 0; i < count; i++) {
-    weight_spec(config, gguf, i, &spec);
+    weight_spec(config, format, i, &spec);
     const StoredTensor *tensor = tensors_find(file, spec.stored);
     if (tensor == NULL) {
       return status_fail(STATUS_INPUT, "%s: tensor %s is missing", tensors_path(file), spec.stored);
@@ -165,7 +179,7 @@ Status weights_check(const ModelConfig *config, const TensorFile *file) {
     const char *name = tensors_at(file, i)->name;
     bool known = is_harmless(config, name);
     for (size_t j = 0; j < count && !known; j++) {
-      weight_spec(config, gguf, j, &spec);
+      weight_spec(config, format, j, &spec);
       known = strcmp(spec.stored, name) == 0;
     }
     if (!known) {

@@ -30,7 +30,7 @@ static Status create_adapters(Model *model) {
   TRY(mem_array(&params->specs, 2 * weights, "parameter table"));
   WeightSpec spec;
   for (size_t i = 0; i < weights; i++) {
-    weight_spec(&model->config, false, i, &spec);
+    weight_spec(&model->config, FORMAT_HF, i, &spec);
     if (!is_adapted(model, &spec)) continue;
     TRY(add_spec(params, &spec, 'A', rank, spec.cols));
     TRY(add_spec(params, &spec, 'B', spec.rows, rank));
@@ -38,7 +38,7 @@ static Status create_adapters(Model *model) {
   TRY(params_create(model->ops, params));
   size_t next = 0;
   for (size_t i = 0; i < weights; i++) {
-    weight_spec(&model->config, false, i, &spec);
+    weight_spec(&model->config, FORMAT_HF, i, &spec);
     if (!is_adapted(model, &spec)) continue;
     Linear *linear = &model->layers[spec.layer].linears[spec.linear];
     TRY(params_bind(params, next++, &linear->a));
@@ -98,7 +98,7 @@ cleanup:
 }
 
 Status adapters_save(Model *model, const char *directory) {
-  TRY(lora_write_config(&model->lora, model->path, directory));
+  TRY(lora_write_config(&model->config, &model->lora, model->path, directory));
   Status status = STATUS_OK;
   char *path = NULL;
   TensorToWrite *list = NULL;

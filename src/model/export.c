@@ -66,7 +66,7 @@ static Status read_widened(Export *export, const Tensor *tensor, size_t first, s
 static Status export_fill(void *user, size_t index, size_t first, size_t count, float *out) {
   Export *export = user;
   WeightSpec spec;
-  weight_spec(&export->model->config, false, index, &spec);
+  weight_spec(&export->model->config, FORMAT_HF, index, &spec);
   const Linear *linear = &export->model->layers[spec.layer].linears[spec.linear];
   if (spec.kind != WEIGHT_LINEAR || !weight_present(&linear->a)) {
     return read_widened(export, &model_weight(export->model, &spec)->value, first, count, out);
@@ -89,7 +89,7 @@ Status model_export_merged(Model *model, const ModelFiles *files, const char *di
   TRY_CLEAN(mem_array(&list, count, "list of tensors"));
   TRY_CLEAN(mem_array(&specs, count, "list of tensors"));
   for (size_t i = 0; i < count; i++) {
-    weight_spec(&model->config, false, i, &specs[i]);
+    weight_spec(&model->config, FORMAT_HF, i, &specs[i]);
     list[i].name = specs[i].name;
     list[i].type = type;
     list[i].rank = specs[i].rank;

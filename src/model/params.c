@@ -109,7 +109,7 @@ static Status full_specs(Model *model) {
   params->count = count;
   for (size_t i = 0; i < count; i++) {
     WeightSpec spec;
-    weight_spec(&model->config, false, i, &spec);
+    weight_spec(&model->config, FORMAT_HF, i, &spec);
     TRY(str_format(&params->specs[i].name, "%s", spec.name));
     params->specs[i].rank = spec.rank;
     params->specs[i].rows = spec.rows;
@@ -121,7 +121,7 @@ static Status full_specs(Model *model) {
 // The loaded tensor moves into its place in a slab.
 static Status adopt(Model *model, size_t index) {
   WeightSpec spec;
-  weight_spec(&model->config, false, index, &spec);
+  weight_spec(&model->config, FORMAT_HF, index, &spec);
   Weight *weight = model_weight(model, &spec);
   Weight bound = {0};
   Status status = params_bind(&model->params, index, &bound);

@@ -43,6 +43,11 @@ Status str_append_format(Str *str, const char *format, ...) {
   return status;
 }
 
+Status str_append_item(Str *str, const char *word, size_t index, size_t count, const char *last) {
+  if (index > 0) TRY(str_append_text(str, index + 1 == count ? last : ", "));
+  return str_append_text(str, word);
+}
+
 void str_clear(Str *str) {
   str->size = 0;
   if (str->data != NULL) str->data[0] = '\0';

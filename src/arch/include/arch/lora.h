@@ -10,7 +10,7 @@ typedef struct LoraOptions {
   size_t rank;
   float alpha;
   float dropout;
-  const char *targets; // comma-separated of q_proj k_proj v_proj o_proj gate_proj up_proj down_proj, or "all"
+  const char *targets; // names of matrices (family_linear_name), commas between; or "all"
 } LoraOptions;
 
 typedef struct Lora {
@@ -25,6 +25,7 @@ STATUS_CHECKED Status lora_from_options(const ModelConfig *config, const LoraOpt
 /// Reads directory/adapter_config.json. STATUS_INPUT also where it asks for anything that is not computed here.
 STATUS_CHECKED Status lora_read_config(const ModelConfig *config, const char *directory, Lora *out);
 /// Writes directory/adapter_config.json. `base` is the path of the model that is adapted.
-STATUS_CHECKED Status lora_write_config(const Lora *lora, const char *base, const char *directory);
+STATUS_CHECKED Status lora_write_config(const ModelConfig *config, const Lora *lora, const char *base,
+                                        const char *directory);
 /// *out = the file's name of adapter `which` ('A' or 'B') of a matrix, in fresh memory (free()).
 STATUS_CHECKED Status lora_tensor_name(const WeightSpec *weight, char which, char **out);

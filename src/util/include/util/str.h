@@ -16,6 +16,9 @@ STATUS_CHECKED Status str_append(Str *str, const char *bytes, size_t size);
 STATUS_CHECKED Status str_append_text(Str *str, const char *text);
 STATUS_CHECKED Status str_append_format(Str *str, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
+/// Appends `word`, entry `index` of a list of `count` for people to read: "a, b and c" where `last` is " and ".
+STATUS_CHECKED Status str_append_item(Str *str, const char *word, size_t index, size_t count,
+                                      const char *last);
 /// Empties the string and keeps its memory.
 void str_clear(Str *str);
 /// Frees; safe on NULL and twice.

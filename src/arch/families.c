@@ -1,0 +1,78 @@
+// The table of families. To add one: docs/EXTENDING.md, "A model family".
+#include "arch/family.h"
+
+#include "util/str.h"
+#include <string.h>
+
+#define COUNT(array) (sizeof(array) / sizeof *(array))
+
+// ---- names of weights ----
+
+// Llama's, which many families share. What a family has not (ModelFamily says) is passed over.
+static const WeightName llama_weights[] = {
+    {WEIGHT_EMBEDDING, 0, {"model.embed_tokens", "token_embd"}},
+    {WEIGHT_ATTENTION_NORM, 0, {"model.layers.#.input_layernorm", "blk.#.attn_norm"}},
+    {WEIGHT_FFN_NORM, 0, {"model.layers.#.post_attention_layernorm", "blk.#.ffn_norm"}},
+    {WEIGHT_LINEAR, LINEAR_Q, {"model.layers.#.self_attn.q_proj", "blk.#.attn_q"}},
+    {WEIGHT_LINEAR, LINEAR_K, {"model.layers.#.self_attn.k_proj", "blk.#.attn_k"}},
+    {WEIGHT_LINEAR, LINEAR_V, {"model.layers.#.self_attn.v_proj", "blk.#.attn_v"}},
+    {WEIGHT_LINEAR, LINEAR_O, {"model.layers.#.self_attn.o_proj", "blk.#.attn_output"}},
+    {WEIGHT_LINEAR, LINEAR_GATE, {"model.layers.#.mlp.gate_proj", "blk.#.ffn_gate"}},
+    {WEIGHT_LINEAR, LINEAR_UP, {"model.layers.#.mlp.up_proj", "blk.#.ffn_up"}},
+    {WEIGHT_LINEAR, LINEAR_DOWN, {"model.layers.#.mlp.down_proj", "blk.#.ffn_down"}},
+    {WEIGHT_BIAS, LINEAR_Q, {"model.layers.#.self_attn.q_proj", "blk.#.attn_q"}},
+    {WEIGHT_BIAS, LINEAR_K, {"model.layers.#.self_attn.k_proj", "blk.#.attn_k"}},
+    {WEIGHT_BIAS, LINEAR_V, {"model.layers.#.self_attn.v_proj", "blk.#.attn_v"}},
+    {WEIGHT_FINAL_NORM, 0, {"model.norm", "output_norm"}},
+    {WEIGHT_HEAD, 0, {"lm_head", "output"}},
+};
+
+// ---- the families ----
+
+static const ModelFamily families[] = {
+    {.name = {[FORMAT_HF] = "llama", [FORMAT_GGUF] = "llama"},
+     .class_name = "LlamaForCausalLM",
+     .chat = NULL, // models of this shape speak llama3, chatml and many more
+     .gguf_interleaved = true,
+     .off_keys = (const char *const[]){"attention_bias", "mlp_bias", NULL},
+     .weights = llama_weights,
+     .weight_count = COUNT(llama_weights)},
+    {.name = {[FORMAT_HF] = "qwen2", [FORMAT_GGUF] = "qwen2"},
+     .class_name = "Qwen2ForCausalLM",
+     .chat = "qwen2.5",
+     .qkv_bias = true,
+     .off_keys = (const char *const[]){"use_sliding_window", NULL},
+     .weights = llama_weights,
+     .weight_count = COUNT(llama_weights)},
+};
+
+const ModelFamily *family_at(size_t index) {
+  return index < COUNT(families) ? &families[index] : NULL;
+}
+
+Status family_find(ModelFormat format, const char *name, const char *file, const ModelFamily **out) {
+  static const char *const keys[FORMATS] = {[FORMAT_HF] = "model_type", [FORMAT_GGUF] = "architecture"};
+  Str known = {0};
+  for (size_t i = 0; i < COUNT(families); i++) {
+    *out = &families[i];
+    if (strcmp(families[i].name[format], name) == 0) return STATUS_OK;
+  }
+  Status status = STATUS_OK;
+  for (size_t i = 0; i < COUNT(families); i++) {
+    TRY_CLEAN(str_append_item(&known, families[i].name[format], i, COUNT(families), " and "));
+  }
+  status = status_fail(STATUS_INPUT, "%s: %s \"%.64s\" is not supported; supported are %s", file,
+                       keys[format], name, str_text(&known));
+cleanup:
+  str_free(&known);
+  return status;
+}
+
+const char *family_linear_name(const ModelFamily *family, LinearRole role) {
+  for (size_t i = 0; i < family->weight_count; i++) {
+    const WeightName *weight = &family->weights[i];
+    if (weight->kind == WEIGHT_LINEAR && weight->linear == role)
+      return strrchr(weight->name[FORMAT_HF], '.') + 1;
+  }
+  return NULL;
+}

@@ -1,0 +1,170 @@
+// Opening a model: its config from both formats, and broken files, which get one clear line.
+#include "support/model_fixture.h"
+#include "support/process.h"
+
+#include "arch/files.h"
+#include "io/file.h"
+#include "io/json.h"
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+static void test_configs(void **state) {
+  (void)state;
+  ModelFiles *files = NULL;
+  assert_ok(model_files_open(golden_path("llama"), &files));
+  const ModelConfig *config = model_files_config(files);
+  assert_string_equal(config->family->name[FORMAT_HF], "llama");
+  assert_int_equal(config->eos_count, 2);
+  assert_int_equal(config->eos[1], 5);
+  assert_true(config->rope_factor == 4 && config->rope_original_positions == 32 && config->rope_theta == 100);
+  assert_false(config->tied);
+  model_files_close(files);
+  assert_ok(model_files_open(golden_path("qwen2"), &files));
+  config = model_files_config(files);
+  assert_string_equal(config->family->name[FORMAT_HF], "qwen2");
+  assert_int_equal(config->eos_count, 2); // generation_config.json's set, not config.json's one
+  assert_int_equal(config->eos[1], 4);
+  assert_true(config->tied && config->rope_theta == 1000 && config->rope_factor == 1);
+  model_files_close(files);
+  assert_ok(model_files_open(golden_path("llama.gguf"), &files));
+  config = model_files_config(files);
+  assert_true(fabs(config->rope_factor - 8) < 1e-5);
+  assert_int_equal(config->vocab, 67);
+  assert_int_equal(config->eos[0], 2);
+  assert_int_equal(config->bos, 1);
+  model_files_close(files);
+}
+
+// ---- broken files ----
+
+// A copy of the tiny Llama's config with `key` replaced (raw JSON), beside its weights.
+static const char *folder_with(const char *source, const char *key, const char *value) {
+  const char *folder = test_folder();
+  cJSON *json = NULL;
+  char *text = NULL;
+  MappedFile weights;
+  assert_ok(json_parse_file(in_folder(golden_path(source), "config.json"), &json));
+  if (value == NULL) {
+    cJSON_DeleteItemFromObjectCaseSensitive(json, key);
+  } else {
+    cJSON *item = NULL;
+    assert_ok(json_parse(value, strlen(value), "value", &item));
+    if (json_has(json, key)) {
+      cJSON_ReplaceItemInObjectCaseSensitive(json, key, item);
+    } else {
+      cJSON_AddItemToObject(json, key, item);
+    }
+  }
+  text = cJSON_PrintUnformatted(json);
+  assert_non_null(text);
+  assert_ok(file_write_atomic(in_folder(folder, "config.json"), text, strlen(text)));
+  assert_ok(file_map(in_folder(golden_path(source), "model.safetensors"), &weights));
+  assert_ok(file_write_atomic(in_folder(folder, "model.safetensors"), weights.bytes, weights.size));
+  file_unmap(&weights);
+  free(text);
+  cJSON_Delete(json);
+  return folder;
+}
+
+static void test_hostile_configs(void **state) {
+  (void)state;
+  static const struct {
+    const char *source, *key, *value, *part;
+  } cases[] = {
+      {"llama", "model_type", "\"gpt2\"", "supported are llama and qwen2"},
+      {"llama", "model_type", NULL, "model_type"},
+      {"llama", "hidden_size", "63", "shape"},
+      {"llama", "hidden_size", "\"64\"", "hidden_size"},
+      {"llama", "hidden_size", "-1", "hidden_size"},
+      {"llama", "hidden_size", "2147483647", "hidden size"},
+      {"llama", "num_hidden_layers", "3", "model.layers.2"},
+      {"llama", "num_hidden_layers", "1", "model.layers.1"},
+      {"llama", "num_hidden_layers", "1e300", "num_hidden_layers"},
+      {"llama", "num_hidden_layers", "4000000", "layers"},
+      {"llama", "num_attention_heads", "0", "num_attention_heads"},
+      {"llama", "num_attention_heads", "3", "multiple"},
+      {"llama", "num_key_value_heads", "9", "key/value"},
+      {"llama", "head_dim", "15", "odd"},
+      {"llama", "intermediate_size", "95", "mlp"},
+      {"llama", "vocab_size", "66", "embed_tokens"},
+      {"llama", "rms_norm_eps", "0", "epsilon"},
+      {"llama", "hidden_act", "\"gelu\"", "silu"},
+      {"llama", "attention_bias", "true", "attention_bias"},
+      {"llama", "rope_parameters", "{\"rope_type\":\"yarn\",\"factor\":4}", "yarn"},
+      {"llama", "rope_parameters", "{\"rope_type\":\"llama3\",\"factor\":4}", "low_freq_factor"},
+      {"llama", "rope_parameters",
+       "{\"rope_type\":\"llama3\",\"factor\":4,\"low_freq_factor\":4,\"high_freq_factor\":4,"
+       "\"original_max_position_embeddings\":32}",
+       "rotary"},
+      {"llama", "rope_parameters", "[]", "rope_parameters"},
+      {"llama", "eos_token_id", "[1,2,3,4,5,6,7,8,9]", "more than 8"},
+      {"llama", "eos_token_id", "670", "outside the vocabulary"},
+      {"llama", "eos_token_id", "\"</s>\"", "eos_token_id"},
+      {"qwen2", "model_type", "\"llama\"", "bias"},
+      {"qwen2", "tie_word_embeddings", "false", "lm_head"},
+      {"qwen2", "use_sliding_window", "true", "use_sliding_window"},
+  };
+  for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+    ModelFiles *files = NULL;
+    assert_fails(model_files_open(folder_with(cases[i].source, cases[i].key, cases[i].value), &files),
+                 STATUS_INPUT, cases[i].part);
+    assert_null(files);
+  }
+}
+
+static void test_hostile_folders(void **state) {
+  (void)state;
+  ModelFiles *files = NULL;
+  MappedFile config;
+  const char *folder = test_folder();
+  assert_fails(model_files_open(folder, &files), STATUS_INPUT, "model.safetensors");
+  assert_fails(model_files_open(in_folder(folder, "nothing.gguf"), &files), STATUS_INPUT, "nothing.gguf");
+  assert_fails(model_files_open(golden_path("llama/model.safetensors"), &files), STATUS_INPUT, "config.json");
+  folder = folder_with("llama", "model_type", "\"llama\"");
+  assert_ok(file_map(golden_path("llama/config.json"), &config));
+  for (size_t size = 0; size < config.size - 2; size += 97) {
+    assert_ok(file_write_atomic(in_folder(folder, "config.json"), config.bytes, size));
+    assert_fails(model_files_open(folder, &files), STATUS_INPUT, "config.json");
+  }
+  file_unmap(&config);
+}
+
+// A GGUF cut anywhere, or with a byte of its header changed, is refused or opens; it never crashes.
+static void test_hostile_gguf(void **state) {
+  (void)state;
+  MappedFile file;
+  const char *path = in_folder(test_folder(), "model.gguf");
+  assert_ok(file_map(golden_path("llama.gguf"), &file));
+  uint8_t *bytes = malloc(file.size);
+  assert_non_null(bytes);
+  size_t refused = 0;
+  for (size_t size = 0; size < file.size; size += file.size / 23) {
+    ModelFiles *files = NULL;
+    assert_ok(file_write_atomic(path, file.bytes, size));
+    assert_int_equal(model_files_open(path, &files), STATUS_INPUT);
+  }
+  for (size_t at = 0; at < 1500; at += 7) {
+    ModelFiles *files = NULL;
+    memcpy(bytes, file.bytes, file.size);
+    bytes[at] ^= 0xff;
+    assert_ok(file_write_atomic(path, bytes, file.size));
+    Status status = model_files_open(path, &files);
+    assert_true(status == STATUS_OK || status == STATUS_INPUT);
+    if (status != STATUS_OK) refused++;
+    model_files_close(files);
+  }
+  assert_true(refused > 50);
+  free(bytes);
+  file_unmap(&file);
+}
+
+int main(void) {
+  const struct CMUnitTest tests[] = {
+      cmocka_unit_test(test_configs),
+      cmocka_unit_test(test_hostile_configs),
+      cmocka_unit_test(test_hostile_folders),
+      cmocka_unit_test(test_hostile_gguf),
+  };
+  return cmocka_run_group_tests(tests, NULL, NULL);
+}
