@@ -1,5 +1,5 @@
-// A model's config from GGUF metadata (keys: ggml's docs/gguf.md). Rule: as in config_hf.c, a setting that would change
-// the numbers and is not computed here is an error.
+// A model's config from GGUF metadata (keys: ggml's docs/gguf.md). Rule: as in config_hf.c, a setting that
+// would change the numbers and is not computed here is an error.
 #include "formats.h"
 #include <math.h>
 #include <stdio.h>
@@ -67,8 +67,8 @@ static Status read_sizes(const TensorFile *file, const char *architecture, Model
   return STATUS_OK;
 }
 
-// llama.cpp's converter turns Llama 3's rope scaling into a tensor of divisors of the frequencies. With the constants that
-// all Llama 3 models share, the largest divisor is the factor; that the rest agree is checked.
+// llama.cpp's converter turns Llama 3's rope scaling into a tensor of divisors of the frequencies. With the
+// constants that all Llama 3 models share, the largest divisor is the factor; that the rest agree is checked.
 static Status read_rope_divisors(const TensorFile *file, const StoredTensor *tensor, ModelConfig *config) {
   float divisors[512];
   double scaled[512];

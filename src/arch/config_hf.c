@@ -1,5 +1,5 @@
-// A model's config from a Hugging Face folder. Rule: a setting that would change the numbers and is not computed here is
-// an error, never ignored.
+// A model's config from a Hugging Face folder. Rule: a setting that would change the numbers and is not
+// computed here is an error, never ignored.
 #include "formats.h"
 #include "io/file.h"
 #include "io/json.h"

@@ -1,5 +1,5 @@
-// Writes a Hugging Face folder's config.json and generation_config.json. Rule: whatever model the numbers came
-// from, the config is written from ModelConfig, so it says what this program computed.
+// Writes a Hugging Face folder's config.json and generation_config.json. Rule: whatever model the numbers
+// came from, the config is written from ModelConfig, so it says what this program computed.
 #include "arch/config_write.h"
 
 #include "formats.h"

@@ -8,7 +8,8 @@
 
 // ---- names of weights ----
 
-// Llama's, which many families share. What a family has not (ModelFamily says) is passed over.
+// Llama's names, which many families share. The biases are skipped for a family without qkv_bias, the head for a
+// model whose head is its embedding.
 static const WeightName llama_weights[] = {
     {WEIGHT_EMBEDDING, 0, {"model.embed_tokens", "token_embd"}},
     {WEIGHT_ATTENTION_NORM, 0, {"model.layers.#.input_layernorm", "blk.#.attn_norm"}},
@@ -32,7 +33,7 @@ static const WeightName llama_weights[] = {
 static const ModelFamily families[] = {
     {.name = {[FORMAT_HF] = "llama", [FORMAT_GGUF] = "llama"},
      .class_name = "LlamaForCausalLM",
-     .chat = NULL, // models of this shape speak llama3, chatml and many more
+     .chat = NULL, // Llama 3, SmolLM2 and others share this type, each with a template of its own
      .gguf_interleaved = true,
      .off_keys = (const char *const[]){"attention_bias", "mlp_bias", NULL},
      .weights = llama_weights,

@@ -4,8 +4,8 @@
 #include "arch/files.h"
 #include "io/tensors.h"
 
-/// Fills `config` from folder/config.json and folder/generation_config.json; config->tied is decided by `tensors` where
-/// the file is silent.
+/// Fills `config` from folder/config.json and folder/generation_config.json; config->tied is decided by
+/// `tensors` where the file is silent.
 STATUS_CHECKED Status config_read_hf(const char *folder, const TensorFile *tensors, ModelConfig *config);
 STATUS_CHECKED Status config_read_gguf(const TensorFile *tensors, ModelConfig *config);
 /// Refuses sizes that contradict each other or that no model has. `name` is the file for messages.

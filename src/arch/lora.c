@@ -1,5 +1,5 @@
-// LoRA's description: targets by name, adapter_config.json both ways. Rule: an adapter_config.json that asks for anything
-// not computed here is refused.
+// LoRA's description: targets by name, adapter_config.json both ways. Rule: an adapter_config.json that asks
+// for anything not computed here is refused.
 #include "arch/lora.h"
 
 #include "arch/config_write.h"

@@ -1,5 +1,5 @@
-// The one list of a model's weights, made of the names of its family and the sizes of its config. Loading, checking,
-// training and saving all walk it.
+// The one list of a model's weights, made of the names of its family and the sizes of its config. Loading,
+// checking, training and saving all walk it.
 #include "formats.h"
 #include "util/str.h"
 #include <stdio.h>
@@ -77,7 +77,7 @@ static bool is_present(const ModelConfig *config, const WeightName *weight) {
   }
 }
 
-// How many names of the family's list are present: before the layers', of a layer, in all.
+// How many names of the family's list a model has: before those of a layer, of a layer, in all.
 typedef struct Layout {
   size_t before, each, all;
 } Layout;
@@ -110,7 +110,7 @@ void weight_spec(const ModelConfig *config, ModelFormat format, size_t index, We
   Layout layout = layout_of(config);
   const size_t layered = config->layers * layout.each;
   memset(out, 0, sizeof *out);
-  // From the place in the table, where the names of a layer come up once for each, to that in the list of names.
+  // The table repeats the names of a layer for each layer; the family's list has them once.
   if (index >= layout.before + layered) {
     index -= layered - layout.each;
   } else if (index >= layout.before) {
@@ -148,8 +148,8 @@ static Status check_shape(const char *path, const StoredTensor *tensor, const We
                      spec->stored, found, spec->rows, spec->cols);
 }
 
-// Not weights, or not used: buffers that old transformers saved, GGUF's rope divisors (read with the config), and a tied
-// model's copy of its embedding.
+// Not weights, or not used: buffers that old transformers saved, GGUF's rope divisors (read with the config),
+// and a tied model's copy of its embedding.
 static bool is_harmless(const ModelConfig *config, const char *name) {
   char head[WEIGHT_NAME_SIZE];
   weight_name(config->family, FORMAT_HF, WEIGHT_HEAD, head);

@@ -6,7 +6,8 @@
 Status runtime_open_files(Runtime *runtime, const char *path, const char *chat_template) {
   TRY(model_files_open(path, &runtime->files));
   TRY(tokenizer_load(path, &runtime->tokenizer));
-  return chat_detect(path, chat_template, &runtime->chat);
+  const char *usual = model_files_config(runtime->files)->family->chat;
+  return chat_detect(path, chat_template, usual, &runtime->chat);
 }
 
 Status runtime_open_device(Runtime *runtime, const DeviceOptions *options) {

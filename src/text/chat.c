@@ -62,44 +62,61 @@
 
 enum { MAX_PATTERNS = 2 };
 
-typedef struct Family {
+typedef struct Family Family;
+typedef Status Render(const Family *family, const ChatMessage *messages, size_t count, bool prompt, Str *out);
+static Render render_chatml, render_llama;
+
+struct Family {
   const char *name;
+  Render *render;                     // messages, of which there is one at least
   const char *default_system;         // put first where the messages bring none; NULL: nothing is
-  bool llama;                         // <|start_header_id|>, not <|im_start|>
   bool dates;                         // a system message with two dates stands first; tools' messages differ
   bool only_known_roles;              // the template drops roles other than system, user, assistant
   const char *patterns[MAX_PATTERNS]; // canonical templates
-} Family;
+};
 
 static const Family FAMILIES[] = {
     [CHAT_NONE] = {.name = "none"},
-    [CHAT_CHATML] = {.name = "chatml", .patterns = {CHATML_LOOP(""), NO_PROMPT_BY_DEFAULT CHATML_LOOP("")}},
+    [CHAT_CHATML] = {.name = "chatml",
+                     .render = render_chatml,
+                     .patterns = {CHATML_LOOP(""), NO_PROMPT_BY_DEFAULT CHATML_LOOP("")}},
     [CHAT_SMOLLM2] = {.name = "smollm2",
+                      .render = render_chatml,
                       .default_system = SMOLLM2_TEXT,
                       .patterns = {CHATML_LOOP(DEFAULT_SYSTEM(SMOLLM2_TEXT))}},
     [CHAT_QWEN25] = {.name = "qwen2.5",
+                     .render = render_chatml,
                      .default_system = QWEN25_TEXT,
                      .only_known_roles = true,
                      .patterns = {QWEN25(QWEN25_TEXT)}},
     [CHAT_QWEN2] = {.name = "qwen2",
+                    .render = render_chatml,
                     .default_system = QWEN2_TEXT,
                     .only_known_roles = true,
                     .patterns = {CHATML_LOOP(DEFAULT_SYSTEM(QWEN2_TEXT)), QWEN25(QWEN2_TEXT)}},
     [CHAT_QWEN25_MATH] = {.name = "qwen2.5-math",
+                          .render = render_chatml,
                           .default_system = MATH_TEXT("\\"),
                           .only_known_roles = true,
                           .patterns = {QWEN25(MATH_TEXT("\\\\"))}},
-    [CHAT_LLAMA3] = {.name = "llama3", .llama = true, .patterns = {LLAMA3}},
-    [CHAT_LLAMA31] = {.name = "llama3.1", .llama = true, .dates = true, .patterns = {LLAMA31}},
+    [CHAT_LLAMA3] = {.name = "llama3", .render = render_llama, .patterns = {LLAMA3}},
+    [CHAT_LLAMA31] = {.name = "llama3.1", .render = render_llama, .dates = true, .patterns = {LLAMA31}},
 };
 enum { FAMILY_COUNT = sizeof FAMILIES / sizeof *FAMILIES };
-static const char FAMILY_NAMES[] = "chatml, smollm2, qwen2.5, qwen2, qwen2.5-math, llama3, llama3.1 or none";
 
 const char *chat_family_name(ChatFamily family) {
   return FAMILIES[family].name;
 }
 
 // ---- recognising ----
+
+/// "chatml, smollm2, … or none", for messages; CHAT_NONE, the first of the table, comes last.
+static Status append_names(Str *out) {
+  for (size_t i = 0; i < FAMILY_COUNT; i++) {
+    TRY(str_append_item(out, FAMILIES[(i + 1) % FAMILY_COUNT].name, i, FAMILY_COUNT, " or "));
+  }
+  return STATUS_OK;
+}
 
 static bool matches_family(const Family *family, const char *canonical) {
   for (size_t i = 0; i < MAX_PATTERNS && family->patterns[i] != NULL; i++) {
@@ -108,7 +125,20 @@ static bool matches_family(const Family *family, const char *canonical) {
   return false;
 }
 
-Status chat_recognise(const char *template_text, const char *name, ChatFamily *out) {
+static Status fail_unknown_template(const char *name, const char *usual) {
+  Str names = {0};
+  Status status = append_names(&names);
+  if (status == STATUS_OK && usual != NULL)
+    status = str_append_format(&names, " (%s is usual for this kind of model)", usual);
+  if (status == STATUS_OK)
+    status = status_fail(STATUS_INPUT,
+                         "%s: its chat template is not one that is known; set model.chat_template to %s",
+                         name, str_text(&names));
+  str_free(&names);
+  return status;
+}
+
+Status chat_recognise(const char *template_text, const char *name, const char *usual, ChatFamily *out) {
   Str canonical = {0};
   Status status = chat_template_canonical(template_text, &canonical);
   bool found = false;
@@ -117,10 +147,7 @@ Status chat_recognise(const char *template_text, const char *name, ChatFamily *o
     if (found) *out = (ChatFamily)family;
   }
   str_free(&canonical);
-  if (status != STATUS_OK || found) return status;
-  return status_fail(STATUS_INPUT,
-                     "%s: its chat template is not one that is known; set model.chat_template to %s", name,
-                     FAMILY_NAMES);
+  return status != STATUS_OK || found ? status : fail_unknown_template(name, usual);
 }
 
 static Status family_by_name(const char *name, ChatFamily *out) {
@@ -128,18 +155,23 @@ static Status family_by_name(const char *name, ChatFamily *out) {
     *out = (ChatFamily)family;
     if (strcmp(name, FAMILIES[family].name) == 0) return STATUS_OK;
   }
-  return status_fail(STATUS_INPUT, "model.chat_template = %.64s is not known; it is auto, %s", name,
-                     FAMILY_NAMES);
+  Str names = {0};
+  Status status = append_names(&names);
+  if (status == STATUS_OK)
+    status = status_fail(STATUS_INPUT, "model.chat_template = %.64s is not known; it is auto, %s", name,
+                         str_text(&names));
+  str_free(&names);
+  return status;
 }
 
-/// An empty template is none.
-static Status recognise_text(const char *text, const char *name, ChatFamily *out) {
-  *out = CHAT_NONE;
-  return text == NULL || text[0] == '\0' ? STATUS_OK : chat_recognise(text, name, out);
+// ---- finding the template's text; each appends nothing where there is no template ----
+
+static Status append_or_nothing(Str *out, const char *text) {
+  return text != NULL ? str_append_text(out, text) : STATUS_OK;
 }
 
 /// chat_template is a text, or a list of {"name", "template"} of which the one named "default" counts.
-static Status detect_in_config(const char *path, ChatFamily *out) {
+static Status read_config(const char *path, Str *out) {
   cJSON *config = NULL;
   TRY(json_parse_file(path, &config));
   const cJSON *chosen = cJSON_GetObjectItemCaseSensitive(config, "chat_template"), *entry;
@@ -152,57 +184,53 @@ static Status detect_in_config(const char *path, ChatFamily *out) {
         chosen = cJSON_GetObjectItemCaseSensitive(entry, "template");
     }
   }
-  Status status = recognise_text(cJSON_GetStringValue(chosen), path, out);
+  Status status = append_or_nothing(out, cJSON_GetStringValue(chosen));
   cJSON_Delete(config);
   return status;
 }
 
-static Status detect_in_jinja(const char *path, ChatFamily *out) {
+static Status read_jinja(const char *path, Str *out) {
   MappedFile file;
-  Str text = {0};
   TRY(file_map(path, &file));
-  Status status = str_append(&text, (const char *)file.bytes, file.size);
-  if (status == STATUS_OK) status = recognise_text(str_text(&text), path, out);
-  str_free(&text);
+  Status status = str_append(out, (const char *)file.bytes, file.size);
   file_unmap(&file);
   return status;
 }
 
-/// chat_template.jinja goes before tokenizer_config.json, as in transformers.
-static Status detect_in_folder(const char *folder, ChatFamily *out) {
-  char *jinja = NULL, *config = NULL;
-  Status status = path_join(&jinja, folder, "chat_template.jinja");
-  if (status == STATUS_OK) status = path_join(&config, folder, "tokenizer_config.json");
-  if (status != STATUS_OK) goto cleanup;
-  if (file_exists(jinja)) {
-    status = detect_in_jinja(jinja, out);
-  } else if (file_exists(config)) {
-    status = detect_in_config(config, out);
-  } else {
-    *out = CHAT_NONE;
-  }
-cleanup:
-  free(jinja);
-  free(config);
-  return status;
+/// chat_template.jinja goes before tokenizer_config.json, as in transformers. *path (free()): the file it is in.
+static Status read_folder(const char *folder, Str *out, char **path) {
+  TRY(path_join(path, folder, "chat_template.jinja"));
+  if (file_exists(*path)) return read_jinja(*path, out);
+  free(*path);
+  *path = NULL;
+  TRY(path_join(path, folder, "tokenizer_config.json"));
+  return file_exists(*path) ? read_config(*path, out) : STATUS_OK;
 }
 
-static Status detect_in_gguf(const char *path, ChatFamily *out) {
+static Status read_gguf(const char *path, Str *out) {
   TensorFile *file = NULL;
   const char *text = NULL;
   TRY(tensors_open(path, &file));
   Status status = tensors_is_gguf(file)
                       ? gguf_get_string_or_null(file, "tokenizer.chat_template", &text)
                       : status_fail(STATUS_INPUT, "%s: neither a folder nor a GGUF file", path);
-  if (status == STATUS_OK) status = recognise_text(text, path, out);
+  if (status == STATUS_OK) status = append_or_nothing(out, text);
   tensors_close(file);
   return status;
 }
 
-Status chat_detect(const char *model, const char *override, ChatFamily *out) {
+Status chat_detect(const char *model, const char *override, const char *usual, ChatFamily *out) {
   if (override != NULL && override[0] != '\0' && strcmp(override, "auto") != 0)
     return family_by_name(override, out);
-  return file_is_directory(model) ? detect_in_folder(model, out) : detect_in_gguf(model, out);
+  Str text = {0};
+  char *path = NULL; // of the file in a folder
+  Status status = file_is_directory(model) ? read_folder(model, &text, &path) : read_gguf(model, &text);
+  *out = CHAT_NONE;
+  if (status == STATUS_OK && str_text(&text)[0] != '\0')
+    status = chat_recognise(str_text(&text), path != NULL ? path : model, usual, out);
+  str_free(&text);
+  free(path);
+  return status;
 }
 
 // ---- rendering ----
@@ -266,6 +294,5 @@ Status chat_render(ChatFamily family, const ChatMessage *messages, size_t count,
   }
   if (count == 0) return status_fail(STATUS_INPUT, "a chat without messages cannot be rendered");
   for (size_t i = 0; i < count; i++) TRY(check_role(found, &messages[i]));
-  return found->llama ? render_llama(found, messages, count, add_generation_prompt, out)
-                      : render_chatml(found, messages, count, add_generation_prompt, out);
+  return found->render(found, messages, count, add_generation_prompt, out);
 }

@@ -16,6 +16,20 @@ static const PreFamily PRE_FAMILIES[] = {
     {.name = "llama-v3", .pattern = &PATTERN_LLAMA3, .ignore_merges = true, .add_bos = true},
     {.name = "qwen2", .pattern = &PATTERN_QWEN2, .nfc = true},
 };
+enum { PRE_COUNT = sizeof PRE_FAMILIES / sizeof *PRE_FAMILIES };
+
+static Status fail_unknown_pre(const char *pre, const char *path) {
+  Str known = {0};
+  Status status = STATUS_OK;
+  for (size_t i = 0; i < PRE_COUNT; i++) {
+    TRY_CLEAN(str_append_item(&known, PRE_FAMILIES[i].name, i, PRE_COUNT, " and "));
+  }
+  status = status_fail(STATUS_INPUT, "%s: tokenizer.ggml.pre \"%.64s\" is not known; known are %s", path, pre,
+                       str_text(&known));
+cleanup:
+  str_free(&known);
+  return status;
+}
 
 Status gguf_family(const TensorFile *file, const char *path, const PreFamily **out) {
   const char *model, *pre;
@@ -33,14 +47,11 @@ Status gguf_family(const TensorFile *file, const char *path, const PreFamily **o
                        "%s: tokenizer.ggml.pre is missing; convert the model again with a newer llama.cpp",
                        path);
   }
-  for (size_t i = 0; i < sizeof PRE_FAMILIES / sizeof *PRE_FAMILIES; i++) {
+  for (size_t i = 0; i < PRE_COUNT; i++) {
     *out = &PRE_FAMILIES[i];
     if (strcmp(pre, PRE_FAMILIES[i].name) == 0) return STATUS_OK;
   }
-  return status_fail(
-      STATUS_INPUT,
-      "%s: tokenizer.ggml.pre \"%.64s\" is not known; known are gpt-2, smollm, llama-bpe and qwen2", path,
-      pre);
+  return fail_unknown_pre(pre, path);
 }
 
 static Status load_tokens(Tokenizer *tokenizer, const TensorFile *file, const char *path) {

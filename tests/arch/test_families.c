@@ -1,5 +1,6 @@
-// The table of families: every name in all three spellings, what a config must not switch on, and names of families that
-// are unknown. The expected names are written out here, as the files of Hugging Face, llama.cpp and PEFT have them.
+// The table of families: every name in all three spellings, what a config must not switch on, and names of
+// families that are unknown. The expected names are written out here, as the files of Hugging Face, llama.cpp
+// and PEFT have them.
 #include "support/test.h"
 // (cmocka's prerequisites stand in test.h)
 
@@ -122,7 +123,7 @@ static void test_every_family(void **state) {
       assert_string_equal(family_linear_name(family, role), targets[role]);
     }
     ChatFamily chat = CHAT_NONE;
-    if (family->chat != NULL) assert_ok(chat_detect("", family->chat, &chat));
+    if (family->chat != NULL) assert_ok(chat_detect("", family->chat, NULL, &chat));
   }
   assert_int_equal(count, 2); // a new family: give it a test as those above
   assert_null(family_at(count + 1));
@@ -180,7 +181,8 @@ static void test_targets(void **state) {
   assert_fails(lora_from_options(&config, &options, &lora), STATUS_INPUT, "expected 1 to 20");
 }
 
-// What is written for a family: its type, its class, its own switches as false, and nothing of another family's.
+// What is written for a family: its type, its class, its own switches as false, and nothing of another
+// family's.
 static void check_written(const char *name, const char *class_name, const char *const *off,
                           const char *not_there) {
   ModelConfig config = config_of(name, true);

@@ -49,7 +49,7 @@ static void test_golden(void **state) {
   int checked = 0;
   cJSON_ArrayForEach(entry, cJSON_GetObjectItem(golden, "templates")) {
     ChatFamily family;
-    assert_ok(chat_recognise(text_at(entry, "template"), text_at(entry, "family"), &family));
+    assert_ok(chat_recognise(text_at(entry, "template"), text_at(entry, "family"), NULL, &family));
     assert_string_equal(chat_family_name(family), text_at(entry, "family"));
     const cJSON *pair = cJSON_GetObjectItem(entry, "renderings")->child;
     for (const cJSON *chat = conversations->child; chat != NULL; chat = chat->next, pair = pair->next) {
@@ -93,7 +93,7 @@ static void test_changed_templates(void **state) {
       }
       assert_ok(str_append_text(&changed, at));
       ChatFamily family;
-      if (chat_recognise(changed.data, "changed", &family) == STATUS_OK) {
+      if (chat_recognise(changed.data, "changed", NULL, &family) == STATUS_OK) {
         fail_msg("%s with \"%s\" for \"%s\" is taken for %s", text_at(entry, "family"), changes[i][1],
                  changes[i][0], chat_family_name(family));
       }
@@ -119,8 +119,12 @@ static void test_unknown(void **state) {
   };
   ChatFamily family;
   for (size_t i = 0; i < sizeof unknown / sizeof *unknown; i++) {
-    assert_fails(chat_recognise(unknown[i], "model.gguf", &family), STATUS_INPUT, "model.chat_template");
+    assert_fails(
+        chat_recognise(unknown[i], "model.gguf", NULL, &family), STATUS_INPUT,
+        "model.chat_template to chatml, smollm2, qwen2.5, qwen2, qwen2.5-math, llama3, llama3.1 or none");
   }
+  assert_fails(chat_recognise("plain", "model.gguf", "qwen2.5", &family), STATUS_INPUT,
+               "llama3.1 or none (qwen2.5 is usual");
 }
 
 static void write_file(const char *folder, const char *name, const char *text) {
@@ -138,16 +142,16 @@ static void test_detect(void **state) {
       "{{ '<|im_start|>assistant\\n' }}{% endif %}\n";
   const char *folder = test_folder();
   ChatFamily family = CHAT_LLAMA3;
-  assert_ok(chat_detect(folder, NULL, &family));
+  assert_ok(chat_detect(folder, NULL, NULL, &family));
   assert_int_equal(family, CHAT_NONE);
   write_file(folder, "tokenizer_config.json", "{\"chat_template\": null}");
-  assert_ok(chat_detect(folder, "auto", &family));
+  assert_ok(chat_detect(folder, "auto", NULL, &family));
   assert_int_equal(family, CHAT_NONE);
   write_file(folder, "tokenizer_config.json", "{\"chat_template\": \"mine\"}");
-  assert_fails(chat_detect(folder, NULL, &family), STATUS_INPUT, "tokenizer_config.json");
-  assert_ok(chat_detect(folder, "qwen2.5-math", &family));
+  assert_fails(chat_detect(folder, NULL, NULL, &family), STATUS_INPUT, "tokenizer_config.json");
+  assert_ok(chat_detect(folder, "qwen2.5-math", NULL, &family));
   assert_int_equal(family, CHAT_QWEN25_MATH);
-  assert_fails(chat_detect(folder, "alpaca", &family), STATUS_INPUT, "alpaca");
+  assert_fails(chat_detect(folder, "alpaca", NULL, &family), STATUS_INPUT, "alpaca");
   cJSON *config = cJSON_CreateObject();
   cJSON *list = cJSON_AddArrayToObject(config, "chat_template");
   for (int i = 0; i < 2; i++) {
@@ -160,11 +164,11 @@ static void test_detect(void **state) {
   write_file(folder, "tokenizer_config.json", text);
   cJSON_free(text);
   cJSON_Delete(config);
-  assert_ok(chat_detect(folder, NULL, &family));
+  assert_ok(chat_detect(folder, NULL, NULL, &family));
   assert_int_equal(family, CHAT_CHATML);
   write_file(folder, "chat_template.jinja", "mine");
-  assert_fails(chat_detect(folder, NULL, &family), STATUS_INPUT, "chat_template.jinja");
-  assert_fails(chat_detect("no/such/model.gguf", NULL, &family), STATUS_INPUT, "no/such/model.gguf");
+  assert_fails(chat_detect(folder, NULL, NULL, &family), STATUS_INPUT, "chat_template.jinja");
+  assert_fails(chat_detect("no/such/model.gguf", NULL, NULL, &family), STATUS_INPUT, "no/such/model.gguf");
 }
 
 static void test_refused_chats(void **state) {
@@ -193,7 +197,7 @@ static void test_real_smollm2(void **state) {
   ChatFamily family;
   assert_ok(json_parse_file(path, &golden));
   assert_ok(tokenizer_load(test_smollm2(), &tokenizer));
-  assert_ok(chat_detect(test_smollm2(), "auto", &family));
+  assert_ok(chat_detect(test_smollm2(), "auto", NULL, &family));
   assert_int_equal(family, CHAT_SMOLLM2);
   const cJSON *entry, *id;
   cJSON_ArrayForEach(entry, golden) {

@@ -120,6 +120,18 @@ static void test_str(void **state) {
   assert_null(str_nearest("zzz", words));
 }
 
+static void test_str_append_item(void **state) {
+  (void)state;
+  static const char *const expected[] = {"", "a", "a and b", "a, b and c"};
+  static const char *const words[] = {"a", "b", "c"};
+  for (size_t count = 0; count < 4; count++) {
+    Str list = {0};
+    for (size_t i = 0; i < count; i++) assert_ok(str_append_item(&list, words[i], i, count, " and "));
+    assert_string_equal(str_text(&list), expected[count]);
+    str_free(&list);
+  }
+}
+
 static void test_memory(void **state) {
   (void)state;
   int *numbers = NULL;
@@ -168,6 +180,7 @@ int main(void) {
       cmocka_unit_test(test_half_round_trip_and_rounding),
       cmocka_unit_test(test_bfloat_round_trip_and_rounding),
       cmocka_unit_test(test_str),
+      cmocka_unit_test(test_str_append_item),
       cmocka_unit_test(test_memory),
       cmocka_unit_test(test_status_keeps_its_context),
       cmocka_unit_test(test_hash_known_answers),

@@ -1,5 +1,5 @@
-// The families of models that this program computes, as descriptions. A family is one entry of the table in families.c;
-// what reads configs, names tensors and writes folders asks the entry, never which family it is.
+// The families of models that this program computes, as descriptions. A family is one entry of the table in
+// families.c; what reads configs, names tensors and writes folders asks the entry, never which family it is.
 #pragma once
 
 #include "util/status.h"
@@ -31,9 +31,9 @@ typedef enum WeightKind {
   WEIGHT_BIAS, // where qkv_bias
 } WeightKind;
 
-/// What a family calls one weight of the model, or of every layer: there '#' stands for the layer's number. ".weight"
-/// or, for WEIGHT_BIAS, ".bias" follows in every format. In PEFT a matrix is called after the last part of Hugging
-/// Face's name: "model.layers.#.self_attn.q_proj" is the target q_proj.
+/// What a family calls one weight, in each format. In the name of a weight that every layer has, '#' stands for
+/// the layer's number. ".weight", or ".bias" for WEIGHT_BIAS, follows in every format. PEFT's name of a matrix is
+/// the last part of Hugging Face's: "model.layers.#.self_attn.q_proj" is the target q_proj.
 typedef struct WeightName {
   WeightKind kind;
   LinearRole linear; // WEIGHT_LINEAR, WEIGHT_BIAS
@@ -47,17 +47,18 @@ typedef struct ModelFamily {
   bool qkv_bias;    // q, k and v have biases
   // GGUF stores the rows of a head of q and k with the two halves of a rotated pair side by side.
   bool gguf_interleaved;
-  // Keys of config.json that switch on what is not computed here: refused where one is true, whatever the model's
-  // family, and written as false. Ends with NULL.
+  // Keys of config.json that switch on what is not computed here: refused where one is true, whatever the
+  // model's family, and written as false. Ends with NULL.
   const char *const *off_keys;
-  // In the order of the table of weights; those of a layer are one run.
+  // In the order of the table of weights; the weights of a layer stand together.
   const WeightName *weights;
   size_t weight_count;
 } ModelFamily;
 
 /// Entry `index` of the table; NULL behind the last.
 const ModelFamily *family_at(size_t index);
-/// The family called `name` in this format. STATUS_INPUT where there is none; names `file` and the families supported.
+/// The family called `name` in this format. STATUS_INPUT where there is none; names `file` and the families
+/// supported.
 STATUS_CHECKED Status family_find(ModelFormat format, const char *name, const char *file,
                                   const ModelFamily **out);
 /// The name of a layer's matrix in PEFT's target_modules, "q_proj"; NULL where the family has no such matrix.

@@ -1,4 +1,4 @@
-// A model on disk: a Hugging Face folder or a .gguf file, its config read and its tensors checked against that.
+// A model on disk: a Hugging Face folder or a .gguf file, its tensors checked against its config.
 #pragma once
 
 #include "arch/config.h"
@@ -10,8 +10,8 @@ struct StoredTensor;
 
 typedef struct ModelFiles ModelFiles;
 
-/// Opens a Hugging Face folder or a .gguf file, checks its architecture and every tensor's name, type and shape; reads no
-/// weights. STATUS_INPUT names the file and what is wrong.
+/// Opens a Hugging Face folder or a .gguf file, checks its architecture and every tensor's name, type and
+/// shape; reads no weights. STATUS_INPUT names the file and what is wrong.
 STATUS_CHECKED Status model_files_open(const char *path, ModelFiles **out);
 void model_files_close(ModelFiles *files);
 const ModelConfig *model_files_config(const ModelFiles *files);

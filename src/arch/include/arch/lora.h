@@ -1,5 +1,5 @@
-// LoRA (Hu et al. 2021) as PEFT describes it: adapter_config.json, and the names of its targets and tensors. For each target
-// W of a layer, y = W · x becomes y = W · x + (alpha / rank) · B · A · dropout(x).
+// LoRA (Hu et al. 2021) as PEFT describes it: adapter_config.json, and the names of its targets and tensors.
+// For each target W of a layer, y = W · x becomes y = W · x + (alpha / rank) · B · A · dropout(x).
 #pragma once
 
 #include "arch/weights.h"
@@ -22,7 +22,7 @@ typedef struct Lora {
 
 /// STATUS_INPUT where a target is unknown or a number is out of its range.
 STATUS_CHECKED Status lora_from_options(const ModelConfig *config, const LoraOptions *options, Lora *out);
-/// Reads directory/adapter_config.json. STATUS_INPUT also where it asks for anything that is not computed here.
+/// Reads directory/adapter_config.json. STATUS_INPUT also where it asks for what is not computed here.
 STATUS_CHECKED Status lora_read_config(const ModelConfig *config, const char *directory, Lora *out);
 /// Writes directory/adapter_config.json. `base` is the path of the model that is adapted.
 STATUS_CHECKED Status lora_write_config(const ModelConfig *config, const Lora *lora, const char *base,

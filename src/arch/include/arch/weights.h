@@ -1,4 +1,4 @@
-// The table of a model's weights: what each is called in each format, its shape, and how its file orders its rows.
+// The table of a model's weights: the name of each in each format, its shape, and the order of its rows.
 //
 //   C width   V vocabulary   D head width
 #pragma once
@@ -19,7 +19,8 @@ typedef struct WeightSpec {
 } WeightSpec;
 
 size_t weight_count(const ModelConfig *config);
-/// The name in `format` of a weight that a model has once: WEIGHT_EMBEDDING, WEIGHT_FINAL_NORM or WEIGHT_HEAD.
+/// The name in `format` of a weight that a model has once: WEIGHT_EMBEDDING, WEIGHT_FINAL_NORM or
+/// WEIGHT_HEAD.
 void weight_name(const ModelFamily *family, ModelFormat format, WeightKind kind, char out[WEIGHT_NAME_SIZE]);
 /// Entry `index` of the table, in the order of the layers, as a file of `format` stores it.
 void weight_spec(const ModelConfig *config, ModelFormat format, size_t index, WeightSpec *out);

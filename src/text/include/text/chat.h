@@ -21,10 +21,13 @@ typedef struct ChatMessage {
 
 /// What the model at `model` (folder or .gguf) uses: CHAT_NONE where it has no template. `override`: a family's name
 /// from chat_family_name (config model.chat_template), or NULL / "auto". STATUS_INPUT where the template is not known
-/// and not overridden, or the override names no family.
-STATUS_CHECKED Status chat_detect(const char *model, const char *override, ChatFamily *out);
-/// The family a template's text belongs to; STATUS_INPUT (naming `name`) where it is not known.
-STATUS_CHECKED Status chat_recognise(const char *template_text, const char *name, ChatFamily *out);
+/// and not overridden, or the override names no family; the message then suggests the family named `usual` (may be
+/// NULL).
+STATUS_CHECKED Status chat_detect(const char *model, const char *override, const char *usual,
+                                  ChatFamily *out);
+/// The family a template's text belongs to; STATUS_INPUT (naming `name`, suggesting `usual`) where it is not known.
+STATUS_CHECKED Status chat_recognise(const char *template_text, const char *name, const char *usual,
+                                     ChatFamily *out);
 /// "none", "chatml", "smollm2", "qwen2.5", "qwen2", "qwen2.5-math", "llama3", "llama3.1".
 const char *chat_family_name(ChatFamily family);
 /// Appends the rendering, identical to transformers' apply_chat_template without tools (Llama 3.2 there tells the day
