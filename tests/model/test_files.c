@@ -290,14 +290,10 @@ static void test_hostile_adapters(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      OPS_TEST(test_adapter_round_trip),
-      OPS_TEST(test_full_round_trip),
-      OPS_TEST(test_merged_is_unmerged),
-      OPS_TEST(test_narrow_dtypes),
-      OPS_TEST(test_gguf_to_folder),
-      OPS_TEST(test_exported_generation_config),
-      OPS_TEST(test_plan_is_exact),
-      OPS_TEST(test_hostile_adapters),
+      OPS_TEST(test_adapter_round_trip), OPS_TEST(test_full_round_trip),
+      OPS_TEST(test_merged_is_unmerged), OPS_TEST(test_narrow_dtypes),
+      OPS_TEST(test_gguf_to_folder),     OPS_TEST(test_exported_generation_config),
+      OPS_TEST(test_plan_is_exact),      OPS_TEST(test_hostile_adapters),
   };
   return RUN_OPS_TESTS(tests);
 }
