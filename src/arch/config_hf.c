@@ -19,9 +19,13 @@ static Status read_size_or(const cJSON *json, const char *key, const char *name,
   return json_has(json, key) ? read_size(json, key, name, out) : STATUS_OK;
 }
 
-static Status refuse_true(const cJSON *json, const char *key, const char *name) {
-  if (!cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(json, key))) return STATUS_OK;
-  return status_fail(STATUS_INPUT, "%s: \"%s\": true is not supported", name, key);
+static Status check_off(const cJSON *json, const OffKey *off, const char *name) {
+  const cJSON *value = cJSON_GetObjectItemCaseSensitive(json, off->key);
+  if (value == NULL || cJSON_IsNull(value) || cJSON_IsFalse(value)) return STATUS_OK;
+  if (cJSON_IsTrue(value))
+    return status_fail(STATUS_INPUT, "%s: \"%s\": true is not supported", name, off->key);
+  return status_fail(STATUS_INPUT, "%s: \"%s\" is set, which is not supported; supported is false or null",
+                     name, off->key);
 }
 
 static Status read_family(const cJSON *json, const char *name, ModelConfig *config) {
@@ -36,10 +40,8 @@ static Status read_family(const cJSON *json, const char *name, ModelConfig *conf
                          act);
     }
   }
-  const ModelFamily *family = NULL;
-  for (size_t i = 0; (family = family_at(i)) != NULL; i++) {
-    for (const char *const *key = family->off_keys; *key != NULL; key++) TRY(refuse_true(json, *key, name));
-  }
+  const ModelFamily *family = config->family;
+  for (size_t i = 0; i < family->off_key_count; i++) TRY(check_off(json, &family->off_keys[i], name));
   return STATUS_OK;
 }
 

@@ -46,6 +46,14 @@ static void add_sizes(JsonWriter *json, const ModelConfig *config) {
   json_integer(json, "max_position_embeddings", (int64_t)config->max_positions);
 }
 
+static void add_off_keys(JsonWriter *json, const ModelFamily *family) {
+  for (size_t i = 0; i < family->off_key_count; i++) {
+    const OffKey *off = &family->off_keys[i];
+    if (off->written == OFF_FALSE) json_bool(json, off->key, false);
+    if (off->written == OFF_NULL) json_null(json, off->key);
+  }
+}
+
 static Status write_config(const ModelConfig *config, StoredType type, const char *directory) {
   JsonWriter json = {.layout = JSON_PRETTY};
   json_object_begin(&json, NULL);
@@ -58,7 +66,7 @@ static Status write_config(const ModelConfig *config, StoredType type, const cha
   json_number(&json, "rms_norm_eps", hf_decimal(config->rms_eps));
   add_rope(&json, config);
   json_bool(&json, "tie_word_embeddings", config->tied);
-  for (const char *const *key = config->family->off_keys; *key != NULL; key++) json_bool(&json, *key, false);
+  add_off_keys(&json, config->family);
   json_integer(&json, "attention_dropout", 0);
   json_bool(&json, "use_cache", true);
   const char *dtype = type == STORED_F32 ? "float32" : type == STORED_F16 ? "float16" : "bfloat16";

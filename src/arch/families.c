@@ -30,19 +30,26 @@ static const WeightName llama_weights[] = {
 
 // ---- the families ----
 
+static const OffKey llama_off[] = {
+    {"attention_bias", OFF_FALSE}, {"mlp_bias", OFF_FALSE}, {"use_sliding_window", OFF_ABSENT}};
+static const OffKey qwen2_off[] = {
+    {"attention_bias", OFF_ABSENT}, {"mlp_bias", OFF_ABSENT}, {"use_sliding_window", OFF_FALSE}};
+
 static const ModelFamily families[] = {
     {.name = {[FORMAT_HF] = "llama", [FORMAT_GGUF] = "llama"},
      .class_name = "LlamaForCausalLM",
      .chat = NULL, // Llama 3, SmolLM2 and others share this type, each with a template of its own
      .gguf_interleaved = true,
-     .off_keys = (const char *const[]){"attention_bias", "mlp_bias", NULL},
+     .off_keys = llama_off,
+     .off_key_count = COUNT(llama_off),
      .weights = llama_weights,
      .weight_count = COUNT(llama_weights)},
     {.name = {[FORMAT_HF] = "qwen2", [FORMAT_GGUF] = "qwen2"},
      .class_name = "Qwen2ForCausalLM",
      .chat = "qwen2.5",
      .qkv_bias = true,
-     .off_keys = (const char *const[]){"use_sliding_window", NULL},
+     .off_keys = qwen2_off,
+     .off_key_count = COUNT(qwen2_off),
      .weights = llama_weights,
      .weight_count = COUNT(llama_weights)},
 };
@@ -51,22 +58,30 @@ const ModelFamily *family_at(size_t index) {
   return index < COUNT(families) ? &families[index] : NULL;
 }
 
-Status family_find(ModelFormat format, const char *name, const char *file, const ModelFamily **out) {
+static Status fail_unknown(ModelFormat format, const char *name, const char *file) {
   static const char *const keys[FORMATS] = {[FORMAT_HF] = "model_type", [FORMAT_GGUF] = "architecture"};
+  const char *names[COUNT(families)];
+  size_t count = 0;
+  for (size_t i = 0; i < COUNT(families); i++) {
+    if (families[i].name[format] != NULL) names[count++] = families[i].name[format];
+  }
   Str known = {0};
-  for (size_t i = 0; i < COUNT(families); i++) {
-    *out = &families[i];
-    if (strcmp(families[i].name[format], name) == 0) return STATUS_OK;
-  }
   Status status = STATUS_OK;
-  for (size_t i = 0; i < COUNT(families); i++) {
-    TRY_CLEAN(str_append_item(&known, families[i].name[format], i, COUNT(families), " and "));
-  }
+  for (size_t i = 0; i < count; i++) TRY_CLEAN(str_append_item(&known, names[i], i, count, " and "));
   status = status_fail(STATUS_INPUT, "%s: %s \"%.64s\" is not supported; supported are %s", file,
                        keys[format], name, str_text(&known));
 cleanup:
   str_free(&known);
   return status;
+}
+
+Status family_find(ModelFormat format, const char *name, const char *file, const ModelFamily **out) {
+  for (size_t i = 0; i < COUNT(families); i++) {
+    *out = &families[i];
+    const char *own = families[i].name[format];
+    if (own != NULL && strcmp(own, name) == 0) return STATUS_OK;
+  }
+  return fail_unknown(format, name, file);
 }
 
 const char *family_linear_name(const ModelFamily *family, LinearRole role) {

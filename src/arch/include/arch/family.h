@@ -40,16 +40,22 @@ typedef struct WeightName {
   const char *name[FORMATS];
 } WeightName;
 
+/// A key of config.json that switches on what is not computed here: refused unless it is absent, null or false.
+typedef struct OffKey {
+  const char *key;
+  enum { OFF_ABSENT, OFF_FALSE, OFF_NULL } written; // what a config that this program writes says
+} OffKey;
+
 typedef struct ModelFamily {
-  const char *name[FORMATS]; // config.json's model_type; GGUF's general.architecture
-  const char *class_name;    // in config.json's architectures
+  // config.json's model_type; GGUF's general.architecture. NULL: that format stores it as another family.
+  const char *name[FORMATS];
+  const char *class_name; // in config.json's architectures
   const char *chat; // the chat family (text/chat.h) to suggest for an unknown template; NULL: none is usual
   bool qkv_bias;    // q, k and v have biases
   // GGUF stores the rows of a head of q and k with the two halves of a rotated pair side by side.
   bool gguf_interleaved;
-  // Keys of config.json that switch on what is not computed here: refused where one is true, whatever the
-  // model's family, and written as false. Ends with NULL.
-  const char *const *off_keys;
+  const OffKey *off_keys;
+  size_t off_key_count;
   // In the order of the table of weights; the weights of a layer stand together.
   const WeightName *weights;
   size_t weight_count;
