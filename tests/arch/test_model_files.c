@@ -72,7 +72,7 @@ static void test_hostile_configs(void **state) {
   static const struct {
     const char *source, *key, *value, *part;
   } cases[] = {
-      {"llama", "model_type", "\"gpt2\"", "supported are llama and qwen2"},
+      {"llama", "model_type", "\"gpt2\"", "\"gpt2\" is not supported; supported are"},
       {"llama", "model_type", NULL, "model_type"},
       {"llama", "hidden_size", "63", "shape"},
       {"llama", "hidden_size", "\"64\"", "hidden_size"},
