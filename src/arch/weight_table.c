@@ -29,14 +29,31 @@ static void linear_shape(const ModelConfig *config, LinearRole role, size_t *out
   }
 }
 
+static void set_sizes(WeightSpec *spec, size_t rank, size_t rows, size_t cols) {
+  spec->rank = rank;
+  spec->rows = rows;
+  spec->cols = cols;
+}
+
 static void set_shape(const ModelConfig *config, WeightSpec *spec) {
-  size_t out = config->vocab;
-  size_t in = config->width;
-  if (spec->kind == WEIGHT_LINEAR || spec->kind == WEIGHT_BIAS) linear_shape(config, spec->linear, &out, &in);
-  bool matrix = spec->kind == WEIGHT_EMBEDDING || spec->kind == WEIGHT_HEAD || spec->kind == WEIGHT_LINEAR;
-  spec->rank = matrix ? 2 : 1;
-  spec->rows = matrix ? out : 1;
-  spec->cols = spec->kind == WEIGHT_BIAS ? out : in;
+  size_t out = 0;
+  size_t in = 0;
+  switch (spec->kind) {
+  case WEIGHT_EMBEDDING:
+  case WEIGHT_HEAD:
+    set_sizes(spec, 2, config->vocab, config->width);
+    break;
+  case WEIGHT_LINEAR:
+    linear_shape(config, spec->linear, &out, &in);
+    set_sizes(spec, 2, out, in);
+    break;
+  case WEIGHT_BIAS:
+    linear_shape(config, spec->linear, &out, &in);
+    set_sizes(spec, 1, 1, out);
+    break;
+  default: // norms
+    set_sizes(spec, 1, 1, config->width);
+  }
 }
 
 // ---- names ----
