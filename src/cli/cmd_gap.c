@@ -25,21 +25,22 @@ static const Usage usage = {
     "  gee-cl gap configs/quickstart.ini\n"
     "  gee-cl gap configs/quickstart.ini --adapter runs/quickstart/final"};
 
-static Status show(const GapReport *report, const GroupFile *groups) {
+static Status show(const Evaluation *gap, const MetricList *metrics, const GroupFile *groups) {
   Str text = {0};
   JsonWriter json = {0};
   Status status = STATUS_OK;
   json_object_begin(&json, NULL);
-  gap_json(report, groups, &json);
+  TRY_CLEAN(evaluation_write_json(gap, metrics, &json));
   json_object_end(&json);
   TRY_CLEAN(json_finish(&json, "the gap", &text));
   if (output != NULL) TRY_CLEAN(file_write_atomic(output, text.data, text.size));
   if (as_json) {
     printf("%s\n", str_text(&text));
   } else {
-    gap_print(report, groups);
+    gap_print(metrics, groups);
   }
 cleanup:
+  json_free(&json);
   str_free(&text);
   return status;
 }
@@ -53,18 +54,22 @@ Status cmd_gap(int argc, char **argv) {
   Config config = {0};
   Runtime runtime = {0};
   Dataset data = {0};
-  GapReport report = {0};
+  Evaluation *gap = NULL;
+  MetricList metrics = {0};
   Status status = STATUS_OK;
   TRY_CLEAN(config_open(path, &sets, &config));
   TRY_CLEAN(runtime_open_files(&runtime, config.model.path, config.model.chat_template));
   TRY_CLEAN(config_dataset(&config, &runtime, true, &data));
+  TRY_CLEAN(gap_evaluation_open(&config, "gap", &data, &gap));
   TRY_CLEAN(runtime_open_device(&runtime, &config.device));
   TRY_CLEAN(runtime_open_ops(&runtime, config.gemm));
   TRY_CLEAN(runtime_load_model(&runtime, config.model.dtype, adapter));
-  GapOptions gap = gap_options(&config);
-  TRY_CLEAN(gap_measure(runtime.model, &data, &gap, screen_progress(), &report));
-  TRY_CLEAN(show(&report, data.groups));
+  EvaluationRun run = {.model = runtime.model, .progress = screen_progress()};
+  TRY_CLEAN(evaluation_run(gap, &run, &metrics));
+  TRY_CLEAN(show(gap, &metrics, data.groups));
 cleanup:
+  metrics_free(&metrics);
+  evaluation_free(gap);
   dataset_free(&data);
   runtime_close(&runtime);
   config_free(&config);

@@ -1,7 +1,6 @@
 // gee-cl train: plans the memory, trains as the config says, and tells what to do with the result.
 #include "gap_report.h"
 #include "io/file.h"
-#include "track/track.h"
 #include "util/clock.h"
 
 #include <inttypes.h>
@@ -36,11 +35,11 @@ typedef struct Run {
   Dataset data, held_out; // held_out only where bias_eval_steps asks for it
   Str text;               // the config as run
   char *folder;           // save_root/run_name
-  JsonLines *bias_lines;  // bias_eval.jsonl
+  Evaluation *bias_eval;  // the gap on held_out
 } Run;
 
 static void run_close(Run *run) {
-  jsonlines_close(run->bias_lines);
+  evaluation_free(run->bias_eval);
   dataset_free(&run->held_out);
   dataset_free(&run->data);
   runtime_close(&run->runtime);
@@ -56,48 +55,14 @@ static Status run_open(Run *run, const char *path) {
   TRY(path_join(&run->folder, config->output.save_root, config->output.run_name));
   TRY(runtime_open_files(&run->runtime, config->model.path, config->model.chat_template));
   TRY(config_dataset(config, &run->runtime, false, &run->data));
-  if (config->train.bias_eval_steps > 0) TRY(config_dataset(config, &run->runtime, true, &run->held_out));
+  if (config->train.bias_eval_steps > 0) {
+    TRY(config_dataset(config, &run->runtime, true, &run->held_out));
+    TRY(gap_evaluation_open(config, "bias_eval", &run->held_out, &run->bias_eval));
+  }
   return runtime_open_device(&run->runtime, &config->device);
 }
 
-/// TrainJob.bias_eval: measures the gap, shows a line and keeps it in bias_eval.jsonl.
-static Status measure_bias(void *user, Model *model, size_t step) {
-  Run *run = user;
-  GapOptions options_now = gap_options(&run->config);
-  GapReport report = {0};
-  Str line = {0};
-  JsonWriter json = {0};
-  char *path = NULL;
-  Status status = STATUS_OK;
-  TRY_CLEAN(gap_measure(model, &run->held_out, &options_now, NULL, &report));
-  TRY_CLEAN(gap_line(&report, &line));
-  say("%sstep %zu%s  held out: %s", style(stderr, STYLE_BOLD), step, style(stderr, STYLE_PLAIN),
-      str_text(&line));
-  if (run->bias_lines == NULL) {
-    TRY_CLEAN(path_join(&path, run->folder, "bias_eval.jsonl"));
-    TRY_CLEAN(jsonlines_open(path, (int64_t)step, &run->bias_lines));
-  }
-  json_object_begin(&json, NULL);
-  gap_json(&report, run->held_out.groups, &json);
-  json_integer(&json, "step", (int64_t)step);
-  json_object_end(&json);
-  TRY_CLEAN(jsonlines_write(run->bias_lines, &json));
-cleanup:
-  str_free(&line);
-  free(path);
-  return status;
-}
-
-/// TrainJob.bias_eval on a plan: its memory, and nothing written.
-static Status plan_bias(void *user, Model *model, size_t step) {
-  const Run *run = user;
-  GapOptions options_now = gap_options(&run->config);
-  GapReport report = {0};
-  (void)step;
-  return gap_measure(model, &run->held_out, &options_now, NULL, &report);
-}
-
-static TrainJob make_job(Run *run, Ops *ops) {
+static TrainJob make_job(const Run *run, Ops *ops) {
   const Config *config = &run->config;
   return (TrainJob){.ops = ops,
                     .files = run->runtime.files,
@@ -117,8 +82,8 @@ static TrainJob make_job(Run *run, Ops *ops) {
                     .resume = resume,
                     .progress = screen_progress(),
                     .stop = &stop_requested,
-                    .bias_eval = ops_is_plan(ops) ? plan_bias : measure_bias,
-                    .user = run};
+                    .evaluations = &run->bias_eval,
+                    .evaluation_count = run->bias_eval != NULL ? 1 : 0};
 }
 
 static Status print_header(const Run *run) {
@@ -180,6 +145,7 @@ static void print_end(const Run *run, double seconds) {
   format_duration(duration, seconds);
   printf("%sdone%s in %s; everything is in %s\n", bold, plain, duration, run->folder);
   printf("  metrics   %s/metrics.jsonl\n", run->folder);
+  if (run->bias_eval != NULL) printf("  held out  %s/bias_eval.jsonl\n", run->folder);
   printf("  %s%s/final\n", run->config.train.full ? "model     " : "adapter   ", run->folder);
   if (run->config.train.full) {
     printf("Try it:   gee-cl generate --model %s/final --chat --prompt \"...\"\n", run->folder);

@@ -15,6 +15,12 @@ static const double guess_seconds = 10;      // after which the time left is gue
 
 enum { SHORTEST_BAR = 8, LONGEST_BAR = 24, FACTS_COLUMNS = 32 };
 
+/// A line that stays.
+typedef struct KeptLine {
+  const char *text;
+  bool is_result; // it stands out
+} KeptLine;
+
 /// The innermost task; NULL where there is none, or it is too deep to be shown.
 static LiveTask *innermost(LiveLine *line) {
   return line->depth > 0 && line->depth <= LIVE_LINE_TASKS ? &line->tasks[line->depth - 1] : NULL;
@@ -112,30 +118,33 @@ cleanup:
 }
 
 /// On a terminal: the text as a line that stays, and the live line below it.
-static Status write_terminal(const LiveLine *line, const LiveTask *task, double now, const char *text,
+static Status write_terminal(const LiveLine *line, const LiveTask *task, double now, const KeptLine *kept,
                              Str *out) {
   int digits = snprintf(NULL, 0, "%llu", (unsigned long long)task->total);
-  if (text != NULL)
-    TRY(str_append_format(out, "\r\x1b[2K  %*llu/%llu  %s\n", digits, (unsigned long long)task->done,
-                          (unsigned long long)task->total, text));
+  if (kept != NULL) {
+    TRY(str_append_format(out, "\r\x1b[2K%s  %*llu/%llu%s  %s\n",
+                          kept->is_result ? style(line->stream, STYLE_BOLD) : "", digits,
+                          (unsigned long long)task->done, (unsigned long long)task->total,
+                          kept->is_result ? style(line->stream, STYLE_PLAIN) : "", kept->text));
+  }
   return draw(line, task, now, out);
 }
 
 /// In a file or pipe: one line.
-static Status write_plain(const LiveTask *task, double now, const char *text, Str *out) {
+static Status write_plain(const LiveTask *task, double now, const KeptLine *kept, Str *out) {
   TRY(str_append_format(out, "%s ", task->label));
   TRY(say_facts(task, now, out));
-  if (text != NULL) TRY(str_append_format(out, "  %s", text));
+  if (kept != NULL) TRY(str_append_format(out, "  %s", kept->text));
   return str_append_text(out, "\n");
 }
 
-/// Writes the task and, where `text` is not NULL, a line that stays. A line that cannot be made because
+/// Writes the task and, unless `kept` is NULL, a line that stays. A line that cannot be made because
 /// memory is out is left out: a run must not end for that.
-static void show(LiveLine *line, LiveTask *task, const char *text) {
+static void show(LiveLine *line, LiveTask *task, const KeptLine *kept) {
   Str out = {0};
   double now = clock_seconds();
-  Status status = line->terminal.redraws ? write_terminal(line, task, now, text, &out)
-                                         : write_plain(task, now, text, &out);
+  Status status = line->terminal.redraws ? write_terminal(line, task, now, kept, &out)
+                                         : write_plain(task, now, kept, &out);
   if (status == STATUS_OK) {
     (void)fputs(str_text(&out), line->stream);
     (void)fflush(line->stream);
@@ -178,12 +187,12 @@ static void update(Progress *progress, uint64_t done) {
   if (whole || clock_seconds() - task->last >= interval) show(line, task, NULL);
 }
 
-static void keep_line(Progress *progress, uint64_t done, const char *text) {
+static void keep_line(Progress *progress, uint64_t done, const char *text, bool is_result) {
   LiveLine *line = (LiveLine *)progress;
   LiveTask *task = innermost(line);
   if (task == NULL) return;
   task->done = done;
-  show(line, task, text);
+  show(line, task, &(KeptLine){text, is_result});
 }
 
 static void set_phase(Progress *progress, const char *phase) {

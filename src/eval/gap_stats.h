@@ -1,7 +1,13 @@
 // The statistics of gaps, apart from measuring them: pure functions of a table of observations.
 #pragma once
 
-#include "eval/gap.h"
+#include "data/data.h"
+
+typedef struct GapEstimate {
+  double gap, low, high; // nats; 95 % interval, NaN where there is one set
+  double standard_error;
+  double H[DATA_MAX_GROUPS]; // mean entropy per group
+} GapEstimate;
 
 /// The t with P(T ≤ t) = p for Student's distribution with `freedom` > 0 degrees of freedom; 0.5 ≤ p < 1.
 double student_quantile(double p, double freedom);

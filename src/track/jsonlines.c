@@ -1,7 +1,7 @@
 // JSON Lines files. Rule: on the disk there is a whole number of lines, or that and one half line which the
 // next opening cuts: a line goes out by one write() on a file opened with O_APPEND, and what a failed write
 // left is taken back.
-#include "track/track.h"
+#include "track/jsonlines.h"
 
 #include "io/file.h"
 #include "io/json.h"
@@ -18,45 +18,45 @@
 struct JsonLines {
   char *path;
   int descriptor;
+  int64_t last_step; // of the lines that opening kept; −1: none
 };
 
 static Status fail_system(const char *path, const char *action) {
   return status_fail(STATUS_FAILED, "%s: cannot %s: %s", path, action, strerror(errno));
 }
 
-/// *keep = whether the line belongs to a step before `keep_below`.
-static Status is_kept(const char *path, size_t number, const char *line, size_t size, int64_t keep_below,
-                      bool *keep) {
+static Status read_step(const char *path, size_t number, const char *line, size_t size, int64_t *step) {
   cJSON *object = NULL;
-  int64_t step = 0;
   Status status = json_parse(line, size, path, &object);
-  if (status == STATUS_OK) status = json_get_integer(object, "step", path, 0, INT64_MAX, &step);
+  if (status == STATUS_OK) status = json_get_integer(object, "step", path, 0, INT64_MAX, step);
   cJSON_Delete(object);
-  *keep = step < keep_below;
   return status_context(status, "line %zu", number);
 }
 
-/// *kept = the whole lines of `text` below the step.
-static Status keep_lines(const MappedFile *file, int64_t keep_below, Str *kept) {
+/// *kept = the whole lines of `text` below the step; *last = the step of the last one.
+static Status keep_lines(const MappedFile *file, int64_t keep_below, Str *kept, int64_t *last) {
   const char *line = (const char *)file->bytes, *end = line + file->size;
   for (size_t number = 1; line < end; number++) {
     const char *newline = memchr(line, '\n', (size_t)(end - line));
     if (newline == NULL) break; // half a line: the kill came while it was written
-    bool keep = false;
-    TRY(is_kept(file->path, number, line, (size_t)(newline - line), keep_below, &keep));
-    if (keep) TRY(str_append(kept, line, (size_t)(newline + 1 - line)));
+    int64_t step = 0;
+    TRY(read_step(file->path, number, line, (size_t)(newline - line), &step));
+    if (step < keep_below) {
+      TRY(str_append(kept, line, (size_t)(newline + 1 - line)));
+      *last = step;
+    }
     line = newline + 1;
   }
   return STATUS_OK;
 }
 
 /// Rewrites the file without what does not belong; leaves it alone where all belongs.
-static Status cut(const char *path, int64_t keep_below) {
+static Status cut(const char *path, int64_t keep_below, int64_t *last) {
   if (!file_exists(path)) return STATUS_OK;
   MappedFile file = {0};
   Str kept = {0};
   TRY(file_map(path, &file));
-  Status status = keep_below < 0 ? STATUS_OK : keep_lines(&file, keep_below, &kept);
+  Status status = keep_below < 0 ? STATUS_OK : keep_lines(&file, keep_below, &kept, last);
   bool same = kept.size == file.size;
   file_unmap(&file);
   if (status == STATUS_OK && !same) status = file_write_atomic(path, str_text(&kept), kept.size);
@@ -68,9 +68,11 @@ Status jsonlines_open(const char *path, int64_t keep_below, JsonLines **out) {
   *out = NULL;
   JsonLines *lines = NULL;
   Status status = STATUS_OK;
-  TRY(cut(path, keep_below));
+  int64_t last = -1;
+  TRY(cut(path, keep_below, &last));
   TRY(mem_array(&lines, 1, "a JSON Lines file"));
   lines->descriptor = -1;
+  lines->last_step = last;
   TRY_CLEAN(str_copy(&lines->path, path, strlen(path)));
   lines->descriptor = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0666);
   if (lines->descriptor < 0) {
@@ -112,6 +114,10 @@ Status jsonlines_write(JsonLines *lines, JsonWriter *json) {
   Status status = append_line(lines, text.data, text.size + 1);
   str_free(&text);
   return status;
+}
+
+int64_t jsonlines_last_step(const JsonLines *lines) {
+  return lines->last_step;
 }
 
 Status jsonlines_sync(JsonLines *lines) {

@@ -12,7 +12,11 @@ void progress_update(Progress *progress, uint64_t done) {
 }
 
 void progress_line(Progress *progress, uint64_t done, const char *text) {
-  if (progress != NULL) progress->type->line(progress, done, text);
+  if (progress != NULL) progress->type->line(progress, done, text, false);
+}
+
+void progress_result(Progress *progress, uint64_t done, const char *text) {
+  if (progress != NULL) progress->type->line(progress, done, text, true);
 }
 
 void progress_phase(Progress *progress, const char *phase) {

@@ -4,48 +4,85 @@
 // metrics.jsonl, a line per step:
 //   step, loss, loss_em, loss_bias, entropy_gap (max − min H_g), gap_relative (gap / H_bar), H_bar, H_<group>
 //   lambda_weight (after annealing), grad_norm (before clipping), lr
-//   tokens (answer tokens sampled), tokens_scored (predictions in the loss; with pairing = paired each answer counts under
-//   every prompt), answers, answers_ended (by an end token), sequences
+//   tokens (answer tokens sampled), tokens_scored (predictions in the loss; with pairing = paired each answer
+//   counts under every prompt), answers, answers_ended (by an end token), sequences
 //   seconds_sampling, seconds_training (measuring, loss, gradient), seconds_update (clipping, AdamW)
 //
 // samples.jsonl, a line per sequence, enough to compute the loss again:
-//   step, group, type, prompt_tokens, answer_tokens, answer, H, set, answer_of (group whose prompt it was sampled from), unit
-//   (what loss.unbiased takes as one observation), weight, em_weight (of its type)
+//   step, group, type, prompt_tokens, answer_tokens, answer, H, set, answer_of (group whose prompt it was
+//   sampled from), unit (what loss.unbiased takes as one observation), weight, em_weight (of its type)
+//
+// <evaluation>.jsonl (bias_eval.jsonl: the gap), a line per evaluation, step 0 before the first step:
+//   what evaluation_write_json says (eval/gap.h), and step, the steps done when it was measured
 #include "trainer.h"
 
 #include "io/file.h"
+#include "util/memory.h"
 #include "util/str.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+/// The first step whose lines are still to come. A run that starts anew takes nothing over, and evaluates at
+/// step 0; one that resumes keeps all up to its checkpoint.
+static size_t first_step(const Trainer *t) {
+  return t->saved_step == t->state.step ? t->state.step + 1 : 0;
+}
+
 static Status open_lines(const Trainer *t, const char *name, JsonLines **out) {
   char *path = NULL;
   TRY(path_join(&path, t->folder, name));
-  Status status = jsonlines_open(path, (int64_t)t->state.step + 1, out);
+  Status status = jsonlines_open(path, (int64_t)first_step(t), out);
   free(path);
   return status;
 }
 
+static Status open_evaluations(Trainer *t) {
+  const TrainJob *job = t->job;
+  if (job->train.bias_eval_steps == 0) return STATUS_OK;
+  TRY(mem_array(&t->evaluations, job->evaluation_count, "evaluations"));
+  for (size_t i = 0; i < job->evaluation_count; i++) {
+    char *name = NULL;
+    TRY(str_format(&name, "%s.jsonl", job->evaluations[i]->name));
+    Status status = open_lines(t, name, &t->evaluations[i]);
+    free(name);
+    TRY(status);
+  }
+  return STATUS_OK;
+}
+
 Status report_open(Trainer *t) {
-  TRY(open_lines(t, "metrics.jsonl", &t->metrics));
-  if (t->job->track_samples) TRY(open_lines(t, "samples.jsonl", &t->samples));
+  const TrainJob *job = t->job;
+  TrackedRun run = {.folder = t->folder,
+                    .name = job->output.run_name,
+                    .config_text = job->config_text,
+                    .first_step = first_step(t)};
+  TRY(tracker_add(&t->tracker, &metrics_jsonl, &run));
+  for (size_t i = 0; i < job->sink_count; i++) TRY(tracker_add(&t->tracker, job->sinks[i], &run));
+  if (job->track_samples) TRY(open_lines(t, "samples.jsonl", &t->samples));
+  TRY(open_evaluations(t));
   t->reporting = true;
-  progress_begin(t->job->progress, "training", t->state.step, t->job->train.max_steps);
+  progress_begin(job->progress, "training", t->state.step, job->train.max_steps);
   return STATUS_OK;
 }
 
 void report_close(Trainer *t) {
   if (t->reporting) progress_end(t->job->progress);
-  jsonlines_close(t->metrics);
+  tracker_close(&t->tracker);
   jsonlines_close(t->samples);
-  t->metrics = t->samples = NULL;
+  for (size_t i = 0; t->evaluations != NULL && i < t->job->evaluation_count; i++)
+    jsonlines_close(t->evaluations[i]);
+  free(t->evaluations);
+  t->samples = NULL;
+  t->evaluations = NULL;
   t->reporting = false;
 }
 
 Status report_sync(Trainer *t) {
   if (t->samples != NULL) TRY(jsonlines_sync(t->samples));
-  return jsonlines_sync(t->metrics);
+  for (size_t i = 0; t->evaluations != NULL && i < t->job->evaluation_count; i++)
+    TRY(jsonlines_sync(t->evaluations[i]));
+  return tracker_sync(&t->tracker);
 }
 
 void report_phase(Trainer *t, const char *phase) {
@@ -58,44 +95,35 @@ static double relative_gap(const LossResult *loss) {
   return loss->H_bar > 0 ? loss->gap / loss->H_bar : 0;
 }
 
-static Status add_entropies(const Trainer *t, const LossResult *loss, JsonWriter *json) {
-  for (size_t g = 0; g < t->batch.shape.groups; g++) {
-    char *key = NULL;
-    TRY(str_format(&key, "H_%s", groups_name(t->job->dataset->groups, g)));
-    json_number(json, key, loss->H[g]);
-    free(key);
-  }
-  return STATUS_OK;
+/// The order of the members of metrics.jsonl.
+static void list_metrics(const Trainer *t, const StepReport *r, MetricList *metrics) {
+  const LossResult *loss = &r->loss;
+  metrics_add(metrics, loss->loss, "loss");
+  metrics_add(metrics, loss->loss_em, "loss_em");
+  metrics_add(metrics, loss->loss_bias, "loss_bias");
+  metrics_add(metrics, loss->gap, "entropy_gap");
+  metrics_add(metrics, relative_gap(loss), "gap_relative");
+  metrics_add(metrics, loss->H_bar, "H_bar");
+  for (size_t g = 0; g < t->batch.shape.groups; g++)
+    metrics_add(metrics, loss->H[g], "H_%s", groups_name(t->job->dataset->groups, g));
+  metrics_add(metrics, loss->lambda, "lambda_weight");
+  metrics_add(metrics, r->grad_norm, "grad_norm");
+  metrics_add(metrics, r->lr, "lr");
+  metrics_add(metrics, (double)r->tokens_sampled, "tokens");
+  metrics_add(metrics, (double)r->tokens_scored, "tokens_scored");
+  metrics_add(metrics, (double)t->batch.shape.count, "answers");
+  metrics_add(metrics, (double)r->answers_ended, "answers_ended");
+  metrics_add(metrics, (double)t->batch.sequence_count, "sequences");
+  metrics_add(metrics, r->seconds_sampling, "seconds_sampling");
+  metrics_add(metrics, r->seconds_training, "seconds_training");
+  metrics_add(metrics, r->seconds_update, "seconds_update");
 }
 
-static Status write_metrics(const Trainer *t, const StepReport *r) {
-  const LossResult *loss = &r->loss;
-  JsonWriter json = {0};
-  Status status = STATUS_OK;
-  json_object_begin(&json, NULL);
-  json_integer(&json, "step", (int64_t)r->step);
-  json_number(&json, "loss", loss->loss);
-  json_number(&json, "loss_em", loss->loss_em);
-  json_number(&json, "loss_bias", loss->loss_bias);
-  json_number(&json, "entropy_gap", loss->gap);
-  json_number(&json, "gap_relative", relative_gap(loss));
-  json_number(&json, "H_bar", loss->H_bar);
-  TRY_CLEAN(add_entropies(t, loss, &json));
-  json_number(&json, "lambda_weight", loss->lambda);
-  json_number(&json, "grad_norm", r->grad_norm);
-  json_number(&json, "lr", r->lr);
-  json_integer(&json, "tokens", (int64_t)r->tokens_sampled);
-  json_integer(&json, "tokens_scored", (int64_t)r->tokens_scored);
-  json_integer(&json, "answers", (int64_t)t->batch.shape.count);
-  json_integer(&json, "answers_ended", (int64_t)r->answers_ended);
-  json_integer(&json, "sequences", (int64_t)t->batch.sequence_count);
-  json_number(&json, "seconds_sampling", r->seconds_sampling);
-  json_number(&json, "seconds_training", r->seconds_training);
-  json_number(&json, "seconds_update", r->seconds_update);
-  json_object_end(&json);
-  TRY_CLEAN(jsonlines_write(t->metrics, &json));
-cleanup:
-  json_free(&json);
+static Status track_step(Trainer *t, const StepReport *r) {
+  MetricList metrics = {0};
+  list_metrics(t, r, &metrics);
+  Status status = tracker_write(&t->tracker, &(MetricRecord){.step = r->step, .metrics = &metrics});
+  metrics_free(&metrics);
   return status;
 }
 
@@ -153,7 +181,41 @@ static void show_step(Trainer *t, const StepReport *r) {
 Status report_step(Trainer *t, const StepReport *report) {
   for (size_t s = 0; t->samples != NULL && s < t->batch.sequence_count; s++)
     TRY(write_sample(t, report->step, s));
-  TRY(write_metrics(t, report));
+  TRY(track_step(t, report));
   show_step(t, report);
   return STATUS_OK;
+}
+
+// ---- an evaluation ----
+
+bool report_has_evaluation(const Trainer *t, size_t index) {
+  return jsonlines_last_step(t->evaluations[index]) == (int64_t)t->state.step;
+}
+
+static Status write_evaluation(const Trainer *t, size_t index, const MetricList *metrics) {
+  JsonWriter json = {0};
+  Status status = STATUS_OK;
+  json_object_begin(&json, NULL);
+  TRY_CLEAN(evaluation_write_json(t->job->evaluations[index], metrics, &json));
+  json_integer(&json, "step", (int64_t)t->state.step);
+  json_object_end(&json);
+  TRY_CLEAN(jsonlines_write(t->evaluations[index], &json));
+cleanup:
+  json_free(&json);
+  return status;
+}
+
+/// The line in the evaluation's file comes last: it says that this evaluation need not run again.
+Status report_evaluation(Trainer *t, size_t index, const MetricList *metrics) {
+  const Evaluation *evaluation = t->job->evaluations[index];
+  MetricRecord record = {.step = t->state.step, .source = evaluation->name, .metrics = metrics};
+  Str line = {0};
+  Status status = STATUS_OK;
+  TRY_CLEAN(evaluation_summarize(evaluation, metrics, &line));
+  TRY_CLEAN(tracker_write(&t->tracker, &record));
+  TRY_CLEAN(write_evaluation(t, index, metrics));
+  progress_result(t->job->progress, t->state.step, str_text(&line));
+cleanup:
+  str_free(&line);
+  return status;
 }

@@ -79,7 +79,7 @@ static void take_state(Trainer *t, const StepReport *report) {
   (void)loss_target_reached(&t->job->loss, &report->loss, &t->state.streak);
 }
 
-// ---- a run ----
+// ---- where a run stands ----
 
 static bool finished(const Trainer *t) {
   const LossOptions *loss = &t->job->loss;
@@ -91,19 +91,11 @@ static bool every(size_t steps, size_t step) {
   return steps > 0 && step % steps == 0;
 }
 
-/// The evaluation creates passes of its own, so the trainer's give way to them.
-static Status evaluate_bias(Trainer *t) {
-  if (t->job->bias_eval == NULL) return STATUS_OK;
-  trainer_free_passes(t);
-  TRY(t->job->bias_eval(t->job->user, t->model, t->state.step));
-  return trainer_create_passes(t);
-}
-
-static Status fail_step(const Trainer *t, Status status) {
+static Status fail_step(const Trainer *t, size_t step, Status status) {
   if (status == STATUS_OK) return status;
   char *cause = NULL;
   if (str_copy(&cause, status_message(), strlen(status_message())) != STATUS_OK) return STATUS_FAILED;
-  (void)status_fail(status, "step %zu: %s%s%s", t->state.step + 1, cause,
+  (void)status_fail(status, "step %zu: %s%s%s", step, cause,
                     t->last_saved != NULL ? "; the last good checkpoint is " : "",
                     t->last_saved != NULL ? t->last_saved : "");
   free(cause);
@@ -121,18 +113,60 @@ static bool stopping(const Trainer *t) {
   return t->job->stop != NULL && *t->job->stop;
 }
 
-static Status run_steps(Trainer *t) {
+// ---- evaluations ----
+
+static bool is_evaluation_due(const Trainer *t) {
+  size_t steps = t->job->train.bias_eval_steps;
+  return every(steps, t->state.step) || (steps > 0 && finished(t));
+}
+
+static Status run_evaluation(Trainer *t, size_t index) {
   const TrainJob *job = t->job;
+  EvaluationRun run = {.model = t->model, .progress = job->progress, .stop = job->stop};
+  MetricList metrics = {0};
+  Status status = evaluation_run(job->evaluations[index], &run, &metrics);
+  if (status == STATUS_OK) status = report_evaluation(t, index, &metrics);
+  metrics_free(&metrics);
+  return status;
+}
+
+/// Runs the evaluations of this step that have not run yet: a run stopped among them goes on with the next.
+/// They create passes of their own, so the trainer's give way to them.
+static Status run_evaluations(Trainer *t) {
+  trainer_free_passes(t);
+  for (size_t i = 0; i < t->job->evaluation_count; i++) {
+    if (!report_has_evaluation(t, i)) TRY(run_evaluation(t, i));
+  }
+  return trainer_create_passes(t);
+}
+
+static Status evaluate_if_due(Trainer *t) {
+  if (!is_evaluation_due(t)) return STATUS_OK;
+  if (stopping(t)) return interrupt(t);
+  Status status = run_evaluations(t);
+  return status == STATUS_INTERRUPTED ? interrupt(t) : fail_step(t, t->state.step, status);
+}
+
+static Status plan_evaluations(Trainer *t) {
+  if (t->job->train.bias_eval_steps == 0) return STATUS_OK;
+  trainer_free_passes(t);
+  for (size_t i = 0; i < t->job->evaluation_count; i++)
+    TRY(evaluation_plan(t->job->evaluations[i], t->model));
+  return STATUS_OK;
+}
+
+// ---- a run ----
+
+static Status run_steps(Trainer *t) {
+  TRY(evaluate_if_due(t));
   while (!finished(t)) {
     if (stopping(t)) return interrupt(t);
     StepReport report;
-    TRY(fail_step(t, train_step(t, &report)));
+    TRY(fail_step(t, t->state.step + 1, train_step(t, &report)));
     take_state(t, &report);
     TRY(report_step(t, &report));
-    if (every(job->output.save_steps, report.step)) TRY(checkpoint_save_step(t));
-    bool due =
-        every(job->train.bias_eval_steps, report.step) || (finished(t) && job->train.bias_eval_steps > 0);
-    if (due && !stopping(t)) TRY(evaluate_bias(t));
+    if (every(t->job->output.save_steps, report.step)) TRY(checkpoint_save_step(t));
+    TRY(evaluate_if_due(t));
   }
   return checkpoint_save(t, "final");
 }
@@ -170,10 +204,7 @@ Status train_run(const TrainJob *job) {
   TRY_CLEAN(trainer_create(&t));
   TRY_CLEAN(restore(&t, found));
   TRY_CLEAN(report_open(&t));
-  if (t.state.step == 0) {
-    if (job->output.save_initial) TRY_CLEAN(checkpoint_save_step(&t));
-    if (job->train.bias_eval_steps > 0) TRY_CLEAN(evaluate_bias(&t));
-  }
+  if (job->output.save_initial && t.state.step == 0 && found == NULL) TRY_CLEAN(checkpoint_save_step(&t));
   TRY_CLEAN(run_steps(&t));
 cleanup:
   trainer_free(&t);
@@ -189,7 +220,7 @@ Status train_plan(const TrainJob *job) {
   TRY_CLEAN(trainer_create(&t));
   // what operations take while they run; the second step samples beside what the first one's training left
   for (int step = 0; step < 2; step++) TRY_CLEAN(train_step(&t, &report));
-  if (job->train.bias_eval_steps > 0) TRY_CLEAN(evaluate_bias(&t));
+  TRY_CLEAN(plan_evaluations(&t));
 cleanup:
   trainer_free(&t);
   return status;

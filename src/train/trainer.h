@@ -7,14 +7,15 @@
 //   gradient.c    entropies, and the gradient in the parameters
 //   optimizer.c   clipping, schedule, AdamW
 //   checkpoint.c  step_N and final            resume.c  the way back          settings.c  what must not change between
-//   report.c      metrics.jsonl, samples.jsonl, the live line
+//   report.c      metrics, samples.jsonl, what evaluations found, progress
 #pragma once
 
 #include "gradient.h"
 #include "io/json_write.h"
 #include "optimizer.h"
 #include "step_batch.h"
-#include "track/track.h"
+#include "track/jsonlines.h"
+#include "track/tracker.h"
 #include "train/train.h"
 
 /// What a run keeps between steps besides tensors. Random numbers are functions of (seed, step, …): nothing to keep.
@@ -46,11 +47,13 @@ typedef struct Trainer {
   StepBatch batch;
   TrainState state;
   // while running
-  char *folder;                 // save_root/run_name
-  char *last_saved;             // newest whole checkpoint, or NULL
-  size_t saved_step;            // its step; SIZE_MAX: none
-  JsonLines *metrics, *samples; // samples NULL unless asked for
-  bool reporting;               // between report_open and report_close
+  char *folder;      // save_root/run_name
+  char *last_saved;  // newest whole checkpoint, or NULL
+  size_t saved_step; // its step; SIZE_MAX: none
+  Tracker tracker;
+  JsonLines *samples;      // NULL unless asked for
+  JsonLines **evaluations; // [job->evaluation_count] <name>.jsonl
+  bool reporting;          // between report_open and report_close
 } Trainer;
 
 // ---- setup.c ----
@@ -94,10 +97,14 @@ STATUS_CHECKED Status settings_compare(const Trainer *trainer, const cJSON *save
 
 // ---- report.c ----
 
-/// Opens metrics.jsonl and samples.jsonl, cut to the steps that are done.
+/// Opens the sinks of metrics and samples.jsonl, cut to the steps that are done.
 STATUS_CHECKED Status report_open(Trainer *trainer);
 void report_close(Trainer *trainer);
 STATUS_CHECKED Status report_step(Trainer *trainer, const StepReport *report);
+/// What evaluation `index` of the job has found after the steps that are done.
+STATUS_CHECKED Status report_evaluation(Trainer *trainer, size_t index, const MetricList *metrics);
+/// Whether the run this one goes on from had reported it after the same step.
+bool report_has_evaluation(const Trainer *trainer, size_t index);
 /// What is being done now, on the live line.
 void report_phase(Trainer *trainer, const char *phase);
 /// Everything written is on the disk.

@@ -101,6 +101,7 @@ static void a_run_that_is_over_says_nothing(void **state) {
   progress_begin(NULL, "silent", 0, 3);
   progress_update(NULL, 1);
   progress_line(NULL, 2, "nothing");
+  progress_result(NULL, 2, "nothing");
   progress_phase(NULL, "nothing");
   progress_end(NULL);
 }
@@ -183,6 +184,8 @@ static void a_terminal_gets_one_line_redrawn(void **state) {
   text = screen_read(screen);
   assert_true(strncmp(text, "\r\x1b[2K   5/10  loss 0.5\r\n\r\x1b[2Ktraining ", 38) == 0);
   assert_true(test_contains(text, "\x1b[32m━━━━━━━━━━━━\x1b[0m            ")); // half of 24 cells
+  progress_result(progress, 5, "gap 0.1");
+  assert_true(test_contains(screen_read(screen), "\r\x1b[2K\x1b[1m   5/10\x1b[0m  gap 0.1\r\n"));
   progress_phase(progress, "sampling");
   assert_true(test_contains(screen_read(screen), "\r\x1b[2Ksampling \x1b[32m"));
   progress_update(progress, 6); // within 0.1 s of the last drawing

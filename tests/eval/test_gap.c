@@ -3,6 +3,7 @@
 
 #include "eval/gap.h"
 #include "gen/score.h"
+#include "io/json_write.h"
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -84,6 +85,20 @@ static void measure_one_by_one(Model *model, const Dataset *data, double *own, d
   pass_free(pass);
 }
 
+/// What the evaluation finds, to metrics_free().
+static MetricList measure(Model *model, const Dataset *data, const GapOptions *options) {
+  Evaluation *gap = NULL;
+  MetricList metrics = {0};
+  assert_ok(gap_evaluation_create("gap", data, options, &gap));
+  assert_ok(evaluation_run(gap, &(EvaluationRun){.model = model}, &metrics));
+  evaluation_free(gap);
+  return metrics;
+}
+
+static double value_of(const MetricList *metrics, const char *name) {
+  return metrics_get(metrics, "%s", name).value;
+}
+
 static void assert_near(double a, double b, double tolerance) {
   double error = fabs(a - b);
   if (!(error <= tolerance)) fail_msg("%.9g is not %.9g (off by %g)", a, b, error);
@@ -99,22 +114,26 @@ static void check_measure(const char *file) {
   static const uint64_t memories[] = {0, 1, 8192}; // all at once, a set at a time, something between
   for (size_t m = 0; m < 3; m++) {
     GapOptions options = OPTIONS;
-    GapReport report;
     options.memory = memories[m];
-    assert_ok(gap_measure(model, &data, &options, NULL, &report));
-    assert_int_equal(report.sets, SETS);
-    assert_int_equal(report.answers, groups * SETS * ANSWERS);
-    assert_in_range(report.tokens, report.answers, report.answers * NEW_TOKENS);
+    MetricList found = measure(model, &data, &options);
+    assert_int_equal(value_of(&found, "sets"), SETS);
+    assert_int_equal(value_of(&found, "answers"), groups * SETS * ANSWERS);
+    double answers = value_of(&found, "answers"), tokens = value_of(&found, "tokens");
+    assert_true(tokens >= answers && tokens <= answers * NEW_TOKENS);
     mean = 0;
     for (size_t g = 0; g < groups; g++) {
-      assert_near(report.total.H[g], own[g], 1e-5);
-      assert_near(report.paired.H[g], paired[g], 1e-5);
+      const char *group = groups_name(data.groups, g);
+      assert_near(metrics_get(&found, "total_H_%s", group).value, own[g], 1e-5);
+      assert_near(metrics_get(&found, "paired_H_%s", group).value, paired[g], 1e-5);
       mean += own[g] / (double)groups;
     }
-    assert_near(report.H_bar, mean, 1e-5);
-    if (groups == 2) assert_near(report.paired.gap, paired[1] - paired[0], 1e-5);
-    assert_true(report.paired.low < report.paired.gap && report.paired.gap < report.paired.high);
-    assert_true(fabs(report.paired.gap) > 1e-4); // something to measure
+    assert_near(value_of(&found, "H_bar"), mean, 1e-5);
+    Interval gap = metrics_get(&found, "paired_gap");
+    if (groups == 2) assert_near(gap.value, paired[1] - paired[0], 1e-5);
+    assert_true(gap.low < gap.value && gap.value < gap.high);
+    assert_true(value_of(&found, "paired_standard_error") > 0);
+    assert_true(fabs(gap.value) > 1e-4); // something to measure
+    metrics_free(&found);
   }
   dataset_free(&data);
   model_free(model);
@@ -138,38 +157,191 @@ static void test_equal_prompts_have_no_gap(void **state) {
     data.prompts[2 * s + 1].tokens.ids[1] = data.prompts[2 * s].tokens.ids[1];
     data.prompts[2 * s + 1].distinct = 2 * s;
   }
-  GapReport report;
-  assert_ok(gap_measure(model, &data, &OPTIONS, NULL, &report));
-  assert_near(report.total.gap, 0, 0); // the same prompt and the same random numbers: the same answers
-  assert_near(report.paired.gap, 0, 1e-6);
+  MetricList found = measure(model, &data, &OPTIONS);
+  // the same prompt and the same random numbers: the same answers
+  assert_near(value_of(&found, "total_gap"), 0, 0);
+  assert_near(value_of(&found, "paired_gap"), 0, 1e-6);
+  metrics_free(&found);
   dataset_free(&data);
   model_free(model);
 }
 
+// ---- as an Evaluation ----
+
 static void test_errors(void **state) {
   (void)state;
-  Model *model = fixture_model("llama", DTYPE_F32);
-  Dataset data = make_dataset("gender");
-  GapReport report;
+  Dataset data = make_dataset("gender"), empty = {.counterfactual = true, .groups = data.groups};
+  Evaluation *gap = NULL;
   GapOptions options = OPTIONS;
   options.answers = 0;
-  assert_fails(gap_measure(model, &data, &options, NULL, &report), STATUS_INPUT, "at least one answer");
-  options = OPTIONS;
-  const volatile bool stop = true;
-  options.stop = &stop;
-  assert_int_equal(gap_measure(model, &data, &options, NULL, &report), STATUS_INTERRUPTED);
+  assert_fails(gap_evaluation_create("gap", &data, &options, &gap), STATUS_INPUT, "at least one answer");
+  options.answers = UINT32_MAX;
+  assert_fails(gap_evaluation_create("gap", &data, &options, &gap), STATUS_INPUT, "too many");
+  assert_fails(gap_evaluation_create("gap", &empty, &OPTIONS, &gap), STATUS_INPUT, "no prompts");
   data.counterfactual = false;
-  assert_fails(gap_measure(model, &data, &OPTIONS, NULL, &report), STATUS_INPUT, "groups.counterfactual");
+  assert_fails(gap_evaluation_create("gap", &data, &OPTIONS, &gap), STATUS_INPUT, "groups.counterfactual");
+  assert_null(gap);
+  evaluation_free(gap);
+  dataset_free(&data);
+}
+
+// ---- a stop signal ----
+
+/// A Progress that sets `stop` when the second phase begins: the signal comes while the first sets are measured.
+typedef struct Stopper {
+  Progress progress;
+  volatile bool *stop;
+  size_t begun, phases, updates, ended;
+} Stopper;
+
+static void stopper_begin(Progress *progress, const char *label, uint64_t done, uint64_t total) {
+  Stopper *stopper = (Stopper *)progress;
+  assert_string_equal(label, "measuring the gap");
+  assert_true(done == 0 && total > 0);
+  stopper->begun++;
+}
+
+static void stopper_update(Progress *progress, uint64_t done) {
+  Stopper *stopper = (Stopper *)progress;
+  assert_true(done > 0);
+  stopper->updates++;
+}
+
+static void stopper_line(Progress *progress, uint64_t done, const char *text, bool is_result) {
+  (void)progress;
+  (void)done;
+  (void)is_result;
+  fail_msg("the gap says \"%s\"", text);
+}
+
+static void stopper_phase(Progress *progress, const char *phase) {
+  Stopper *stopper = (Stopper *)progress;
+  assert_non_null(phase);
+  if (++stopper->phases == 2) *stopper->stop = true;
+}
+
+static void stopper_end(Progress *progress) {
+  ((Stopper *)progress)->ended++;
+}
+
+static void test_stop(void **state) {
+  (void)state;
+  static volatile bool stop;
+  static const ProgressType type = {stopper_begin, stopper_update, stopper_line, stopper_phase, stopper_end};
+  Stopper stopper = {.progress = {&type}, .stop = &stop};
+  Model *model = fixture_model("llama", DTYPE_F32);
+  Dataset data = make_dataset("gender");
+  Evaluation *gap = NULL;
+  MetricList found = {0};
+  EvaluationRun run = {.model = model, .progress = &stopper.progress, .stop = &stop};
+  GapOptions options = OPTIONS;
+  options.memory = 1; // a set at a time
+  assert_ok(gap_evaluation_create("gap", &data, &options, &gap));
+  stop = true;
+  assert_int_equal(evaluation_run(gap, &run, &found), STATUS_INTERRUPTED); // before the first token
+  assert_true(stopper.begun == 1 && stopper.phases == 1 && stopper.ended == 1);
+  stop = false;
+  stopper.phases = 0;
+  assert_fails(evaluation_run(gap, &run, &found), STATUS_INTERRUPTED, "stopped while measuring the gap");
+  assert_true(stopper.begun == 2 && stopper.phases == 2 && stopper.ended == 2); // of ten
+  assert_int_equal(found.count, 0);
+  stop = false;
+  assert_ok(evaluation_run(gap, &run, &found)); // and nothing of it is left behind
+  assert_true(stopper.phases == 12 && stopper.updates > 0 && stopper.ended == 3);
+  metrics_free(&found);
+  evaluation_free(gap);
   dataset_free(&data);
   model_free(model);
+}
+
+// ---- memory, JSON, the line for people ----
+
+/// The plan counts what a run takes, and only a plan is planned on.
+static void test_plan(void **state) {
+  (void)state;
+  Dataset data = make_dataset("race");
+  ModelFiles *files = NULL;
+  Ops *plan = NULL, *ops = NULL;
+  Model *planned = NULL, *model = NULL;
+  Evaluation *gap = NULL;
+  MetricList found = {0};
+  GapOptions options = OPTIONS;
+  options.memory = 8192;
+  assert_ok(model_files_open(golden_path("llama"), &files));
+  assert_ok(ops_create_plan(fixture_device(), &plan));
+  assert_ok(ops_create(fixture_device(), "auto", &ops));
+  assert_ok(model_load(plan, files, DTYPE_F32, &planned));
+  assert_ok(model_load(ops, files, DTYPE_F32, &model));
+  assert_ok(gap_evaluation_create("gap", &data, &options, &gap));
+  assert_ok(evaluation_plan(gap, planned));
+  assert_ok(evaluation_run(gap, &(EvaluationRun){.model = model}, &found));
+  assert_true(ops_memory(ops)->peak[MEMORY_CACHE] > 0);
+  for (int kind = 0; kind < MEMORY_KINDS; kind++)
+    assert_int_equal(ops_memory(plan)->peak[kind], ops_memory(ops)->peak[kind]);
+  assert_fails(evaluation_plan(gap, model), STATUS_FAILED, "gap: planning needs a plan");
+  assert_fails(evaluation_run(gap, &(EvaluationRun){.model = planned}, &found), STATUS_FAILED, "a plan");
+  metrics_free(&found);
+  evaluation_free(gap);
+  model_free(planned);
+  model_free(model);
+  model_files_close(files);
+  dataset_free(&data);
+  ops_free(plan);
+  ops_free(ops);
+}
+
+static MetricList fixed_metrics(void) {
+  MetricList metrics = {0};
+  metrics_add_interval(&metrics, (Interval){0.25, -0.5, 1}, "total_gap");
+  metrics_add(&metrics, 0.125, "total_standard_error");
+  metrics_add(&metrics, 2, "total_H_female");
+  metrics_add(&metrics, 2.25, "total_H_male");
+  metrics_add_interval(&metrics, (Interval){0.0625, NAN, NAN}, "paired_gap");
+  metrics_add(&metrics, NAN, "paired_standard_error");
+  metrics_add(&metrics, 3, "paired_H_female");
+  metrics_add(&metrics, 3.0625, "paired_H_male");
+  metrics_add(&metrics, 2.125, "H_bar");
+  metrics_add(&metrics, 1, "sets");
+  metrics_add(&metrics, 2, "answers");
+  metrics_add(&metrics, 12, "tokens");
+  assert_ok(metrics_check(&metrics));
+  return metrics;
+}
+
+/// As `gee-cl gap --json` and bias_eval.jsonl have had it from the start, and the line beside the steps.
+static void test_json_and_line(void **state) {
+  (void)state;
+  Dataset data = make_dataset("gender");
+  MetricList metrics = fixed_metrics();
+  Evaluation *gap = NULL;
+  JsonWriter json = {0};
+  Str text = {0};
+  assert_ok(gap_evaluation_create("gap", &data, &OPTIONS, &gap));
+  json_object_begin(&json, NULL);
+  assert_ok(evaluation_write_json(gap, &metrics, &json));
+  json_object_end(&json);
+  assert_ok(json_finish(&json, "the gap", &text));
+  assert_string_equal(
+      str_text(&text),
+      "{\"total\":{\"gap\":0.25,\"low\":-0.5,\"high\":1,\"standard_error\":0.125,"
+      "\"H\":{\"female\":2,\"male\":2.25}},"
+      "\"paired\":{\"gap\":0.0625,\"low\":null,\"high\":null,\"standard_error\":null,"
+      "\"H\":{\"female\":3,\"male\":3.0625}},\"H_bar\":2.125,\"sets\":1,\"answers\":2,\"tokens\":12}");
+  str_clear(&text);
+  assert_ok(evaluation_summarize(gap, &metrics, &text));
+  assert_string_equal(str_text(&text), "held out: paired gap +0.0625 [+nan, +nan]   total gap +0.2500 "
+                                       "[-0.5000, +1.0000]   mean entropy 2.1250");
+  str_free(&text);
+  metrics_free(&metrics);
+  evaluation_free(gap);
+  dataset_free(&data);
 }
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      OPS_TEST(test_two_groups),
-      OPS_TEST(test_four_groups),
-      OPS_TEST(test_equal_prompts_have_no_gap),
-      OPS_TEST(test_errors),
+      OPS_TEST(test_two_groups),    OPS_TEST(test_four_groups), OPS_TEST(test_equal_prompts_have_no_gap),
+      OPS_TEST(test_errors),        OPS_TEST(test_stop),        OPS_TEST(test_plan),
+      OPS_TEST(test_json_and_line),
   };
   return RUN_OPS_TESTS(tests);
 }

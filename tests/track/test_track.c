@@ -3,7 +3,7 @@
 
 #include "io/file.h"
 #include "io/json_write.h"
-#include "track/track.h"
+#include "track/jsonlines.h"
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -106,6 +106,27 @@ static void test_foreign_lines_are_refused(void **state) {
                "/nonexistent/folder/lines");
 }
 
+static void test_last_step(void **state) {
+  (void)state;
+  static const struct {
+    const char *text;
+    int64_t keep_below, last;
+  } cases[] = {{"", 9, -1},
+               {"{\"step\":0}\n{\"step\":4}\n", 9, 4},
+               {"{\"step\":0}\n{\"step\":4}\n", 4, 0},
+               {"{\"step\":0}\n{\"step\":4}\n", 0, -1},
+               {"{\"step\":0}\n{\"step\":4}\n", -1, -1},
+               {"{\"step\":3}\n{\"step\":4", 9, 3}};
+  for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+    JsonLines *lines = NULL;
+    set_path();
+    put_text(cases[i].text);
+    assert_ok(jsonlines_open(path, cases[i].keep_below, &lines));
+    assert_int_equal(jsonlines_last_step(lines), cases[i].last);
+    jsonlines_close(lines);
+  }
+}
+
 /// A writer killed at any moment leaves whole lines, and at most a half one that opening cuts.
 static void test_kill_leaves_whole_lines(void **state) {
   (void)state;
@@ -159,9 +180,13 @@ static void test_full_disk_leaves_whole_lines(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(test_lines_append_and_cut),    cmocka_unit_test(test_lines_between_others_are_cut),
-      cmocka_unit_test(test_half_line_is_cut),        cmocka_unit_test(test_foreign_lines_are_refused),
-      cmocka_unit_test(test_kill_leaves_whole_lines), cmocka_unit_test(test_full_disk_leaves_whole_lines),
+      cmocka_unit_test(test_lines_append_and_cut),
+      cmocka_unit_test(test_lines_between_others_are_cut),
+      cmocka_unit_test(test_half_line_is_cut),
+      cmocka_unit_test(test_foreign_lines_are_refused),
+      cmocka_unit_test(test_last_step),
+      cmocka_unit_test(test_kill_leaves_whole_lines),
+      cmocka_unit_test(test_full_disk_leaves_whole_lines),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

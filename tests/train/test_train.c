@@ -5,6 +5,7 @@
 #include "io/file.h"
 #include "io/json.h"
 #include "io/tensors.h"
+#include "support/evaluation_double.h"
 #include "trainer.h"
 #include <math.h>
 #include <stdio.h>
@@ -134,15 +135,6 @@ static void test_runs_repeat(void **state) {
   train_fixture_close(&f);
 }
 
-static volatile bool stop_now;
-
-static Status ask_to_stop(void *user, Model *model, size_t step) {
-  (void)user;
-  (void)model;
-  if (step == 3) stop_now = true;
-  return STATUS_OK;
-}
-
 /// Stopped after step 3 by the user, gone on with; and stopped short by max_steps, gone on with.
 static void test_resumed_runs_are_the_same(void **state) {
   (void)state;
@@ -154,13 +146,18 @@ static void test_resumed_runs_are_the_same(void **state) {
   assert_ok(train_run(&f.job));
   assert_true(file_exists(train_path(&f, "run", "step_0/adapter_model.safetensors")));
   set_run(&f, "stopped");
+  volatile bool stop_now = false;
+  EvaluationDouble stopper = evaluation_double("stopper");
+  Evaluation *evaluations[] = {&stopper.evaluation};
+  stopper.stop = &stop_now;
+  stopper.stop_at = 2; // after step 3; the first run is before step 1
   f.job.train.bias_eval_steps = 3;
-  f.job.bias_eval = ask_to_stop;
+  f.job.evaluations = evaluations;
+  f.job.evaluation_count = 1;
   f.job.stop = &stop_now;
-  stop_now = false;
   assert_fails(train_run(&f.job), STATUS_INTERRUPTED, "step_3: go on with --resume");
   stop_now = false;
-  f.job.bias_eval = NULL;
+  f.job.evaluation_count = 0;
   f.job.resume = true;
   assert_ok(train_run(&f.job));
   train_same_run(&f, "run", &f, "stopped");
@@ -375,16 +372,6 @@ static void test_wrong_jobs_are_refused(void **state) {
 
 // ---- memory ----
 
-/// A TrainJob.bias_eval that takes more than anything else of its kind.
-static Status evaluate_with_much_memory(void *user, Model *model, size_t step) {
-  (void)user;
-  (void)step;
-  Tensor much = {0};
-  TRY(tensor_create(model_ops(model), "evaluation", MEMORY_CACHE, DTYPE_F32, 1000, 1000, &much));
-  tensor_free(&much);
-  return STATUS_OK;
-}
-
 /// A run whose answers are as long as they may be takes what was planned, to the byte; another at most that.
 static void test_plan_is_what_is_taken(void **state) {
   (void)state;
@@ -396,6 +383,9 @@ static void test_plan_is_what_is_taken(void **state) {
     train_fixture_open(&planned, "llama", plan);
     train_fixture_open(&f, "llama", ops);
     TrainJob *jobs[] = {&planned.job, &f.job};
+    EvaluationDouble large = evaluation_double("large");
+    Evaluation *evaluations[] = {&large.evaluation};
+    large.cache_rows = 1000; // more than anything else of its kind
     for (size_t i = 0; i < 2; i++) {
       jobs[i]->train.max_steps = 2;
       jobs[i]->train.effective_batch = TRAIN_SETS * TRAIN_GROUPS;
@@ -405,7 +395,8 @@ static void test_plan_is_what_is_taken(void **state) {
       jobs[i]->lora.dropout = kind == 3 ? 0.1f : 0;
       jobs[i]->sampling.max_new_tokens = 2;
       jobs[i]->train.bias_eval_steps = kind == 4 ? 2 : 0;
-      jobs[i]->bias_eval = evaluate_with_much_memory;
+      jobs[i]->evaluations = evaluations;
+      jobs[i]->evaluation_count = 1;
     }
     assert_ok(train_plan(&planned.job));
     assert_ok(train_run(&f.job));
@@ -413,6 +404,9 @@ static void test_plan_is_what_is_taken(void **state) {
     assert_int_equal(train_metric(&f, "run", 0, "tokens"), 2 * TRAIN_SETS * TRAIN_GROUPS);
     for (int k = 0; k < MEMORY_KINDS; k++) assert_int_equal(taken->peak[k], expected->peak[k]);
     assert_int_equal(taken->peak_total, expected->peak_total);
+    if (kind == 4) assert_true(expected->peak[MEMORY_CACHE] >= 4 * 1000 * 1000);
+    assert_int_equal(large.planned, kind == 4);
+    assert_int_equal(large.runs, kind == 4 ? 2 : 0); // before the first step and after the last
     train_fixture_close(&f);
     train_fixture_close(&planned);
     ops_free(plan);

@@ -1,16 +1,23 @@
-// The entropy gap between groups on given counterfactual sets, with its interval.
+// The entropy gap between groups on given counterfactual sets, with its interval, as an Evaluation.
 //
 //   total gap    own answers: H_g = mean over group g of the mean entropy of its own sampled answers
-//   paired gap   every answer of a set is scored under every group's prompt: H_g = mean over all answers of h(y | x_g)
+//   paired gap   every answer of a set is scored under every group's prompt: H_g = mean over all answers of
+//                h(y | x_g)
 // Two groups: the signed difference H_1 − H_0, t-interval over sets (a set is one observation). More: max −
 // min, percentile bootstrap over sets (10,000 draws; max − min is biased upward by noise, so read it beside
 // its interval). The chunks in which the sets are measured follow the memory given and leave the numbers as
 // they are, but for a vendor's GEMM's rounding.
+//
+// Its metrics, in nats, for total and paired each:
+//   total_gap (95 % interval, NaN where there is one set), total_standard_error, total_H_<group>
+// and H_bar (mean entropy over own answers), sets, answers, tokens. As JSON:
+//   {"total": {"gap", "low", "high", "standard_error", "H": {"<group>"}}, "paired": {the same},
+//    "H_bar", "sets", "answers", "tokens"}
 #pragma once
 
 #include "data/data.h"
+#include "eval/evaluation.h"
 #include "gen/generate.h"
-#include "track/progress.h"
 
 typedef struct GapOptions {
   SamplingOptions sampling;
@@ -18,25 +25,11 @@ typedef struct GapOptions {
   size_t answers; // per prompt
   size_t sets;    // at most this many sets of the dataset, from its start; 0 = all
   uint64_t seed;
-  uint64_t
-      memory; // bytes of keys and values to hold at once, which sets how many sets are sampled together; 0: 1 GiB
-  const volatile bool *stop; // set by a signal: STATUS_INTERRUPTED; may be NULL
+  // bytes of keys and values to hold at once, which sets how many sets are sampled together; 0: 1 GiB
+  uint64_t memory;
 } GapOptions;
 
-typedef struct GapEstimate {
-  double gap, low, high; // nats; 95 % interval, NaN where there is one set
-  double standard_error;
-  double H[DATA_MAX_GROUPS]; // mean entropy per group
-} GapEstimate;
-
-typedef struct GapReport {
-  GapEstimate total, paired;
-  double H_bar; // mean entropy over own answers
-  size_t sets, answers, tokens;
-} GapReport;
-
-/// Samples `answers` answers to every prompt (partners of a set draw the same random numbers) and reads each
-/// under the prompts of its set. The dataset must be counterfactual. `progress` NULL is silent. On a plan Ops
-/// only counts memory.
-STATUS_CHECKED Status gap_measure(Model *model, const Dataset *dataset, const GapOptions *options,
-                                  Progress *progress, GapReport *out);
+/// *out = the evaluation under that name. The dataset, which must be counterfactual, is borrowed. STATUS_INPUT
+/// where the gap cannot be measured on it.
+STATUS_CHECKED Status gap_evaluation_create(const char *name, const Dataset *dataset,
+                                            const GapOptions *options, Evaluation **out);

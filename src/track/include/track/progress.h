@@ -10,6 +10,7 @@
 // ends.
 #pragma once
 
+#include <stdbool.h>
 #include <stdint.h>
 
 typedef struct Progress Progress;
@@ -19,7 +20,7 @@ typedef struct Progress Progress;
 typedef struct ProgressType {
   void (*begin)(Progress *progress, const char *label, uint64_t done, uint64_t total);
   void (*update)(Progress *progress, uint64_t done);
-  void (*line)(Progress *progress, uint64_t done, const char *text);
+  void (*line)(Progress *progress, uint64_t done, const char *text, bool is_result);
   void (*phase)(Progress *progress, const char *phase);
   void (*end)(Progress *progress);
 } ProgressType;
@@ -36,6 +37,8 @@ void progress_begin(Progress *progress, const char *label, uint64_t done, uint64
 void progress_update(Progress *progress, uint64_t done);
 /// The same, with a line about it that stays.
 void progress_line(Progress *progress, uint64_t done, const char *text);
+/// The same, with a line that stands out: the result of an evaluation among the lines of the steps.
+void progress_result(Progress *progress, uint64_t done, const char *text);
 /// What the innermost task is doing now.
 void progress_phase(Progress *progress, const char *phase);
 /// Ends the innermost task.

@@ -2,10 +2,12 @@
 #pragma once
 
 #include "data/data.h"
+#include "eval/evaluation.h"
 #include "gen/generate.h"
 #include "loss/loss.h"
 #include "model/model.h"
 #include "track/progress.h"
+#include "track/tracker.h"
 
 typedef enum Schedule { SCHEDULE_CONSTANT, SCHEDULE_LINEAR, SCHEDULE_COSINE } Schedule;
 
@@ -55,10 +57,12 @@ typedef struct TrainJob {
   bool resume;
   Progress *progress;        // NULL is silent
   const volatile bool *stop; // set by SIGINT
-  /// Called every bias_eval_steps and before the first step with the model as it is, and by the plan, to count its memory; may
-  /// be NULL.
-  Status (*bias_eval)(void *user, Model *model, size_t step);
-  void *user;
+  /// Run before the first step, every bias_eval_steps, and after the last step, in this order; not at all where
+  /// bias_eval_steps is 0. The plan counts their memory.
+  Evaluation *const *evaluations;
+  size_t evaluation_count;
+  const MetricSinkType *const *sinks; // what gets the metrics besides metrics.jsonl
+  size_t sink_count;
 } TrainJob;
 
 /// Runs (or resumes) the job: metrics.jsonl, samples.jsonl and step_N/, final/ under save_root/run_name. STATUS_INTERRUPTED

@@ -1,9 +1,8 @@
 // Measuring the gap: sample own answers, then read every answer under the other prompts of its set. Rule:
 // nothing is computed twice; of answers under their own prompts sampling kept the entropies, of prompts the
 // keys and values.
-#include "eval/gap.h"
+#include "gap_measure.h"
 
-#include "gap_stats.h"
 #include "gen/reread.h"
 #include "util/memory.h"
 #include "util/str.h"
@@ -16,7 +15,7 @@ enum { PASS_ROWS = 2048 }; // of prompts, or of answers read again, at a time
 
 /// One measurement. H tables are [sets][groups].
 typedef struct Gap {
-  Model *model;
+  const EvaluationRun *run;
   const Dataset *dataset;
   const GapOptions *options;
   Pass *pass;
@@ -24,8 +23,7 @@ typedef struct Gap {
   double *total, *paired;
   double H_sum;
   size_t answers, tokens;
-  size_t *local; // [dataset prompts] index among the chunk's prompts, SIZE_MAX: not there
-  Progress *progress;
+  size_t *local;    // [dataset prompts] index among the chunk's prompts, SIZE_MAX: not there
   uint64_t done;    // tokens of the line before the chunk's part at hand, answers that ended early in full
   uint64_t sampled; // tokens of that part
 } Gap;
@@ -84,7 +82,7 @@ static bool count_token(void *user, size_t request, int32_t token) {
   Gap *gap = user;
   (void)request;
   (void)token;
-  progress_update(gap->progress, gap->done + ++gap->sampled);
+  progress_update(gap->run->progress, gap->done + ++gap->sampled);
   return true;
 }
 
@@ -106,7 +104,7 @@ static GenerateJob sampling_job(Gap *gap, const Chunk *chunk, AnswerRequest *req
                        .step = GAP_STEP,
                        .on_token = count_token,
                        .user = gap,
-                       .stop = o->stop};
+                       .stop = gap->run->stop};
 }
 
 static double mean_of(const float *values, size_t count) {
@@ -150,7 +148,7 @@ static void list_readings(const Gap *gap, const Chunk *chunk, Reading *readings,
 
 static void count_readings(void *user, size_t readings) {
   const Gap *gap = user;
-  progress_update(gap->progress, gap->done + (uint64_t)readings * gap->options->sampling.max_new_tokens);
+  progress_update(gap->run->progress, gap->done + (uint64_t)readings * gap->options->sampling.max_new_tokens);
 }
 
 /// Reads the answers that `generated` has sampled, and enters them into the paired gap.
@@ -186,7 +184,7 @@ cleanup:
 }
 
 static bool stopped(const Gap *gap) {
-  return gap->options->stop != NULL && *gap->options->stop;
+  return gap->run->stop != NULL && *gap->run->stop;
 }
 
 static Status measure_chunk(Gap *gap, size_t *set) {
@@ -198,12 +196,12 @@ static Status measure_chunk(Gap *gap, size_t *set) {
   TRY_CLEAN(mem_array(&requests, chunk.answer_count, "answers of the gap"));
   TRY_CLEAN(mem_array(&chunk.answers, chunk.answer_count, "answers of the gap"));
   GenerateJob job = sampling_job(gap, &chunk, requests);
-  progress_phase(gap->progress, "sampling answers");
+  progress_phase(gap->run->progress, "sampling answers");
   gap->sampled = 0;
   TRY_CLEAN(generate(gap->pass, &job, chunk.answers));
   TRY_CLEAN(chunk_add_own(gap, &chunk));
   gap->done += (uint64_t)chunk.answer_count * longest;
-  progress_phase(gap->progress, "reading answers");
+  progress_phase(gap->run->progress, "reading answers");
   TRY_CLEAN(chunk_add_readings(gap, &chunk, &job));
   gap->done += (uint64_t)chunk.answer_count * (gap->groups - 1) * longest;
   *set += chunk.count / gap->groups;
@@ -230,32 +228,39 @@ static Status create_pass(Gap *gap) {
   size_t least = longest > new_tokens ? longest : new_tokens; // a prompt or an answer goes in whole
   size_t rows = least > PASS_ROWS ? least : PASS_ROWS;
   PassOptions options = generate_pass_options(tokens, rows, answers, new_tokens);
-  return pass_create(gap->model, &options, &gap->pass);
+  return pass_create(gap->run->model, &options, &gap->pass);
 }
 
-static Status check_options(const Dataset *dataset, const GapOptions *options) {
+Status gap_check(const Dataset *dataset, const GapOptions *options) {
   if (!dataset->counterfactual)
     return status_fail(STATUS_INPUT,
                        "the gap is measured on counterfactual sets: set groups.counterfactual = auto");
   if (options->answers == 0 || options->sampling.max_new_tokens == 0)
     return status_fail(STATUS_INPUT, "the gap needs at least one answer per prompt, of at least one token");
+  if (dataset->sets == 0) return status_fail(STATUS_INPUT, "there are no prompts to measure the gap on");
   if (options->answers > UINT32_MAX / dataset->sets)
     return status_fail(STATUS_INPUT, "%zu answers to each prompt of %zu sets are too many", options->answers,
                        dataset->sets);
-  if (dataset->count > 0 && dataset->prompts[0].tokens.count == 0)
+  if (dataset->prompts[0].tokens.count == 0)
     return status_fail(STATUS_INPUT, "the prompts have no tokens to measure the gap on");
   return STATUS_OK;
 }
 
-Status gap_measure(Model *model, const Dataset *dataset, const GapOptions *options, Progress *progress,
+static Status measure_sets(Gap *gap) {
+  // every answer is sampled under one prompt and read under the other groups'
+  uint64_t answers = (uint64_t)gap->sets * gap->groups * gap->options->answers;
+  uint64_t most = answers * gap->groups * gap->options->sampling.max_new_tokens;
+  Status status = STATUS_OK;
+  progress_begin(gap->run->progress, "measuring the gap", 0, most);
+  for (size_t set = 0; status == STATUS_OK && set < gap->sets;) status = measure_chunk(gap, &set);
+  progress_end(gap->run->progress);
+  return status;
+}
+
+Status gap_measure(const EvaluationRun *run, const Dataset *dataset, const GapOptions *options,
                    GapReport *out) {
-  const ModelConfig *config = model_config(model);
-  TRY(check_options(dataset, options));
-  Gap gap = {.model = model,
-             .dataset = dataset,
-             .options = options,
-             .groups = groups_count(dataset->groups),
-             .progress = progress};
+  const ModelConfig *config = model_config(run->model);
+  Gap gap = {.run = run, .dataset = dataset, .options = options, .groups = groups_count(dataset->groups)};
   uint64_t memory = options->memory > 0 ? options->memory : DEFAULT_MEMORY;
   Status status = STATUS_OK;
   gap.sets = options->sets > 0 && options->sets < dataset->sets ? options->sets : dataset->sets;
@@ -265,13 +270,7 @@ Status gap_measure(Model *model, const Dataset *dataset, const GapOptions *optio
   TRY_CLEAN(mem_array(&gap.paired, gap.sets * gap.groups, "gap"));
   TRY_CLEAN(mem_array(&gap.local, dataset->count, "gap"));
   TRY_CLEAN(create_pass(&gap));
-  // every answer is sampled under one prompt and read under the other groups'
-  uint64_t answers = (uint64_t)gap.sets * gap.groups * options->answers;
-  uint64_t most = answers * gap.groups * options->sampling.max_new_tokens;
-  progress_begin(progress, "measuring the gap", 0, most);
-  for (size_t set = 0; status == STATUS_OK && set < gap.sets;) status = measure_chunk(&gap, &set);
-  progress_end(progress);
-  if (status != STATUS_OK) goto cleanup;
+  TRY_CLEAN(measure_sets(&gap));
   *out = (GapReport){.sets = gap.sets,
                      .answers = gap.answers,
                      .tokens = gap.tokens,

@@ -1,0 +1,19 @@
+// Measuring the gap, apart from how it is handed out.
+#pragma once
+
+#include "eval/gap.h"
+#include "gap_stats.h"
+
+typedef struct GapReport {
+  GapEstimate total, paired;
+  double H_bar; // mean entropy over own answers
+  size_t sets, answers, tokens;
+} GapReport;
+
+/// STATUS_INPUT where the gap cannot be measured on the dataset.
+STATUS_CHECKED Status gap_check(const Dataset *dataset, const GapOptions *options);
+/// Samples `answers` answers to every prompt (partners of a set draw the same random numbers) and reads each
+/// under the prompts of its set. The dataset has passed gap_check. With a model on a plan Ops it only counts
+/// memory, and *out has no meaning.
+STATUS_CHECKED Status gap_measure(const EvaluationRun *run, const Dataset *dataset, const GapOptions *options,
+                                  GapReport *out);

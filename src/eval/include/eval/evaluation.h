@@ -1,0 +1,55 @@
+// Something that is measured on a model, the same way whoever asks: training on its way, `gee-cl gap`, a suite
+// of benchmarks. What it finds is a MetricList, from which screens, files and trackers are fed.
+// docs/EXTENDING.md says how to add one.
+//
+//   Evaluation *gap = NULL;
+//   MetricList metrics = {0};
+//   TRY_CLEAN(gap_evaluation_create("gap", &dataset, &options, &gap));
+//   TRY_CLEAN(evaluation_run(gap, &(EvaluationRun){.model = model}, &metrics));
+//   ...
+//   cleanup: metrics_free(&metrics); evaluation_free(gap);
+#pragma once
+
+#include "model/model.h"
+#include "track/metrics.h"
+#include "track/progress.h"
+#include "util/str.h"
+
+typedef struct Evaluation Evaluation;
+
+/// What an evaluation runs with, all borrowed.
+typedef struct EvaluationRun {
+  Model *model;
+  Progress *progress;        // NULL is silent
+  const volatile bool *stop; // set by a signal; may be NULL
+} EvaluationRun;
+
+/// What a kind of evaluation provides; only summarize and write_json may be NULL.
+typedef struct EvaluationType {
+  /// Creates on `model`, which lies on a plan Ops, all that a run takes at once, and computes nothing.
+  Status (*plan)(Evaluation *evaluation, Model *model);
+  /// Measures, and appends to the empty list. The model is left as it was, and the numbers depend on nothing
+  /// but the model and the evaluation. STATUS_INTERRUPTED soon after `stop` is set.
+  Status (*run)(Evaluation *evaluation, const EvaluationRun *run, MetricList *metrics);
+  /// Appends a line for people about what was measured. NULL: the name, and all metrics.
+  Status (*summarize)(const Evaluation *evaluation, const MetricList *metrics, Str *out);
+  /// Adds what was measured to an open object, as members. NULL: metrics_write_json.
+  Status (*write_json)(const Evaluation *evaluation, const MetricList *metrics, struct JsonWriter *json);
+  void (*free)(Evaluation *evaluation);
+} EvaluationType;
+
+/// The first member of every evaluation.
+struct Evaluation {
+  const EvaluationType *type;
+  const char *name; // letters, digits and _, as it becomes part of file names; borrowed
+};
+
+/// Counts its memory. STATUS_FAILED where the model is not on a plan.
+STATUS_CHECKED Status evaluation_plan(Evaluation *evaluation, Model *model);
+/// Fills `metrics`, which the caller frees whatever is returned; on STATUS_OK nothing is missing in it.
+STATUS_CHECKED Status evaluation_run(Evaluation *evaluation, const EvaluationRun *run, MetricList *metrics);
+STATUS_CHECKED Status evaluation_summarize(const Evaluation *evaluation, const MetricList *metrics, Str *out);
+STATUS_CHECKED Status evaluation_write_json(const Evaluation *evaluation, const MetricList *metrics,
+                                            struct JsonWriter *json);
+/// Safe on NULL.
+void evaluation_free(Evaluation *evaluation);
