@@ -147,6 +147,7 @@ static void test_every_family(void **state) {
       assert_string_equal(family_linear_name(family, role), targets[role]);
     }
     check_distinct(family);
+    assert_false(family->gguf_interleaved && family->qkv_bias);
     ChatFamily chat = CHAT_NONE;
     if (family->chat != NULL) assert_ok(chat_detect("", family->chat, NULL, &chat));
   }

@@ -52,7 +52,8 @@ typedef struct ModelFamily {
   const char *class_name; // in config.json's architectures
   const char *chat; // the chat family (text/chat.h) to suggest for an unknown template; NULL: none is usual
   bool qkv_bias;    // q, k and v have biases
-  // GGUF stores the rows of a head of q and k with the two halves of a rotated pair side by side.
+  // GGUF stores the rows of a head of q and k with the two halves of a rotated pair side by side. Not for a
+  // family with qkv_bias: biases are read as they stand.
   bool gguf_interleaved;
   const OffKey *off_keys;
   size_t off_key_count;
