@@ -17,8 +17,8 @@ Status config_check(const ModelConfig *config, const char *name) {
   TRY(check_size(name, "vocabulary size", config->vocab, 1, 1 << 24));
   TRY(check_size(name, "number of positions", config->max_positions, 1, (size_t)1 << 30));
   if (config->heads % config->kv_heads != 0) {
-    return status_fail(STATUS_INPUT, "%s: %zu attention heads are no multiple of %zu key/value heads", name,
-                       config->heads, config->kv_heads);
+    return status_fail(STATUS_INPUT, "%s: %zu attention heads are not a multiple of %zu key/value heads",
+                       name, config->heads, config->kv_heads);
   }
   if (config->head_dim % 2 != 0) {
     return status_fail(STATUS_INPUT, "%s: head size %zu is odd; rotary embedding needs pairs", name,
@@ -35,7 +35,7 @@ Status config_check(const ModelConfig *config, const char *name) {
                 config->rope_original_positions > 0 && isfinite(config->rope_original_positions);
   }
   if (!rope_fine) {
-    return status_fail(STATUS_INPUT, "%s: the rotary embedding's numbers make no sense (theta %g, factor %g)",
+    return status_fail(STATUS_INPUT, "%s: theta %g and factor %g of the rotary embedding are out of range",
                        name, config->rope_theta, config->rope_factor);
   }
   for (size_t i = 0; i < config->eos_count; i++) {

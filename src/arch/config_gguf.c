@@ -140,7 +140,7 @@ Status config_read_gguf(const TensorFile *tensors, ModelConfig *config) {
   weight_name(config->family, FORMAT_GGUF, WEIGHT_EMBEDDING, name);
   const StoredTensor *embedding = tensors_find(tensors, name);
   if (embedding == NULL || embedding->rank != 2) {
-    return status_fail(STATUS_INPUT, "%s: tensor %s is missing or no matrix", tensors_path(tensors), name);
+    return status_fail(STATUS_INPUT, "%s: tensor %s is missing or not a matrix", tensors_path(tensors), name);
   }
   config->vocab = embedding->shape[0];
   return STATUS_OK;

@@ -38,7 +38,8 @@ cleanup:
 static Status open_file(const char *path, TensorFile **out) {
   TRY(tensors_open(path, out));
   if (tensors_is_gguf(*out)) return STATUS_OK;
-  return status_fail(STATUS_INPUT, "%s: weights alone are no model; give the folder with config.json", path);
+  return status_fail(STATUS_INPUT, "%s: weights alone are not a model; give the folder with config.json",
+                     path);
 }
 
 Status model_files_open(const char *path, ModelFiles **out) {

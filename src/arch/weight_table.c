@@ -201,9 +201,9 @@ Status weights_check(const ModelConfig *config, const TensorFile *file) {
     }
     if (!known) {
       return status_fail(STATUS_INPUT,
-                         "%s: tensor %s is none of this architecture's; the model is another one",
+                         "%s: tensor %s does not belong to this architecture; the model is of another kind",
                          tensors_path(file), name);
     }
   }
-  return status_fail(STATUS_INPUT, "%s: a tensor's name stands twice", tensors_path(file));
+  return status_fail(STATUS_INPUT, "%s: two tensors have the same name", tensors_path(file));
 }
