@@ -60,6 +60,7 @@ Status word_fold(const char *text, size_t size, char **out) {
   utf8proc_ssize_t length =
       utf8proc_map((const utf8proc_uint8_t *)text, (utf8proc_ssize_t)size, &folded,
                    (utf8proc_option_t)(UTF8PROC_STABLE | UTF8PROC_COMPOSE | UTF8PROC_CASEFOLD));
+  if (length == UTF8PROC_ERROR_NOMEM) return status_fail(STATUS_FAILED, "out of memory for a word");
   if (length < 0) return status_fail(STATUS_INPUT, "a word is not valid UTF-8");
   size_t to = 0;
   bool space = false;
@@ -90,6 +91,8 @@ Status pattern_compile(const char *pattern, uint32_t options, const char *where,
   if (*out != NULL) return STATUS_OK;
   PCRE2_UCHAR why[128] = {0};
   (void)pcre2_get_error_message(error, why, sizeof why);
+  if (error == PCRE2_ERROR_HEAP_FAILED)
+    return status_fail(STATUS_FAILED, "%s: a pattern: %s", where, (const char *)why);
   return status_fail(STATUS_INPUT, "%s: the pattern \"%.60s\" is broken at byte %zu: %s", where, pattern,
                      (size_t)at, (const char *)why);
 }
@@ -102,6 +105,7 @@ static Status match_from(const pcre2_code *pattern, const char *text, size_t siz
   if (rc >= 0 || rc == PCRE2_ERROR_NOMATCH) return STATUS_OK;
   PCRE2_UCHAR why[128] = {0};
   (void)pcre2_get_error_message(rc, why, sizeof why);
+  if (rc == PCRE2_ERROR_NOMEMORY) return status_fail(STATUS_FAILED, "a pattern: %s", (const char *)why);
   return status_fail(STATUS_INPUT,
                      "a pattern of the types or groups file cannot be matched: %s; make it simpler",
                      (const char *)why);

@@ -37,9 +37,11 @@ static size_t tail_size(size_t size) {
 
 static const uint8_t EMPTY_FILE[1] = {0}; // stands for the bytes of an empty file: mmap refuses length 0
 
-/// Records "path: cannot <action>: <reason>".
+/// Records "path: cannot <action>: <reason>". `code` is for reasons that lie in the path; where the system lacks
+/// something it is STATUS_FAILED.
 static Status fail_system(Status code, const char *path, const char *action) {
-  return status_fail(code, "%s: cannot %s: %s", path, action, strerror(errno));
+  bool lacking = errno == ENOMEM || errno == EMFILE || errno == ENFILE || errno == EIO;
+  return status_fail(lacking ? STATUS_FAILED : code, "%s: cannot %s: %s", path, action, strerror(errno));
 }
 
 // ---- maps ----

@@ -4,6 +4,7 @@
 
 #include "io/file.h"
 #include "util/str.h"
+#include <errno.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -22,38 +23,40 @@ static size_t line_of(const char *bytes, size_t at) {
   return line;
 }
 
-/// *value = the first JSON value of the text, or NULL where it is broken; *at = the byte where the parser stopped.
-/// Parses a copy with a terminator: cJSON before 1.7.18 reads one byte past a text that ends after a comma.
-static Status parse_copy(const char *bytes, size_t size, cJSON **value, size_t *at) {
-  char *text = NULL;
-  TRY(str_copy(&text, bytes, size));
+/// Parses text[size], which a terminator follows. cJSON gives up at a failed allocation as it does at a broken text;
+/// only errno tells them apart.
+static Status parse_text(const char *text, size_t size, const char *name, cJSON **out) {
   const char *end = NULL;
-  *value = cJSON_ParseWithLengthOpts(text, size + 1, &end, 0);
-  *at = end != NULL && end >= text ? (size_t)(end - text) : 0;
-  if (*at > size) *at = size;
-  free(text);
+  errno = 0;
+  cJSON *value = cJSON_ParseWithLengthOpts(text, size + 1, &end, 0);
+  if (value == NULL && errno == ENOMEM)
+    return status_fail(STATUS_FAILED, "%s: out of memory for its JSON", name);
+  size_t at = end != NULL && end >= text ? (size_t)(end - text) : 0;
+  if (at > size) at = size;
+  if (value == NULL) {
+    return status_fail(STATUS_INPUT, "%s: not valid JSON (or nested deeper than %d) near line %zu, byte %zu",
+                       name, CJSON_NESTING_LIMIT, line_of(text, at), at);
+  }
+  size_t rest = skip_space(text, size, at);
+  if (rest < size) {
+    cJSON_Delete(value);
+    return status_fail(STATUS_INPUT, "%s: text after the end of the JSON value, line %zu, byte %zu", name,
+                       line_of(text, rest), rest);
+  }
+  *out = value;
   return STATUS_OK;
 }
 
 Status json_parse(const char *bytes, size_t size, const char *name, cJSON **out) {
   *out = NULL;
-  size_t start = skip_space(bytes, size, 0);
-  if (start == size) return status_fail(STATUS_INPUT, "%s: no JSON here, the text is empty", name);
-  size_t at = 0;
-  cJSON *value = NULL;
-  TRY(parse_copy(bytes, size, &value, &at));
-  if (value == NULL) {
-    return status_fail(STATUS_INPUT, "%s: not valid JSON (or nested deeper than %d) near line %zu, byte %zu",
-                       name, CJSON_NESTING_LIMIT, line_of(bytes, at), at);
-  }
-  size_t rest = skip_space(bytes, size, at);
-  if (rest < size) {
-    cJSON_Delete(value);
-    return status_fail(STATUS_INPUT, "%s: text after the end of the JSON value, line %zu, byte %zu", name,
-                       line_of(bytes, rest), rest);
-  }
-  *out = value;
-  return STATUS_OK;
+  if (skip_space(bytes, size, 0) == size)
+    return status_fail(STATUS_INPUT, "%s: no JSON here, the text is empty", name);
+  // a copy with a terminator: cJSON before 1.7.18 reads one byte past a text that ends after a comma
+  char *text = NULL;
+  TRY(str_copy(&text, bytes, size));
+  Status status = parse_text(text, size, name, out);
+  free(text);
+  return status;
 }
 
 Status json_parse_file(const char *path, cJSON **out) {

@@ -5,6 +5,7 @@
 #include <stdint.h>
 #include <zlib.h>
 #include <zstd.h>
+#include <zstd_errors.h>
 
 typedef enum Codec { CODEC_NONE = 0, CODEC_SNAPPY = 1, CODEC_GZIP = 2, CODEC_ZSTD = 6 } Codec;
 
@@ -28,6 +29,10 @@ static Status fail_damaged(int codec) {
                      parquet_codec_name(codec));
 }
 
+static Status out_of_memory(int codec) {
+  return status_fail(STATUS_FAILED, "out of memory to unpack a %s page", parquet_codec_name(codec));
+}
+
 static Status unpack_snappy(ByteSpan in, uint8_t *out, size_t size) {
   size_t length = 0;
   if (snappy_uncompressed_length((const char *)in.bytes, in.size, &length) != SNAPPY_OK || length != size ||
@@ -39,7 +44,7 @@ static Status unpack_snappy(ByteSpan in, uint8_t *out, size_t size) {
 /// gzip or zlib, also several members one after the other (as some writers make them).
 static Status unpack_gzip(ByteSpan in, uint8_t *out, size_t size) {
   z_stream stream = {0};
-  if (inflateInit2(&stream, 15 + 32) != Z_OK) return status_fail(STATUS_FAILED, "out of memory for zlib");
+  if (inflateInit2(&stream, 15 + 32) != Z_OK) return out_of_memory(CODEC_GZIP);
   uint8_t nothing;
   stream.next_in = (Bytef *)(uintptr_t)in.bytes;
   stream.avail_in = (uInt)in.size; // pages are below 2^31 bytes
@@ -51,11 +56,14 @@ static Status unpack_gzip(ByteSpan in, uint8_t *out, size_t size) {
   } while (code == Z_STREAM_END && stream.avail_in > 0 && inflateReset(&stream) == Z_OK);
   bool whole = code == Z_STREAM_END && stream.avail_out == 0;
   (void)inflateEnd(&stream);
+  if (code == Z_MEM_ERROR) return out_of_memory(CODEC_GZIP);
   return whole ? STATUS_OK : fail_damaged(CODEC_GZIP);
 }
 
 static Status unpack_zstd(ByteSpan in, uint8_t *out, size_t size) {
-  return ZSTD_decompress(out, size, in.bytes, in.size) == size ? STATUS_OK : fail_damaged(CODEC_ZSTD);
+  size_t result = ZSTD_decompress(out, size, in.bytes, in.size);
+  if (ZSTD_getErrorCode(result) == ZSTD_error_memory_allocation) return out_of_memory(CODEC_ZSTD);
+  return result == size ? STATUS_OK : fail_damaged(CODEC_ZSTD);
 }
 
 Status parquet_unpack(int codec, ByteSpan in, uint8_t *out, size_t size) {

@@ -120,8 +120,12 @@ static Status load_model(Tokenizer *tokenizer, const cJSON *model, int64_t highe
 /// A token looked for in normalised text must be what normalisation leaves of it: then no pattern has to change.
 static Status check_normal_form(const Tokenizer *tokenizer, const char *text, const char *name) {
   if (!tokenizer->nfc) return STATUS_OK;
-  utf8proc_uint8_t *normal = utf8proc_NFC((const utf8proc_uint8_t *)text);
-  bool same = normal != NULL && strcmp((const char *)normal, text) == 0;
+  utf8proc_uint8_t *normal = NULL;
+  utf8proc_ssize_t length = utf8proc_map((const utf8proc_uint8_t *)text, 0, &normal,
+                                         UTF8PROC_NULLTERM | UTF8PROC_STABLE | UTF8PROC_COMPOSE);
+  if (length == UTF8PROC_ERROR_NOMEM)
+    return status_fail(STATUS_FAILED, "%s: out of memory for an added token", name);
+  bool same = length >= 0 && strcmp((const char *)normal, text) == 0;
   free(normal);
   return same ? STATUS_OK : unknown(name, "an added token that NFC changes,", text);
 }

@@ -114,6 +114,8 @@ static Status compile(const char *pattern, const char *shown, const char *name, 
   if (code == NULL) {
     PCRE2_UCHAR text[128] = {0};
     (void)pcre2_get_error_message(error, text, sizeof text);
+    if (error == PCRE2_ERROR_HEAP_FAILED)
+      return status_fail(STATUS_FAILED, "%s: the pre_tokenizer's pattern: %s", name, (const char *)text);
     return status_fail(STATUS_INPUT, "%s: the pre_tokenizer's pattern \"%.200s\" is broken: %s", name, shown,
                        (const char *)text);
   }
@@ -201,7 +203,8 @@ static Status cut_matches(const Cut *state, size_t step, const char *text, size_
     if (found < 0) {
       PCRE2_UCHAR reason[128] = {0};
       (void)pcre2_get_error_message(found, reason, sizeof reason);
-      return status_fail(STATUS_INPUT, "the tokenizer's pattern fails on a text of %zu bytes: %s", size,
+      return status_fail(found == PCRE2_ERROR_NOMEMORY ? STATUS_FAILED : STATUS_INPUT,
+                         "the tokenizer's pattern fails on a text of %zu bytes: %s", size,
                          (const char *)reason);
     }
     const PCRE2_SIZE *range = pcre2_get_ovector_pointer(state->scratch->match);

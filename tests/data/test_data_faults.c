@@ -1,0 +1,113 @@
+// Memory that runs out while a data set is built: from every kind of file, with group words found and swapped, types told,
+// and prompts balanced, cut and tokenised.
+#include "support/alloc_faults.h"
+// (cmocka's prerequisites stand in test.h)
+#include "data/data.h"
+#include "io/file.h"
+#include <stdio.h>
+#include <string.h>
+
+#define DATA GEE_SOURCE_DIR "/tests/io/data/"
+
+/// Three words a group and one rule of types: what the built-in files have by the hundred.
+static const char groups[] =
+    "{\"attribute\": \"size\", \"groups\": [\"small\", \"large\"], \"lists\": {\"animals\": [\"dog\"]},"
+    " \"swaps\": [[\"small\", \"large\"], {\"words\": [\"tiny\", \"huge\"], \"next_in\": \"animals\"}],"
+    " \"articles\": {\"plain\": \"a\", \"vowel\": \"an\", \"vowel_pattern\": \"^[aeiou]\"},"
+    " \"templates\": {\"default\": [[\"A small one: {prompt}\", \"A large one: {prompt}\"]]}}";
+
+typedef struct Job {
+  DataOptions options;
+  const Tokenizer *tokenizer;
+} Job;
+
+static Status build(void *user) {
+  const Job *job = user;
+  Dataset data = {0};
+  Status status = dataset_build(&job->options, job->tokenizer, CHAT_CHATML, &data);
+  if (status != STATUS_OK) assert_null(data.prompts);
+  dataset_free(&data);
+  return status;
+}
+
+static Tokenizer *tokenizer;
+static char folder[600];
+
+static int open_tokenizer(void **state) {
+  (void)state;
+  (void)snprintf(folder, sizeof folder, "%s", test_folder());
+  return tokenizer_load(GEE_SOURCE_DIR "/tests/text/bpe_smollm", &tokenizer) == STATUS_OK ? 0 : -1;
+}
+
+static int free_tokenizer(void **state) {
+  (void)state;
+  tokenizer_free(tokenizer);
+  return 0;
+}
+
+static const char *put(const char *name, const char *text) {
+  static char paths[4][700];
+  static size_t next;
+  char *path = paths[next++ % 4];
+  (void)snprintf(path, sizeof paths[0], "%s/%s", folder, name);
+  assert_ok(file_write_atomic(path, text, strlen(text)));
+  return path;
+}
+
+static void sweep(const char *name, const Job *job) {
+  Job copy = *job;
+  FaultSweep all = {.name = name, .run = build, .user = &copy};
+  faults_sweep(&all);
+}
+
+static Job small_job(const char *train, const char *column) {
+  return (Job){.options = {.train = train,
+                           .column = column,
+                           .balance_dataset = true,
+                           .target_size = 4,
+                           .split = DATA_TRAIN,
+                           .held_out = 0.25f,
+                           .chat = "on",
+                           .system = "Be short.",
+                           .max_prompt_tokens = 75,
+                           .groups_file = put("groups.json", groups),
+                           .counterfactual = COUNTERFACTUAL_AUTO,
+                           .seed = 15},
+               .tokenizer = tokenizer};
+}
+
+static void builds_from_every_kind_of_file(void **state) {
+  (void)state;
+  static const char text[] =
+      "A small dog runs.\nThe huge cat is huge.\nWhat is 1 + 1?\nThe end of a long story\n";
+  static const char lines[] =
+      "{\"text\": \"A tiny dog\"}\n{\"text\": [{\"role\": \"user\", \"content\": \"Solve x = 1\"}]}\n";
+  Job job = small_job(put("prompts.txt", text), "text");
+  sweep("text", &job);
+  job = small_job(put("prompts.jsonl", lines), "text");
+  sweep("JSON Lines", &job);
+  job = small_job(DATA "snappy_v1_groups.parquet", "chat");
+  sweep("Parquet", &job);
+}
+
+static Status load_groups(void *user) {
+  GroupFile *file = NULL;
+  Status status = groups_load(user, &file);
+  if (status != STATUS_OK) assert_null(file);
+  groups_free(file);
+  return status;
+}
+
+static void loads_a_built_in_group_file(void **state) {
+  (void)state;
+  FaultSweep all = {.name = "the groups of age", .run = load_groups, .user = "age"};
+  faults_sweep(&all);
+}
+
+int main(void) {
+  const struct CMUnitTest tests[] = {
+      cmocka_unit_test(builds_from_every_kind_of_file),
+      cmocka_unit_test(loads_a_built_in_group_file),
+  };
+  return cmocka_run_group_tests(tests, open_tokenizer, free_tokenizer);
+}

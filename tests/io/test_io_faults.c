@@ -1,0 +1,223 @@
+// Memory that runs out while files are read and written: every reader of tensors and prompts, the JSON writer, and files
+// and folders that appear whole or not at all. First that the sweep itself notices what it is there to notice.
+#include "support/alloc_faults.h"
+// (cmocka's prerequisites stand in test.h)
+#include "io/file.h"
+#include "io/json.h"
+#include "io/json_write.h"
+#include "io/records.h"
+#include "io/tensors.h"
+#include "util/memory.h"
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define DATA   GEE_SOURCE_DIR "/tests/io/data/"
+#define GOLDEN GEE_SOURCE_DIR "/tests/golden/"
+
+// ---- the sweep itself ----
+
+static Status leaks(void *user) {
+  char *a = NULL, *b = NULL;
+  (void)user;
+  TRY(mem_array(&a, 1, "a"));
+  TRY(mem_array(&b, 1, "b")); // a is lost
+  free(a);
+  free(b);
+  return STATUS_OK;
+}
+
+static Status ignores(void *user) {
+  char *a = NULL;
+  (void)user;
+  if (mem_array(&a, 1, "a") == STATUS_OK) free(a);
+  return STATUS_OK;
+}
+
+static Status misnames(void *user) {
+  char *a = NULL;
+  (void)user;
+  if (mem_array(&a, 1, "a") != STATUS_OK) return status_fail(STATUS_FAILED, "there is no such file");
+  free(a);
+  return STATUS_OK;
+}
+
+static Status blames_the_user(void *user) {
+  char *a = NULL;
+  (void)user;
+  if (mem_array(&a, 1, "a") != STATUS_OK) return status_fail(STATUS_INPUT, "out of memory");
+  free(a);
+  return STATUS_OK;
+}
+
+static void notices_what_is_wrong(void **state) {
+  static const struct {
+    Status (*run)(void *);
+    const char *verdict;
+    size_t n;
+  } wrong[] = {{leaks, "left something that is not freed", 2},
+               {ignores, "succeeded all the same", 1},
+               {misnames, "about something else", 1},
+               {blames_the_user, "did not return STATUS_FAILED", 1}};
+  (void)state;
+  for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
+    FaultSweep sweep = {"wrong", wrong[i].run, NULL, NULL, 0};
+    bool fired;
+    assert_null(faults_try(&sweep, 3, FAULT_ONCE, &fired));
+    assert_false(fired);
+    const char *verdict = faults_try(&sweep, wrong[i].n, FAULT_FROM, &fired);
+    assert_true(fired);
+    assert_non_null(verdict);
+    if (!test_contains(verdict, wrong[i].verdict)) fail_msg("%s", verdict);
+  }
+}
+
+// ---- reading ----
+
+static Status open_tensors(void *user) {
+  TensorFile *file = NULL;
+  TRY(tensors_open(user, &file));
+  tensors_close(file);
+  return STATUS_OK;
+}
+
+static Status parse_json(void *user) {
+  cJSON *value = NULL;
+  TRY(json_parse(user, strlen(user), "x.json", &value));
+  cJSON_Delete(value);
+  return STATUS_OK;
+}
+
+static void sweep(const char *name, Status (*run)(void *), const char *path) {
+  FaultSweep job = {.name = name, .run = run, .user = (void *)(uintptr_t)path};
+  faults_sweep(&job);
+}
+
+static void opens_tensors(void **state) {
+  (void)state;
+  sweep("a GGUF", open_tensors, GOLDEN "llama.gguf");
+  sweep("a safetensors file", open_tensors, GOLDEN "llama/model.safetensors");
+}
+
+static void parses_json(void **state) {
+  (void)state;
+  sweep("JSON", parse_json, "{\"a\": [1, -2.5e3, \"x\\u00e4\", null, true, {\"b\": {}}], \"c\": \"d\"}");
+}
+
+typedef struct Table {
+  const char *path, *column;
+} Table;
+
+static Status read_table(void *user) {
+  const Table *table = user;
+  Records records = {0};
+  Status status = records_read(table->path, table->column, &records);
+  if (status != STATUS_OK) assert_null(records.rows);
+  records_free(&records);
+  return status;
+}
+
+static void reads_prompts(void **state) {
+  (void)state;
+  char list[600];
+  static const char rows[] = "[{\"text\": \"a\"}, {\"text\": [{\"role\": \"user\", \"content\": \"b\"}]}]";
+  (void)snprintf(list, sizeof list, "%s/list.json", test_folder());
+  assert_ok(file_write_atomic(list, rows, sizeof rows - 1));
+  const Table tables[] = {{DATA "snappy_v1_groups.parquet", "chat"},
+                          {DATA "gzip_v2.parquet", "text"},
+                          {DATA "zstd_v1.parquet", "outer.inner"},
+                          {DATA "zstd_v1_delta_length.parquet", "text"},
+                          {DATA "snappy_v2_delta_strings.parquet", "text"},
+                          {DATA "lines.jsonl", "chat"},
+                          {list, "text"}};
+  for (size_t i = 0; i < 7; i++) {
+    FaultSweep job = {tables[i].path + strlen(DATA), read_table, NULL, (void *)(uintptr_t)&tables[i], 0};
+    if (tables[i].path == list) job.name = "list.json";
+    faults_sweep(&job);
+  }
+}
+
+// ---- writing ----
+
+static Status fill(void *user, size_t index, size_t first, size_t count, float *out) {
+  (void)user;
+  (void)index;
+  for (size_t i = 0; i < count; i++) out[i] = (float)(first + i);
+  return STATUS_OK;
+}
+
+/// A folder with a safetensors file and a JSON file, made whole.
+static Status write_folder(void *user) {
+  static const TensorToWrite tensors[] = {{"a", STORED_F32, 2, {3, 5}}, {"b", STORED_BF16, 1, {7}}};
+  AtomicDir dir = {0};
+  char *path = NULL;
+  JsonWriter json = {.layout = JSON_PRETTY};
+  Status status = STATUS_OK;
+  TRY_CLEAN(atomic_dir_begin(user, &dir));
+  TRY_CLEAN(path_join(&path, dir.partial, "model.safetensors"));
+  TRY_CLEAN(safetensors_write(path, tensors, 2, fill, NULL));
+  json_object_begin(&json, NULL);
+  json_integers(&json, "ids", (const int32_t[]){1, 2, 3}, 3);
+  json_bytes(&json, "text", "\xff\n", 2);
+  json_object_end(&json);
+  TRY_CLEAN(json_save(&json, dir.partial, "a.json"));
+  TRY_CLEAN(atomic_dir_commit(&dir));
+cleanup:
+  json_free(&json);
+  atomic_dir_abort(&dir);
+  free(path);
+  return status;
+}
+
+static void check_files(const char *folder) {
+  char path[700];
+  TensorFile *file = NULL;
+  cJSON *json = NULL;
+  (void)snprintf(path, sizeof path, "%s/model.safetensors", folder);
+  assert_ok(tensors_open(path, &file));
+  assert_int_equal(tensors_count(file), 2);
+  tensors_close(file);
+  (void)snprintf(path, sizeof path, "%s/a.json", folder);
+  assert_ok(json_parse_file(path, &json));
+  assert_int_equal(cJSON_GetArraySize(cJSON_GetObjectItem(json, "ids")), 3);
+  cJSON_Delete(json);
+}
+
+/// The folder is whole or not there; what lies beside it is only what a memory that stays full kept from being removed,
+/// and the next writing takes it away.
+static void check_new_folder(void *user, bool failed, FaultMode mode) {
+  char partial[700];
+  (void)snprintf(partial, sizeof partial, "%s.partial", (const char *)user);
+  if (!failed || file_exists(user)) check_files(user);
+  if (mode == FAULT_ONCE || !failed) assert_false(file_exists(partial));
+  assert_ok(directory_remove(user));
+}
+
+/// An older folder stands until the new one takes its place.
+static void check_old_folder(void *user, bool failed, FaultMode mode) {
+  char partial[700];
+  (void)snprintf(partial, sizeof partial, "%s.partial", (const char *)user);
+  check_files(user);
+  if (mode == FAULT_ONCE || !failed) assert_false(file_exists(partial));
+}
+
+static void writes_whole_folders_or_none(void **state) {
+  (void)state;
+  char path[600];
+  (void)snprintf(path, sizeof path, "%s/step_1", test_folder());
+  FaultSweep fresh = {"a new folder", write_folder, check_new_folder, path, 0};
+  faults_sweep(&fresh);
+  FaultSweep again = {"a folder in the place of an older one", write_folder, check_old_folder, path, 0};
+  faults_sweep(&again);
+}
+
+int main(void) {
+  const struct CMUnitTest tests[] = {
+      cmocka_unit_test(notices_what_is_wrong),
+      cmocka_unit_test(opens_tensors),
+      cmocka_unit_test(parses_json),
+      cmocka_unit_test(reads_prompts),
+      cmocka_unit_test(writes_whole_folders_or_none),
+  };
+  return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,273 @@
+// The linker sends calls of `f` to __wrap_f here, and __real_f is the library's own (ld's --wrap). Rule: what this file
+// keeps of a live object is its address with all bits turned over, so that LeakSanitizer does not take it for a reference.
+#include "support/alloc_faults.h"
+
+#define CL_TARGET_OPENCL_VERSION 120
+#define PCRE2_CODE_UNIT_WIDTH    8
+#include <CL/cl.h>
+#include <cjson/cJSON.h>
+#include <dirent.h>
+#include <errno.h>
+#include <pcre2.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+#include <sys/mman.h>
+#include <utf8proc.h>
+#include <zlib.h>
+#include <zstd.h>
+#include <zstd_errors.h>
+
+// ---- what fails ----
+
+static size_t seen, failing; // allocations since arming; the one that fails, 0: none
+static FaultMode failing_mode;
+static bool delivered;
+
+void faults_arm(size_t n, FaultMode mode) {
+  seen = 0;
+  failing = n;
+  failing_mode = mode;
+  delivered = false;
+}
+
+bool faults_disarm(void) {
+  failing = 0;
+  return delivered;
+}
+
+size_t faults_count(void) {
+  return seen;
+}
+
+/// Counts an allocation; true where it must fail.
+static bool fails(void) {
+  seen++;
+  bool now = failing != 0 && (failing_mode == FAULT_ONCE ? seen == failing : seen >= failing);
+  if (!now) return false;
+  delivered = true;
+  errno = ENOMEM;
+  return true;
+}
+
+// ---- what lives: a hash table of addresses ----
+
+static uintptr_t *table; // 0: free
+static size_t slots, used;
+
+void *__real_calloc(size_t count, size_t size);
+void __real_free(void *memory);
+
+static size_t slot_of(uintptr_t key) {
+  size_t slot = (size_t)((key * UINT64_C(0x9E3779B97F4A7C15)) >> 20) & (slots - 1);
+  while (table[slot] != 0 && table[slot] != key) slot = (slot + 1) & (slots - 1);
+  return slot;
+}
+
+static void grow(void) {
+  uintptr_t *old = table;
+  size_t old_slots = slots;
+  slots = slots == 0 ? 1024 : 2 * slots;
+  table = __real_calloc(slots, sizeof *table);
+  if (table == NULL) abort();
+  for (size_t i = 0; i < old_slots; i++)
+    if (old[i] != 0) table[slot_of(old[i])] = old[i];
+  __real_free(old);
+}
+
+/// Adds what an allocation gave, NULL included, and hands it on.
+static void *born(const void *object) {
+  if (object == NULL) return NULL;
+  if (2 * used >= slots) grow();
+  uintptr_t key = ~(uintptr_t)object;
+  size_t slot = slot_of(key);
+  if (table[slot] == 0) used++;
+  table[slot] = key;
+  return (void *)(uintptr_t)object;
+}
+
+/// Takes an object out. One that a library allocated on its own is not there: nothing happens then.
+static void *dead(const void *object) {
+  if (slots == 0) return (void *)(uintptr_t)object;
+  size_t hole = slot_of(~(uintptr_t)object);
+  if (table[hole] == 0) return (void *)(uintptr_t)object;
+  table[hole] = 0;
+  used--;
+  for (size_t next = (hole + 1) & (slots - 1); table[next] != 0; next = (next + 1) & (slots - 1)) {
+    uintptr_t moved = table[next]; // what follows the hole may have been pushed past it
+    table[next] = 0;
+    table[slot_of(moved)] = moved;
+  }
+  return (void *)(uintptr_t)object;
+}
+
+size_t faults_live(void) {
+  return used;
+}
+
+// ---- the calls ----
+
+/// Defines __wrap_<name>: an allocation that returns `failure` (an expression) where it must fail.
+#define WRAP(type, name, parameters, arguments, failure)                                                     \
+  type __real_##name parameters;                                                                             \
+  type __wrap_##name parameters;                                                                             \
+  type __wrap_##name parameters {                                                                            \
+    if (fails()) return failure;                                                                             \
+    return born(__real_##name arguments);                                                                    \
+  }
+/// The same for a call that leaves nothing behind.
+#define WRAP_CALL(type, name, parameters, arguments, failure)                                                \
+  type __real_##name parameters;                                                                             \
+  type __wrap_##name parameters;                                                                             \
+  type __wrap_##name parameters {                                                                            \
+    if (fails()) return failure;                                                                             \
+    return __real_##name arguments;                                                                          \
+  }
+/// Defines __wrap_<name>, which frees its first argument.
+#define WRAP_FREE(type, name, parameters, object, arguments)                                                 \
+  type __real_##name parameters;                                                                             \
+  type __wrap_##name parameters;                                                                             \
+  type __wrap_##name parameters {                                                                            \
+    (void)dead(object);                                                                                      \
+    return __real_##name arguments;                                                                          \
+  }
+
+WRAP(void *, malloc, (size_t size), (size), NULL)
+WRAP(void *, calloc, (size_t count, size_t size), (count, size), NULL)
+WRAP_FREE(void, free, (void *memory), memory, (memory))
+
+void *__real_realloc(void *memory, size_t size);
+void *__wrap_realloc(void *memory, size_t size);
+void *__wrap_realloc(void *memory, size_t size) {
+  if (fails()) return NULL;
+  uintptr_t before = (uintptr_t)memory;
+  void *grown = __real_realloc(memory, size);
+  if (grown == NULL) return NULL;
+  (void)dead((const void *)before);
+  return born(grown);
+}
+
+void *__real_mmap(void *place, size_t size, int access, int flags, int descriptor, off_t offset);
+void *__wrap_mmap(void *place, size_t size, int access, int flags, int descriptor, off_t offset);
+void *__wrap_mmap(void *place, size_t size, int access, int flags, int descriptor, off_t offset) {
+  if (fails()) return MAP_FAILED;
+  void *bytes = __real_mmap(place, size, access, flags, descriptor, offset);
+  return bytes == MAP_FAILED ? bytes : born(bytes);
+}
+WRAP_FREE(int, munmap, (void *bytes, size_t size), bytes, (bytes, size))
+
+WRAP(DIR *, opendir, (const char *path), (path), NULL)
+WRAP(DIR *, fdopendir, (int descriptor), (descriptor), NULL)
+WRAP_FREE(int, closedir, (DIR * directory), directory, (directory))
+WRAP(FILE *, fopen, (const char *path, const char *mode), (path, mode), NULL)
+WRAP(FILE *, fdopen, (int descriptor, const char *mode), (descriptor, mode), NULL)
+WRAP_FREE(int, fclose, (FILE * file), file, (file))
+
+// ---- libraries ----
+
+WRAP(pcre2_code_8 *, pcre2_compile_8,
+     (PCRE2_SPTR8 pattern, PCRE2_SIZE size, uint32_t options, int *error, PCRE2_SIZE *offset,
+      pcre2_compile_context_8 *context),
+     (pattern, size, options, error, offset, context), (*error = PCRE2_ERROR_HEAP_FAILED, *offset = 0, NULL))
+WRAP_FREE(void, pcre2_code_free_8, (pcre2_code_8 * code), code, (code))
+WRAP(pcre2_match_data_8 *, pcre2_match_data_create_8, (uint32_t pairs, pcre2_general_context_8 *context),
+     (pairs, context), NULL)
+WRAP(pcre2_match_data_8 *, pcre2_match_data_create_from_pattern_8,
+     (const pcre2_code_8 *code, pcre2_general_context_8 *context), (code, context), NULL)
+WRAP_FREE(void, pcre2_match_data_free_8, (pcre2_match_data_8 * data), data, (data))
+WRAP(pcre2_match_context_8 *, pcre2_match_context_create_8, (pcre2_general_context_8 * context), (context),
+     NULL)
+WRAP_FREE(void, pcre2_match_context_free_8, (pcre2_match_context_8 * context), context, (context))
+WRAP_CALL(int, pcre2_match_8,
+          (const pcre2_code_8 *code, PCRE2_SPTR8 text, PCRE2_SIZE size, PCRE2_SIZE start, uint32_t options,
+           pcre2_match_data_8 *data, pcre2_match_context_8 *context),
+          (code, text, size, start, options, data, context), PCRE2_ERROR_NOMEMORY)
+
+utf8proc_ssize_t __real_utf8proc_map(const utf8proc_uint8_t *text, utf8proc_ssize_t size,
+                                     utf8proc_uint8_t **out, utf8proc_option_t options);
+utf8proc_ssize_t __wrap_utf8proc_map(const utf8proc_uint8_t *text, utf8proc_ssize_t size,
+                                     utf8proc_uint8_t **out, utf8proc_option_t options);
+utf8proc_ssize_t __wrap_utf8proc_map(const utf8proc_uint8_t *text, utf8proc_ssize_t size,
+                                     utf8proc_uint8_t **out, utf8proc_option_t options) {
+  *out = NULL;
+  if (fails()) return UTF8PROC_ERROR_NOMEM;
+  utf8proc_ssize_t length = __real_utf8proc_map(text, size, out, options);
+  if (length >= 0) (void)born(*out);
+  return length;
+}
+
+WRAP_CALL(size_t, ZSTD_decompress, (void *out, size_t room, const void *in, size_t size),
+          (out, room, in, size), (size_t) - (long)ZSTD_error_memory_allocation)
+WRAP_CALL(int, inflateInit2_, (z_streamp stream, int bits, const char *version, int size),
+          (stream, bits, version, size), Z_MEM_ERROR)
+WRAP_CALL(int, inflate, (z_streamp stream, int flush), (stream, flush), Z_MEM_ERROR)
+
+WRAP(cl_mem, clCreateBuffer, (cl_context context, cl_mem_flags flags, size_t size, void *host, cl_int *code),
+     (context, flags, size, host, code), (*code = CL_MEM_OBJECT_ALLOCATION_FAILURE, (cl_mem)NULL))
+WRAP(cl_mem, clCreateSubBuffer,
+     (cl_mem root, cl_mem_flags flags, cl_buffer_create_type type, const void *info, cl_int *code),
+     (root, flags, type, info, code), (*code = CL_OUT_OF_HOST_MEMORY, (cl_mem)NULL))
+WRAP_FREE(cl_int, clReleaseMemObject, (cl_mem memory), memory, (memory))
+WRAP(cl_kernel, clCreateKernel, (cl_program program, const char *name, cl_int *code), (program, name, code),
+     (*code = CL_OUT_OF_HOST_MEMORY, (cl_kernel)NULL))
+WRAP_FREE(cl_int, clReleaseKernel, (cl_kernel kernel), kernel, (kernel))
+
+/// cJSON lies in a shared library, which the linker's --wrap does not reach; it has hooks instead.
+static void hook_cjson(void) {
+  cJSON_Hooks hooks = {.malloc_fn = __wrap_malloc, .free_fn = __wrap_free};
+  cJSON_InitHooks(&hooks);
+}
+
+// ---- sweeping ----
+
+static bool is_about_memory(const char *message) {
+  for (const char *at = message; *at != '\0'; at++)
+    if (strncasecmp(at, "memory", 6) == 0) return true;
+  return false;
+}
+
+const char *faults_try(const FaultSweep *sweep, size_t n, FaultMode mode, bool *fired) {
+  static char verdict[1400];
+  hook_cjson();
+  size_t before = faults_live();
+  (void)status_fail(STATUS_OK, "no message");
+  faults_arm(n, mode);
+  Status status = sweep->run(sweep->user);
+  *fired = faults_disarm();
+  size_t after = faults_live();
+  const char *message = status_message(), *fault = NULL;
+  if (!*fired && status != STATUS_OK) fault = "failed though nothing was out of memory";
+  if (*fired && status == STATUS_OK) fault = "succeeded all the same";
+  if (*fired && status != STATUS_OK && status != STATUS_FAILED) fault = "did not return STATUS_FAILED";
+  if (*fired && status == STATUS_FAILED && !is_about_memory(message))
+    fault = "gave a message about something else";
+  if (after != before) fault = "left something that is not freed";
+  if (fault == NULL) return NULL;
+  (void)snprintf(verdict, sizeof verdict, "%s, allocation %zu%s failing: it %s (%zu more live; \"%s\")",
+                 sweep->name, n, mode == FAULT_FROM ? " and all after it" : "", fault, after - before,
+                 message);
+  return verdict;
+}
+
+void faults_sweep(const FaultSweep *sweep) {
+  bool fired = false;
+  size_t stride = sweep->stride > 0 ? sweep->stride : 1, total = 0;
+  (void)sweep->run(sweep->user); // what is made once and kept is made here
+  if (sweep->check != NULL) sweep->check(sweep->user, false, FAULT_ONCE);
+  const char *verdict = faults_try(sweep, SIZE_MAX, FAULT_ONCE, &fired);
+  if (verdict != NULL) fail_msg("%s", verdict);
+  total = faults_count();
+  if (sweep->check != NULL) sweep->check(sweep->user, false, FAULT_ONCE);
+  for (FaultMode mode = FAULT_ONCE; mode <= FAULT_FROM; mode++) {
+    size_t n = 1;
+    for (fired = true; fired; n += stride) {
+      verdict = faults_try(sweep, n, mode, &fired);
+      if (verdict != NULL) fail_msg("%s", verdict);
+      if (sweep->check != NULL) sweep->check(sweep->user, fired, mode);
+    }
+    if (n - stride <= total) fail_msg("%s: only %zu of %zu allocations were reached", sweep->name, n, total);
+  }
+  print_message("%s: %zu allocations, every one failed%s\n", sweep->name, total,
+                stride > 1 ? " by a stride" : "");
+}
