@@ -45,5 +45,7 @@ static const char *error_name(cl_int code) {
 
 Status opencl_check(cl_int code, const char *call) {
   if (code == CL_SUCCESS) return STATUS_OK;
+  if (code == CL_MEM_OBJECT_ALLOCATION_FAILURE || code == CL_OUT_OF_HOST_MEMORY)
+    return status_fail(STATUS_FAILED, "%s: out of memory: %s (%d)", call, error_name(code), code);
   return status_fail(STATUS_FAILED, "%s: %s (%d)", call, error_name(code), code);
 }

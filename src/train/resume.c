@@ -1,5 +1,5 @@
-// The way back from a checkpoint. Rule: nothing of a run is touched before its checkpoint is known to be whole and to
-// belong to this config.
+// The way back from a checkpoint. Rule: nothing of a run is touched before its checkpoint is known to be
+// whole and to belong to this config.
 #include "trainer.h"
 
 #include "io/file.h"
@@ -28,14 +28,17 @@ static bool is_checkpoint_name(const char *name) {
   return strspn(name + 5, "0123456789") == strlen(name + 5);
 }
 
-/// *step = of the checkpoint at `path`, −1 where it is not one that can be gone on from.
-static void checkpoint_step(const char *path, int64_t *step) {
+/// *step = of the checkpoint at `path`, −1 where it cannot be resumed. Only a file that is wrong is passed
+/// over: were it so for lack of memory, an older checkpoint would be resumed unnoticed.
+static Status checkpoint_step(const char *path, int64_t *step) {
   cJSON *state = NULL;
   *step = -1;
   Status status = read_state(path, &state);
   if (status == STATUS_OK) status = json_get_integer(state, "step", path, 0, (int64_t)largest_count, step);
-  if (status != STATUS_OK) log_say(LOG_WARNING, "leaving out %s: %s", path, status_message());
   cJSON_Delete(state);
+  if (status != STATUS_INPUT) return status;
+  log_say(LOG_WARNING, "leaving out %s: %s", path, status_message());
+  return STATUS_OK;
 }
 
 Status checkpoint_find(const char *folder, char **path) {
@@ -50,7 +53,7 @@ Status checkpoint_find(const char *folder, char **path) {
     char *candidate = NULL;
     int64_t step = -1;
     status = path_join(&candidate, folder, names[i]);
-    if (status == STATUS_OK && file_is_directory(candidate)) checkpoint_step(candidate, &step);
+    if (status == STATUS_OK && file_is_directory(candidate)) status = checkpoint_step(candidate, &step);
     if (step > newest) {
       free(*path);
       *path = candidate;

@@ -93,13 +93,9 @@ static bool every(size_t steps, size_t step) {
 
 static Status fail_step(const Trainer *t, size_t step, Status status) {
   if (status == STATUS_OK) return status;
-  char *cause = NULL;
-  if (str_copy(&cause, status_message(), strlen(status_message())) != STATUS_OK) return STATUS_FAILED;
-  (void)status_fail(status, "step %zu: %s%s%s", step, cause,
-                    t->last_saved != NULL ? "; the last good checkpoint is " : "",
-                    t->last_saved != NULL ? t->last_saved : "");
-  free(cause);
-  return status;
+  return status_fail(status, "step %zu: %s%s%s", step, status_message(),
+                     t->last_saved != NULL ? "; the last good checkpoint is " : "",
+                     t->last_saved != NULL ? t->last_saved : "");
 }
 
 /// Everything done is saved before the run ends early.

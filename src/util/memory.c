@@ -16,11 +16,14 @@ Status mem_product(size_t a, size_t b, size_t *out, const char *what) {
 
 Status mem_alloc(void *out, size_t count, size_t size, const char *what) {
   size_t bytes = 0;
-  TRY(mem_product(count, size, &bytes, what));
-  void *memory = calloc(1, bytes > 0 ? bytes : 1);
-  if (memory == NULL) return status_fail(STATUS_FAILED, "out of memory: %zu bytes for %s", bytes, what);
+  void *memory = NULL;
+  Status status = mem_product(count, size, &bytes, what);
+  if (status == STATUS_OK) {
+    memory = calloc(1, bytes > 0 ? bytes : 1);
+    if (memory == NULL) status = status_fail(STATUS_FAILED, "out of memory: %zu bytes for %s", bytes, what);
+  }
   memcpy(out, &memory, sizeof memory);
-  return STATUS_OK;
+  return status;
 }
 
 Status mem_grow(void *array, size_t *capacity, size_t needed, size_t size, const char *what) {

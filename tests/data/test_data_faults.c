@@ -1,5 +1,5 @@
-// Memory that runs out while a data set is built: from every kind of file, with group words found and swapped, types told,
-// and prompts balanced, cut and tokenised.
+// Memory that runs out while a data set is built: from every kind of file, with group words found and
+// swapped, types told, and prompts balanced, cut and tokenised.
 #include "support/alloc_faults.h"
 // (cmocka's prerequisites stand in test.h)
 #include "data/data.h"

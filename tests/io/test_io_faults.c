@@ -1,5 +1,6 @@
-// Memory that runs out while files are read and written: every reader of tensors and prompts, the JSON writer, and files
-// and folders that appear whole or not at all. First that the sweep itself notices what it is there to notice.
+// Memory that runs out while files are read and written: every reader of tensors and prompts, the JSON
+// writer, and files and folders that appear whole or not at all. First that the sweep itself notices what it
+// is there to notice.
 #include "support/alloc_faults.h"
 // (cmocka's prerequisites stand in test.h)
 #include "io/file.h"
@@ -61,7 +62,7 @@ static void notices_what_is_wrong(void **state) {
                {blames_the_user, "did not return STATUS_FAILED", 1}};
   (void)state;
   for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
-    FaultSweep sweep = {"wrong", wrong[i].run, NULL, NULL, 0};
+    FaultSweep sweep = {"wrong", wrong[i].run, NULL, NULL};
     bool fired;
     assert_null(faults_try(&sweep, 3, FAULT_ONCE, &fired));
     assert_false(fired);
@@ -131,7 +132,7 @@ static void reads_prompts(void **state) {
                           {DATA "lines.jsonl", "chat"},
                           {list, "text"}};
   for (size_t i = 0; i < 7; i++) {
-    FaultSweep job = {tables[i].path + strlen(DATA), read_table, NULL, (void *)(uintptr_t)&tables[i], 0};
+    FaultSweep job = {tables[i].path + strlen(DATA), read_table, NULL, (void *)(uintptr_t)&tables[i]};
     if (tables[i].path == list) job.name = "list.json";
     faults_sweep(&job);
   }
@@ -183,8 +184,8 @@ static void check_files(const char *folder) {
   cJSON_Delete(json);
 }
 
-/// The folder is whole or not there; what lies beside it is only what a memory that stays full kept from being removed,
-/// and the next writing takes it away.
+/// The folder is whole or not there; what lies beside it is only what a memory that stays full kept from
+/// being removed, and the next writing takes it away.
 static void check_new_folder(void *user, bool failed, FaultMode mode) {
   char partial[700];
   (void)snprintf(partial, sizeof partial, "%s.partial", (const char *)user);
@@ -205,9 +206,9 @@ static void writes_whole_folders_or_none(void **state) {
   (void)state;
   char path[600];
   (void)snprintf(path, sizeof path, "%s/step_1", test_folder());
-  FaultSweep fresh = {"a new folder", write_folder, check_new_folder, path, 0};
+  FaultSweep fresh = {"a new folder", write_folder, check_new_folder, path};
   faults_sweep(&fresh);
-  FaultSweep again = {"a folder in the place of an older one", write_folder, check_old_folder, path, 0};
+  FaultSweep again = {"a folder in the place of an older one", write_folder, check_old_folder, path};
   faults_sweep(&again);
 }
 

@@ -130,7 +130,7 @@ static void exports(void **state) {
   const char *const models[] = {LLAMA3, gguf};
   for (size_t i = 0; i < 2; i++) {
     Export job = {models[i], path};
-    FaultSweep all = {"exporting a tokenizer", export, check_export, &job, 0};
+    FaultSweep all = {"exporting a tokenizer", export, check_export, &job};
     faults_sweep(&all);
   }
 }

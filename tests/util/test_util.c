@@ -139,6 +139,7 @@ static void test_memory(void **state) {
   assert_non_null(numbers);
   free(numbers);
   assert_fails(mem_alloc(&numbers, SIZE_MAX / 2, 4, "a lie"), STATUS_FAILED, "a lie");
+  assert_null(numbers); // not to be freed twice
   int *list = NULL;
   size_t capacity = 0;
   for (size_t i = 0; i < 100; i++) {

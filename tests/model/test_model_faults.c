@@ -1,0 +1,215 @@
+// Memory that runs out while a model is opened, loaded, given adapters and passes, saved, read back and
+// exported. The device and its kernels are made once, outside; buffers and kernels created after that are
+// allocations like any other.
+#include "support/alloc_faults.h"
+#include "support/model_fixture.h"
+// (cmocka's prerequisites stand in test.h)
+#include "io/file.h"
+#include <stdio.h>
+#include <string.h>
+
+typedef struct Job {
+  const char *source; // a golden model
+  DType dtype;
+  Model *model; // one that is there already, for saving
+  ModelFiles *files;
+  char folder[600]; // where it is saved
+  bool twice;       // over what is there already
+  uint64_t held;    // bytes on the device before the operation
+} Job;
+
+static const LoraOptions lora = {.rank = 2, .alpha = 4, .targets = "q_proj,down_proj"};
+
+/// What the device holds is freed too.
+static void check_device(void *user, bool failed, FaultMode mode) {
+  const Job *job = user;
+  uint64_t held = ops_memory(fixture_ops())->now_total;
+  (void)failed;
+  (void)mode;
+  if (held != job->held) {
+    fail_msg("%llu bytes on the device, not %llu", (unsigned long long)held, (unsigned long long)job->held);
+  }
+}
+
+// ---- loading ----
+
+/// Opens and loads, then adds what training needs.
+static Status load(void *user) {
+  static const PassOptions training = {.kind = PASS_TRAINING, .max_rows = 8, .head_tile_rows = 4},
+                           sampling = {
+                               .kind = PASS_INFERENCE, .max_rows = 8, .cache_rows = 16, .head_tile_rows = 4};
+  const Job *job = user;
+  ModelFiles *files = NULL;
+  Model *model = NULL;
+  Pass *passes[2] = {NULL, NULL};
+  Status status = STATUS_OK;
+  TRY_CLEAN(model_files_open(golden_path(job->source), &files));
+  TRY_CLEAN(model_load(fixture_ops(), files, job->dtype, &model));
+  TRY_CLEAN(job->dtype == DTYPE_F32 ? model_train_full(model) : model_add_lora(model, &lora, 1));
+  TRY_CLEAN(pass_create(model, &training, &passes[0]));
+  TRY_CLEAN(pass_create(model, &sampling, &passes[1]));
+cleanup:
+  pass_free(passes[0]);
+  pass_free(passes[1]);
+  model_free(model);
+  model_files_close(files);
+  return status;
+}
+
+static void loads(void **state) {
+  (void)state;
+  static Job jobs[] = {{.source = "llama", .dtype = DTYPE_F32},
+                       {.source = "qwen2", .dtype = DTYPE_BF16},
+                       {.source = "llama.gguf", .dtype = DTYPE_F16}};
+  for (size_t i = 0; i < sizeof jobs / sizeof *jobs; i++) {
+    FaultSweep sweep = {jobs[i].source, load, check_device, &jobs[i]};
+    faults_sweep(&sweep);
+  }
+}
+
+// ---- saving ----
+
+static Status save_into(void *user, Status (*write)(const Job *job, const char *folder)) {
+  const Job *job = user;
+  AtomicDir dir = {0};
+  Status status = STATUS_OK;
+  TRY_CLEAN(atomic_dir_begin(job->folder, &dir));
+  TRY_CLEAN(write(job, dir.partial));
+  TRY_CLEAN(atomic_dir_commit(&dir));
+cleanup:
+  atomic_dir_abort(&dir);
+  return status;
+}
+
+static Status write_trained(const Job *job, const char *folder) {
+  return model_save_trained(job->model, folder);
+}
+
+static Status write_merged(const Job *job, const char *folder) {
+  return model_export_merged(job->model, job->files, folder);
+}
+
+static Status save(void *user) {
+  return save_into(user, write_trained);
+}
+
+static Status export(void *user) {
+  return save_into(user, write_merged);
+}
+
+static Status load_back(void *user) {
+  const Job *job = user;
+  return model_load_trained(job->model, job->folder);
+}
+
+static void check_folder(const Job *job, bool failed, FaultMode mode) {
+  char partial[700];
+  (void)snprintf(partial, sizeof partial, "%s.partial", job->folder);
+  if (mode == FAULT_ONCE || !failed) assert_false(file_exists(partial));
+  if (!failed) assert_true(file_exists(job->folder));
+}
+
+/// Whole, or not there.
+static void check_saved(void *user, bool failed, FaultMode mode) {
+  Job *job = user;
+  check_folder(job, failed, mode);
+  if (job->twice) assert_true(file_exists(job->folder));
+  if (file_exists(job->folder)) assert_ok(model_load_trained(job->model, job->folder));
+  if (!job->twice) assert_ok(directory_remove(job->folder));
+  check_device(user, failed, mode);
+}
+
+static void check_exported(void *user, bool failed, FaultMode mode) {
+  const Job *job = user;
+  check_folder(job, failed, mode);
+  if (file_exists(job->folder)) {
+    ModelFiles *files = NULL;
+    assert_ok(model_files_open(job->folder, &files));
+    model_files_close(files);
+  }
+  assert_ok(directory_remove(job->folder));
+  check_device(user, failed, mode);
+}
+
+/// `job` runs on what is on the device now.
+static void hold(Job *job) {
+  job->held = ops_memory(fixture_ops())->now_total;
+}
+
+static Job open_job(const char *source, DType dtype) {
+  Job job = {.source = source, .dtype = dtype};
+  (void)snprintf(job.folder, sizeof job.folder, "%s/saved", test_folder());
+  assert_ok(model_files_open(golden_path(source), &job.files));
+  assert_ok(model_load(fixture_ops(), job.files, dtype, &job.model));
+  return job;
+}
+
+static void close_job(Job *job) {
+  model_free(job->model);
+  model_files_close(job->files);
+}
+
+static void sweep_saving(Job *job, const char *what) {
+  hold(job);
+  FaultSweep fresh = {what, save, check_saved, job};
+  faults_sweep(&fresh);
+  job->twice = true;
+  assert_ok(save(job));
+  faults_sweep(&fresh);
+  FaultSweep back = {what, load_back, NULL, job};
+  faults_sweep(&back);
+}
+
+static void saves_adapters(void **state) {
+  (void)state;
+  Job job = open_job("llama", DTYPE_BF16);
+  assert_ok(model_add_lora(job.model, &lora, 1));
+  sweep_saving(&job, "an adapter");
+  close_job(&job);
+}
+
+static void saves_full_models(void **state) {
+  (void)state;
+  Job job = open_job("qwen2", DTYPE_F32);
+  assert_ok(model_train_full(job.model));
+  sweep_saving(&job, "a full model");
+  close_job(&job);
+}
+
+static void exports(void **state) {
+  (void)state;
+  Job job = open_job("llama", DTYPE_BF16);
+  assert_ok(model_add_lora(job.model, &lora, 1));
+  hold(&job);
+  FaultSweep merged = {"a merged model", export, check_exported, &job};
+  faults_sweep(&merged);
+  close_job(&job);
+}
+
+static Status load_adapter(void *user) {
+  const Job *job = user;
+  Model *model = NULL;
+  Status status = model_load(fixture_ops(), job->files, job->dtype, &model);
+  if (status == STATUS_OK) status = model_load_adapter(model, job->folder);
+  model_free(model);
+  return status;
+}
+
+static void loads_adapters(void **state) {
+  (void)state;
+  Job job = open_job("llama", DTYPE_F32);
+  assert_ok(model_add_lora(job.model, &lora, 1));
+  assert_ok(save(&job));
+  hold(&job);
+  FaultSweep sweep = {"a model with its adapter", load_adapter, check_device, &job};
+  faults_sweep(&sweep);
+  close_job(&job);
+}
+
+int main(void) {
+  const struct CMUnitTest tests[] = {
+      OPS_TEST(loads),   OPS_TEST(saves_adapters), OPS_TEST(saves_full_models),
+      OPS_TEST(exports), OPS_TEST(loads_adapters),
+  };
+  return RUN_OPS_TESTS(tests);
+}

@@ -1,0 +1,177 @@
+// Memory that runs out while a run is set up, takes a step, saves a checkpoint and resumes: the run ends with
+// a clear message, and what lies on the disk is whole.
+#include "support/alloc_faults.h"
+#include "support/train_fixture.h"
+// (cmocka's prerequisites stand in test.h)
+#include "io/file.h"
+#include "trainer.h"
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+typedef struct Run {
+  TrainFixture fixture;
+  Trainer trainer;
+  uint64_t held; // bytes on the device before the operation
+} Run;
+
+static Run run;
+
+static void open_run(bool full) {
+  train_fixture_open(&run.fixture, "llama", fixture_ops());
+  TrainJob *job = &run.fixture.job;
+  job->train.full = full;
+  job->train.max_steps = 2;
+  job->train.effective_batch = 4;
+  job->sampling.max_new_tokens = 3;
+  job->lora.targets = "q_proj";
+  job->output.save_steps = 1;
+  run.trainer = (Trainer){.job = job, .saved_step = SIZE_MAX};
+}
+
+static void start_run(void) {
+  assert_ok(path_join(&run.trainer.folder, run.fixture.folder, "run"));
+  assert_ok(directory_create(run.trainer.folder));
+  assert_ok(trainer_create(&run.trainer));
+  assert_ok(report_open(&run.trainer));
+}
+
+static void close_run(void) {
+  trainer_free(&run.trainer);
+  train_fixture_close(&run.fixture);
+}
+
+static void check_device(void *user, bool failed, FaultMode mode) {
+  uint64_t held = ops_memory(fixture_ops())->now_total;
+  (void)user;
+  (void)failed;
+  (void)mode;
+  if (held != run.held) {
+    fail_msg("%llu bytes on the device, not %llu", (unsigned long long)held, (unsigned long long)run.held);
+  }
+}
+
+static void sweep(const char *name, Status (*operation)(void *), void (*check)(void *, bool, FaultMode)) {
+  run.held = ops_memory(fixture_ops())->now_total;
+  FaultSweep all = {.name = name, .run = operation, .check = check};
+  faults_sweep(&all);
+}
+
+// ---- setting up ----
+
+static Status create(void *user) {
+  (void)user;
+  Trainer trainer = {.job = &run.fixture.job};
+  Status status = trainer_create(&trainer);
+  trainer_free(&trainer);
+  return status;
+}
+
+static void sets_up(void **state) {
+  (void)state;
+  open_run(false);
+  sweep("setting up LoRA", create, check_device);
+  run.fixture.job.train.full = true;
+  sweep("setting up full training", create, check_device);
+  train_fixture_close(&run.fixture);
+}
+
+// ---- a step ----
+
+/// The first step, again and again; what it keeps for the next one is freed here.
+static Status step(void *user) {
+  StepReport report;
+  Trainer *t = &run.trainer;
+  (void)user;
+  t->state = (TrainState){.first_gap = -1};
+  Status status = trainer_gradient(t, &report);
+  if (status == STATUS_OK)
+    status = optimizer_step(&t->optimizer, model_params(t->model), &t->job->train, 1, &report.grad_norm);
+  if (status == STATUS_OK) status = report_step(t, &report);
+  for (size_t i = 0; i < t->batch.shape.count; i++) answer_free(&t->batch.answers[i]);
+  return status;
+}
+
+/// No half line, whatever failed.
+static void check_lines(void *user, bool failed, FaultMode mode) {
+  free(train_lines(&run.fixture, "run", "samples.jsonl"));
+  free(train_lines(&run.fixture, "run", "metrics.jsonl"));
+  check_device(user, failed, mode);
+}
+
+static void takes_steps(void **state) {
+  (void)state;
+  static const float dropouts[] = {0, 0.1f};
+  for (size_t i = 0; i < 2; i++) {
+    open_run(false);
+    run.fixture.job.lora.dropout = dropouts[i];
+    start_run();
+    assert_ok(step(NULL)); // passes keep the work space that their first use takes
+    sweep(i == 0 ? "a training step" : "a training step with dropout", step, check_lines);
+    close_run();
+  }
+}
+
+// ---- checkpoints ----
+
+static Status save(void *user) {
+  (void)user;
+  return checkpoint_save(&run.trainer, "step_1");
+}
+
+static Status resume(void *user) {
+  char *path = NULL;
+  (void)user;
+  Status status = checkpoint_find(run.trainer.folder, &path);
+  if (status == STATUS_OK && path == NULL) status = status_fail(STATUS_INPUT, "there is no checkpoint");
+  if (status == STATUS_OK) status = checkpoint_load(&run.trainer, path);
+  free(path);
+  return status;
+}
+
+/// step_1 is whole or not there, and step_1.partial is in nobody's way.
+static void check_fresh(void *user, bool failed, FaultMode mode) {
+  const char *path = train_path(&run.fixture, "run", "step_1");
+  const char *partial = train_path(&run.fixture, "run", "step_1.partial");
+  if (mode == FAULT_ONCE || !failed) assert_false(file_exists(partial));
+  if (!failed || file_exists(path)) assert_ok(resume(user));
+  assert_ok(directory_remove(path));
+  check_device(user, failed, mode);
+}
+
+/// The step_1 that was there stands, or the new one.
+static void check_old(void *user, bool failed, FaultMode mode) {
+  if (mode == FAULT_ONCE || !failed)
+    assert_false(file_exists(train_path(&run.fixture, "run", "step_1.partial")));
+  assert_ok(resume(user));
+}
+
+static void save_and_resume(bool full) {
+  open_run(full);
+  start_run();
+  sweep("saving a checkpoint", save, check_fresh);
+  assert_ok(save(NULL));
+  sweep("saving a checkpoint over an older one", save, check_old);
+  sweep("resuming", resume, check_device);
+  close_run();
+}
+
+static void saves_and_resumes_lora(void **state) {
+  (void)state;
+  save_and_resume(false);
+}
+
+static void saves_and_resumes_full_training(void **state) {
+  (void)state;
+  save_and_resume(true);
+}
+
+int main(void) {
+  const struct CMUnitTest tests[] = {
+      OPS_TEST(sets_up),
+      OPS_TEST(takes_steps),
+      OPS_TEST(saves_and_resumes_lora),
+      OPS_TEST(saves_and_resumes_full_training),
+  };
+  return RUN_OPS_TESTS(tests);
+}
