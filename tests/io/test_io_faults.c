@@ -19,11 +19,10 @@
 // ---- the sweep itself ----
 
 static Status leaks(void *user) {
-  char *a = NULL, *b = NULL;
-  (void)user;
-  TRY(mem_array(&a, 1, "a"));
+  char **a = user, *b = NULL;
+  TRY(mem_array(a, 1, "a"));
   TRY(mem_array(&b, 1, "b")); // a is lost
-  free(a);
+  free(*a);
   free(b);
   return STATUS_OK;
 }
@@ -60,9 +59,10 @@ static void notices_what_is_wrong(void **state) {
                {ignores, "succeeded all the same", 1},
                {misnames, "about something else", 1},
                {blames_the_user, "did not return STATUS_FAILED", 1}};
+  char *lost = NULL;
   (void)state;
   for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
-    FaultSweep sweep = {"wrong", wrong[i].run, NULL, NULL};
+    FaultSweep sweep = {"wrong", wrong[i].run, NULL, &lost};
     bool fired;
     assert_null(faults_try(&sweep, 3, FAULT_ONCE, &fired));
     assert_false(fired);
@@ -70,6 +70,7 @@ static void notices_what_is_wrong(void **state) {
     assert_true(fired);
     assert_non_null(verdict);
     if (!test_contains(verdict, wrong[i].verdict)) fail_msg("%s", verdict);
+    if (wrong[i].run == leaks) free(lost);
   }
 }
 

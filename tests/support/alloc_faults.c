@@ -266,7 +266,8 @@ void faults_sweep(const FaultSweep *sweep) {
       if (verdict != NULL) fail_msg("%s", verdict);
       if (sweep->check != NULL) sweep->check(sweep->user, fired, mode);
     } while (fired);
-    if (n != total + 1) fail_msg("%s: %zu allocations, but %zu were failed", sweep->name, total, n - 1);
+    // a run may have more to clear away than the one that was counted, never less
+    if (n <= total) fail_msg("%s: only %zu of %zu allocations failed", sweep->name, n - 1, total);
   }
   print_message("%s: each of %zu allocations failed\n", sweep->name, total);
 }

@@ -71,7 +71,7 @@ static const Vocabulary *read_vocabulary(const cJSON *json) {
     if (vocabulary.type[i] == CONTROL && vocabulary.bos == 0) vocabulary.bos = (uint32_t)i;
     if (vocabulary.type[i] == CONTROL) vocabulary.eos = (uint32_t)i;
     if (vocabulary.text[i] != NULL) continue;
-    static char fillers[4096][16];
+    static char fillers[4096][32];
     (void)snprintf(fillers[i], sizeof fillers[i], "[PAD%zu]", i);
     vocabulary.text[i] = fillers[i];
     vocabulary.type[i] = UNUSED;

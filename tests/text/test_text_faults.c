@@ -69,7 +69,7 @@ static Status render(void *user) {
   static const ChatMessage messages[] = {{"system", "Be short."}, {"user", "Hello "}};
   ChatFamily family = CHAT_NONE;
   Str text = {0};
-  TRY(chat_detect(user, NULL, &family));
+  TRY(chat_detect(user, NULL, NULL, &family));
   Status status = chat_render(CHAT_LLAMA31, messages, 2, true, &text);
   str_free(&text);
   return status;
