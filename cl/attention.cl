@@ -73,15 +73,20 @@ INLINE int open_run(int *lane_end, uint *done, int *begin, GLOBAL const int *spa
   uint head0 = kv * group_heads + group_id(1) % chunks * TILE;                                               \
   uint lane_rows = rows - row0 < TILE / stride ? rows - row0 : TILE / stride;                                \
   uint there = lane_row < lane_rows && head0 + lane_head < (kv + 1) * group_heads;                           \
-  size_t lane = there ? (size_t)(row0 + lane_row) * heads + head0 + lane_head : 0, at = lane * head_dim;     \
-  size_t key_stride = (size_t)kv_heads * head_dim, kv_offset = (size_t)kv * head_dim
+  uint row = there ? row0 + lane_row : 0, head = there ? head0 + lane_head : 0;                              \
+  size_t lane = (size_t)row * heads + head
+
+/// Where head `head` of row `row` begins in a view; LANE: this work item's lane, KEY: one of the lanes' key/value head.
+#define HEAD(name, row, head) (name + name##_first + (size_t)(row)*name##_pitch + (size_t)(head)*head_dim)
+#define LANE(name)            HEAD(name, row, head)
+#define KEY(name, key)        HEAD(name, key, kv)
 
 /// out[rows,heads·D], lse[rows,heads] where keep_lse; q as out; k, v [·, kv_heads·D]; spans[rows,4].
 /// Groups (blocks of rows, kv heads · chunks of 16 of their heads).
 KERNEL_OF(TILE, TILE)
-attention(GLOBAL float *RESTRICT out, GLOBAL float *RESTRICT lse, GLOBAL const float *RESTRICT q,
-          GLOBAL const float *RESTRICT k, GLOBAL const float *RESTRICT v, GLOBAL const int *RESTRICT spans,
-          uint rows, uint heads, uint kv_heads, uint head_dim, float scale, uint keep_lse) {
+attention(VIEW(float, out), GLOBAL float *RESTRICT lse, VIEW(const float, q), VIEW(const float, k),
+          VIEW(const float, v), GLOBAL const int *RESTRICT spans, uint rows, uint heads, uint kv_heads,
+          uint head_dim, float scale, uint keep_lse) {
   LOCAL float a[TILE * PITCH], b[TILE * PITCH], weights[TILE * PITCH];
   QUERY_LANES;
   float sum[COLUMNS], m = LOWEST, mass = 0.0f;
@@ -97,7 +102,7 @@ attention(GLOBAL float *RESTRICT out, GLOBAL float *RESTRICT lse, GLOBAL const f
       for (int key = begin; key < end; key += TILE) {
         // Past the end the last key stands in: every lane masks it.
         int mine = key + (int)y < end ? key + (int)y : end - 1;
-        float s = scale * tile_dot(a, b, q + at, there, k + (size_t)mine * key_stride + kv_offset, head_dim);
+        float s = scale * tile_dot(a, b, LANE(q), there, KEY(k, mine), head_dim);
         uint seen = key + (int)x < lane_end;
         share_tile(weights, seen ? s : LOWEST);
         float top = m;
@@ -111,8 +116,7 @@ attention(GLOBAL float *RESTRICT out, GLOBAL float *RESTRICT lse, GLOBAL const f
         UNROLL
         for (uint j = 0; j < COLUMNS; j++) sum[j] *= shrink;
         for (int i = 0; i < TILE; i++) {
-          GLOBAL const float *value =
-              v + (size_t)(key + i < end ? key + i : end - 1) * key_stride + kv_offset;
+          GLOBAL const float *value = KEY(v, key + i < end ? key + i : end - 1);
           float weight = weights[y * PITCH + i];
           UNROLL
           EACH_COLUMN(j) sum[j] = fma(weight, value[x + j * TILE], sum[j]);
@@ -122,24 +126,23 @@ attention(GLOBAL float *RESTRICT out, GLOBAL float *RESTRICT lse, GLOBAL const f
   }
   if (!there) return;
   UNROLL
-  EACH_COLUMN(j) out[at + x + j * TILE] = sum[j] / mass;
+  EACH_COLUMN(j) LANE(out)[x + j * TILE] = sum[j] / mass;
   if (keep_lse && x == 0) lse[lane] = m + log(mass);
 }
 
 /// dq[rows,heads·D], delta[rows,heads] from dout, q, out [rows,heads·D], k, v [rows,kv_heads·D], lse[rows,heads]. Groups as
 /// in attention.
 KERNEL_OF(TILE, TILE)
-attention_dq(GLOBAL float *RESTRICT dq, GLOBAL float *RESTRICT delta, GLOBAL const float *RESTRICT dout,
-             GLOBAL const float *RESTRICT q, GLOBAL const float *RESTRICT k, GLOBAL const float *RESTRICT v,
-             GLOBAL const float *RESTRICT out, GLOBAL const float *RESTRICT lse,
-             GLOBAL const int *RESTRICT spans, uint rows, uint heads, uint kv_heads, uint head_dim,
-             float scale) {
+attention_dq(VIEW(float, dq), GLOBAL float *RESTRICT delta, VIEW(const float, dout), VIEW(const float, q),
+             VIEW(const float, k), VIEW(const float, v), VIEW(const float, out),
+             GLOBAL const float *RESTRICT lse, GLOBAL const int *RESTRICT spans, uint rows, uint heads,
+             uint kv_heads, uint head_dim, float scale) {
   LOCAL float a[TILE * PITCH], b[TILE * PITCH], weights[TILE * PITCH];
   QUERY_LANES;
   float sum[COLUMNS], row_lse = there ? lse[lane] : 0.0f, row_delta = 0.0f;
   UNROLL
   for (uint j = 0; j < COLUMNS; j++) sum[j] = 0.0f;
-  for (uint d = x; d < head_dim; d += TILE) row_delta += there ? dout[at + d] * out[at + d] : 0.0f;
+  for (uint d = x; d < head_dim; d += TILE) row_delta += there ? LANE(dout)[d] * LANE(out)[d] : 0.0f;
   share_tile(weights, row_delta);
   row_delta = 0.0f;
   for (uint i = 0; i < TILE; i++) row_delta += weights[y * PITCH + i];
@@ -153,13 +156,11 @@ attention_dq(GLOBAL float *RESTRICT dq, GLOBAL float *RESTRICT delta, GLOBAL con
           end = open_run(&lane_end, &done, &begin, spans, row0, first, lane_rows, lane_row, part);
       for (int key = begin; key < end; key += TILE) {
         int mine = key + (int)y < end ? key + (int)y : end - 1;
-        size_t key_at = (size_t)mine * key_stride + kv_offset;
-        float s = scale * tile_dot(a, b, q + at, there, k + key_at, head_dim);
-        float dp = tile_dot(a, b, dout + at, there, v + key_at, head_dim);
+        float s = scale * tile_dot(a, b, LANE(q), there, KEY(k, mine), head_dim);
+        float dp = tile_dot(a, b, LANE(dout), there, KEY(v, mine), head_dim);
         share_tile(weights, key + (int)x < lane_end ? float_exp(s - row_lse) * (dp - row_delta) : 0.0f);
         for (int i = 0; i < TILE; i++) {
-          GLOBAL const float *value =
-              k + (size_t)(key + i < end ? key + i : end - 1) * key_stride + kv_offset;
+          GLOBAL const float *value = KEY(k, key + i < end ? key + i : end - 1);
           float weight = weights[y * PITCH + i];
           UNROLL
           EACH_COLUMN(j) sum[j] = fma(weight, value[x + j * TILE], sum[j]);
@@ -169,22 +170,21 @@ attention_dq(GLOBAL float *RESTRICT dq, GLOBAL float *RESTRICT delta, GLOBAL con
   }
   if (!there) return;
   UNROLL
-  EACH_COLUMN(j) dq[at + x + j * TILE] = sum[j] * scale;
+  EACH_COLUMN(j) LANE(dq)[x + j * TILE] = sum[j] * scale;
 }
 
 /// dk, dv [rows,kv_heads·D] from dout, q [rows,heads·D], k, v as dk, lse, delta [rows,heads] and key_spans[rows,4].
 /// Groups (blocks of 16 key rows, kv heads).
 KERNEL_OF(TILE, TILE)
-attention_dkv(GLOBAL float *RESTRICT dk, GLOBAL float *RESTRICT dv, GLOBAL const float *RESTRICT dout,
-              GLOBAL const float *RESTRICT q, GLOBAL const float *RESTRICT k, GLOBAL const float *RESTRICT v,
-              GLOBAL const float *RESTRICT lse, GLOBAL const float *RESTRICT delta,
-              GLOBAL const int *RESTRICT key_spans, uint rows, uint heads, uint kv_heads, uint head_dim,
-              float scale) {
+attention_dkv(VIEW(float, dk), VIEW(float, dv), VIEW(const float, dout), VIEW(const float, q),
+              VIEW(const float, k), VIEW(const float, v), GLOBAL const float *RESTRICT lse,
+              GLOBAL const float *RESTRICT delta, GLOBAL const int *RESTRICT key_spans, uint rows, uint heads,
+              uint kv_heads, uint head_dim, float scale) {
   LOCAL float a[TILE * PITCH], b[TILE * PITCH], weights[TILE * PITCH], changes[TILE * PITCH];
   uint x = local_id(0), y = local_id(1), group_heads = heads / kv_heads, kv = group_id(1),
        row0 = group_id(0) * TILE;
   uint lane_rows = rows - row0 < TILE ? rows - row0 : TILE, there = y < lane_rows;
-  size_t at = ((size_t)(there ? row0 + y : row0) * kv_heads + kv) * head_dim;
+  uint key = there ? row0 + y : row0;
   float ksum[COLUMNS], vsum[COLUMNS];
   UNROLL
   for (uint j = 0; j < COLUMNS; j++) ksum[j] = vsum[j] = 0.0f;
@@ -204,20 +204,21 @@ attention_dkv(GLOBAL float *RESTRICT dk, GLOBAL float *RESTRICT dv, GLOBAL const
       for (int query = begin; query < end; query += TILE) {
         int mine = query + (int)y < end ? query + (int)y : end - 1,
             other = query + (int)x < end ? query + (int)x : end - 1;
-        size_t query_at = ((size_t)mine * heads + head) * head_dim, row = (size_t)other * heads + head;
-        float s = scale * tile_dot(a, b, k + at, there, q + query_at, head_dim);
-        float dp = tile_dot(a, b, v + at, there, dout + query_at, head_dim);
+        size_t row = (size_t)other * heads + head;
+        float s = scale * tile_dot(a, b, KEY(k, key), there, HEAD(q, mine, head), head_dim);
+        float dp = tile_dot(a, b, KEY(v, key), there, HEAD(dout, mine, head), head_dim);
         uint seen = query + (int)x >= lane_begin && query + (int)x < lane_end;
         float p = seen ? float_exp(s - lse[row]) : 0.0f;
         share_tile(weights, p);
         share_tile(changes, seen ? p * (dp - delta[row]) : 0.0f);
         for (int i = 0; i < TILE; i++) {
-          size_t from = ((size_t)(query + i < end ? query + i : end - 1) * heads + head) * head_dim + x;
+          int from = query + i < end ? query + i : end - 1;
+          GLOBAL const float *q_row = HEAD(q, from, head) + x, *dout_row = HEAD(dout, from, head) + x;
           float weight = weights[y * PITCH + i], change = changes[y * PITCH + i];
           UNROLL
           EACH_COLUMN(j) {
-            ksum[j] = fma(change, q[from + j * TILE], ksum[j]);
-            vsum[j] = fma(weight, dout[from + j * TILE], vsum[j]);
+            ksum[j] = fma(change, q_row[j * TILE], ksum[j]);
+            vsum[j] = fma(weight, dout_row[j * TILE], vsum[j]);
           }
         }
       }
@@ -226,7 +227,7 @@ attention_dkv(GLOBAL float *RESTRICT dk, GLOBAL float *RESTRICT dv, GLOBAL const
   if (!there) return;
   UNROLL
   EACH_COLUMN(j) {
-    dk[at + x + j * TILE] = ksum[j] * scale;
-    dv[at + x + j * TILE] = vsum[j];
+    KEY(dk, key)[x + j * TILE] = ksum[j] * scale;
+    KEY(dv, key)[x + j * TILE] = vsum[j];
   }
 }

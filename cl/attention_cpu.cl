@@ -16,50 +16,69 @@
 #define EACH(X)      X(0) X(1) X(2) X(3) X(4) X(5) X(6) X(7)
 #define TOGETHER     8
 
-/// Which rows and heads the 16 lanes of a work item hold: lane = row · heads + head.
-#define LANE_ROWS(group_heads)  ((group_heads) < LANES ? LANES / (group_heads) : 1)
-#define LANE_HEADS(group_heads) ((group_heads) < LANES ? (group_heads) : LANES)
+/// Where head `head` of row `row` begins in a view.
+#define HEAD(name, row, head) (name + name##_first + (size_t)(row)*name##_pitch + (size_t)(head)*head_dim)
+#define KEY_ROW(name, row)    HEAD(name, row, kv)
 
-/// to[d] = factor · lanes of from[row0 + r, (head0 + h) · head_dim + d]; lanes without a row or head are 0.
-INLINE void load_transposed(lanes *to, GLOBAL const float *from, uint row0, uint lane_rows, uint head0,
-                            uint lane_heads, uint lane_stride, uint heads, uint head_dim, float factor) {
+/// Which rows and heads of an array [·, heads · dim] the lanes of a work item hold.
+typedef struct Lanes {
+  uint row0, rows, head0, heads;
+  uint stride; // lanes from one row to the next
+} Lanes;
+
+/// Work items that share the heads of one key/value head, 16 each.
+#define LANE_CHUNKS(group_heads) (((group_heads) + LANES - 1) / LANES)
+
+/// The lanes of a work item of the forward and of dq: lane = row · stride + head.
+INLINE Lanes query_lanes(uint rows, uint group_heads) {
+  uint chunks = LANE_CHUNKS(group_heads), kv = group_id(1) / chunks;
+  uint stride = group_heads < LANES ? group_heads : LANES,
+       most = group_heads < LANES ? LANES / group_heads : 1;
+  uint row0 = group_id(0) * most, head0 = kv * group_heads + group_id(1) % chunks * LANES;
+  Lanes held = {row0, min(most, rows - row0), head0, min(stride, (kv + 1) * group_heads - head0), stride};
+  return held;
+}
+
+/// to[d] = factor · lanes of from[row0 + r, (head0 + h) · dim + d], whose rows lie `pitch` apart; lanes without a row or head
+/// are 0.
+INLINE void load_transposed(lanes *to, GLOBAL const float *from, size_t pitch, Lanes held, uint dim,
+                            float factor) {
   float *flat = (float *)to;
-  for (uint d = 0; d < head_dim; d++) to[d] = lanes_of(0.0f);
-  for (uint r = 0; r < lane_rows; r++) {
-    for (uint h = 0; h < lane_heads; h++) {
-      GLOBAL const float *head = from + ((size_t)(row0 + r) * heads + head0 + h) * head_dim;
-      uint lane = r * lane_stride + h;
-      for (uint d = 0; d < head_dim; d++) flat[d * LANES + lane] = factor * head[d];
+  for (uint d = 0; d < dim; d++) to[d] = lanes_of(0.0f);
+  for (uint r = 0; r < held.rows; r++) {
+    for (uint h = 0; h < held.heads; h++) {
+      GLOBAL const float *head = from + (held.row0 + r) * pitch + (size_t)(held.head0 + h) * dim;
+      uint lane = r * held.stride + h;
+      for (uint d = 0; d < dim; d++) flat[d * LANES + lane] = factor * head[d];
     }
   }
 }
 
-/// The reverse: to[row0 + r, (head0 + h) · head_dim + d] = from[d], a lane each.
-INLINE void store_transposed(GLOBAL float *to, const lanes *from, uint row0, uint lane_rows, uint head0,
-                             uint lane_heads, uint lane_stride, uint heads, uint head_dim) {
+/// The reverse: to[row0 + r, (head0 + h) · dim + d] = from[d], a lane each.
+INLINE void store_transposed(GLOBAL float *to, const lanes *from, size_t pitch, Lanes held, uint dim) {
   const float *flat = (const float *)from;
-  for (uint r = 0; r < lane_rows; r++) {
-    for (uint h = 0; h < lane_heads; h++) {
-      GLOBAL float *head = to + ((size_t)(row0 + r) * heads + head0 + h) * head_dim;
-      uint lane = r * lane_stride + h;
-      for (uint d = 0; d < head_dim; d++) head[d] = flat[d * LANES + lane];
+  for (uint r = 0; r < held.rows; r++) {
+    for (uint h = 0; h < held.heads; h++) {
+      GLOBAL float *head = to + (held.row0 + r) * pitch + (size_t)(held.head0 + h) * dim;
+      uint lane = r * held.stride + h;
+      for (uint d = 0; d < dim; d++) head[d] = flat[d * LANES + lane];
     }
   }
 }
 
 /// Opens a run: the rows among row0 + first … that see keys from the same `*begin` on in span `part` (0 prefix, 1 own).
 /// Marks them in *done and puts the end of each into the lanes of ends[]; returns the largest end.
-INLINE int open_run(int *ends, uint *done, int *begin, GLOBAL const int *spans, uint row0, uint first,
-                    uint lane_rows, uint lane_stride, uint part) {
-  *begin = spans[(size_t)(row0 + first) * 4 + 2 * part];
+INLINE int open_run(int *ends, uint *done, int *begin, GLOBAL const int *spans, Lanes held, uint first,
+                    uint part) {
+  *begin = spans[(size_t)(held.row0 + first) * 4 + 2 * part];
   int last = *begin;
   for (uint lane = 0; lane < LANES; lane++) ends[lane] = *begin;
-  for (uint r = first; r < lane_rows; r++) {
-    GLOBAL const int *span = spans + (size_t)(row0 + r) * 4 + 2 * part;
+  for (uint r = first; r < held.rows; r++) {
+    GLOBAL const int *span = spans + (size_t)(held.row0 + r) * 4 + 2 * part;
     if (span[0] != *begin) continue;
     *done |= 1u << r;
     last = span[1] > last ? span[1] : last;
-    for (uint h = 0; h < lane_stride; h++) ends[r * lane_stride + h] = span[1];
+    for (uint h = 0; h < held.stride; h++) ends[r * held.stride + h] = span[1];
   }
   return last;
 }
@@ -67,33 +86,27 @@ INLINE int open_run(int *ends, uint *done, int *begin, GLOBAL const int *spans, 
 /// out[rows,heads·D], lse[rows,heads] where keep_lse; q as out; k, v [·, kv_heads·D]; spans[rows,4].
 /// Groups (blocks of rows, kv heads · chunks of 16 of their heads), one work item each.
 KERNEL(attention_cpu)
-(GLOBAL float *RESTRICT out, GLOBAL float *RESTRICT lse, GLOBAL const float *RESTRICT q,
- GLOBAL const float *RESTRICT k, GLOBAL const float *RESTRICT v, GLOBAL const int *RESTRICT spans, uint rows,
- uint heads, uint kv_heads, uint head_dim, float scale, uint keep_lse) {
-  uint group_heads = heads / kv_heads, stride = LANE_HEADS(group_heads),
-       chunks = (group_heads + LANES - 1) / LANES;
-  uint row0 = group_id(0) * LANE_ROWS(group_heads), kv = group_id(1) / chunks;
-  uint head0 = kv * group_heads + group_id(1) % chunks * LANES;
-  uint lane_rows = min(LANE_ROWS(group_heads), rows - row0),
-       lane_heads = min(stride, (kv + 1) * group_heads - head0);
-  size_t key_stride = (size_t)kv_heads * head_dim;
+(VIEW(float, out), GLOBAL float *RESTRICT lse, VIEW(const float, q), VIEW(const float, k),
+ VIEW(const float, v), GLOBAL const int *RESTRICT spans, uint rows, uint heads, uint kv_heads, uint head_dim,
+ float scale, uint keep_lse) {
+  uint group_heads = heads / kv_heads, kv = group_id(1) / LANE_CHUNKS(group_heads);
+  Lanes held = query_lanes(rows, group_heads);
   lanes qt[HEAD_DIM_MAX], sum[HEAD_DIM_MAX];
-  load_transposed(qt, q, row0, lane_rows, head0, lane_heads, stride, heads, head_dim, scale);
+  load_transposed(qt, q + q_first, q_pitch, held, head_dim, scale);
   for (uint d = 0; d < head_dim; d++) sum[d] = lanes_of(0.0f);
   lanes m = lanes_of(LOWEST), mass = lanes_of(0.0f);
 
   for (uint part = 0; part < 2; part++) {
     uint done = 0;
-    for (uint first = 0; first < lane_rows; first++) {
+    for (uint first = 0; first < held.rows; first++) {
       if (done >> first & 1u) continue;
       int ends[LANES], begin;
-      int end = open_run(ends, &done, &begin, spans, row0, first, lane_rows, stride, part);
+      int end = open_run(ends, &done, &begin, spans, held, first, part);
       int16 lane_end = vload16(0, ends);
       for (int key = begin; key < end; key += TOGETHER) {
         // Past the end the last key stands in: every lane masks it.
 #define KEY(i)                                                                                               \
-  size_t at##i = (size_t)min(key + i, end - 1) * key_stride + (size_t)kv * head_dim;                         \
-  GLOBAL const float *k##i = k + at##i, *v##i = v + at##i;                                                   \
+  GLOBAL const float *k##i = KEY_ROW(k, min(key + i, end - 1)), *v##i = KEY_ROW(v, min(key + i, end - 1));   \
   lanes s##i = lanes_of(0.0f);
         EACH(KEY)
         for (uint d = 0; d < head_dim; d++) {
@@ -125,49 +138,42 @@ KERNEL(attention_cpu)
   }
   lanes share = lanes_of(1.0f) / mass;
   for (uint d = 0; d < head_dim; d++) sum[d] *= share;
-  store_transposed(out, sum, row0, lane_rows, head0, lane_heads, stride, heads, head_dim);
+  store_transposed(out + out_first, sum, out_pitch, held, head_dim);
   if (keep_lse) {
     lanes value = m + log(mass);
-    store_transposed(lse, &value, row0, lane_rows, head0, lane_heads, stride, heads, 1);
+    store_transposed(lse, &value, heads, held, 1);
   }
 }
 
 /// dq[rows,heads·D], delta[rows,heads] from dout, q, out [rows,heads·D], k, v [rows,kv_heads·D], lse[rows,heads]. Groups as
 /// in attention_cpu.
 KERNEL(attention_dq_cpu)
-(GLOBAL float *RESTRICT dq, GLOBAL float *RESTRICT delta, GLOBAL const float *RESTRICT dout,
- GLOBAL const float *RESTRICT q, GLOBAL const float *RESTRICT k, GLOBAL const float *RESTRICT v,
- GLOBAL const float *RESTRICT out, GLOBAL const float *RESTRICT lse, GLOBAL const int *RESTRICT spans,
- uint rows, uint heads, uint kv_heads, uint head_dim, float scale) {
-  uint group_heads = heads / kv_heads, stride = LANE_HEADS(group_heads),
-       chunks = (group_heads + LANES - 1) / LANES;
-  uint row0 = group_id(0) * LANE_ROWS(group_heads), kv = group_id(1) / chunks;
-  uint head0 = kv * group_heads + group_id(1) % chunks * LANES;
-  uint lane_rows = min(LANE_ROWS(group_heads), rows - row0),
-       lane_heads = min(stride, (kv + 1) * group_heads - head0);
-  size_t key_stride = (size_t)kv_heads * head_dim;
+(VIEW(float, dq), GLOBAL float *RESTRICT delta, VIEW(const float, dout), VIEW(const float, q),
+ VIEW(const float, k), VIEW(const float, v), VIEW(const float, out), GLOBAL const float *RESTRICT lse,
+ GLOBAL const int *RESTRICT spans, uint rows, uint heads, uint kv_heads, uint head_dim, float scale) {
+  uint group_heads = heads / kv_heads, kv = group_id(1) / LANE_CHUNKS(group_heads);
+  Lanes held = query_lanes(rows, group_heads);
   lanes qt[HEAD_DIM_MAX], ot[HEAD_DIM_MAX], sum[HEAD_DIM_MAX], row_lse, row_delta = lanes_of(0.0f);
-  load_transposed(qt, q, row0, lane_rows, head0, lane_heads, stride, heads, head_dim, scale);
-  load_transposed(sum, out, row0, lane_rows, head0, lane_heads, stride, heads, head_dim, 1.0f);
-  load_transposed(ot, dout, row0, lane_rows, head0, lane_heads, stride, heads, head_dim, 1.0f);
-  load_transposed(&row_lse, lse, row0, lane_rows, head0, lane_heads, stride, heads, 1, 1.0f);
+  load_transposed(qt, q + q_first, q_pitch, held, head_dim, scale);
+  load_transposed(sum, out + out_first, out_pitch, held, head_dim, 1.0f);
+  load_transposed(ot, dout + dout_first, dout_pitch, held, head_dim, 1.0f);
+  load_transposed(&row_lse, lse, heads, held, 1, 1.0f);
   for (uint d = 0; d < head_dim; d++) {
     row_delta = fma(ot[d], sum[d], row_delta);
     sum[d] = lanes_of(0.0f);
   }
-  store_transposed(delta, &row_delta, row0, lane_rows, head0, lane_heads, stride, heads, 1);
+  store_transposed(delta, &row_delta, heads, held, 1);
 
   for (uint part = 0; part < 2; part++) {
     uint done = 0;
-    for (uint first = 0; first < lane_rows; first++) {
+    for (uint first = 0; first < held.rows; first++) {
       if (done >> first & 1u) continue;
       int ends[LANES], begin;
-      int end = open_run(ends, &done, &begin, spans, row0, first, lane_rows, stride, part);
+      int end = open_run(ends, &done, &begin, spans, held, first, part);
       int16 lane_end = vload16(0, ends);
       for (int key = begin; key < end; key += TOGETHER) {
 #define KEY_BACK(i)                                                                                          \
-  size_t at##i = (size_t)min(key + i, end - 1) * key_stride + (size_t)kv * head_dim;                         \
-  GLOBAL const float *k##i = k + at##i, *v##i = v + at##i;                                                   \
+  GLOBAL const float *k##i = KEY_ROW(k, min(key + i, end - 1)), *v##i = KEY_ROW(v, min(key + i, end - 1));   \
   lanes s##i = lanes_of(0.0f), dp##i = lanes_of(0.0f);
         EACH(KEY_BACK)
         for (uint d = 0; d < head_dim; d++) {
@@ -190,21 +196,21 @@ KERNEL(attention_dq_cpu)
     }
   }
   for (uint d = 0; d < head_dim; d++) sum[d] *= scale;
-  store_transposed(dq, sum, row0, lane_rows, head0, lane_heads, stride, heads, head_dim);
+  store_transposed(dq + dq_first, sum, dq_pitch, held, head_dim);
 }
 
 /// dk, dv [rows,kv_heads·D] from dout, q [rows,heads·D], k, v as dk, lse, delta [rows,heads] and key_spans[rows,4].
 /// Groups (blocks of 16 key rows, kv heads), one work item each.
 KERNEL(attention_dkv_cpu)
-(GLOBAL float *RESTRICT dk, GLOBAL float *RESTRICT dv, GLOBAL const float *RESTRICT dout,
- GLOBAL const float *RESTRICT q, GLOBAL const float *RESTRICT k, GLOBAL const float *RESTRICT v,
- GLOBAL const float *RESTRICT lse, GLOBAL const float *RESTRICT delta, GLOBAL const int *RESTRICT key_spans,
- uint rows, uint heads, uint kv_heads, uint head_dim, float scale) {
+(VIEW(float, dk), VIEW(float, dv), VIEW(const float, dout), VIEW(const float, q), VIEW(const float, k),
+ VIEW(const float, v), GLOBAL const float *RESTRICT lse, GLOBAL const float *RESTRICT delta,
+ GLOBAL const int *RESTRICT key_spans, uint rows, uint heads, uint kv_heads, uint head_dim, float scale) {
   uint group_heads = heads / kv_heads, kv = group_id(1), row0 = group_id(0) * LANES,
        lane_rows = min((uint)LANES, rows - row0);
+  Lanes held = {row0, lane_rows, kv, 1, 1};
   lanes kt[HEAD_DIM_MAX], vt[HEAD_DIM_MAX], ksum[HEAD_DIM_MAX], vsum[HEAD_DIM_MAX];
-  load_transposed(kt, k, row0, lane_rows, kv, 1, 1, kv_heads, head_dim, scale);
-  load_transposed(vt, v, row0, lane_rows, kv, 1, 1, kv_heads, head_dim, 1.0f);
+  load_transposed(kt, k + k_first, k_pitch, held, head_dim, scale);
+  load_transposed(vt, v + v_first, v_pitch, held, head_dim, 1.0f);
   for (uint d = 0; d < head_dim; d++) ksum[d] = vsum[d] = lanes_of(0.0f);
 
   for (uint part = 0; part < 2; part++) {
@@ -224,7 +230,8 @@ KERNEL(attention_dkv_cpu)
 #define QUERY(i)                                                                                             \
   int16 seen##i = (row + i >= lane_begin) & (row + i < lane_end);                                            \
   size_t at##i = (size_t)min(row + i, end - 1) * heads + head;                                               \
-  GLOBAL const float *q##i = q + at##i * head_dim, *o##i = dout + at##i * head_dim;                          \
+  GLOBAL const float *q##i = HEAD(q, min(row + i, end - 1), head);                                           \
+  GLOBAL const float *o##i = HEAD(dout, min(row + i, end - 1), head);                                        \
   lanes p##i = lanes_of(0.0f), ds##i = lanes_of(0.0f);
         EACH(QUERY)
         for (uint d = 0; d < head_dim; d++) {
@@ -251,6 +258,6 @@ KERNEL(attention_dkv_cpu)
     }
   }
   for (uint d = 0; d < head_dim; d++) ksum[d] *= scale;
-  store_transposed(dk, ksum, row0, lane_rows, kv, 1, 1, kv_heads, head_dim);
-  store_transposed(dv, vsum, row0, lane_rows, kv, 1, 1, kv_heads, head_dim);
+  store_transposed(dk + dk_first, ksum, dk_pitch, held, head_dim);
+  store_transposed(dv + dv_first, vsum, dv_pitch, held, head_dim);
 }

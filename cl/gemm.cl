@@ -41,11 +41,14 @@ INLINE void fetch(LOCAL_PTR float *slab, GLOBAL const void *from, uint type, uin
 
 /// groups: ceil(N / TILE) x ceil(M / TILE) of SIDE·SIDE items. a_type, b_type: TYPE_F32, TYPE_F16 or TYPE_BF16.
 KERNEL_OF(SIDE *SIDE, 1)
-gemm(GLOBAL float *RESTRICT c, GLOBAL const void *RESTRICT a, GLOBAL const void *RESTRICT b, uint m_end,
-     uint n_end, uint k_begin, uint k_end, uint a_m, uint a_k, uint b_k, uint b_n, uint a_type, uint b_type,
-     float alpha, float beta) {
+gemm(VIEW(float, c), GLOBAL const void *RESTRICT a, ulong a_first, GLOBAL const void *RESTRICT b,
+     ulong b_first, uint m_end, uint n_end, uint k_begin, uint k_end, uint a_m, uint a_k, uint b_k, uint b_n,
+     uint a_type, uint b_type, float alpha, float beta) {
   LOCAL float a_slab[DEPTH * ROW];
   LOCAL float b_slab[DEPTH * ROW];
+  a = skip_typed(a, a_first, a_type);
+  b = skip_typed(b, b_first, b_type);
+  c += c_first;
   uint item = local_id(0), item_m = item / SIDE, item_n = item % SIDE;
   uint tile_m = group_id(1) * TILE, tile_n = group_id(0) * TILE;
   float sums[REACH][REACH];
@@ -70,16 +73,16 @@ gemm(GLOBAL float *RESTRICT c, GLOBAL const void *RESTRICT a, GLOBAL const void 
     UNROLL for (uint j = 0; j < REACH; j++) {
       uint row = tile_m + item_m + i * SIDE, col = tile_n + item_n + j * SIDE;
       if (row >= m_end || col >= n_end) continue;
-      size_t place = (size_t)row * n_end + col;
+      size_t place = (size_t)row * c_pitch + col;
       c[place] = beta == 0.0f ? alpha * sums[i][j] : fma(alpha, sums[i][j], beta * c[place]);
     }
   }
 }
 
-/// out[count] = 16-bit floats `from` first on, as float32; one work item an element.
+/// out[count] = the rows of `cols` 16-bit floats that `from` views, as float32; one work item an element.
 KERNEL(widen)
-(GLOBAL float *RESTRICT out, GLOBAL const void *RESTRICT from, uint type, uint first_row, uint cols,
- uint count) {
-  size_t i = item_id(0);
-  if (i < count) out[i] = load_typed(from, (size_t)first_row * cols + i, type);
+(GLOBAL float *RESTRICT out, VIEW(const void, from), uint type, uint cols, uint count) {
+  uint i = (uint)item_id(0);
+  if (i >= count) return;
+  out[i] = load_typed(from, (size_t)from_first + (size_t)(i / cols) * from_pitch + i % cols, type);
 }

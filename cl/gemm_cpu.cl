@@ -193,7 +193,8 @@ INLINE void pack(LOCAL_PTR float *panel, GLOBAL const void *b, uint n, uint n_en
 typedef struct Ends {
   int first, last;
   float alpha, beta;
-  uint n_end; // columns of C
+  uint n_end;   // columns of C
+  size_t pitch; // elements from one row of C to the next
 } Ends;
 
 /// Up to COLS sums become a row of C from column n on.
@@ -235,7 +236,7 @@ INLINE void tile(GLOBAL float *c, LOCAL_PTR float *part, GLOBAL const float *a, 
       right[i] += load_vector(0, part + i * COLS + WIDTH);
     }
     if (ends.last) {
-      finish_row(c + (size_t)i * ends.n_end, n, left[i], right[i], ends);
+      finish_row(c + i * ends.pitch, n, left[i], right[i], ends);
     } else {
       store_vector(left[i], 0, part + i * COLS);
       store_vector(right[i], 0, part + i * COLS + WIDTH);
@@ -248,29 +249,32 @@ INLINE void walk(GLOBAL float *c, LOCAL_PTR float *part, GLOBAL const float *a, 
                  uint rows, uint n, uint steps, size_t a_m, size_t a_k, Ends ends) {
   uint i = 0;
   for (; i + ROWS <= rows; i += ROWS) {
-    tile(c + (size_t)i * ends.n_end, part + i * COLS, a + i * a_m, panel, ROWS, n, steps, a_m, a_k, ends);
+    tile(c + i * ends.pitch, part + i * COLS, a + i * a_m, panel, ROWS, n, steps, a_m, a_k, ends);
   }
   for (; i + 4 <= rows; i += 4) {
-    tile(c + (size_t)i * ends.n_end, part + i * COLS, a + i * a_m, panel, 4, n, steps, a_m, a_k, ends);
+    tile(c + i * ends.pitch, part + i * COLS, a + i * a_m, panel, 4, n, steps, a_m, a_k, ends);
   }
   for (; i < rows; i++) {
-    tile(c + (size_t)i * ends.n_end, part + i * COLS, a + i * a_m, panel, 1, n, steps, a_m, a_k, ends);
+    tile(c + i * ends.pitch, part + i * COLS, a + i * a_m, panel, 1, n, steps, a_m, a_k, ends);
   }
 }
 
 /// groups: ceil(N / COLS) x ceil(M / CHUNK) of one item. A(m,k) lies at m·a_m + k·a_k and B(k,n) at k·b_k + n·b_n, one
 /// stride of each being 1. A is float32; b_type: TYPE_F32, TYPE_F16 or TYPE_BF16.
 KERNEL(gemm_cpu)
-(GLOBAL float *c, GLOBAL const float *a, GLOBAL const void *b, uint m_end, uint n_end, uint k_end, uint a_m,
- uint a_k, uint b_k, uint b_n, uint b_type, float alpha, float beta) {
+(VIEW_ALIASED(float, c), GLOBAL const float *a, ulong a_first, GLOBAL const void *b, ulong b_first,
+ uint m_end, uint n_end, uint k_end, uint a_m, uint a_k, uint b_k, uint b_n, uint b_type, float alpha,
+ float beta) {
   LOCAL float panel[DEPTH * COLS] __attribute__((aligned(64)));
   LOCAL float part[CHUNK * COLS] __attribute__((aligned(64)));
   uint n = group_id(0) * COLS, m = group_id(1) * CHUNK;
   uint rows = min((uint)CHUNK, m_end - m);
-  GLOBAL float *c_tile = c + (size_t)m * n_end + n;
+  GLOBAL float *c_tile = c + c_first + (size_t)m * c_pitch + n;
+  a += a_first;
+  b = skip_typed(b, b_first, b_type);
   for (uint k = 0; k < k_end; k += DEPTH) {
     uint steps = min((uint)DEPTH, k_end - k);
-    Ends ends = {k == 0, k + steps == k_end, alpha, beta, n_end};
+    Ends ends = {k == 0, k + steps == k_end, alpha, beta, n_end, c_pitch};
     pack(panel, b, n, n_end, k, steps, b_k, b_n, b_type);
     GLOBAL const float *a_tile = a + (size_t)m * a_m + (size_t)k * a_k;
     if (a_k == 1) {

@@ -4,14 +4,13 @@
 //     lanes x = lanes_load(row + i, cols - i, 0.0f);   ...   lanes_store(out + i, cols - i, y);
 //   }
 //
-//   CPU   GROUP 1, LANES 16: one work item walks the row with 16 floats at a time, no barriers
-//   GPU   GROUP n, LANES 1:  neighbouring work items read neighbouring floats
+//   CPU family   GROUP 1, LANES 16: one work item walks the row with 16 floats at a time, no barriers
+//   GPU family   GROUP n, LANES 1:  neighbouring work items read neighbouring floats
 //
 // Rule: the order of every sum depends on LANES, GROUP and the row's length alone.
 #include "platform.h"
 
-#if ON_CPU
-#define LANES 16
+#if LANES == 16
 typedef float16 lanes;
 
 INLINE lanes lanes_of(float value) {
@@ -59,7 +58,6 @@ INLINE float lanes_first(lanes value) {
 #define LANES_FROM_BITS(value) as_float16(value)
 
 #else
-#define LANES 1
 typedef float lanes;
 
 INLINE lanes lanes_of(float value) {
@@ -83,10 +81,6 @@ INLINE float lanes_first(lanes value) {
 
 #define LANES_BITS(value)      bits_of_float(value)
 #define LANES_FROM_BITS(value) float_of_bits(value)
-#endif
-
-#ifndef __OPENCL_VERSION__
-typedef unsigned long long ulong; // 64 bits, as OpenCL's
 #endif
 
 /// A number that exp() takes to 0 and max() never picks, without the NaN of inf − inf.

@@ -1,17 +1,22 @@
 // Bias of a linear layer.
-#include "platform.h"
+#include "lanes.h"
 
-/// x[M,N] += bias[N]; one work item an element.
-KERNEL(bias_add)(GLOBAL float *RESTRICT x, GLOBAL const float *RESTRICT bias, uint rows, uint cols) {
-  size_t i = item_id(0);
-  if (i < (size_t)rows * cols) x[i] += bias[i % cols];
+/// x[·,cols] += bias[cols]. A work item LANES columns; groups (columns, rows).
+KERNEL(bias_add)(VIEW(float, x), GLOBAL const float *RESTRICT bias, uint cols) {
+  uint c = (uint)item_id(0) * LANES;
+  if (c >= cols) return;
+  x += x_first + (size_t)group_id(1) * x_pitch + c;
+  lanes_store(x, cols - c, lanes_load(x, cols - c, 0.0f) + lanes_load(bias + c, cols - c, 0.0f));
 }
 
-/// dbias[N] += column sums of dout[M,N]; one work item a column, rows in order.
-KERNEL(bias_backward)(GLOBAL float *RESTRICT dbias, GLOBAL const float *RESTRICT dout, uint rows, uint cols) {
-  size_t col = item_id(0);
-  if (col >= cols) return;
-  float sum = 0.0f;
-  for (uint row = 0; row < rows; row++) sum += dout[(size_t)row * cols + col];
-  dbias[col] += sum;
+/// dbias[cols] += column sums of dout[rows,cols], rows in order. A work item LANES columns.
+KERNEL(bias_backward)(GLOBAL float *RESTRICT dbias, VIEW(const float, dout), uint rows, uint cols) {
+  uint c = (uint)item_id(0) * LANES;
+  if (c >= cols) return;
+  dout += dout_first + c;
+  lanes sum = lanes_of(0.0f);
+  for (uint row = 0; row < rows; row++) {
+    sum += lanes_load(dout + (size_t)row * dout_pitch, cols - c, 0.0f);
+  }
+  lanes_store(dbias + c, cols - c, lanes_load(dbias + c, cols - c, 0.0f) + sum);
 }

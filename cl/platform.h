@@ -9,8 +9,11 @@
 // - Outputs first, then inputs, then sizes. Shapes stand in the comment above the kernel.
 // - GROUP is the number of work items in a group of the kernels that reduce (a power of two, set by ops): launch such
 //   kernels with ops_group_items(). A fixed GROUP is a fixed order of sums.
-// - ON_CPU (set by ops) is 1 where the device is of the CPU class, else 0. There GROUP is 1: a row is one work item that
-//   works in SIMD lanes (lanes.h); on a GPU a row is GROUP work items of one lane.
+// - LANES (set by ops) is 16 in the CPU family of kernels, where GROUP is 1: a row is one work item that works in SIMD
+//   lanes (lanes.h). In the GPU family it is 1: a row is GROUP work items of one lane each.
+// - A tensor whose rows may lie apart is VIEW(float, x) among the arguments: pointer x, ulong x_first, uint x_pitch. Its
+//   element (r, c) is x[x_first + r * x_pitch + c], in 64 bits; kernels move x on by x_first before anything else.
+//   VIEW_ALIASED leaves restrict out.
 // - LOCAL declares an array in a group's memory, at the top of the kernel body; LOCAL_PTR points to it in a function:
 //       LOCAL float part[GROUP];            INLINE float f(LOCAL_PTR float *part)
 // - BARRIER() must be met by every work item of the group; BARRIER_GLOBAL() also orders the group's global memory.
@@ -146,10 +149,20 @@ INLINE void store_bfloat(GLOBAL ushort *to, size_t i, float value) {
   to[i] = (ushort)((bits & 0x7fffffffu) > 0x7f800000u ? (bits >> 16) | 0x40u : rounded);
 }
 
-// Types of stored tensors, as ops' DType numbers them.
-#define TYPE_F32  0u
-#define TYPE_F16  1u
-#define TYPE_BF16 2u
+#ifndef __OPENCL_VERSION__
+typedef unsigned long long ulong; // 64 bits, as OpenCL's
+#endif
+
+#define VIEW(type, name)         GLOBAL type *RESTRICT name, ulong name##_first, uint name##_pitch
+#define VIEW_ALIASED(type, name) GLOBAL type *name, ulong name##_first, uint name##_pitch
+
+// TYPE_F32, TYPE_F16, …: the numbers of util/dtype.h, which ops passes by -D.
+
+/// The tensor of `type` from its element `first` on.
+INLINE GLOBAL const void *skip_typed(GLOBAL const void *from, ulong first, uint type) {
+  if (type == TYPE_F32) return (GLOBAL const float *)from + first;
+  return (GLOBAL const ushort *)from + first;
+}
 
 /// Element i of a tensor of TYPE_F32, TYPE_F16 or TYPE_BF16.
 INLINE float load_typed(GLOBAL const void *from, size_t i, uint type) {

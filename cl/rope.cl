@@ -6,10 +6,10 @@
 /// x[rows, heads·2·pairs] in place; positions[rows]; inv_freq[pairs]; direction −1 turns back. A group a row: its work items
 /// share a head's pairs out among themselves, `streams` heads at a time, and find each angle once.
 KERNEL(rope)
-(GLOBAL float *x, GLOBAL const int *RESTRICT positions, GLOBAL const float *RESTRICT inv_freq, uint heads,
- uint pairs, float direction) {
+(VIEW_ALIASED(float, x), GLOBAL const int *RESTRICT positions, GLOBAL const float *RESTRICT inv_freq,
+ uint heads, uint pairs, float direction) {
   float position = (float)positions[group_id(0)];
-  x += (size_t)group_id(0) * heads * 2 * pairs;
+  x += x_first + (size_t)group_id(0) * x_pitch;
   uint chunks = (pairs + LANES - 1) / LANES;
   uint streams = chunks < GROUP ? GROUP / chunks : 1;
   uint stride = GROUP / streams;

@@ -12,8 +12,8 @@ KERNEL(gather_rows)
 
 /// out[rows[r]] = x[R,cols]
 KERNEL(store_rows)
-(GLOBAL float *RESTRICT out, GLOBAL const float *RESTRICT x, GLOBAL const int *RESTRICT rows, uint cols) {
-  x += (size_t)group_id(0) * cols;
+(GLOBAL float *RESTRICT out, VIEW(const float, x), GLOBAL const int *RESTRICT rows, uint cols) {
+  x += x_first + (size_t)group_id(0) * x_pitch;
   out += (size_t)rows[group_id(0)] * cols;
   for (uint c = local_id(0) * LANES; c < cols; c += GROUP * LANES)
     lanes_store(out + c, cols - c, lanes_load(x + c, cols - c, 0.0f));

@@ -7,24 +7,28 @@ INLINE lanes sigmoid(lanes x) {
   return lanes_of(1.0f) / (lanes_exp(-x) + 1.0f);
 }
 
-/// out, gate, up [count]. A work item LANES elements.
-KERNEL(swiglu)(GLOBAL float *out, GLOBAL const float *gate, GLOBAL const float *up, ulong count) {
+/// Where a view's elements of this work item begin.
+#define PLACE(name, i) (name + name##_first + (size_t)group_id(1) * name##_pitch + i)
+
+/// out, gate, up [·,cols]. A work item LANES columns; groups (columns, rows).
+KERNEL(swiglu)
+(VIEW_ALIASED(float, out), VIEW_ALIASED(const float, gate), VIEW_ALIASED(const float, up), ulong cols) {
   ulong i = (ulong)item_id(0) * LANES;
-  if (i >= count) return;
-  uint left = count - i < LANES ? (uint)(count - i) : LANES;
-  lanes g = lanes_load(gate + i, left, 0.0f);
-  lanes_store(out + i, left, g * sigmoid(g) * lanes_load(up + i, left, 0.0f));
+  if (i >= cols) return;
+  uint left = cols - i < LANES ? (uint)(cols - i) : LANES;
+  lanes g = lanes_load(PLACE(gate, i), left, 0.0f);
+  lanes_store(PLACE(out, i), left, g * sigmoid(g) * lanes_load(PLACE(up, i), left, 0.0f));
 }
 
-/// All [count]; dgate may be gate, dup may be up.
+/// All [·,cols]; dgate may be gate, dup may be up. Groups as in swiglu.
 KERNEL(swiglu_backward)
-(GLOBAL float *dgate, GLOBAL float *dup, GLOBAL const float *dout, GLOBAL const float *gate,
- GLOBAL const float *up, ulong count) {
+(VIEW_ALIASED(float, dgate), VIEW_ALIASED(float, dup), VIEW_ALIASED(const float, dout),
+ VIEW_ALIASED(const float, gate), VIEW_ALIASED(const float, up), ulong cols) {
   ulong i = (ulong)item_id(0) * LANES;
-  if (i >= count) return;
-  uint left = count - i < LANES ? (uint)(count - i) : LANES;
-  lanes gradient = lanes_load(dout + i, left, 0.0f);
-  lanes g = lanes_load(gate + i, left, 0.0f), u = lanes_load(up + i, left, 0.0f), s = sigmoid(g);
-  lanes_store(dgate + i, left, gradient * u * s * (g * (lanes_of(1.0f) - s) + 1.0f));
-  lanes_store(dup + i, left, gradient * g * s);
+  if (i >= cols) return;
+  uint left = cols - i < LANES ? (uint)(cols - i) : LANES;
+  lanes gradient = lanes_load(PLACE(dout, i), left, 0.0f);
+  lanes g = lanes_load(PLACE(gate, i), left, 0.0f), u = lanes_load(PLACE(up, i), left, 0.0f), s = sigmoid(g);
+  lanes_store(PLACE(dgate, i), left, gradient * u * s * (g * (lanes_of(1.0f) - s) + 1.0f));
+  lanes_store(PLACE(dup, i), left, gradient * g * s);
 }

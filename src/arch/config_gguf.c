@@ -73,7 +73,7 @@ static Status read_rope_divisors(const TensorFile *file, const StoredTensor *ten
   float divisors[512];
   double scaled[512];
   size_t count = config->head_dim / 2;
-  if (tensor->elements != count || count > 512 || tensor->type != STORED_F32) {
+  if (tensor->elements != count || count > 512 || tensor->type != DTYPE_F32) {
     return status_fail(STATUS_INPUT, "%s: tensor %s must be F32 with %zu elements", tensors_path(file),
                        tensor->name, count);
   }

@@ -54,7 +54,7 @@ static void add_off_keys(JsonWriter *json, const ModelFamily *family) {
   }
 }
 
-static Status write_config(const ModelConfig *config, StoredType type, const char *directory) {
+static Status write_config(const ModelConfig *config, DType type, const char *directory) {
   JsonWriter json = {.layout = JSON_PRETTY};
   json_object_begin(&json, NULL);
   json_array_begin(&json, "architectures");
@@ -69,7 +69,7 @@ static Status write_config(const ModelConfig *config, StoredType type, const cha
   add_off_keys(&json, config->family);
   json_integer(&json, "attention_dropout", 0);
   json_bool(&json, "use_cache", true);
-  const char *dtype = type == STORED_F32 ? "float32" : type == STORED_F16 ? "float16" : "bfloat16";
+  const char *dtype = type == DTYPE_F32 ? "float32" : type == DTYPE_F16 ? "float16" : "bfloat16";
   json_string(&json, "torch_dtype", dtype);
   add_tokens(&json, config);
   json_object_end(&json);
@@ -85,7 +85,7 @@ static Status write_generation_config(const ModelConfig *config, const char *dir
   return json_save(&json, directory, "generation_config.json");
 }
 
-Status config_write(const ModelConfig *config, StoredType type, const char *directory) {
+Status config_write(const ModelConfig *config, DType type, const char *directory) {
   TRY(write_config(config, type, directory));
   return write_generation_config(config, directory);
 }

@@ -32,8 +32,8 @@ Status cmd_selftest(int argc, char **argv) {
   printf("%s: %s (%s)\n", device_info(runtime.device)->platform, device_info(runtime.device)->name,
          device_info(runtime.device)->driver);
   TRY_CLEAN(ops_create(runtime.device, gemm, &runtime.ops));
-  TRY_CLEAN(ops_selftest(runtime.ops, report, &count));
-  printf("all %zu operations are right on this device\n", count);
+  TRY_CLEAN(ops_selftest(runtime.ops, SELFTEST_DEEP, report, &count));
+  printf("all %zu checks passed: this device computes right\n", count);
 cleanup:
   runtime_close(&runtime);
   return status;

@@ -16,7 +16,7 @@ Status runtime_open_device(Runtime *runtime, const DeviceOptions *options) {
 
 Status runtime_open_ops(Runtime *runtime, const char *gemm) {
   TRY(ops_create(runtime->device, gemm, &runtime->ops));
-  return status_context(ops_selftest(runtime->ops, NULL, NULL), "%s fails its self-test",
+  return status_context(ops_selftest(runtime->ops, SELFTEST_DEEP, NULL, NULL), "%s fails its self-test",
                         device_info(runtime->device)->name);
 }
 

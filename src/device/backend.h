@@ -36,6 +36,7 @@ struct Kernel {
 
 struct Backend {
   const char *name;
+  const char *compiler_flags; // put in front of every program's options
 
   /// Appends to *list (grown with realloc); a machine without this back end adds nothing and succeeds.
   Status (*list)(DeviceInfo **list, size_t *count);
@@ -63,7 +64,8 @@ struct Backend {
   Status (*kernel_launch)(Kernel *kernel, const size_t groups[3], const size_t items[3],
                           const KernelArgument *arguments, size_t count);
 
-  /// Optional: the vendor's GEMM.
+  /// Optional, both or none: the vendor's GEMM, and whether it has one for such a call on this device.
+  bool (*can_gemm)(const Device *device, const GemmCall *call);
   Status (*gemm)(Device *device, const GemmCall *call);
 };
 

@@ -167,10 +167,9 @@ static Status build(Device *device, const char *name, const char *source, const 
   return status_context(status, "kernels %s", name);
 }
 
-Status program_create(Device *device, const char *name, const char *source, const char *options,
-                      Program **out) {
-  *out = NULL;
-  if (options == NULL) options = "";
+/// Takes the program from the cache, or compiles it and keeps it there.
+static Status load_or_build(Device *device, const char *name, const char *source, const char *options,
+                            Program **out) {
   const Backend *backend = device->backend;
   CacheEntry entry = {0};
   bool cached = device->cache != NULL && !device->keeps_programs && backend->program_load != NULL;
@@ -188,6 +187,16 @@ Status program_create(Device *device, const char *name, const char *source, cons
     free(binary);
   }
   cache_entry_free(&entry);
+  return status;
+}
+
+Status program_create(Device *device, const char *name, const char *source, const char *options,
+                      Program **out) {
+  *out = NULL;
+  char *flags = NULL;
+  TRY(str_format(&flags, "%s %s", device->backend->compiler_flags, options != NULL ? options : ""));
+  Status status = load_or_build(device, name, source, flags, out);
+  free(flags);
   if (status != STATUS_OK) return status;
   (*out)->device = device;
   status = str_copy(&(*out)->name, name, strlen(name));
@@ -235,28 +244,28 @@ Status kernel_launch(Kernel *kernel, const size_t groups[3], const size_t items[
   return status_context(status, "kernel %s", kernel->name);
 }
 
-bool device_has_gemm(const Device *device) {
-  return device->backend->gemm != NULL;
+bool device_can_gemm(const Device *device, const GemmCall *call) {
+  return device->backend->gemm != NULL && device->backend->can_gemm(device, call);
 }
 
-/// The elements of a row-major [rows, cols] matrix at `offset`, its rows `stride` apart, must lie in `buffer`.
-static Status check_matrix(const char *name, const Buffer *buffer, size_t offset, size_t rows, size_t cols,
-                           size_t stride) {
-  size_t end = offset + (rows - 1) * stride + cols;
-  if (stride >= cols && end <= buffer->size / sizeof(float)) return STATUS_OK;
+/// The elements of the stored [rows, cols] matrix must lie in its buffer.
+static Status check_matrix(const char *name, const GemmMatrix *matrix, size_t rows, size_t cols) {
+  size_t end = matrix->offset + (rows - 1) * matrix->stride + cols;
+  if (matrix->stride >= cols && dtype_bytes(matrix->type, end) <= matrix->buffer->size) return STATUS_OK;
   return status_fail(STATUS_FAILED, "gemm: %s is [%zu, %zu] at %zu, rows %zu apart, in a buffer of %zu bytes",
-                     name, rows, cols, offset, stride, buffer->size);
+                     name, rows, cols, matrix->offset, matrix->stride, matrix->buffer->size);
 }
 
 Status device_gemm(Device *device, const GemmCall *call) {
-  if (device->backend->gemm == NULL) {
-    return status_fail(STATUS_FAILED, "%s has no GEMM of its vendor", device->info.name);
+  if (!device_can_gemm(device, call)) {
+    return status_fail(STATUS_FAILED, "%s has no GEMM of its vendor for %s · %s to %s", device->info.name,
+                       dtype_name(call->a.type), dtype_name(call->b.type), dtype_name(call->c.type));
   }
   if (call->m == 0 || call->n == 0 || call->k == 0) return STATUS_OK;
-  size_t a_rows = call->transpose_a ? call->k : call->m, a_cols = call->transpose_a ? call->m : call->k;
-  size_t b_rows = call->transpose_b ? call->n : call->k, b_cols = call->transpose_b ? call->k : call->n;
-  TRY(check_matrix("A", call->a, call->a_offset, a_rows, a_cols, call->lda));
-  TRY(check_matrix("B", call->b, call->b_offset, b_rows, b_cols, call->ldb));
-  TRY(check_matrix("C", call->c, call->c_offset, call->m, call->n, call->ldc));
+  size_t a_rows = call->a.transposed ? call->k : call->m, a_cols = call->a.transposed ? call->m : call->k;
+  size_t b_rows = call->b.transposed ? call->n : call->k, b_cols = call->b.transposed ? call->k : call->n;
+  TRY(check_matrix("A", &call->a, a_rows, a_cols));
+  TRY(check_matrix("B", &call->b, b_rows, b_cols));
+  TRY(check_matrix("C", &call->c, call->m, call->n));
   return device->backend->gemm(device, call);
 }

@@ -65,6 +65,7 @@ void opencl_kernel_free(Kernel *kernel);
 STATUS_CHECKED Status opencl_kernel_launch(Kernel *kernel, const size_t groups[3], const size_t items[3],
                                            const KernelArgument *arguments, size_t count);
 
+bool opencl_can_gemm(const Device *device, const GemmCall *call);
 STATUS_CHECKED Status opencl_gemm(Device *device, const GemmCall *call);
 /// Lets go of what CLBlast keeps for a context that is about to close.
 void opencl_gemm_forget(void);

@@ -16,6 +16,8 @@ typedef struct Found {
 
 const Backend opencl_backend = {
     .name = "opencl",
+    // -w: some drivers print their compiler's warnings to the terminal of whoever runs the program
+    .compiler_flags = "-w -cl-std=CL1.2",
     .list = opencl_list,
     .open = opencl_open,
     .close = opencl_close,
@@ -34,6 +36,7 @@ const Backend opencl_backend = {
     .kernel_create = opencl_kernel_create,
     .kernel_free = opencl_kernel_free,
     .kernel_launch = opencl_kernel_launch,
+    .can_gemm = opencl_can_gemm,
     .gemm = opencl_gemm,
 };
 

@@ -270,10 +270,8 @@ static Status draw_tile(Generator *g, size_t first, size_t count) {
                        .top_p = sampling->top_p,
                        .top_k = sampling->top_k,
                        .repetition_penalty = sampling->repetition_penalty};
-  Tensor seen = tensor_first_rows(&g->seen_tile, count), stats = tensor_first_rows(&g->stats, count);
-  Tensor uniforms = g->uniforms, tokens = g->tokens;
-  uniforms.is_view = tokens.is_view = true;
-  uniforms.cols = tokens.cols = count;
+  Tensor seen = tensor_rows(&g->seen_tile, 0, count), stats = tensor_rows(&g->stats, 0, count);
+  Tensor uniforms = tensor_columns(&g->uniforms, 0, count), tokens = tensor_columns(&g->tokens, 0, count);
   for (size_t row = 0; row < count; row++) {
     size_t i = g->live[first + row];
     g->host_uniforms[row] =

@@ -1,5 +1,5 @@
 // From stored elements to float32. Rule: each value is the one ggml computes, to the bit: products and sums are
-// rounded one at a time, in float32. Blocks hold 32 elements; d and m are binary16.
+// rounded one at a time, in float32. d and m are binary16; util/dtype.h has the sizes of blocks.
 //
 //   Q8_0, 34 bytes   | d | q0 q1 … q31 |                      x[i] = d * q[i]               q: int8
 //
@@ -32,78 +32,76 @@ uint64_t load_u64(const uint8_t *bytes) {
   return value;
 }
 
-static void q8_0_block(const uint8_t *block, float *out) {
-  float d = half_to_float(load_u16(block));
-  for (size_t i = 0; i < BLOCK_ELEMENTS; i++) out[i] = d * (float)(int8_t)block[2 + i];
+/// Decodes `count` blocks.
+typedef void (*Decoder)(const uint8_t *block, size_t count, float *out);
+
+static void decode_f32(const uint8_t *block, size_t count, float *out) {
+  memcpy(out, block, count * sizeof *out);
 }
 
-static void q4_0_block(const uint8_t *block, float *out) {
-  float d = half_to_float(load_u16(block));
-  for (size_t i = 0; i < BLOCK_ELEMENTS / 2; i++) {
-    uint8_t both = block[2 + i];
-    out[i] = d * (float)((both & 15) - 8);
-    out[i + BLOCK_ELEMENTS / 2] = d * (float)((both >> 4) - 8);
+static void decode_f16(const uint8_t *block, size_t count, float *out) {
+  for (size_t i = 0; i < count; i++) out[i] = half_to_float(load_u16(block + 2 * i));
+}
+
+static void decode_bf16(const uint8_t *block, size_t count, float *out) {
+  for (size_t i = 0; i < count; i++) out[i] = bfloat_to_float(load_u16(block + 2 * i));
+}
+
+static void decode_q8_0(const uint8_t *block, size_t count, float *out) {
+  for (; count > 0; count--, block += 34, out += 32) {
+    float d = half_to_float(load_u16(block));
+    for (size_t i = 0; i < 32; i++) out[i] = d * (float)(int8_t)block[2 + i];
   }
 }
 
-static void q4_1_block(const uint8_t *block, float *out) {
-  float d = half_to_float(load_u16(block));
-  float m = half_to_float(load_u16(block + 2));
-  for (size_t i = 0; i < BLOCK_ELEMENTS / 2; i++) {
-    uint8_t both = block[4 + i];
-    // Products in variables of their own: a compiler may fuse a * b + c inside one expression, and round once.
-    float low = d * (float)(both & 15);
-    float high = d * (float)(both >> 4);
-    out[i] = low + m;
-    out[i + BLOCK_ELEMENTS / 2] = high + m;
+static void decode_q4_0(const uint8_t *block, size_t count, float *out) {
+  for (; count > 0; count--, block += 18, out += 32) {
+    float d = half_to_float(load_u16(block));
+    for (size_t i = 0; i < 16; i++) {
+      uint8_t both = block[2 + i];
+      out[i] = d * (float)((both & 15) - 8);
+      out[i + 16] = d * (float)((both >> 4) - 8);
+    }
   }
 }
 
-size_t stored_block_elements(StoredType type) {
-  return type >= STORED_Q8_0 ? BLOCK_ELEMENTS : 1;
-}
-
-size_t stored_block_bytes(StoredType type) {
-  switch (type) {
-  case STORED_F32:
-    return 4;
-  case STORED_F16:
-  case STORED_BF16:
-    return 2;
-  case STORED_Q8_0:
-    return Q8_0_BYTES;
-  case STORED_Q4_0:
-    return Q4_0_BYTES;
-  case STORED_Q4_1:
-    return Q4_1_BYTES;
+static void decode_q4_1(const uint8_t *block, size_t count, float *out) {
+  for (; count > 0; count--, block += 20, out += 32) {
+    float d = half_to_float(load_u16(block));
+    float m = half_to_float(load_u16(block + 2));
+    for (size_t i = 0; i < 16; i++) {
+      uint8_t both = block[4 + i];
+      // Products in variables of their own: a compiler may fuse a * b + c inside one expression, and round once.
+      float low = d * (float)(both & 15);
+      float high = d * (float)(both >> 4);
+      out[i] = low + m;
+      out[i + 16] = high + m;
+    }
   }
-  return 0;
 }
 
-const char *stored_type_name(StoredType type) {
-  static const char *const names[] = {"F32", "F16", "BF16", "Q8_0", "Q4_0", "Q4_1"};
-  return (size_t)type < sizeof names / sizeof names[0] ? names[type] : "unknown";
+// A type without a decoder cannot be read; the readers refuse it by its name.
+static const Decoder decoders[DTYPE_COUNT] = {
+    [DTYPE_F32] = decode_f32,   [DTYPE_F16] = decode_f16,   [DTYPE_BF16] = decode_bf16,
+    [DTYPE_Q8_0] = decode_q8_0, [DTYPE_Q4_0] = decode_q4_0, [DTYPE_Q4_1] = decode_q4_1,
+};
+
+bool can_dequantise(DType type) {
+  return decoders[type] != NULL;
 }
 
-void dequantise(StoredType type, const uint8_t *bytes, size_t blocks, float *out) {
-  switch (type) {
-  case STORED_F32:
-    memcpy(out, bytes, blocks * sizeof *out);
-    break;
-  case STORED_F16:
-    for (size_t i = 0; i < blocks; i++) out[i] = half_to_float(load_u16(bytes + 2 * i));
-    break;
-  case STORED_BF16:
-    for (size_t i = 0; i < blocks; i++) out[i] = bfloat_to_float(load_u16(bytes + 2 * i));
-    break;
-  case STORED_Q8_0:
-    for (size_t i = 0; i < blocks; i++) q8_0_block(bytes + i * Q8_0_BYTES, out + i * BLOCK_ELEMENTS);
-    break;
-  case STORED_Q4_0:
-    for (size_t i = 0; i < blocks; i++) q4_0_block(bytes + i * Q4_0_BYTES, out + i * BLOCK_ELEMENTS);
-    break;
-  case STORED_Q4_1:
-    for (size_t i = 0; i < blocks; i++) q4_1_block(bytes + i * Q4_1_BYTES, out + i * BLOCK_ELEMENTS);
-    break;
+Status list_readable_types(Str *out) {
+  size_t left = 0;
+  for (unsigned i = 0; i < DTYPE_COUNT; i++) left += decoders[i] != NULL;
+  for (unsigned i = 0; i < DTYPE_COUNT; i++) {
+    if (decoders[i] == NULL) continue;
+    left--;
+    TRY(str_append_text(out, dtype_name((DType)i)));
+    TRY(str_append_text(out, left > 1 ? ", " : left == 1 ? " or " : ""));
   }
+  return STATUS_OK;
+}
+
+void dequantise(DType type, const uint8_t *bytes, size_t blocks, float *out) {
+  decoders[type](bytes, blocks, out);
 }

@@ -202,25 +202,21 @@ void gguf_free_values(GgufValue *values, size_t count) {
 
 // ---- tensors ----
 
-static Status tensor_type(uint32_t type, StoredType *out) {
-  // ggml's numbering; the ones without a StoredType are named for the message only.
-  static const struct {
-    uint32_t number;
-    StoredType type;
-  } known[] = {{0, STORED_F32},  {1, STORED_F16},  {2, STORED_Q4_0},
-               {3, STORED_Q4_1}, {8, STORED_Q8_0}, {30, STORED_BF16}};
-  static const char *const names[] = {
-      "F32",   "F16",    "Q4_0", "Q4_1", "Q4_2", "Q4_3",    "Q5_0",   "Q5_1",    "Q8_0",  "Q8_1",   "Q2_K",
-      "Q3_K",  "Q4_K",   "Q5_K", "Q6_K", "Q8_K", "IQ2_XXS", "IQ2_XS", "IQ3_XXS", "IQ1_S", "IQ4_NL", "IQ3_S",
-      "IQ2_S", "IQ4_XS", "I8",   "I16",  "I32",  "I64",     "F64",    "IQ1_M",   "BF16"};
-  for (size_t i = 0; i < sizeof known / sizeof known[0]; i++) {
-    *out = known[i].type;
-    if (known[i].number == type) return STATUS_OK;
+static Status refuse_type(uint32_t number, const char *name) {
+  Str readable = {0};
+  Status status = list_readable_types(&readable);
+  if (status == STATUS_OK) {
+    status = status_fail(STATUS_INPUT,
+                         "stored as %s (type %" PRIu32 "), which is not supported; take a file in %s", name,
+                         number, str_text(&readable));
   }
-  return status_fail(STATUS_INPUT,
-                     "stored as %s (type %" PRIu32 "), which is not supported; take a file in F32, "
-                     "F16, BF16, Q8_0, Q4_0 or Q4_1",
-                     type < sizeof names / sizeof names[0] ? names[type] : "an unknown type", type);
+  str_free(&readable);
+  return status;
+}
+
+static Status tensor_type(uint32_t number, DType *out) {
+  if (!dtype_from_gguf(number, out)) return refuse_type(number, "an unknown type");
+  return can_dequantise(*out) ? STATUS_OK : refuse_type(number, dtype_name(*out));
 }
 
 /// Reads rank and sizes, turning them round: outermost first.

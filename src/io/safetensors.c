@@ -17,11 +17,9 @@ static const uint64_t HEADER_LIMIT = 100000000; // bytes; the limit of the forma
 static const int64_t OFFSET_LIMIT = INT64_C(1) << 53;
 enum { SHARD_LIMIT = 4096 };
 
-static Status parse_type(const char *text, const char *where, StoredType *out) {
-  static const StoredType types[] = {STORED_F32, STORED_F16, STORED_BF16};
-  for (size_t i = 0; i < sizeof types / sizeof types[0]; i++) {
-    *out = types[i];
-    if (strcmp(text, stored_type_name(types[i])) == 0) return STATUS_OK;
+static Status parse_type(const char *text, const char *where, DType *out) {
+  if (dtype_from_name(text, out) && strcmp(text, dtype_name(*out)) == 0) {
+    if (dtype_info(*out)->block_elements == 1 && can_dequantise(*out)) return STATUS_OK;
   }
   return status_fail(STATUS_INPUT, "%s: dtype %.32s is not supported (F32, F16 and BF16 are)", where, text);
 }

@@ -16,7 +16,7 @@ static Status add_entry(JsonWriter *json, const TensorToWrite *tensor, size_t *o
   size_t elements = 0, size = 0;
   TRY(tensor_measure(tensor->type, tensor->rank, tensor->shape, &elements, &size));
   json_object_begin(json, tensor->name);
-  json_string(json, "dtype", stored_type_name(tensor->type));
+  json_string(json, "dtype", dtype_name(tensor->type));
   json_array_begin(json, "shape");
   for (size_t i = 0; i < tensor->rank; i++) json_integer(json, NULL, (int64_t)tensor->shape[i]);
   json_array_end(json);
@@ -55,11 +55,10 @@ static Status write_header(FileWriter *writer, const Str *text) {
   return writer_append(writer, spaces, padding);
 }
 
-static Status write_piece(FileWriter *writer, StoredType type, const float *values, size_t count,
+static Status write_piece(FileWriter *writer, DType type, const float *values, size_t count,
                           uint16_t *halves) {
-  if (type == STORED_F32) return writer_append(writer, values, count * sizeof *values);
-  for (size_t i = 0; i < count; i++)
-    halves[i] = type == STORED_F16 ? half_from_float(values[i]) : bfloat_from_float(values[i]);
+  if (type == DTYPE_F32) return writer_append(writer, values, count * sizeof *values);
+  halves_from_floats(type, values, count, halves);
   return writer_append(writer, halves, count * sizeof *halves);
 }
 
@@ -88,9 +87,10 @@ cleanup:
 
 static Status check_types(const TensorToWrite *tensors, size_t count) {
   for (size_t i = 0; i < count; i++) {
-    if (stored_block_elements(tensors[i].type) == 1 && tensors[i].rank <= STORED_MAX_RANK) continue;
+    bool writable = tensors[i].type == DTYPE_F32 || dtype_is_half(tensors[i].type);
+    if (writable && tensors[i].rank <= STORED_MAX_RANK) continue;
     return status_fail(STATUS_FAILED, "tensor \"%s\": %s of rank %zu cannot be written as safetensors",
-                       tensors[i].name, stored_type_name(tensors[i].type), tensors[i].rank);
+                       tensors[i].name, dtype_name(tensors[i].type), tensors[i].rank);
   }
   return STATUS_OK;
 }

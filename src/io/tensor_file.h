@@ -4,6 +4,7 @@
 
 #include "io/file.h"
 #include "io/tensors.h"
+#include "util/str.h"
 #include <stdbool.h>
 
 typedef struct GgufValue GgufValue;
@@ -33,7 +34,7 @@ bool tensor_name_is_valid(const char *name, size_t size);
 
 /// *elements and *size (bytes) of a tensor of `type` and `shape`; fails on overflow, and for quantised types where a
 /// row is no multiple of a block.
-STATUS_CHECKED Status tensor_measure(StoredType type, size_t rank, const size_t *shape, size_t *elements,
+STATUS_CHECKED Status tensor_measure(DType type, size_t rank, const size_t *shape, size_t *elements,
                                      size_t *size);
 
 /// Checks tensors [first, count) of `path`, which lie in data[size]: no two may overlap; `packed`: no holes either,
@@ -49,13 +50,12 @@ void gguf_free_values(GgufValue *values, size_t count);
 
 // ---- dequantisation (dequant.c) ----
 
-enum { BLOCK_ELEMENTS = 32, Q8_0_BYTES = 34, Q4_0_BYTES = 18, Q4_1_BYTES = 20 };
-
-/// Elements and bytes of the smallest unit of a type: (1, 4) for F32, (32, 18) for Q4_0.
-size_t stored_block_elements(StoredType type);
-size_t stored_block_bytes(StoredType type);
-/// out[blocks * block elements] from `blocks` blocks; any alignment of `bytes`.
-void dequantise(StoredType type, const uint8_t *bytes, size_t blocks, float *out);
+/// True where dequantise has a decoder for the type.
+bool can_dequantise(DType type);
+/// out[blocks * block elements] from `blocks` blocks of a type that can_dequantise; any alignment of `bytes`.
+void dequantise(DType type, const uint8_t *bytes, size_t blocks, float *out);
+/// Appends the names of all such types: "F32, F16, … and Q8_0".
+STATUS_CHECKED Status list_readable_types(Str *out);
 
 // ---- little-endian reads at any alignment ----
 

@@ -37,8 +37,8 @@ Status tensors_add(TensorFile *file, const char *path, const char *name, size_t 
   return STATUS_OK;
 }
 
-Status tensor_measure(StoredType type, size_t rank, const size_t *shape, size_t *elements, size_t *size) {
-  size_t block = stored_block_elements(type);
+Status tensor_measure(DType type, size_t rank, const size_t *shape, size_t *elements, size_t *size) {
+  size_t block = dtype_info(type)->block_elements;
   size_t product = 1;
   bool fits = true;
   for (size_t i = 0; fits && i < rank; i++) fits = !__builtin_mul_overflow(product, shape[i], &product);
@@ -47,10 +47,10 @@ Status tensor_measure(StoredType type, size_t rank, const size_t *shape, size_t 
     return status_fail(STATUS_INPUT, "its shape counts more elements than can be");
   if (block > 1 && (rank == 0 || shape[rank - 1] % block != 0)) {
     return status_fail(STATUS_INPUT, "rows of %zu elements do not fill the blocks of %zu of %s",
-                       rank == 0 ? (size_t)1 : shape[rank - 1], block, stored_type_name(type));
+                       rank == 0 ? (size_t)1 : shape[rank - 1], block, dtype_name(type));
   }
   *elements = product;
-  *size = product / block * stored_block_bytes(type);
+  *size = dtype_bytes(type, product);
   return STATUS_OK;
 }
 
@@ -178,14 +178,13 @@ const StoredTensor *tensors_find(const TensorFile *file, const char *name) {
 }
 
 Status tensors_read_f32(const StoredTensor *tensor, size_t first, size_t count, float *out) {
-  size_t block = stored_block_elements(tensor->type);
+  size_t block = dtype_info(tensor->type)->block_elements;
   if (first > tensor->elements || count > tensor->elements - first || first % block != 0 ||
       count % block != 0) {
     return status_fail(STATUS_FAILED,
                        "tensor \"%s\" (%zu elements of %s): elements %zu to %zu cannot be read", tensor->name,
-                       tensor->elements, stored_type_name(tensor->type), first, first + count);
+                       tensor->elements, dtype_name(tensor->type), first, first + count);
   }
-  dequantise(tensor->type, tensor->bytes + first / block * stored_block_bytes(tensor->type), count / block,
-             out);
+  dequantise(tensor->type, tensor->bytes + dtype_bytes(tensor->type, first), count / block, out);
   return STATUS_OK;
 }

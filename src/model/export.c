@@ -10,7 +10,7 @@ Status model_save_trained(Model *model, const char *directory) {
   if (model->lora.rank > 0) return adapters_save(model, directory);
   if (!model->full) return status_fail(STATUS_FAILED, "the model has no trained parameters to save");
   TensorToWrite *list = NULL;
-  TRY(config_write(&model->config, STORED_F32, directory));
+  TRY(config_write(&model->config, DTYPE_F32, directory));
   TRY(params_list(&model->params, &list));
   Status status = hf_write_weights(directory, list, model->params.count, params_fill, &model->params);
   free(list);
@@ -79,9 +79,7 @@ Status model_export_merged(Model *model, const ModelFiles *files, const char *di
   Status status = STATUS_OK;
   Export export = {.model = model, .merged_index = SIZE_MAX};
   size_t count = weight_count(&model->config);
-  StoredType type = model->dtype == DTYPE_F32   ? STORED_F32
-                    : model->dtype == DTYPE_F16 ? STORED_F16
-                                                : STORED_BF16;
+  DType type = model->dtype == DTYPE_F32 ? DTYPE_F32 : model->dtype == DTYPE_F16 ? DTYPE_F16 : DTYPE_BF16;
   TensorToWrite *list = NULL;
   WeightSpec *specs = NULL; // own the names
   TRY_CLEAN(config_write(&model->config, type, directory));

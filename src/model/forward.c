@@ -9,18 +9,16 @@
 
 // ---- one matrix with its bias and adapter ----
 
-Status adapter_low(Pass *pass, const Linear *linear, const Tensor *x, Tensor *low, Tensor *input) {
-  *low = tensor_first_rows(&pass->scratch.low, x->rows);
+Status adapter_low(Pass *pass, const Linear *linear, const Tensor *x, Tensor *input) {
   *input = *x;
   if (pass->dropout.on) {
     const Lora *lora = &pass->model->lora;
     uint32_t slots = (uint32_t)(pass->model->config.layers * LINEARS);
-    Tensor row_ids = tensor_alias(&pass->row_ids, 1, x->rows);
-    *input = tensor_alias(&pass->scratch.dropped, x->rows, x->cols);
-    TRY(op_dropout(input, x, &row_ids, lora->dropout, pass->dropout.seed,
+    *input = tensor_reshape(&pass->scratch.dropped, x->rows, x->cols);
+    TRY(op_dropout(input, x, &pass->index.row_ids, lora->dropout, pass->dropout.seed,
                    pass->dropout.step * slots + linear->slot));
   }
-  return op_linear(low, input, &linear->a.value, 1.0f, 0.0f);
+  return op_linear(&pass->now.low, input, &linear->a.value, 1.0f, 0.0f);
 }
 
 // out[M,N] = x[M,K] · Wᵀ + bias + scale · (dropout(x) · Aᵀ) · Bᵀ
@@ -28,61 +26,65 @@ static Status linear_forward(Pass *pass, const Linear *linear, Tensor *out, cons
   TRY(op_linear(out, x, &linear->weight.value, 1.0f, 0.0f));
   if (weight_present(&linear->bias)) TRY(op_bias(out, &linear->bias.value));
   if (!weight_present(&linear->a)) return STATUS_OK;
-  Tensor low;
   Tensor input;
-  TRY(adapter_low(pass, linear, x, &low, &input));
-  return op_linear(out, &low, &linear->b.value, pass->model->lora.scale, 1.0f);
+  TRY(adapter_low(pass, linear, x, &input));
+  return op_linear(out, &pass->now.low, &linear->b.value, pass->model->lora.scale, 1.0f);
 }
 
 // ---- one layer ----
 
-static Status attend(Pass *pass, size_t layer, LayerKeep *keep) {
-  const ModelConfig *config = &pass->model->config;
-  size_t rows = pass->rows;
-  Tensor positions = tensor_alias(&pass->positions, 1, rows);
-  Tensor spans = tensor_first_rows(&pass->spans, rows);
-  AttentionShape shape = {.heads = config->heads,
+AttentionShape attention_shape(const ModelConfig *config) {
+  return (AttentionShape){.heads = config->heads,
                           .kv_heads = config->kv_heads,
                           .head_dim = config->head_dim,
                           .scale = 1.0f / sqrtf((float)config->head_dim)};
-  TRY(op_rope(&keep->q, &positions, &pass->model->inv_freq, config->head_dim, 1));
-  TRY(op_rope(&keep->k, &positions, &pass->model->inv_freq, config->head_dim, 1));
-  Tensor *lse = pass->options.kind == PASS_TRAINING ? &keep->lse : NULL;
-  if (!pass->cached) return op_attention(&keep->attended, lse, &keep->q, &keep->k, &keep->v, &spans, shape);
-  Tensor cache_row = tensor_alias(&pass->cache_row, 1, rows);
-  TRY(op_store_rows(&pass->cache_k[layer], &keep->k, &cache_row));
-  TRY(op_store_rows(&pass->cache_v[layer], &keep->v, &cache_row));
-  return op_attention(&keep->attended, lse, &keep->q, &pass->cache_k[layer], &pass->cache_v[layer], &spans,
-                      shape);
+}
+
+static Status attend(Pass *pass, size_t layer, LayerKeep *keep) {
+  const ModelConfig *config = &pass->model->config;
+  const Indices *index = &pass->index;
+  TRY(op_rope(&keep->q, &index->positions, &pass->model->inv_freq, config->head_dim, 1));
+  TRY(op_rope(&keep->k, &index->positions, &pass->model->inv_freq, config->head_dim, 1));
+  Attention attention = {.shape = attention_shape(config),
+                         .q = &keep->q,
+                         .k = &keep->k,
+                         .v = &keep->v,
+                         .spans = &index->spans,
+                         .out = &keep->attended,
+                         .lse = pass->options.kind == PASS_TRAINING ? &keep->lse : NULL};
+  if (pass->cached) {
+    TRY(op_store_rows(&pass->cache_k[layer], &keep->k, &index->cache_row));
+    TRY(op_store_rows(&pass->cache_v[layer], &keep->v, &index->cache_row));
+    attention.k = &pass->cache_k[layer];
+    attention.v = &pass->cache_v[layer];
+  }
+  return op_attention(&attention);
 }
 
 Status layer_forward(Pass *pass, size_t layer, bool kept_only) {
-  size_t rows = pass->rows;
   float eps = pass->model->config.rms_eps;
   const Layer *weights = &pass->model->layers[layer];
   const Linear *linears = weights->linears;
-  LayerKeep keep = pass_keep(pass, layer, rows);
-  Tensor input = pass_input(pass, layer, rows);
-  Tensor norm = tensor_first_rows(&pass->scratch.norm, rows);
-  Tensor rstd = tensor_alias(&pass->scratch.rstd, 1, rows);
-  Tensor act = tensor_first_rows(&pass->scratch.act, rows);
+  LayerKeep keep = pass_keep(pass, layer);
+  Tensor input = pass_input(pass, layer);
+  Tensor *norm = &pass->now.norm, *rstd = &pass->now.rstd, *act = &pass->now.act;
 
-  TRY(op_rmsnorm(&norm, &rstd, &input, &weights->attention_norm.value, eps));
-  TRY(linear_forward(pass, &linears[LINEAR_Q], &keep.q, &norm));
-  TRY(linear_forward(pass, &linears[LINEAR_K], &keep.k, &norm));
-  TRY(linear_forward(pass, &linears[LINEAR_V], &keep.v, &norm));
+  TRY(op_rmsnorm(norm, rstd, &input, &weights->attention_norm.value, eps));
+  TRY(linear_forward(pass, &linears[LINEAR_Q], &keep.q, norm));
+  TRY(linear_forward(pass, &linears[LINEAR_K], &keep.k, norm));
+  TRY(linear_forward(pass, &linears[LINEAR_V], &keep.v, norm));
   TRY(attend(pass, layer, &keep));
-  TRY(linear_forward(pass, &linears[LINEAR_O], &norm, &keep.attended));
-  TRY(op_add(&keep.middle, &input, &norm));
+  TRY(linear_forward(pass, &linears[LINEAR_O], norm, &keep.attended));
+  TRY(op_add(&keep.middle, &input, norm));
 
-  TRY(op_rmsnorm(&norm, &rstd, &keep.middle, &weights->ffn_norm.value, eps));
-  TRY(linear_forward(pass, &linears[LINEAR_GATE], &keep.gate, &norm));
-  TRY(linear_forward(pass, &linears[LINEAR_UP], &keep.up, &norm));
+  TRY(op_rmsnorm(norm, rstd, &keep.middle, &weights->ffn_norm.value, eps));
+  TRY(linear_forward(pass, &linears[LINEAR_GATE], &keep.gate, norm));
+  TRY(linear_forward(pass, &linears[LINEAR_UP], &keep.up, norm));
   if (kept_only) return STATUS_OK;
-  Tensor output = pass_input(pass, layer + 1, rows);
-  TRY(op_swiglu(&act, &keep.gate, &keep.up));
-  TRY(linear_forward(pass, &linears[LINEAR_DOWN], &norm, &act));
-  return op_add(&output, &keep.middle, &norm);
+  Tensor output = pass_input(pass, layer + 1);
+  TRY(op_swiglu(act, &keep.gate, &keep.up));
+  TRY(linear_forward(pass, &linears[LINEAR_DOWN], norm, act));
+  return op_add(&output, &keep.middle, norm);
 }
 
 // ---- all layers ----
@@ -104,9 +106,8 @@ static Status check_ids(const Pass *pass, const int32_t *ids, size_t rows) {
 }
 
 static Status run_layers(Pass *pass) {
-  Tensor ids = tensor_alias(&pass->ids, 1, pass->rows);
-  Tensor input = pass_input(pass, 0, pass->rows);
-  TRY(op_embed(&input, &pass->model->embedding.value, &ids));
+  Tensor input = pass_input(pass, 0);
+  TRY(op_embed(&input, &pass->model->embedding.value, &pass->index.ids));
   for (size_t l = 0; l < pass->model->config.layers; l++) TRY(layer_forward(pass, l, false));
   return STATUS_OK;
 }
@@ -122,22 +123,23 @@ static Status upload_order(Pass *pass, const Batch *batch) {
   for (size_t i = 0; i < batch->rows; i++) pass->sort_keys[i] = (uint64_t)(uint32_t)batch->ids[i] << 32 | i;
   qsort(pass->sort_keys, batch->rows, sizeof *pass->sort_keys, compare_keys);
   for (size_t i = 0; i < batch->rows; i++) pass->host_order[i] = (int32_t)(uint32_t)pass->sort_keys[i];
-  return tensor_write(&pass->order, 0, batch->rows, pass->host_order);
+  return tensor_write(&pass->indices.order, 0, batch->rows, pass->host_order);
 }
 
 Status pass_forward(Pass *pass, const Batch *batch, DropoutDraw dropout) {
   size_t rows = batch->rows;
   pass->rows = 0;
   TRY(check_ids(pass, batch->ids, rows));
-  TRY(tensor_write(&pass->ids, 0, rows, batch->ids));
-  TRY(tensor_write(&pass->positions, 0, rows, batch->positions));
-  TRY(tensor_write(&pass->spans, 0, 4 * rows, batch->spans));
+  Indices *indices = &pass->indices;
+  TRY(tensor_write(&indices->ids, 0, rows, batch->ids));
+  TRY(tensor_write(&indices->positions, 0, rows, batch->positions));
+  TRY(tensor_write(&indices->spans, 0, 4 * rows, batch->spans));
   pass->dropout = dropout;
-  pass->dropout.on = dropout.on && pass->row_ids.ops != NULL;
-  if (pass->dropout.on) TRY(tensor_write(&pass->row_ids, 0, rows, batch->row_ids));
-  if (pass->key_spans.ops != NULL) TRY(tensor_write(&pass->key_spans, 0, 4 * rows, batch->key_spans));
-  if (pass->order.ops != NULL) TRY(upload_order(pass, batch));
-  pass->rows = rows;
+  pass->dropout.on = dropout.on && indices->row_ids.ops != NULL;
+  if (pass->dropout.on) TRY(tensor_write(&indices->row_ids, 0, rows, batch->row_ids));
+  if (indices->key_spans.ops != NULL) TRY(tensor_write(&indices->key_spans, 0, 4 * rows, batch->key_spans));
+  if (indices->order.ops != NULL) TRY(upload_order(pass, batch));
+  pass_set_rows(pass, rows);
   pass->cached = false;
   return run_layers(pass);
 }
@@ -146,12 +148,13 @@ Status pass_forward_cached(Pass *pass, const CachedRows *rows) {
   if (pass->cache_k == NULL) return status_fail(STATUS_FAILED, "this pass was created without a key cache");
   pass->rows = 0;
   TRY(check_ids(pass, rows->ids, rows->rows));
-  TRY(tensor_write(&pass->ids, 0, rows->rows, rows->ids));
-  TRY(tensor_write(&pass->positions, 0, rows->rows, rows->positions));
-  TRY(tensor_write(&pass->cache_row, 0, rows->rows, rows->cache_row));
-  TRY(tensor_write(&pass->spans, 0, 4 * rows->rows, rows->spans));
+  Indices *indices = &pass->indices;
+  TRY(tensor_write(&indices->ids, 0, rows->rows, rows->ids));
+  TRY(tensor_write(&indices->positions, 0, rows->rows, rows->positions));
+  TRY(tensor_write(&indices->cache_row, 0, rows->rows, rows->cache_row));
+  TRY(tensor_write(&indices->spans, 0, 4 * rows->rows, rows->spans));
   pass->dropout.on = false;
-  pass->rows = rows->rows;
+  pass_set_rows(pass, rows->rows);
   pass->cached = true;
   return run_layers(pass);
 }

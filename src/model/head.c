@@ -8,22 +8,26 @@ static size_t smaller(size_t a, size_t b) {
   return a < b ? a : b;
 }
 
-// One tile: aliases of the head's buffers for `rows` rows.
+// One tile: views of the head's buffers for its rows. What only the backward has is absent in an inference pass.
 typedef struct Tile {
   Tensor rows, hidden, norm, rstd, logits, stats;
+  Tensor weights, dnorm, dhidden;
 } Tile;
 
 // Logits of the rows `rows[count]` of the last forward.
 static Status tile_logits(Pass *pass, const int32_t *rows, size_t count, Tile *tile) {
   Model *model = pass->model;
   Head *head = &pass->head;
-  *tile = (Tile){.rows = tensor_alias(&head->rows, 1, count),
-                 .hidden = tensor_first_rows(&head->hidden, count),
-                 .norm = tensor_first_rows(&head->norm, count),
-                 .rstd = tensor_alias(&head->rstd, 1, count),
-                 .logits = tensor_first_rows(&head->logits, count),
-                 .stats = tensor_first_rows(&head->stats, count)};
-  Tensor last = pass_input(pass, model->config.layers, pass->rows);
+  *tile = (Tile){.rows = first_elements(&head->rows, count),
+                 .hidden = first_rows(&head->hidden, count),
+                 .norm = first_rows(&head->norm, count),
+                 .rstd = first_elements(&head->rstd, count),
+                 .logits = first_rows(&head->logits, count),
+                 .stats = first_rows(&head->stats, count),
+                 .weights = first_elements(&head->weights, count),
+                 .dnorm = first_rows(&head->dnorm, count),
+                 .dhidden = first_rows(&head->dhidden, count)};
+  Tensor last = pass_input(pass, model->config.layers);
   TRY(tensor_write(&head->rows, 0, count, rows));
   TRY(op_gather_rows(&tile->hidden, &last, &tile->rows));
   TRY(op_rmsnorm(&tile->norm, &tile->rstd, &tile->hidden, &model->final_norm.value, model->config.rms_eps));
@@ -46,9 +50,9 @@ static Status check_batch(const Pass *pass, const Batch *batch, float tau) {
 static Status flush_picks(Pass *pass, const Tile *tile, size_t count, float tau, float *logprob) {
   Head *head = &pass->head;
   if (count == 0) return STATUS_OK;
-  Tensor rows = tensor_alias(&head->pick_rows, 1, count);
-  Tensor targets = tensor_alias(&head->pick_targets, 1, count);
-  Tensor picked = tensor_alias(&head->picked, 1, count);
+  Tensor rows = first_elements(&head->pick_rows, count);
+  Tensor targets = first_elements(&head->pick_targets, count);
+  Tensor picked = first_elements(&head->picked, count);
   TRY(tensor_write(&rows, 0, count, head->host_rows));
   TRY(tensor_write(&targets, 0, count, head->host_targets));
   TRY(op_pick_logprob(&picked, &tile->logits, &tile->stats, &rows, &targets, tau));
@@ -127,22 +131,17 @@ static Status tile_stats(Pass *pass, Tile *tile, float tau, const float *entropy
 
 // From the tile's logits to the gradient of the rows it was gathered from, added to scratch.dx.
 static Status tile_backward(Pass *pass, Tile *tile, float tau, const float *weights) {
-  Head *head = &pass->head;
   Model *model = pass->model;
   Weight *matrix = model_head(model);
-  size_t count = tile->logits.rows;
-  Tensor tile_weights = tensor_alias(&head->weights, 1, count);
-  Tensor dnorm = tensor_first_rows(&head->dnorm, count);
-  Tensor dhidden = tensor_first_rows(&head->dhidden, count);
-  Tensor dx = tensor_first_rows(&pass->scratch.dx, pass->rows);
   Tensor *dfinal = weight_trained(&model->final_norm) ? &model->final_norm.grad : NULL;
-  TRY(tensor_write(&tile_weights, 0, count, weights));
-  TRY(op_entropy_backward(&tile->logits, &tile->stats, &tile_weights, tau));
-  TRY(op_linear_dx(&dnorm, &tile->logits, &matrix->value, 1.0f, 0.0f));
+  TRY(tensor_write(&tile->weights, 0, tile->logits.rows, weights));
+  TRY(op_entropy_backward(&tile->logits, &tile->stats, &tile->weights, tau));
+  TRY(op_linear_dx(&tile->dnorm, &tile->logits, &matrix->value, 1.0f, 0.0f));
   if (weight_trained(matrix)) TRY(op_linear_dw(&matrix->grad, &tile->logits, &tile->norm, 1.0f, 1.0f));
-  TRY(tensor_zero(&dhidden));
-  TRY(op_rmsnorm_backward(&dhidden, dfinal, &dnorm, &tile->hidden, &model->final_norm.value, &tile->rstd));
-  return op_scatter_add_rows(&dx, &dhidden, &tile->rows);
+  TRY(tensor_zero(&tile->dhidden));
+  TRY(op_rmsnorm_backward(&tile->dhidden, dfinal, &tile->dnorm, &tile->hidden, &model->final_norm.value,
+                          &tile->rstd));
+  return op_scatter_add_rows(&pass->now.dx, &tile->dhidden, &tile->rows);
 }
 
 static bool all_zero(const float *weights, size_t count) {
@@ -156,8 +155,7 @@ Status head_backward(Pass *pass, const Batch *batch, float tau, const float *wei
                      const float *log_z) {
   TRY(check_batch(pass, batch, tau));
   size_t step = pass->options.head_tile_rows;
-  Tensor dx = tensor_first_rows(&pass->scratch.dx, pass->rows);
-  TRY(tensor_zero(&dx));
+  TRY(tensor_zero(&pass->now.dx));
   for (size_t first = 0; first < batch->head_rows; first += step) {
     size_t count = smaller(step, batch->head_rows - first);
     if (all_zero(weights + first, count)) continue;

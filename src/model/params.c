@@ -155,7 +155,7 @@ Status params_list(const ParamSet *params, TensorToWrite **out) {
     const ParamSpec *spec = &params->specs[i];
     TensorToWrite *tensor = &(*out)[i];
     tensor->name = spec->name;
-    tensor->type = STORED_F32;
+    tensor->type = DTYPE_F32;
     tensor->rank = spec->rank;
     tensor->shape[0] = spec->rank == 1 ? spec->cols : spec->rows;
     tensor->shape[1] = spec->rank == 1 ? 0 : spec->cols;

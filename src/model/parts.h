@@ -87,7 +87,7 @@ typedef struct LayerKeep {
   Tensor gate, up;    // [M, F]
 } LayerKeep;
 
-/// Memory of one layer's computation, used again by the next.
+/// Memory of one layer's computation, used again by the next. What a pass does not need is absent (ops NULL).
 typedef struct Scratch {
   Tensor norm;    // [M, C]
   Tensor rstd;    // [1, M]
@@ -103,6 +103,12 @@ typedef struct Scratch {
   Tensor dlow;          // [M, R]
   Tensor ddropped;      // [M, widest input]
 } Scratch;
+
+/// What is uploaded for a forward, I32.
+typedef struct Indices {
+  Tensor ids, positions, row_ids, cache_row, order; // [1, M]
+  Tensor spans, key_spans;                          // [M, 4]
+} Indices;
 
 typedef struct Head {
   Tensor hidden, norm, dnorm, dhidden; // [T, C]
@@ -122,35 +128,38 @@ typedef struct Head {
 struct Pass {
   Model *model;
   PassOptions options;
-  Tensor
-      *inputs; // [layers + 1] input of each layer, then the last one's output; all one tensor while inferring
-  LayerKeep *keeps;          // [layers] or [1]
+  Tensor *inputs;   // [layers + 1] input of each layer, then the last one's output; all one while inferring
+  LayerKeep *keeps; // [layers] or [1]
   Tensor *cache_k, *cache_v; // [layers] of [cache_rows, HK·D]
-  Scratch scratch;
+  Scratch scratch;           // [max_rows] memory …
+  Indices indices;
+  Scratch now; // … and views of it for the rows of the last forward
+  Indices index;
   Head head;
-  Tensor ids, positions, row_ids, cache_row, order; // I32 [1, M]
-  Tensor spans, key_spans;                          // I32 [M, 4]
-  uint64_t *sort_keys;                              // [M] for `order`
-  int32_t *host_order;                              // [M]
-  size_t rows;                                      // of the last forward; 0 before any
-  bool cached;                                      // the last forward read and wrote the cache
-  DropoutDraw dropout;                              // of the last forward
+  uint64_t *sort_keys; // [M] for `order`
+  int32_t *host_order; // [M]
+  size_t rows;         // of the last forward; 0 before any
+  bool cached;         // the last forward read and wrote the cache
+  DropoutDraw dropout; // of the last forward
 };
 
-/// The first rows·cols elements of `tensor` as [rows, cols]; never freed itself.
-Tensor tensor_alias(const Tensor *tensor, size_t rows, size_t cols);
-/// The first rows of what layer `layer` keeps.
-LayerKeep pass_keep(const Pass *pass, size_t layer, size_t rows);
-Tensor pass_input(const Pass *pass, size_t layer, size_t rows);
+/// The first rows, or elements of a vector, of memory that a pass may lack: absent stays absent.
+Tensor first_rows(const Tensor *tensor, size_t rows);
+Tensor first_elements(const Tensor *tensor, size_t count);
+/// The next forward has this many rows: sets pass->rows, and pass->now and pass->index to views of so many.
+void pass_set_rows(Pass *pass, size_t rows);
+/// What layer `layer` keeps of these rows, and its input; pass_input of the number of layers is the last one's output.
+LayerKeep pass_keep(const Pass *pass, size_t layer);
+Tensor pass_input(const Pass *pass, size_t layer);
 
 /// Layer `layer` on the rows of the last upload, from its input to what it keeps and, unless `kept_only`, its output.
 STATUS_CHECKED Status layer_forward(Pass *pass, size_t layer, bool kept_only);
-/// *low and *input: x·Aᵀ and the (dropped) x that it was made from, as aliases of scratch or x.
-STATUS_CHECKED Status adapter_low(Pass *pass, const Linear *linear, const Tensor *x, Tensor *low,
-                                  Tensor *input);
-/// scratch.dx: gradient of a layer's output becomes that of its input; gradients of parameters add up.
+AttentionShape attention_shape(const ModelConfig *config);
+/// pass->now.low = input·Aᵀ, and *input = the x, dropped where dropout is on, as a view of scratch or x.
+STATUS_CHECKED Status adapter_low(Pass *pass, const Linear *linear, const Tensor *x, Tensor *input);
+/// now.dx: gradient of a layer's output becomes that of its input; gradients of parameters add up.
 STATUS_CHECKED Status layer_backward(Pass *pass, size_t layer);
-/// scratch.dx = gradient of Σ weights · H by the last layer's output.
+/// now.dx = gradient of Σ weights · H by the last layer's output.
 STATUS_CHECKED Status head_backward(Pass *pass, const Batch *batch, float tau, const float *weights,
                                     const float *entropy, const float *log_z);
 

@@ -5,31 +5,72 @@
 #include <stdlib.h>
 #include <string.h>
 
-Tensor tensor_alias(const Tensor *tensor, size_t rows, size_t cols) {
-  Tensor alias = *tensor;
-  alias.rows = rows;
-  alias.cols = cols;
-  alias.is_view = true;
-  return alias;
+// ---- the rows of a forward ----
+
+Tensor first_rows(const Tensor *tensor, size_t rows) {
+  return tensor->ops != NULL ? tensor_rows(tensor, 0, rows) : (Tensor){0};
 }
 
-Tensor pass_input(const Pass *pass, size_t layer, size_t rows) {
-  const Tensor *input = &pass->inputs[pass->options.kind == PASS_INFERENCE ? 0 : layer];
-  return tensor_first_rows(input, rows);
+Tensor first_elements(const Tensor *tensor, size_t count) {
+  return tensor->ops != NULL ? tensor_columns(tensor, 0, count) : (Tensor){0};
 }
 
-LayerKeep pass_keep(const Pass *pass, size_t layer, size_t rows) {
+static Scratch scratch_rows(const Scratch *all, size_t rows) {
+  return (Scratch){
+      .norm = first_rows(&all->norm, rows),
+      .rstd = first_elements(&all->rstd, rows),
+      .act = first_rows(&all->act, rows),
+      .low = first_rows(&all->low, rows),
+      .dropped = first_rows(&all->dropped, rows),
+      .dx = first_rows(&all->dx, rows),
+      .dnorm = first_rows(&all->dnorm, rows),
+      .dact = first_rows(&all->dact, rows),
+      .dup = first_rows(&all->dup, rows),
+      .dq = first_rows(&all->dq, rows),
+      .dattended = first_rows(&all->dattended, rows),
+      .dk = first_rows(&all->dk, rows),
+      .dv = first_rows(&all->dv, rows),
+      .delta = first_rows(&all->delta, rows),
+      .dlow = first_rows(&all->dlow, rows),
+      .ddropped = first_rows(&all->ddropped, rows),
+  };
+}
+
+static Indices index_rows(const Indices *all, size_t rows) {
+  return (Indices){
+      .ids = first_elements(&all->ids, rows),
+      .positions = first_elements(&all->positions, rows),
+      .row_ids = first_elements(&all->row_ids, rows),
+      .cache_row = first_elements(&all->cache_row, rows),
+      .order = first_elements(&all->order, rows),
+      .spans = first_rows(&all->spans, rows),
+      .key_spans = first_rows(&all->key_spans, rows),
+  };
+}
+
+void pass_set_rows(Pass *pass, size_t rows) {
+  pass->rows = rows;
+  pass->now = scratch_rows(&pass->scratch, rows);
+  pass->index = index_rows(&pass->indices, rows);
+}
+
+Tensor pass_input(const Pass *pass, size_t layer) {
+  return first_rows(&pass->inputs[pass->options.kind == PASS_INFERENCE ? 0 : layer], pass->rows);
+}
+
+LayerKeep pass_keep(const Pass *pass, size_t layer) {
   bool shared = pass->options.kind == PASS_INFERENCE || pass->options.checkpoint;
   const LayerKeep *all = &pass->keeps[shared ? 0 : layer];
+  size_t rows = pass->rows;
   return (LayerKeep){
-      .q = tensor_first_rows(&all->q, rows),
-      .attended = tensor_first_rows(&all->attended, rows),
-      .k = tensor_first_rows(&all->k, rows),
-      .v = tensor_first_rows(&all->v, rows),
-      .lse = tensor_first_rows(&all->lse, rows),
-      .middle = tensor_first_rows(&all->middle, rows),
-      .gate = tensor_first_rows(&all->gate, rows),
-      .up = tensor_first_rows(&all->up, rows),
+      .q = first_rows(&all->q, rows),
+      .attended = first_rows(&all->attended, rows),
+      .k = first_rows(&all->k, rows),
+      .v = first_rows(&all->v, rows),
+      .lse = first_rows(&all->lse, rows),
+      .middle = first_rows(&all->middle, rows),
+      .gate = first_rows(&all->gate, rows),
+      .up = first_rows(&all->up, rows),
   };
 }
 
@@ -131,17 +172,18 @@ static Status create_scratch(Pass *pass, Sizes sizes) {
 }
 
 static Status create_indices(Pass *pass, Sizes sizes) {
-  TRY(index_tensor(pass, "token ids", 1, sizes.rows, &pass->ids));
-  TRY(index_tensor(pass, "positions", 1, sizes.rows, &pass->positions));
-  TRY(index_tensor(pass, "key spans", sizes.rows, 4, &pass->spans));
-  if (pass->options.cache_rows > 0) TRY(index_tensor(pass, "cache rows", 1, sizes.rows, &pass->cache_row));
-  if (uses_dropout(pass)) TRY(index_tensor(pass, "dropout rows", 1, sizes.rows, &pass->row_ids));
+  Indices *indices = &pass->indices;
+  TRY(index_tensor(pass, "token ids", 1, sizes.rows, &indices->ids));
+  TRY(index_tensor(pass, "positions", 1, sizes.rows, &indices->positions));
+  TRY(index_tensor(pass, "key spans", sizes.rows, 4, &indices->spans));
+  if (pass->options.cache_rows > 0) TRY(index_tensor(pass, "cache rows", 1, sizes.rows, &indices->cache_row));
+  if (uses_dropout(pass)) TRY(index_tensor(pass, "dropout rows", 1, sizes.rows, &indices->row_ids));
   if (!can_go_back(pass)) return STATUS_OK;
-  TRY(index_tensor(pass, "query spans", sizes.rows, 4, &pass->key_spans));
+  TRY(index_tensor(pass, "query spans", sizes.rows, 4, &indices->key_spans));
   if (!pass->model->full) return STATUS_OK;
   TRY(mem_array(&pass->sort_keys, sizes.rows, "pass"));
   TRY(mem_array(&pass->host_order, sizes.rows, "pass"));
-  return index_tensor(pass, "rows by token", 1, sizes.rows, &pass->order);
+  return index_tensor(pass, "rows by token", 1, sizes.rows, &indices->order);
 }
 
 static Status create_head(Pass *pass, Sizes sizes) {
@@ -243,8 +285,9 @@ void pass_free(Pass *pass) {
   Head *head = &pass->head;
   FREE_ALL(&head->logits, &head->hidden, &head->norm, &head->dnorm, &head->dhidden, &head->rstd, &head->stats,
            &head->weights, &head->rows, &head->pick_rows, &head->pick_targets, &head->picked);
-  FREE_ALL(&pass->ids, &pass->positions, &pass->row_ids, &pass->cache_row, &pass->order, &pass->spans,
-           &pass->key_spans);
+  Indices *indices = &pass->indices;
+  FREE_ALL(&indices->ids, &indices->positions, &indices->row_ids, &indices->cache_row, &indices->order,
+           &indices->spans, &indices->key_spans);
   free(head->host);
   free(head->host_rows);
   free(head->host_targets);

@@ -8,7 +8,7 @@
 static const uint64_t shard_bytes = UINT64_C(5) * 1000 * 1000 * 1000;
 
 static uint64_t tensor_bytes(const TensorToWrite *tensor) {
-  uint64_t bytes = tensor->type == STORED_F32 ? 4 : 2;
+  uint64_t bytes = tensor->type == DTYPE_F32 ? 4 : 2;
   for (size_t i = 0; i < tensor->rank; i++) bytes *= tensor->shape[i];
   return bytes;
 }

@@ -3,12 +3,19 @@
 
 #include "launch.h"
 
-/// A matrix as GEMM reads it: element (row, col) of the stored, row-major [rows, cols] tensor, or of its transpose.
+/// A tensor, or its transpose, as a factor of a product.
 typedef struct GemmInput {
   const Tensor *tensor;
   bool transposed;
 } GemmInput;
 
-/// c = alpha · a · b + beta · c. c is float32; a is float32; b may be F32, F16 or BF16 (16-bit: as stored, [N,K] or [K,N]).
+/// c = alpha · a · b + beta · c; all may be views. c and a are float32; b is F32, F16 or BF16 (as stored, [N,K] or [K,N]).
 /// The caller has checked the shapes.
 STATUS_CHECKED Status gemm(Tensor *c, GemmInput a, GemmInput b, float alpha, float beta);
+
+// gee-cl's own GEMMs, one a kernel family. With both a row of the result does not depend on the other rows.
+
+/// cl/gemm_cpu.cl: SIMD tiles.
+STATUS_CHECKED Status gemm_cpu(Ops *ops, const GemmCall *call);
+/// cl/gemm.cl: any device.
+STATUS_CHECKED Status gemm_portable(Ops *ops, const GemmCall *call);

@@ -1,15 +1,26 @@
-// Grids by device class. Rule: LANES here and in cl/lanes.h are the same numbers.
+// Grids by kernel family.
 #include "grid.h"
 
-enum { CPU_LANES = 16, CPU_ITEMS = 64, GPU_LANES = 1, GPU_ITEMS = 256 };
+#include "context.h"
+
+static size_t pieces(size_t count, size_t size) {
+  return (count + size - 1) / size;
+}
+
+Grid grid_groups(size_t groups, size_t items) {
+  return (Grid){{groups, 1, 1}, {items, 1, 1}};
+}
+
+Grid grid_items(size_t count, size_t items) {
+  return grid_groups(pieces(count, items), items);
+}
 
 Grid grid_rows(const Ops *ops, size_t rows) {
-  return grid_groups(rows, ops_group_items(ops));
+  return grid_groups(rows, ops->group_items);
 }
 
 Grid grid_elements(const Ops *ops, size_t count) {
-  if (ops_device_class(ops) == DEVICE_CPU) return grid_items((count + CPU_LANES - 1) / CPU_LANES, CPU_ITEMS);
-  return grid_items((count + GPU_LANES - 1) / GPU_LANES, GPU_ITEMS);
+  return grid_items(pieces(count, ops->family->lanes), ops->family->element_items);
 }
 
 Grid grid_columns(const Ops *ops, size_t cols, size_t rows) {

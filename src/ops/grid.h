@@ -1,5 +1,4 @@
-// Grids of the operations that work in SIMD lanes (cl/lanes.h): the one place where the host knows how many lanes and
-// work items a device class has. Private to ops.
+// Grids of the operations that work in SIMD lanes (cl/lanes.h), from the family's table. Private to ops.
 #pragma once
 
 #include "launch.h"
@@ -10,6 +9,3 @@ Grid grid_rows(const Ops *ops, size_t rows);
 Grid grid_elements(const Ops *ops, size_t count);
 /// Likewise for each of `rows` rows of `cols` elements: axis 0 columns, axis 1 rows.
 Grid grid_columns(const Ops *ops, size_t cols, size_t rows);
-
-/// An element count, which may pass 2^32: ulong in a kernel.
-#define ARG_COUNT(number) ((KernelArgument){.value = &(uint64_t){(uint64_t)(number)}, .size = 8})

@@ -1,7 +1,5 @@
-// Grids, launches and the checks that every operation starts with.
+// Launches, and the checks that every operation starts with.
 #include "context.h"
-
-#include "util/str.h"
 
 static const char *const kernel_names[] = {
 #define KERNEL_ROW(file, kernel) #kernel,
@@ -9,29 +7,31 @@ static const char *const kernel_names[] = {
 #undef KERNEL_ROW
 };
 
-Grid grid_groups(size_t groups, size_t items) {
-  return (Grid){{groups, 1, 1}, {items, 1, 1}};
-}
-
-Grid grid_items(size_t count, size_t items) {
-  return grid_groups((count + items - 1) / items, items);
-}
-
-size_t ops_group_items(const Ops *ops) {
-  return ops->group_items;
-}
-
-DeviceClass ops_device_class(const Ops *ops) {
-  return ops->kind;
-}
-
 size_t ops_compute_units(const Ops *ops) {
   return ops->device == NULL || device_info(ops->device)->compute_units == 0
              ? 1
              : device_info(ops->device)->compute_units;
 }
 
+// No scalar has this size, so an argument of it can only be a refused view.
+static const size_t refused_view = SIZE_MAX;
+
+KernelArgument ops_tensor_argument(const Tensor *tensor) {
+  if (tensor->first == 0 && tensor_is_dense(tensor)) return ARG_BUFFER(tensor->buffer);
+  return (KernelArgument){.size = refused_view};
+}
+
+static Status check_views(KernelId kernel, const KernelArgument *arguments, size_t count) {
+  for (size_t i = 0; i < count; i++) {
+    if (arguments[i].size != refused_view) continue;
+    return status_fail(STATUS_FAILED, "kernel %s takes no view, argument %zu is one", kernel_names[kernel],
+                       i);
+  }
+  return STATUS_OK;
+}
+
 Status ops_launch(Ops *ops, KernelId kernel, Grid grid, const KernelArgument *arguments, size_t count) {
+  TRY(check_views(kernel, arguments, count));
   if (ops->device == NULL) return STATUS_OK;
   if (ops->kernels[kernel] == NULL) {
     return status_fail(STATUS_FAILED, "kernel %s is not for %s", kernel_names[kernel],
@@ -47,9 +47,22 @@ Status ops_check_shape(const char *op, const char *tensor, const Tensor *value, 
 }
 
 Status ops_check_type(const char *op, const char *tensor, const Tensor *value, DType type) {
-  static const char *const names[] = {"f32", "f16", "bf16", "i32"};
   if (value->dtype == type) return STATUS_OK;
-  return status_fail(STATUS_FAILED, "%s: %s is %s, needs %s", op, tensor, names[value->dtype], names[type]);
+  return status_fail(STATUS_FAILED, "%s: %s is %s, needs %s", op, tensor, dtype_name(value->dtype),
+                     dtype_name(type));
+}
+
+Status ops_check_dense(const char *op, const char *tensor, const Tensor *value) {
+  if (tensor_is_dense(value)) return STATUS_OK;
+  return status_fail(STATUS_FAILED, "%s: the rows of %s lie %zu elements apart, needs them to touch", op,
+                     tensor, value->pitch);
+}
+
+Status ops_check_whole(const char *op, const char *tensor, const Tensor *value) {
+  TRY(ops_check_dense(op, tensor, value));
+  if (value->first == 0) return STATUS_OK;
+  return status_fail(STATUS_FAILED, "%s: %s begins at element %zu of its buffer, needs the first", op, tensor,
+                     value->first);
 }
 
 Status ops_scratch(Ops *ops, int slot, size_t count, const Tensor **out) {

@@ -1,7 +1,7 @@
 // How an operation reaches the device: kernels by name and one launch helper. Private to ops.
 //
-//   TRY(LAUNCH(out->ops, rmsnorm, grid_groups(out->rows, ops_group_items(out->ops)), ARG_TENSOR(out), ARG_TENSOR(x),
-//              ARG_UINT(x->cols), ARG_FLOAT(eps)));
+//   TRY(LAUNCH(out->ops, rmsnorm, grid_rows(out->ops, out->rows), ARG_TENSOR(out), ARG_TENSOR(x), ARG_UINT(x->cols),
+//              ARG_FLOAT(eps)));
 //
 // An operation checks its shapes (TRY(ops_check_shape(…))) and launches; in a plan a launch does nothing, so no operation asks
 // whether it is one, except where it reads something back.
@@ -28,15 +28,11 @@ Grid grid_groups(size_t groups, size_t items);
 /// As many groups of `items` as cover `count` work items: for elementwise kernels, which check the range.
 Grid grid_items(size_t count, size_t items);
 
-/// Work items in a group of the kernels that reduce: the kernels' GROUP (1 on a CPU, where kernels are compiled with
-/// -DON_CPU=1 and work in SIMD lanes; cl/lanes.h).
-size_t ops_group_items(const Ops *ops);
-/// Whose kernels it gets, for operations that have tiles for each class. A plan without a device answers DEVICE_CPU.
-DeviceClass ops_device_class(const Ops *ops);
 /// Cores or compute units, at least 1 (1 in a plan).
 size_t ops_compute_units(const Ops *ops);
 
-/// Queues a kernel; does nothing in a plan, or where the grid has no groups.
+/// Queues a kernel; does nothing in a plan, or where the grid has no groups. STATUS_FAILED where a view stands in an
+/// ARG_TENSOR.
 STATUS_CHECKED Status ops_launch(Ops *ops, KernelId kernel, Grid grid, const KernelArgument *arguments,
                                  size_t count);
 
@@ -44,20 +40,30 @@ STATUS_CHECKED Status ops_launch(Ops *ops, KernelId kernel, Grid grid, const Ker
   ops_launch((ops), KERNEL_##kernel, (grid), (const KernelArgument[]){__VA_ARGS__},                          \
              sizeof((const KernelArgument[]){__VA_ARGS__}) / sizeof(KernelArgument))
 
-#define ARG_TENSOR(tensor)  ((KernelArgument){.buffer = (tensor)->buffer})
 #define ARG_BUFFER(pointer) ((KernelArgument){.buffer = (pointer)})
 #define ARG_UINT(number)    ((KernelArgument){.value = &(uint32_t){(uint32_t)(number)}, .size = 4})
-#define ARG_INT(number)     ((KernelArgument){.value = &(int32_t){(int32_t)(number)}, .size = 4})
 #define ARG_FLOAT(number)   ((KernelArgument){.value = &(float){(number)}, .size = 4})
+/// An element count or place, which may pass 2^32: ulong in a kernel.
+#define ARG_COUNT(number) ((KernelArgument){.value = &(uint64_t){(uint64_t)(number)}, .size = 8})
+
+/// A tensor for a kernel that takes its pointer alone and counts rows from it: a view there would be read at the wrong
+/// place, so it becomes an argument that ops_launch refuses.
+#define ARG_TENSOR(tensor) ops_tensor_argument(tensor)
+KernelArgument ops_tensor_argument(const Tensor *tensor);
+/// A tensor that may be a view, for VIEW(type, name) in a kernel's arguments: pointer, first element, pitch.
+#define ARG_VIEW(tensor) ARG_BUFFER((tensor)->buffer), ARG_COUNT((tensor)->first), ARG_UINT((tensor)->pitch)
 
 /// STATUS_FAILED "op_x: tensor is [r, c], needs [r, c]" unless the tensor has this shape (a caller's mistake).
 STATUS_CHECKED Status ops_check_shape(const char *op, const char *tensor, const Tensor *value, size_t rows,
                                       size_t cols);
 /// Likewise unless it has this type.
 STATUS_CHECKED Status ops_check_type(const char *op, const char *tensor, const Tensor *value, DType type);
+/// Likewise unless its rows touch; unless it is dense and begins where its buffer does.
+STATUS_CHECKED Status ops_check_dense(const char *op, const char *tensor, const Tensor *value);
+STATUS_CHECKED Status ops_check_whole(const char *op, const char *tensor, const Tensor *value);
 
-/// A float32 scratch of at least `count` elements that lives with the Ops and grows (what it held is lost when it grows). Counted as activations. An operation may use a slot within itself only. `*out` is borrowed; in a plan its
-/// buffer is NULL.
+/// A float32 scratch of at least `count` elements that lives with the Ops and grows (what it held is lost when it grows).
+/// Counted as activations. An operation may use a slot within itself only. `*out` is borrowed; in a plan its buffer is NULL.
 enum { SCRATCH_GEMM, SCRATCH_REDUCE, SCRATCH_OTHER, SCRATCH_SLOTS };
 STATUS_CHECKED Status ops_scratch(Ops *ops, int slot, size_t count, const Tensor **out);
 

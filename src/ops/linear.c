@@ -1,7 +1,7 @@
 // Linear layers: three matrix products and the bias.
-#include "ops/ops.h"
-
 #include "gemm.h"
+#include "grid.h"
+#include "ops/ops.h"
 
 Status op_linear(Tensor *out, const Tensor *x, const Tensor *w, float alpha, float beta) {
   TRY(ops_check_shape("op_linear", "out", out, x->rows, w->rows));
@@ -23,12 +23,12 @@ Status op_linear_dw(Tensor *dw, const Tensor *dout, const Tensor *x, float alpha
 
 Status op_bias(Tensor *x, const Tensor *bias) {
   TRY(ops_check_shape("op_bias", "bias", bias, 1, x->cols));
-  return LAUNCH(x->ops, bias_add, grid_items(x->rows * x->cols, ops_group_items(x->ops)), ARG_TENSOR(x),
-                ARG_TENSOR(bias), ARG_UINT(x->rows), ARG_UINT(x->cols));
+  return LAUNCH(x->ops, bias_add, grid_columns(x->ops, x->cols, x->rows), ARG_VIEW(x), ARG_TENSOR(bias),
+                ARG_UINT(x->cols));
 }
 
 Status op_bias_backward(Tensor *dbias, const Tensor *dout) {
   TRY(ops_check_shape("op_bias_backward", "dbias", dbias, 1, dout->cols));
-  return LAUNCH(dout->ops, bias_backward, grid_items(dout->cols, ops_group_items(dout->ops)),
-                ARG_TENSOR(dbias), ARG_TENSOR(dout), ARG_UINT(dout->rows), ARG_UINT(dout->cols));
+  return LAUNCH(dout->ops, bias_backward, grid_elements(dout->ops, dout->cols), ARG_TENSOR(dbias),
+                ARG_VIEW(dout), ARG_UINT(dout->rows), ARG_UINT(dout->cols));
 }

@@ -4,7 +4,6 @@
 #include "kernels.h"
 #include "util/memory.h"
 #include "util/str.h"
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -18,22 +17,13 @@ static const KernelRow kernel_rows[] = {
 #undef KERNEL_ROW
 };
 
-/// A CPU driver that works a float at a time (Mesa's llvmpipe) spreads work items over its lanes by itself, as a GPU does:
-/// it gets a GPU's kernels.
-static DeviceClass choose_class(const DeviceInfo *info) {
-  return info->kind == DEVICE_CPU && info->vector_width > 1 ? DEVICE_CPU : DEVICE_GPU;
-}
-
-/// True where the file's tiles are for this class of device: *_cpu.cl only for CPUs.
-static bool is_for(const char *file, DeviceClass kind) {
-  return kind == DEVICE_CPU || !str_ends(file, "_cpu.cl");
-}
-
-/// Parses device.gemm into ops->vendor_gemm.
-static Status choose_gemm(Ops *ops, const char *gemm) {
-  bool there = device_has_gemm(ops->device);
+/// Parses device.gemm into ops->vendor: a vendor's GEMM is asked first where the hardware is a GPU, or the user says so.
+static Status choose_gemm(Ops *ops, const Device *device, const char *gemm) {
+  static const GemmCall plain = {.m = 1, .n = 1, .k = 1}; // float32
+  bool there = device_can_gemm(device, &plain);
+  const DeviceInfo *info = device_info(device);
   if (gemm == NULL || strcmp(gemm, "auto") == 0) {
-    ops->vendor_gemm = there && device_info(ops->device)->kind == DEVICE_GPU;
+    ops->vendor = there && info->kind == DEVICE_GPU ? device : NULL;
     return STATUS_OK;
   }
   if (strcmp(gemm, "own") == 0) return STATUS_OK;
@@ -42,16 +32,15 @@ static Status choose_gemm(Ops *ops, const char *gemm) {
   }
   if (!there) {
     return status_fail(STATUS_INPUT, "device.gemm = %s: %s has no vendor's GEMM; use own or auto", gemm,
-                       device_info(ops->device)->name);
+                       info->name);
   }
-  ops->vendor_gemm = true;
+  ops->vendor = device;
   return STATUS_OK;
 }
 
-/// The largest power of two that the device allows in a group, up to 256; 1 on a CPU, where a row is one work item.
-static size_t choose_group(const DeviceInfo *info, DeviceClass kind) {
-  if (kind == DEVICE_CPU) return 1;
-  size_t items = 256;
+/// GROUP: the largest power of two that the device allows in a group, up to what the family takes.
+static size_t choose_group(const DeviceInfo *info, const KernelFamily *family) {
+  size_t items = family->most_row_items;
   while (items > 1 && items > info->max_group) items /= 2;
   return items;
 }
@@ -61,17 +50,19 @@ static size_t choose_width(const DeviceInfo *info) {
   return info->vector_width >= 16 ? 16 : info->vector_width >= 8 ? 8 : 4;
 }
 
-void ops_kernel_options(const Ops *ops, char options[KERNEL_OPTIONS]) {
-  // -w: some drivers print their compiler's warnings to the terminal of whoever runs the program
-  (void)snprintf(options, KERNEL_OPTIONS, "-w -cl-std=CL1.2 -DGROUP=%zu -DON_CPU=%d -DVECTOR_WIDTH=%zu",
-                 ops->group_items, ops->kind == DEVICE_CPU, ops->vector_width);
+Status ops_kernel_options(const Ops *ops, Str *out) {
+  TRY(str_append_format(out, "-DGROUP=%zu -DLANES=%zu -DVECTOR_WIDTH=%zu", ops->group_items,
+                        ops->family->lanes, ops->vector_width));
+  for (unsigned type = 0; type < DTYPE_COUNT; type++) {
+    TRY(str_append_format(out, " -DTYPE_%s=%uu", dtype_name((DType)type), type));
+  }
+  return STATUS_OK;
 }
 
-static Status build_program(Ops *ops, size_t index) {
+static Status build_program(Ops *ops, size_t index, const char *options) {
   const char *file = kernel_sources[index].name;
-  char options[KERNEL_OPTIONS], *source = NULL, *name = NULL;
+  char *source = NULL, *name = NULL;
   Status status = STATUS_OK;
-  ops_kernel_options(ops, options);
   TRY_CLEAN(kernel_source(file, &source));
   TRY_CLEAN(str_copy(&name, file, strlen(file) - strlen(".cl")));
   TRY_CLEAN(program_create(ops->device, name, source, options, &ops->programs[index]));
@@ -85,19 +76,28 @@ cleanup:
   return status;
 }
 
+/// True where the file is for this family: *_cpu.cl only for CPUs.
+static bool is_for(const char *file, const KernelFamily *family) {
+  return str_ends(file, ".cl") && (family->cpu_files || !str_ends(file, "_cpu.cl"));
+}
+
 static Status build_programs(Ops *ops) {
+  Str options = {0};
+  Status status = STATUS_OK;
   while (kernel_sources[ops->program_count].name != NULL) ops->program_count++;
-  TRY(mem_array(&ops->programs, ops->program_count, "programs"));
+  TRY_CLEAN(mem_array(&ops->programs, ops->program_count, "programs"));
+  TRY_CLEAN(ops_kernel_options(ops, &options));
   for (size_t i = 0; i < ops->program_count; i++) {
-    const char *file = kernel_sources[i].name;
-    if (str_ends(file, ".cl") && is_for(file, ops->kind)) TRY(build_program(ops, i));
+    if (is_for(kernel_sources[i].name, ops->family)) TRY_CLEAN(build_program(ops, i, str_text(&options)));
   }
-  return STATUS_OK;
+cleanup:
+  str_free(&options);
+  return status;
 }
 
 static void take_limits(Ops *ops, const DeviceInfo *info) {
-  ops->kind = choose_class(info);
-  ops->group_items = choose_group(info, ops->kind);
+  ops->family = family_for(info);
+  ops->group_items = choose_group(info, ops->family);
   ops->vector_width = choose_width(info);
   ops->view_alignment = info->view_alignment;
   ops->max_allocation = info->max_allocation;
@@ -110,7 +110,7 @@ Status ops_create(Device *device, const char *gemm, Ops **out) {
   Status status = STATUS_OK;
   ops->device = device;
   take_limits(ops, device_info(device));
-  TRY_CLEAN(choose_gemm(ops, gemm));
+  TRY_CLEAN(choose_gemm(ops, device, gemm));
   TRY_CLEAN(build_programs(ops));
   *out = ops;
   ops = NULL;
@@ -125,8 +125,7 @@ Status ops_create_plan(const Device *like, Ops **out) {
   *out = NULL;
   TRY(mem_array(out, 1, "ops"));
   take_limits(*out, like != NULL ? device_info(like) : &roomy);
-  (*out)->vendor_gemm = like != NULL && device_has_gemm(like) && device_info(like)->kind == DEVICE_GPU;
-  return STATUS_OK;
+  return like != NULL ? choose_gemm(*out, like, NULL) : STATUS_OK;
 }
 
 void ops_free(Ops *ops) {

@@ -16,7 +16,7 @@ Status op_gather_rows(Tensor *out, const Tensor *x, const Tensor *rows) {
 
 Status op_store_rows(Tensor *out, const Tensor *x, const Tensor *rows) {
   TRY(check_rows("op_store_rows", out, x, rows));
-  return LAUNCH(out->ops, store_rows, grid_rows(out->ops, x->rows), ARG_TENSOR(out), ARG_TENSOR(x),
+  return LAUNCH(out->ops, store_rows, grid_rows(out->ops, x->rows), ARG_TENSOR(out), ARG_VIEW(x),
                 ARG_TENSOR(rows), ARG_UINT(x->cols));
 }
 

@@ -5,10 +5,6 @@
 #include "util/str.h"
 #include <string.h>
 
-size_t dtype_size(DType type) {
-  return type == DTYPE_F16 || type == DTYPE_BF16 ? 2 : 4;
-}
-
 const char *memory_kind_name(MemoryKind kind) {
   static const char *const names[] = {"weights", "trainable", "activations", "cache", "head"};
   return kind < MEMORY_KINDS ? names[kind] : "unknown";
@@ -29,11 +25,26 @@ void ops_count_memory(Ops *ops, MemoryKind kind, uint64_t bytes, int sign) {
 
 /// Bytes that a tensor takes: whole words, so that it can be zeroed as such.
 static Status tensor_bytes(size_t rows, size_t cols, DType type, size_t *bytes) {
-  TRY(mem_product(rows, cols, bytes, "tensor"));
-  TRY(mem_product(*bytes, dtype_size(type), bytes, "tensor"));
+  const DTypeInfo *info = dtype_info(type);
+  if (cols % info->block_elements != 0) {
+    return status_fail(STATUS_FAILED, "tensor: rows of %zu elements do not fill the blocks of %zu of %s",
+                       cols, info->block_elements, info->name);
+  }
+  TRY(mem_product(rows, cols / info->block_elements, bytes, "tensor"));
+  TRY(mem_product(*bytes, info->block_bytes, bytes, "tensor"));
   if (*bytes > SIZE_MAX - 3) return status_fail(STATUS_FAILED, "tensor: [%zu, %zu] is too large", rows, cols);
   *bytes = (*bytes + 3) & ~(size_t)3;
   return STATUS_OK;
+}
+
+/// *out = a zeroed buffer of the ops' device.
+static Status create_buffer(Ops *ops, size_t bytes, Buffer **out) {
+  TRY(buffer_create(ops->device, bytes, out));
+  Status status = buffer_zero(*out, 0, bytes);
+  if (status == STATUS_OK) return STATUS_OK;
+  buffer_free(*out);
+  *out = NULL;
+  return status;
 }
 
 Status tensor_create(Ops *ops, const char *name, MemoryKind kind, DType dtype, size_t rows, size_t cols,
@@ -45,25 +56,28 @@ Status tensor_create(Ops *ops, const char *name, MemoryKind kind, DType dtype, s
     return status_fail(STATUS_FAILED, "%s: a tensor of [%zu, %zu] has no elements", name, rows, cols);
   Buffer *buffer = NULL;
   if (ops->device != NULL) {
-    TRY(status_context(buffer_create(ops->device, bytes, &buffer), "%s [%zu, %zu]", name, rows, cols));
-    Status status = buffer_zero(buffer, 0, bytes);
-    if (status != STATUS_OK) {
-      buffer_free(buffer);
-      return status_context(status, "%s [%zu, %zu]", name, rows, cols);
-    }
+    TRY(status_context(create_buffer(ops, bytes, &buffer), "%s [%zu, %zu]", name, rows, cols));
   } else if (bytes > ops->max_allocation) {
     return status_fail(STATUS_FAILED,
                        "%s [%zu, %zu] takes %zu MiB, the device allocates at most %zu MiB in one piece", name,
                        rows, cols, bytes >> 20, (size_t)(ops->max_allocation >> 20));
   }
   ops_count_memory(ops, kind, bytes, 1);
-  *out = (Tensor){.ops = ops, .buffer = buffer, .dtype = dtype, .kind = kind, .rows = rows, .cols = cols};
+  *out = (Tensor){.ops = ops,
+                  .buffer = buffer,
+                  .dtype = dtype,
+                  .kind = kind,
+                  .rows = rows,
+                  .cols = cols,
+                  .pitch = cols,
+                  .bytes = bytes};
   return STATUS_OK;
 }
 
 Status tensor_view(const Tensor *parent, size_t offset, size_t rows, size_t cols, Tensor *out) {
   *out = (Tensor){0};
   TRY(ops_check_type("tensor_view", "parent", parent, DTYPE_F32));
+  TRY(ops_check_whole("tensor_view", "parent", parent));
   size_t count;
   TRY(mem_product(rows, cols, &count, "view"));
   size_t whole = parent->rows * parent->cols;
@@ -81,62 +95,99 @@ Status tensor_view(const Tensor *parent, size_t offset, size_t rows, size_t cols
   }
   *out = *parent;
   out->buffer = buffer;
-  out->is_view = true;
+  out->bytes = 0;
   out->rows = rows;
-  out->cols = cols;
+  out->cols = out->pitch = cols;
   return STATUS_OK;
 }
 
 void tensor_free(Tensor *tensor) {
   if (tensor == NULL || tensor->ops == NULL) return;
-  size_t bytes = (tensor->rows * tensor->cols * dtype_size(tensor->dtype) + 3) & ~(size_t)3;
-  if (!tensor->is_view) ops_count_memory(tensor->ops, tensor->kind, bytes, -1);
+  ops_count_memory(tensor->ops, tensor->kind, tensor->bytes, -1);
   buffer_free(tensor->buffer);
   *tensor = (Tensor){0};
 }
 
-Tensor tensor_first_rows(const Tensor *tensor, size_t rows) {
-  Tensor first = *tensor;
-  first.is_view = true;
-  first.rows = rows < tensor->rows ? rows : tensor->rows;
-  return first;
+// ---- views without memory ----
+
+/// [rows, cols] from element `offset` of the tensor on; empty unless `inside`.
+static Tensor window(const Tensor *tensor, bool inside, size_t offset, size_t rows, size_t cols) {
+  Tensor view = *tensor;
+  view.bytes = 0;
+  view.first += offset;
+  view.rows = inside ? rows : 0;
+  view.cols = inside ? cols : 0;
+  return view;
 }
 
-static Status check_elements(const char *what, const Tensor *tensor, size_t first, size_t count) {
-  size_t whole = tensor->rows * tensor->cols;
-  if (first <= whole && count <= whole - first) return STATUS_OK;
-  return status_fail(STATUS_FAILED, "%s: elements %zu to %zu of a tensor of %zu", what, first, first + count,
-                     whole);
+Tensor tensor_rows(const Tensor *tensor, size_t first, size_t rows) {
+  bool inside = first <= tensor->rows && rows <= tensor->rows - first;
+  return window(tensor, inside, first * tensor->pitch, rows, tensor->cols);
+}
+
+Tensor tensor_columns(const Tensor *tensor, size_t first, size_t cols) {
+  size_t block = dtype_info(tensor->dtype)->block_elements;
+  bool inside = first <= tensor->cols && cols <= tensor->cols - first && (first | cols) % block == 0;
+  return window(tensor, inside, first, tensor->rows, cols);
+}
+
+Tensor tensor_reshape(const Tensor *tensor, size_t rows, size_t cols) {
+  size_t count = 0;
+  bool inside = !__builtin_mul_overflow(rows, cols, &count) && tensor_is_dense(tensor) &&
+                count <= tensor->rows * tensor->cols;
+  Tensor view = window(tensor, inside, 0, rows, cols);
+  view.pitch = cols;
+  return view;
+}
+
+bool tensor_is_dense(const Tensor *tensor) {
+  return tensor->pitch == tensor->cols || tensor->rows == 1;
+}
+
+// ---- transfers ----
+
+/// *offset, *size = the bytes of elements [first, first + count) in the tensor's buffer.
+static Status locate(const char *what, const Tensor *tensor, size_t first, size_t count, size_t *offset,
+                     size_t *size) {
+  size_t whole = tensor->rows * tensor->cols, block = dtype_info(tensor->dtype)->block_elements;
+  TRY(ops_check_dense(what, "tensor", tensor));
+  if (first > whole || count > whole - first || first % block != 0 || count % block != 0) {
+    return status_fail(STATUS_FAILED, "%s: elements %zu to %zu of a tensor of %zu", what, first,
+                       first + count, whole);
+  }
+  *offset = dtype_bytes(tensor->dtype, tensor->first + first);
+  *size = dtype_bytes(tensor->dtype, count);
+  return STATUS_OK;
 }
 
 Status tensor_write(Tensor *to, size_t first, size_t count, const void *from) {
-  TRY(check_elements("tensor_write", to, first, count));
-  if (to->buffer == NULL) return STATUS_OK;
-  size_t size = dtype_size(to->dtype);
-  return buffer_write(to->buffer, first * size, from, count * size);
+  size_t offset = 0, size = 0;
+  TRY(locate("tensor_write", to, first, count, &offset, &size));
+  return to->buffer == NULL ? STATUS_OK : buffer_write(to->buffer, offset, from, size);
 }
 
 Status tensor_read(const Tensor *from, size_t first, size_t count, void *to) {
-  TRY(check_elements("tensor_read", from, first, count));
-  size_t size = dtype_size(from->dtype);
-  if (from->buffer == NULL) {
-    memset(to, 0, count * size);
-    return STATUS_OK;
-  }
-  return buffer_read(from->buffer, first * size, to, count * size);
+  size_t offset = 0, size = 0;
+  TRY(locate("tensor_read", from, first, count, &offset, &size));
+  if (from->buffer != NULL) return buffer_read(from->buffer, offset, to, size);
+  memset(to, 0, size);
+  return STATUS_OK;
 }
 
 Status tensor_zero(Tensor *tensor) {
+  size_t offset = 0, size = 0;
+  TRY(locate("tensor_zero", tensor, 0, tensor->rows * tensor->cols, &offset, &size));
   if (tensor->buffer == NULL) return STATUS_OK;
-  size_t bytes;
-  TRY(tensor_bytes(tensor->rows, tensor->cols, tensor->dtype, &bytes));
-  if (bytes > buffer_size(tensor->buffer)) bytes = buffer_size(tensor->buffer) & ~(size_t)3;
-  return buffer_zero(tensor->buffer, 0, bytes);
+  // A created tensor's memory is whole words, so the padding behind its last element may go to zero with it.
+  if (tensor->bytes > 0) size = tensor->bytes;
+  return buffer_zero(tensor->buffer, offset, size);
 }
 
 Status tensor_copy(Tensor *to, const Tensor *from) {
+  size_t to_offset = 0, from_offset = 0, size = 0;
   TRY(ops_check_shape("tensor_copy", "to", to, from->rows, from->cols));
   TRY(ops_check_type("tensor_copy", "to", to, from->dtype));
-  if (to->buffer == NULL) return STATUS_OK;
-  return buffer_copy(to->buffer, 0, from->buffer, 0, from->rows * from->cols * dtype_size(from->dtype));
+  TRY(locate("tensor_copy", to, 0, to->rows * to->cols, &to_offset, &size));
+  TRY(locate("tensor_copy", from, 0, from->rows * from->cols, &from_offset, &size));
+  return to->buffer == NULL ? STATUS_OK : buffer_copy(to->buffer, to_offset, from->buffer, from_offset, size);
 }

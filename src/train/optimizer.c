@@ -107,7 +107,7 @@ Status optimizer_save(const Optimizer *optimizer, const ParamSet *params, const 
   for (size_t i = 0; i < count; i++) {
     const ParamSpec *spec = &params->specs[i / 2];
     TRY_CLEAN(moment_name(spec, i % 2, &names[i]));
-    tensors[i] = (TensorToWrite){.name = names[i], .type = STORED_F32, .rank = spec->rank};
+    tensors[i] = (TensorToWrite){.name = names[i], .type = DTYPE_F32, .rank = spec->rank};
     if (spec->rank == 2) tensors[i].shape[0] = spec->rows;
     tensors[i].shape[spec->rank - 1] = spec->cols;
   }

@@ -51,3 +51,15 @@ uint16_t bfloat_from_float(float value) {
   if ((bits & 0x7fffffffu) > 0x7f800000u) return (uint16_t)(bits >> 16 | 0x40u);
   return (uint16_t)((bits + 0x7fffu + (bits >> 16 & 1u)) >> 16);
 }
+
+void halves_to_floats(DType type, const uint16_t *from, size_t count, float *to) {
+  for (size_t i = 0; i < count; i++) {
+    to[i] = type == DTYPE_F16 ? half_to_float(from[i]) : bfloat_to_float(from[i]);
+  }
+}
+
+void halves_from_floats(DType type, const float *from, size_t count, uint16_t *to) {
+  for (size_t i = 0; i < count; i++) {
+    to[i] = type == DTYPE_F16 ? half_from_float(from[i]) : bfloat_from_float(from[i]);
+  }
+}

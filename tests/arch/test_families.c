@@ -215,7 +215,7 @@ static void check_written(const char *name, const char *class_name, const char *
   cJSON *json = NULL;
   const char *text = NULL;
   const char *folder = test_folder();
-  assert_ok(config_write(&config, STORED_F32, folder));
+  assert_ok(config_write(&config, DTYPE_F32, folder));
   assert_ok(path_join(&path, folder, "config.json"));
   assert_ok(json_parse_file(path, &json));
   assert_ok(json_get_string(json, "model_type", path, &text));

@@ -176,11 +176,11 @@ static Status run_attention_backward(Bench *b) {
                                &b->lse, &b->spans, &b->key_spans, b->shape);
 }
 static Status run_attention_decode(Bench *b) {
-  Tensor q = tensor_first_rows(&b->q, DECODE_ROWS), out = tensor_first_rows(&b->out, DECODE_ROWS);
+  Tensor q = tensor_rows(&b->q, 0, DECODE_ROWS), out = tensor_rows(&b->out, 0, DECODE_ROWS);
   return op_attention(&out, NULL, &q, &b->k, &b->v, &b->decode_spans, b->shape);
 }
 static Status run_sample(Bench *b) {
-  Tensor logits = tensor_first_rows(&b->logits, DECODE_ROWS);
+  Tensor logits = tensor_rows(&b->logits, 0, DECODE_ROWS);
   return op_sample(&b->tokens, &b->seen, &logits, &b->uniforms, (SampleShape){0.5f, 0.95f, 0, 1.15f});
 }
 static Status run_adamw(Bench *b) {

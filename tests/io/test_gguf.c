@@ -109,7 +109,7 @@ static void dequantises_to_the_bit(void **state) {
   for (size_t t = 0; t < 6; t++) {
     const StoredTensor *tensor = tensors_find(file, names[t]);
     assert_non_null(tensor);
-    assert_string_equal(stored_type_name(tensor->type), names[t] + 2);
+    assert_string_equal(dtype_name(tensor->type), names[t] + 2);
     assert_int_equal(tensor->rank, 2);
     assert_int_equal(tensor->shape[0], ROWS);
     assert_int_equal(tensor->shape[1], COLUMNS);

@@ -27,7 +27,7 @@ static void reads_a_file_of_the_formats_library(void **state) {
   assert_false(tensors_is_gguf(file));
   const StoredTensor *weight = tensors_find(file, "a.weight");
   assert_non_null(weight);
-  assert_int_equal(weight->type, STORED_F32);
+  assert_int_equal(weight->type, DTYPE_F32);
   assert_int_equal(weight->rank, 2);
   assert_int_equal(weight->shape[0], 2);
   assert_int_equal(weight->shape[1], 3);
@@ -66,11 +66,11 @@ static Status fill(void *user, size_t index, size_t first, size_t count, float *
 
 static void writes_what_it_reads(void **state) {
   (void)state;
-  static const TensorToWrite tensors[] = {{"x.f32", STORED_F32, 2, {129, 257}},
-                                          {"y \"quoted\" \xc3\xa9", STORED_F16, 3, {3, 5, 7}},
-                                          {"z.bf16", STORED_BF16, 1, {31}},
-                                          {"scalar", STORED_F32, 0, {0}},
-                                          {"none", STORED_F32, 2, {0, 3}}};
+  static const TensorToWrite tensors[] = {{"x.f32", DTYPE_F32, 2, {129, 257}},
+                                          {"y \"quoted\" \xc3\xa9", DTYPE_F16, 3, {3, 5, 7}},
+                                          {"z.bf16", DTYPE_BF16, 1, {31}},
+                                          {"scalar", DTYPE_F32, 0, {0}},
+                                          {"none", DTYPE_F32, 2, {0, 3}}};
   size_t asked[5] = {0};
   const char *path = at(test_folder(), "w.safetensors");
   TensorFile *file = NULL;
@@ -89,8 +89,8 @@ static void writes_what_it_reads(void **state) {
     assert_ok(tensors_read_f32(tensor, 0, tensor->elements, values));
     for (size_t i = 0; i < tensor->elements; i++) {
       float wanted = element(t, i);
-      if (tensor->type == STORED_F16) wanted = half_to_float(half_from_float(wanted));
-      if (tensor->type == STORED_BF16) wanted = bfloat_to_float(bfloat_from_float(wanted));
+      if (tensor->type == DTYPE_F16) wanted = half_to_float(half_from_float(wanted));
+      if (tensor->type == DTYPE_BF16) wanted = bfloat_to_float(bfloat_from_float(wanted));
       assert_true(values[i] == wanted);
     }
     free(values);
@@ -104,7 +104,7 @@ static void writes_an_aligned_header(void **state) {
   char name[16] = "n";
   for (size_t length = 1; length <= 9; length++) { // every remainder of the header's length
     name[length - 1] = 'n';
-    TensorToWrite tensor = {name, STORED_F32, 1, {2}};
+    TensorToWrite tensor = {name, DTYPE_F32, 1, {2}};
     size_t asked[1] = {0};
     MappedFile file;
     cJSON *header = NULL;
@@ -129,12 +129,12 @@ static Status fill_fails(void *user, size_t index, size_t first, size_t count, f
 
 static void passes_on_failures_of_writing(void **state) {
   (void)state;
-  TensorToWrite tensor = {"n", STORED_F32, 1, {200000}};
+  TensorToWrite tensor = {"n", DTYPE_F32, 1, {200000}};
   size_t asked[1] = {0};
   assert_fails(safetensors_write(at(test_folder(), "a"), &tensor, 1, fill_fails, NULL), STATUS_FAILED,
                "today");
   assert_fails(safetensors_write("/dev/full", &tensor, 1, fill, asked), STATUS_FAILED, "No space left");
-  tensor.type = STORED_Q4_0;
+  tensor.type = DTYPE_Q4_0;
   assert_fails(safetensors_write(at(test_folder(), "a"), &tensor, 1, fill, asked), STATUS_FAILED, "Q4_0");
 }
 
@@ -223,7 +223,7 @@ static void refuses_other_files(void **state) {
 // ---- shards ----
 
 static void put_shard(const char *folder, const char *name, const char *tensor) {
-  TensorToWrite write = {tensor, STORED_F32, 1, {4}};
+  TensorToWrite write = {tensor, DTYPE_F32, 1, {4}};
   size_t asked[1] = {0};
   assert_ok(safetensors_write(at(folder, name), &write, 1, fill, asked));
 }

@@ -147,7 +147,7 @@ static void test_narrow_dtypes(void **state) {
     compare_entropies(found[1], found[2], 1e-5);
     TensorFile *file = NULL;
     assert_ok(tensors_open(join(folder, "model.safetensors"), &file));
-    assert_int_equal(tensors_at(file, 3)->type, dtypes[d] == DTYPE_F16 ? STORED_F16 : STORED_BF16);
+    assert_int_equal(tensors_at(file, 3)->type, dtypes[d] == DTYPE_F16 ? DTYPE_F16 : DTYPE_BF16);
     tensors_close(file);
     model_free(wide);
     model_free(again);

@@ -99,7 +99,7 @@ static Tensor *create(DType type, size_t rows, size_t cols, const void *values) 
   int32_t *sentinels = fixture_ints(spare);
   for (size_t i = 0; i < spare; i++) sentinels[i] = SENTINEL;
   assert_ok(tensor_write(whole, rows * cols, spare, sentinels));
-  *part = tensor_first_rows(whole, rows);
+  *part = tensor_rows(whole, 0, rows);
   return part;
 }
 

@@ -68,13 +68,13 @@ static void write_weights(const char *folder) {
                         {"mlp.gate_proj", FFN, WIDTH},      {"mlp.up_proj", FFN, WIDTH},
                         {"mlp.down_proj", WIDTH, FFN}};
   static char names[TENSORS][96];
-  TensorToWrite tensors[TENSORS] = {{"model.embed_tokens.weight", STORED_F32, 2, {VOCAB, WIDTH}},
-                                    {"model.norm.weight", STORED_F32, 1, {WIDTH}}};
+  TensorToWrite tensors[TENSORS] = {{"model.embed_tokens.weight", DTYPE_F32, 2, {VOCAB, WIDTH}},
+                                    {"model.norm.weight", DTYPE_F32, 1, {WIDTH}}};
   for (size_t i = 0; i < TENSORS - 2; i++) {
     (void)snprintf(names[i], sizeof names[i], "model.layers.%zu.%s.weight", i / PER_LAYER,
                    layer[i % PER_LAYER].name);
     size_t rows = layer[i % PER_LAYER].rows, cols = layer[i % PER_LAYER].cols;
-    tensors[i + 2] = (TensorToWrite){names[i], STORED_F32, cols > 0 ? 2 : 1, {rows, cols}};
+    tensors[i + 2] = (TensorToWrite){names[i], DTYPE_F32, cols > 0 ? 2 : 1, {rows, cols}};
   }
   assert_ok(
       safetensors_write(in_folder(folder, "model.safetensors"), tensors, TENSORS, fill_random, tensors));

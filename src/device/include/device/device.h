@@ -3,11 +3,13 @@
 // All commands of a device run in order, one queue. A Device is used by one thread at a time.
 #pragma once
 
+#include "util/dtype.h"
 #include "util/status.h"
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
+/// What hardware a device is. Which kernels it runs is ops' matter (ops/family.h).
 typedef enum DeviceClass { DEVICE_CPU, DEVICE_GPU } DeviceClass;
 
 typedef struct DeviceInfo {
@@ -23,7 +25,7 @@ typedef struct DeviceInfo {
   size_t view_alignment;   // bytes; offsets of buffer_view are multiples of this
   unsigned compute_units;
   unsigned
-      vector_width; // floats in a vector register as the driver tells: 16, 8, 4; 1 where it works a float at a time
+      vector_width; // floats in a vector register as the driver tells: 16, 8, 4; 1: it works a float at a time
 } DeviceInfo;
 
 typedef struct Device Device;
@@ -67,7 +69,7 @@ STATUS_CHECKED Status buffer_copy(Buffer *to, size_t to_offset, const Buffer *fr
 STATUS_CHECKED Status buffer_zero(Buffer *to, size_t offset, size_t bytes);
 STATUS_CHECKED Status device_finish(Device *device);
 
-/// Compiles `source` with `options` ("-DNAME=value …"), or takes it from the cache. `name` stands in messages; a
+/// Compiles `source` with `options` ("-DNAME=value …") and the back end's own flags, or takes it from the cache. `name` stands in messages; a
 /// compiler's log is part of the failure's message (its first lines) and whole in <cache>/<name>.log.
 STATUS_CHECKED Status program_create(Device *device, const char *name, const char *source,
                                      const char *options, Program **out);
@@ -86,18 +88,33 @@ typedef struct KernelArgument {
 STATUS_CHECKED Status kernel_launch(Kernel *kernel, const size_t groups[3], const size_t items[3],
                                     const KernelArgument *arguments, size_t count);
 
-/// C[m,n] = alpha · op(A) · op(B) + beta · C, row-major float32, leading dimensions in elements.
+// ---- a vendor's GEMM (CLBlast, cuBLAS) ----
+
+/// A matrix as it is stored: row-major, element (r, c) at offset + r · stride + c. `transposed` means that the product takes
+/// its transpose; C is never transposed.
+typedef struct GemmMatrix {
+  const Buffer *buffer; // NULL only where no product is computed: to ask device_can_gemm, and in a plan
+  size_t offset;        // elements
+  size_t stride;        // elements from one stored row to the next
+  DType type;
+  bool transposed;
+} GemmMatrix;
+
+/// How precisely products may be taken; sums are float32 always.
+typedef enum GemmMath {
+  GEMM_F32,         // float32 products of float32 values
+  GEMM_HALF_INPUTS, // values may be rounded to 16 bits first
+} GemmMath;
+
+/// C[m,n] = alpha · op(A)[m,k] · op(B)[k,n] + beta · C
 typedef struct GemmCall {
-  bool transpose_a, transpose_b;
   size_t m, n, k;
   float alpha, beta;
-  const Buffer *a, *b;
-  Buffer *c;
-  size_t lda, ldb, ldc;
-  size_t a_offset, b_offset, c_offset; // elements into the buffers
+  GemmMatrix a, b, c;
+  GemmMath math;
 } GemmCall;
 
-/// True where the vendor offers a GEMM (CLBlast, cuBLAS).
-bool device_has_gemm(const Device *device);
-/// The vendor's GEMM; only where device_has_gemm.
+/// True where the device's vendor offers a GEMM for these types and this math. Buffers are not looked at.
+bool device_can_gemm(const Device *device, const GemmCall *call);
+/// The vendor's GEMM; writes into c.buffer. Only where device_can_gemm.
 STATUS_CHECKED Status device_gemm(Device *device, const GemmCall *call);

@@ -2,20 +2,11 @@
 // Every offset, count and size in a file is checked against the file before anything is read through it.
 #pragma once
 
+#include "util/dtype.h"
 #include "util/status.h"
 #include <cjson/cJSON.h>
 #include <stddef.h>
 #include <stdint.h>
-
-/// How the elements of a stored tensor are laid out.
-typedef enum StoredType {
-  STORED_F32,
-  STORED_F16,
-  STORED_BF16,
-  STORED_Q8_0,
-  STORED_Q4_0,
-  STORED_Q4_1
-} StoredType;
 
 enum { STORED_MAX_RANK = 4 };
 
@@ -23,7 +14,7 @@ enum { STORED_MAX_RANK = 4 };
 /// safetensors and PyTorch; GGUF's order is reversed on reading).
 typedef struct StoredTensor {
   const char *name;
-  StoredType type;
+  DType type; // one that tensors_read_f32 can decode
   size_t rank;
   size_t shape[STORED_MAX_RANK];
   size_t elements;
@@ -42,9 +33,8 @@ const StoredTensor *tensors_at(const TensorFile *file, size_t index);
 /// NULL where there is none of that name.
 const StoredTensor *tensors_find(const TensorFile *file, const char *name);
 
-/// out[count] = elements [first, first+count) as float32; for quantised types both are multiples of 32.
+/// out[count] = elements [first, first + count) as float32; both are multiples of the type's block.
 STATUS_CHECKED Status tensors_read_f32(const StoredTensor *tensor, size_t first, size_t count, float *out);
-const char *stored_type_name(StoredType type);
 
 // ---- GGUF metadata (NULL or missing for safetensors) ----
 
@@ -71,7 +61,7 @@ STATUS_CHECKED Status gguf_get_integers(const TensorFile *file, const char *key,
 /// One tensor to write: the caller's `fill` is asked for the bytes in order, in pieces.
 typedef struct TensorToWrite {
   const char *name;
-  StoredType type; // F32, F16 or BF16
+  DType type; // F32, F16 or BF16
   size_t rank;
   size_t shape[STORED_MAX_RANK];
 } TensorToWrite;

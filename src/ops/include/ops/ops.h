@@ -2,15 +2,15 @@
 //
 //   M rows (tokens)    C width    V vocabulary    H heads    HK key/value heads    D head width    R rank or tile rows
 //
-// Every tensor is float32 unless said otherwise; row counts are the tensors' own `rows` (use tensor_first_rows to run on
-// less). Reductions run in a fixed order: the same inputs on the same device give the same bits, and a row's result does
+// Every tensor is float32 unless said otherwise; row counts are the tensors' own `rows` (use tensor_rows to run on less). A
+// tensor is dense and begins where its buffer does, unless its comment says "view": then its rows may lie apart. Reductions run in a fixed order: the same inputs on the same device give the same bits, and a row's result does
 // not depend on how many other rows there are (own GEMM; a vendor's may). No call allocates device memory after warm-up
 // except ops' own scratch, which is counted as activations.
 #pragma once
 
 #include "ops/tensor.h"
 
-// ---- linear: w is [N, K] as PyTorch stores it; F32, F16 or BF16 ----
+// ---- linear: w is [N, K] as PyTorch stores it; F32, F16 or BF16. All of them views, biases excepted ----
 
 /// out[M,N] = alpha · x[M,K] · wᵀ + beta · out
 STATUS_CHECKED Status op_linear(Tensor *out, const Tensor *x, const Tensor *w, float alpha, float beta);
@@ -18,9 +18,9 @@ STATUS_CHECKED Status op_linear(Tensor *out, const Tensor *x, const Tensor *w, f
 STATUS_CHECKED Status op_linear_dx(Tensor *dx, const Tensor *dout, const Tensor *w, float alpha, float beta);
 /// dw[N,K] = alpha · dout[M,N]ᵀ · x[M,K] + beta · dw (float32)
 STATUS_CHECKED Status op_linear_dw(Tensor *dw, const Tensor *dout, const Tensor *x, float alpha, float beta);
-/// x[M,N] += bias[1,N]
+/// x[M,N] += bias[1,N]; x a view
 STATUS_CHECKED Status op_bias(Tensor *x, const Tensor *bias);
-/// dbias[1,N] += column sums of dout[M,N]
+/// dbias[1,N] += column sums of dout[M,N], a view
 STATUS_CHECKED Status op_bias_backward(Tensor *dbias, const Tensor *dout);
 
 // ---- embedding: table [V,C] F32, F16 or BF16; ids I32 [1,M] in [0,V) ----
@@ -39,7 +39,7 @@ STATUS_CHECKED Status op_rmsnorm(Tensor *out, Tensor *rstd /*[1,M]*/, const Tens
 STATUS_CHECKED Status op_rmsnorm_backward(Tensor *dx, Tensor *dw, const Tensor *dout, const Tensor *x,
                                           const Tensor *w, const Tensor *rstd);
 
-// ---- rotary embedding (rotate-half as Hugging Face: pairs (i, i + D/2)), in place on x[M, heads·D] ----
+// ---- rotary embedding (rotate-half as Hugging Face: pairs (i, i + D/2)), in place on x[M, heads·D], a view ----
 
 /// angle = position · inv_freq[i]; direction +1 forward, −1 backward (the inverse rotation). positions I32 [1,M];
 /// inv_freq float32 [1, D/2]. cos and sin are scaled by 1 (attention scaling is the caller's).
@@ -65,28 +65,38 @@ typedef struct AttentionShape {
   float scale; // 1/sqrt(D)
 } AttentionShape;
 
-/// out[M,H·D]; lse[M,H] = log Σ exp(scores) or NULL; q[M,H·D]; k, v[rows,HK·D]; spans I32 [M,4].
-STATUS_CHECKED Status op_attention(Tensor *out, Tensor *lse, const Tensor *q, const Tensor *k,
-                                   const Tensor *v, const Tensor *spans, AttentionShape shape);
-/// dq[M,H·D], dk, dv[M,HK·D] are overwritten; delta[M,H] is scratch. Key rows = query rows.
-STATUS_CHECKED Status op_attention_backward(Tensor *dq, Tensor *dk, Tensor *dv, Tensor *delta,
-                                            const Tensor *dout, const Tensor *q, const Tensor *k,
-                                            const Tensor *v, const Tensor *out, const Tensor *lse,
-                                            const Tensor *spans, const Tensor *key_spans,
-                                            AttentionShape shape);
+/// The operands of both directions; the forward looks only at those of the first two groups.
+typedef struct Attention {
+  AttentionShape shape;
+  const Tensor *q, *k, *v; // views: [M,H·D], [rows,HK·D] twice
+  const Tensor *spans;     // I32 [M,4]
+
+  Tensor *out; // view: [M,H·D]
+  Tensor *lse; // [M,H] = log Σ exp(scores); in the forward it may be NULL
+
+  Tensor *dq, *dk, *dv;    // views: as q, k, v; overwritten
+  Tensor *delta;           // [M,H] scratch
+  const Tensor *dout;      // view: as out
+  const Tensor *key_spans; // I32 [M,4]
+} Attention;
+
+/// Writes out and lse.
+STATUS_CHECKED Status op_attention(const Attention *attention);
+/// Writes dq, dk, dv and delta, from all the others. Key rows = query rows.
+STATUS_CHECKED Status op_attention_backward(const Attention *attention);
 
 // ---- elementwise and rows ----
 
 /// out = a + b (out may be a or b)
 STATUS_CHECKED Status op_add(Tensor *out, const Tensor *a, const Tensor *b);
-/// out = silu(gate) · up, silu(x) = x / (1 + exp(−x))
+/// out = silu(gate) · up, silu(x) = x / (1 + exp(−x)); views
 STATUS_CHECKED Status op_swiglu(Tensor *out, const Tensor *gate, const Tensor *up);
-/// dgate, dup overwritten (dgate may be gate's memory, dup may be up's).
+/// dgate, dup overwritten (dgate may be gate's memory, dup may be up's); views
 STATUS_CHECKED Status op_swiglu_backward(Tensor *dgate, Tensor *dup, const Tensor *dout, const Tensor *gate,
                                          const Tensor *up);
 /// out[R,C] = x[rows[i], :]; rows I32 [1,R]
 STATUS_CHECKED Status op_gather_rows(Tensor *out, const Tensor *x, const Tensor *rows);
-/// out[rows[i], :] = x[i, :]; rows distinct
+/// out[rows[i], :] = x[i, :]; rows distinct; x a view
 STATUS_CHECKED Status op_store_rows(Tensor *out, const Tensor *x, const Tensor *rows);
 /// out[rows[i], :] += x[i, :]; rows distinct
 STATUS_CHECKED Status op_scatter_add_rows(Tensor *out, const Tensor *x, const Tensor *rows);
@@ -138,8 +148,11 @@ STATUS_CHECKED Status op_sum_squares(double *out, const Tensor *x);
 /// values F16/BF16 from float32, or the reverse, same shape.
 STATUS_CHECKED Status op_convert(Tensor *out, const Tensor *x);
 
-/// Runs every operation on known answers on this device, in well under a second of device time. `report` is called once an
-/// operation with its name and relative error; STATUS_FAILED names the first that is wrong.
+/// SELFTEST_DEEP also runs what only large sizes reach: second slabs of long sums, full tiles, long spans, the vendor's
+/// kernel for large products. A simulator takes hours for these.
+typedef enum SelftestDepth { SELFTEST_DEEP, SELFTEST_QUICK } SelftestDepth;
+/// Runs every operation on known answers on this device, in well under a second of device time. `report`, unless NULL, is called
+/// once a check with its name and relative error; STATUS_FAILED names the first that is wrong.
 typedef void (*SelftestReport)(void *user, const char *operation, double error, double tolerance,
                                bool passed);
-STATUS_CHECKED Status ops_selftest(Ops *ops, SelftestReport report, void *user);
+STATUS_CHECKED Status ops_selftest(Ops *ops, SelftestDepth depth, SelftestReport report, void *user);

@@ -2,6 +2,7 @@
 // has one row; heads lie side by side in the columns ([rows, heads * head_dim]).
 #pragma once
 
+#include "util/dtype.h"
 #include "util/status.h"
 #include <stdbool.h>
 #include <stddef.h>
@@ -9,9 +10,6 @@
 
 struct Buffer;
 struct Device;
-
-typedef enum DType { DTYPE_F32, DTYPE_F16, DTYPE_BF16, DTYPE_I32 } DType;
-size_t dtype_size(DType type);
 
 /// What memory is for; `gee-cl` prints and plans by these.
 typedef enum MemoryKind {
@@ -47,16 +45,20 @@ uint64_t ops_max_allocation(const Ops *ops);
 /// Waits until all queued work is done (for timing).
 STATUS_CHECKED Status ops_finish(Ops *ops);
 
+/// Element (r, c) lies at first + r · pitch + c of the buffer, counted in elements. A tensor that was created is dense: its
+/// rows touch, and it begins where its buffer does. A view may be neither, and an operation takes such a view only where
+/// ops/ops.h says "views"; it refuses one elsewhere.
 typedef struct Tensor {
   Ops *ops;
   struct Buffer *buffer; // NULL in a plan
   DType dtype;
   MemoryKind kind;
-  bool is_view; // shares the memory of another tensor
   size_t rows, cols;
+  size_t first, pitch; // pitch ≥ cols
+  size_t bytes;        // of device memory that it owns; 0 in a view, whose memory is another tensor's
 } Tensor;
 
-/// Allocates [rows, cols], zeroed. `name` stands in messages.
+/// Allocates [rows, cols], zeroed. `cols` is a multiple of the type's block. `name` stands in messages.
 STATUS_CHECKED Status tensor_create(Ops *ops, const char *name, MemoryKind kind, DType dtype, size_t rows,
                                     size_t cols, Tensor *out);
 /// A [rows, cols] window of `parent` (float32), `offset` elements in; offset aligned to ops_view_alignment. Free it
@@ -64,8 +66,20 @@ STATUS_CHECKED Status tensor_create(Ops *ops, const char *name, MemoryKind kind,
 STATUS_CHECKED Status tensor_view(const Tensor *parent, size_t offset, size_t rows, size_t cols, Tensor *out);
 /// Safe on a zeroed Tensor and twice.
 void tensor_free(Tensor *tensor);
-/// The same memory with only its first `rows` rows; never freed itself.
-Tensor tensor_first_rows(const Tensor *tensor, size_t rows);
+
+// Views that cost nothing: values without memory of their own, never freed, good while the tensor lives. One that would
+// reach outside the tensor is empty, [0, 0], and every operation refuses that.
+
+/// Rows [first, first + rows).
+Tensor tensor_rows(const Tensor *tensor, size_t first, size_t rows);
+/// Columns [first, first + cols) of every row: rows as far apart as the tensor's. first and cols fill whole blocks.
+Tensor tensor_columns(const Tensor *tensor, size_t first, size_t cols);
+/// The first rows · cols elements of a dense tensor as [rows, cols].
+Tensor tensor_reshape(const Tensor *tensor, size_t rows, size_t cols);
+/// True where the rows touch: pitch = cols, or there is one row.
+bool tensor_is_dense(const Tensor *tensor);
+
+// Transfers are of dense tensors. `first` and `count` are elements, whole blocks of the tensor's type.
 
 /// Host to device, `count` elements of the tensor's own dtype from element `first`.
 STATUS_CHECKED Status tensor_write(Tensor *to, size_t first, size_t count, const void *from);

@@ -1,0 +1,59 @@
+// The launches of gee-cl's own GEMMs. Rule: what a kernel does not take is refused here, by name.
+#include "gemm.h"
+
+#include "context.h"
+
+enum { TILE = 64, TILE_ITEMS = 64 };       // as in cl/gemm.cl
+enum { PORTABLE_STEPS = 512 };             // of k in one launch of it
+enum { CHUNK = 192, COLS_PER_VECTOR = 2 }; // as in cl/gemm_cpu.cl
+
+static size_t pieces(size_t count, size_t size) {
+  return (count + size - 1) / size;
+}
+/// Elements from one row, or column, of the factor to the next.
+static size_t row_stride(const GemmMatrix *matrix) {
+  return matrix->transposed ? 1 : matrix->stride;
+}
+static size_t col_stride(const GemmMatrix *matrix) {
+  return matrix->transposed ? matrix->stride : 1;
+}
+
+static bool is_plain(DType type) {
+  return type == DTYPE_F32 || dtype_is_half(type);
+}
+
+static Status check_call(const GemmCall *call) {
+  bool taken = is_plain(call->b.type) && call->a.type == DTYPE_F32 && call->c.type == DTYPE_F32;
+  if (taken && call->math == GEMM_F32 && !call->c.transposed) return STATUS_OK;
+  return status_fail(STATUS_FAILED, "gemm: no kernel multiplies %s by %s into %s", dtype_name(call->a.type),
+                     dtype_name(call->b.type), dtype_name(call->c.type));
+}
+
+#define ARG_MATRIX(matrix) ARG_BUFFER((matrix).buffer), ARG_COUNT((matrix).offset)
+#define ARG_STRIDES(a, b)                                                                                    \
+  ARG_UINT(row_stride(a)), ARG_UINT(col_stride(a)), ARG_UINT(row_stride(b)), ARG_UINT(col_stride(b))
+
+// Long sums come in slabs of k, the later ones added to C: one chain of fma over a vocabulary loses 1e-4 of the result, and
+// Mesa's llvmpipe leaves a work item's loops, without a word, after 65,535 rounds of them all (48 slabs of cl/gemm.cl).
+Status gemm_portable(Ops *ops, const GemmCall *call) {
+  TRY(check_call(call));
+  Grid grid = {{pieces(call->n, TILE), pieces(call->m, TILE), 1}, {TILE_ITEMS, 1, 1}};
+  for (size_t k = 0; k < call->k; k += PORTABLE_STEPS) {
+    size_t end = call->k - k < PORTABLE_STEPS ? call->k : k + PORTABLE_STEPS;
+    TRY(LAUNCH(ops, gemm, grid, ARG_MATRIX(call->c), ARG_UINT(call->c.stride), ARG_MATRIX(call->a),
+               ARG_MATRIX(call->b), ARG_UINT(call->m), ARG_UINT(call->n), ARG_UINT(k), ARG_UINT(end),
+               ARG_STRIDES(&call->a, &call->b), ARG_UINT(call->a.type), ARG_UINT(call->b.type),
+               ARG_FLOAT(call->alpha), ARG_FLOAT(k == 0 ? call->beta : 1.0f)));
+  }
+  return STATUS_OK;
+}
+
+Status gemm_cpu(Ops *ops, const GemmCall *call) {
+  TRY(check_call(call));
+  size_t cols = COLS_PER_VECTOR * ops->vector_width;
+  Grid grid = {{pieces(call->n, cols), pieces(call->m, CHUNK), 1}, {1, 1, 1}};
+  return LAUNCH(ops, gemm_cpu, grid, ARG_MATRIX(call->c), ARG_UINT(call->c.stride), ARG_MATRIX(call->a),
+                ARG_MATRIX(call->b), ARG_UINT(call->m), ARG_UINT(call->n), ARG_UINT(call->k),
+                ARG_STRIDES(&call->a, &call->b), ARG_UINT(call->b.type), ARG_FLOAT(call->alpha),
+                ARG_FLOAT(call->beta));
+}

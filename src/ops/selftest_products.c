@@ -1,0 +1,214 @@
+// Self-test of matrix products, small at odd sizes against the twins, and large by projection.
+#include "selftest.h"
+
+#include "ref/ref.h"
+#include "util/half.h"
+#include "util/memory.h"
+#include <math.h>
+#include <stdlib.h>
+
+enum { M = 5, N = 33, K = 67 };
+
+/// What matrices are stored in on a device.
+static const DType weight_types[] = {DTYPE_F32, DTYPE_F16, DTYPE_BF16};
+enum { WEIGHT_TYPES = sizeof weight_types / sizeof *weight_types };
+
+static Status check_linear(Probe *p) {
+  double *x = draw(p, M * K, 1), *w = draw(p, N * K, 1), *out = draw(p, M * N, 1);
+  for (size_t t = 0; t < WEIGHT_TYPES; t++) {
+    Tensor *dev_w = device_rounded(p, weight_types[t], N, K, w);
+    Tensor *dev_out = device_f32(p, M, N, out), *dev_x = device_f32(p, M, K, x);
+    TRY(p->status);
+    TRY(op_linear(dev_out, dev_x, dev_w, 0.5f, 2.0f));
+    ref_linear(out, x, w, M, N, K, 0.5, 2);
+    TRY(expect(p, dev_out, out));
+  }
+  return STATUS_OK;
+}
+
+static Status check_linear_dx(Probe *p) {
+  double *dout = draw(p, M * N, 1), *w = draw(p, N * K, 1), *dx = draw(p, M * K, 1);
+  for (size_t t = 0; t < WEIGHT_TYPES; t++) {
+    Tensor *dev_w = device_rounded(p, weight_types[t], N, K, w);
+    Tensor *dev_dx = device_f32(p, M, K, dx), *dev_dout = device_f32(p, M, N, dout);
+    TRY(p->status);
+    TRY(op_linear_dx(dev_dx, dev_dout, dev_w, 0.5f, 2.0f));
+    ref_linear_dx(dx, dout, w, M, N, K, 0.5, 2);
+    TRY(expect(p, dev_dx, dx));
+  }
+  return STATUS_OK;
+}
+
+static Status check_linear_dw(Probe *p) {
+  double *dout = draw(p, M * N, 1), *x = draw(p, M * K, 1), *dw = draw(p, N * K, 1);
+  Tensor *dev_dw = device_f32(p, N, K, dw), *dev_dout = device_f32(p, M, N, dout),
+         *dev_x = device_f32(p, M, K, x);
+  TRY(p->status);
+  TRY(op_linear_dw(dev_dw, dev_dout, dev_x, 0.5f, 2.0f));
+  ref_linear_dw(dw, dout, x, M, N, K, 0.5, 2);
+  return expect(p, dev_dw, dw);
+}
+
+static Status check_bias(Probe *p) {
+  double *x = draw(p, M * N, 1), *bias = draw(p, N, 1);
+  Tensor *dev_x = device_f32(p, M, N, x), *dev_bias = device_f32(p, 1, N, bias);
+  TRY(p->status);
+  TRY(op_bias(dev_x, dev_bias));
+  ref_bias(x, bias, M, N);
+  return expect(p, dev_x, x);
+}
+
+static Status check_bias_backward(Probe *p) {
+  double *dout = draw(p, M * N, 1), *dbias = draw(p, N, 1);
+  Tensor *dev_dout = device_f32(p, M, N, dout), *dev_dbias = device_f32(p, 1, N, dbias);
+  TRY(p->status);
+  TRY(op_bias_backward(dev_dbias, dev_dout));
+  ref_bias_backward(dbias, dout, M, N);
+  return expect(p, dev_dbias, dbias);
+}
+
+static Status check_convert(Probe *p) {
+  double *x = draw(p, N, 3);
+  Tensor *dev_x = device_f32(p, 1, N, x), *back = device_f32(p, 1, N, NULL);
+  for (size_t t = 1; t < WEIGHT_TYPES; t++) {
+    DType type = weight_types[t];
+    double *rounded = draw(p, N, 0), *zeros = draw(p, N, 0);
+    for (size_t i = 0; i < N; i++) rounded[i] = x[i];
+    Tensor *narrow = device_rounded(p, type, 1, N, zeros);
+    (void)device_rounded(p, type, 1, N, rounded);
+    TRY(p->status);
+    TRY(op_convert(narrow, dev_x));
+    TRY(op_convert(back, narrow));
+    TRY(expect(p, back, rounded));
+  }
+  return STATUS_OK;
+}
+
+// ---- large products ----
+//
+// Drivers fail where small sizes never come: in a second slab of k (256 and 512 steps in gee-cl's kernels, 2,048 in a call of
+// a vendor's), in tiles that are full, in a vendor's kernel for large matrices. A product of that size is too much for a twin on the
+// host, so it is projected: for a random r, C · r must be A · (B · r), which costs only a pass over each matrix and which any wrong
+// element spoils.
+
+typedef enum Form { FORM_LINEAR, FORM_DX, FORM_DW } Form;
+
+/// A stored matrix, as the product takes it: itself or its transpose.
+typedef struct Factor {
+  float *values;
+  size_t rows, cols; // stored
+  bool transposed;
+} Factor;
+
+/// out = factor · in
+static void project(const Factor *factor, const double *in, double *out) {
+  size_t outs = factor->transposed ? factor->cols : factor->rows;
+  for (size_t i = 0; i < outs; i++) out[i] = 0;
+  for (size_t r = 0; r < factor->rows; r++) {
+    const float *row = factor->values + r * factor->cols;
+    double sum = 0;
+    if (factor->transposed) {
+      for (size_t c = 0; c < factor->cols; c++) out[c] += (double)row[c] * in[r];
+    } else {
+      for (size_t c = 0; c < factor->cols; c++) sum += (double)row[c] * in[c];
+      out[r] = sum;
+    }
+  }
+}
+
+/// Random values in [−1, 1) of the type, which the stored bits hold exactly; a congruential generator (Knuth's MMIX), for speed.
+static Status make_factor(Probe *p, DType type, Factor *factor, uint64_t seed, Tensor **out) {
+  size_t count = factor->rows * factor->cols;
+  uint16_t *bits = NULL;
+  TRY(mem_array(&factor->values, count, "selftest"));
+  for (size_t i = 0; i < count; i++) {
+    seed = seed * UINT64_C(6364136223846793005) + UINT64_C(1442695040888963407);
+    factor->values[i] = (float)(int32_t)(seed >> 40) / (float)(1 << 23) - 1.0f;
+  }
+  if (type != DTYPE_F32) {
+    TRY(mem_array(&bits, count, "selftest"));
+    halves_from_floats(type, factor->values, count, bits);
+    halves_to_floats(type, bits, count, factor->values);
+  }
+  *out = device_tensor(p, type, factor->rows, factor->cols, bits != NULL ? (void *)bits : factor->values);
+  free(bits);
+  return p->status;
+}
+
+/// Keeps the error of C · r, r = `vector` [c's columns], against a · (b · r).
+static Status compare_projections(Probe *p, const Factor *a, const Factor *b, const Factor *c) {
+  size_t inner = a->transposed ? a->rows : a->cols;
+  double *r = draw(p, c->cols, 1), *middle = draw(p, inner, 0), *expected = draw(p, c->rows, 0),
+         *found = draw(p, c->rows, 0), difference = 0, norm = 0;
+  TRY(p->status);
+  project(b, r, middle);
+  project(a, middle, expected);
+  project(c, r, found);
+  for (size_t i = 0; i < c->rows; i++) {
+    difference += (found[i] - expected[i]) * (found[i] - expected[i]);
+    norm += expected[i] * expected[i];
+  }
+  keep_error(p, sqrt(difference), sqrt(norm));
+  return STATUS_OK;
+}
+
+/// One product of this form over x[m,k], w[n,k] and their kin.
+static Status check_product(Probe *p, Form form, DType type, size_t m, size_t n, size_t k) {
+  Factor a = {NULL, m, form == FORM_LINEAR ? k : n, form == FORM_DW};
+  Factor b = {NULL, form == FORM_DW ? m : n, k, form == FORM_LINEAR};
+  Factor c = {NULL, form == FORM_DW ? n : m, form == FORM_LINEAR ? n : k, false};
+  Tensor *dev_a = NULL, *dev_b = NULL, *dev_c = NULL;
+  Status status = STATUS_OK;
+  TRY_CLEAN(make_factor(p, DTYPE_F32, &a, 1, &dev_a));
+  TRY_CLEAN(make_factor(p, type, &b, 2, &dev_b));
+  TRY_CLEAN(make_factor(p, DTYPE_F32, &c, 3, &dev_c)); // overwritten: beta is 0
+  if (form == FORM_LINEAR) TRY_CLEAN(op_linear(dev_c, dev_a, dev_b, 1.0f, 0.0f));
+  if (form == FORM_DX) TRY_CLEAN(op_linear_dx(dev_c, dev_a, dev_b, 1.0f, 0.0f));
+  if (form == FORM_DW) TRY_CLEAN(op_linear_dw(dev_c, dev_a, dev_b, 1.0f, 0.0f));
+  TRY_CLEAN(tensor_read(dev_c, 0, c.rows * c.cols, c.values));
+  TRY_CLEAN(compare_projections(p, &a, &b, &c));
+cleanup:
+  free(a.values);
+  free(b.values);
+  free(c.values);
+  return status;
+}
+
+/// More than one tile, chunk and slab along every axis, for every type that weights are stored in.
+static Status check_large_forms(Probe *p, Form form) {
+  size_t m = form == FORM_DW ? 2107 : 203, n = form == FORM_DX ? 2107 : 165,
+         k = form == FORM_LINEAR ? 2107 : 203;
+  for (size_t t = 0; t < (form == FORM_DW ? 1 : WEIGHT_TYPES); t++) {
+    TRY(check_product(p, form, weight_types[t], m, n, k));
+  }
+  return STATUS_OK;
+}
+static Status check_large_linear(Probe *p) {
+  return check_large_forms(p, FORM_LINEAR);
+}
+static Status check_large_dx(Probe *p) {
+  return check_large_forms(p, FORM_DX);
+}
+static Status check_large_dw(Probe *p) {
+  return check_large_forms(p, FORM_DW);
+}
+
+/// CLBlast has another kernel for products of m · n · k above a size that it knows for each device: 1,984³ at most in its
+/// database (1.6.3). gee-cl's own kernels have only the one, which large_linear has run.
+static Status check_vendor_linear(Probe *p) {
+  return check_product(p, FORM_LINEAR, DTYPE_F32, 2311, 2293, 2309);
+}
+
+const SelfCheck product_checks[] = {
+    {"linear", check_linear, 1e-5, CHECK_ALWAYS},
+    {"linear_dx", check_linear_dx, 1e-5, CHECK_ALWAYS},
+    {"linear_dw", check_linear_dw, 1e-5, CHECK_ALWAYS},
+    {"linear, large", check_large_linear, 1e-5, CHECK_DEEP},
+    {"linear_dx, large", check_large_dx, 1e-5, CHECK_DEEP},
+    {"linear_dw, large", check_large_dw, 1e-5, CHECK_DEEP},
+    {"linear, the vendor's largest", check_vendor_linear, 1e-5, CHECK_VENDOR},
+    {"bias", check_bias, 1e-6, CHECK_ALWAYS},
+    {"bias_backward", check_bias_backward, 1e-6, CHECK_ALWAYS},
+    {"convert", check_convert, 0, CHECK_ALWAYS},
+    {0},
+};
