@@ -48,6 +48,7 @@ typedef struct Runtime {
   Device *device;
   Ops *ops;
   Model *model;
+  DType dtype; // of the model's matrices
 } Runtime;
 
 /// Opens the files and the text side of a model: what can be wrong with them is told before a device is touched.

@@ -33,7 +33,7 @@ Status cmd_export(int argc, char **argv) {
   Status status = STATUS_OK;
   TRY_CLEAN(runtime_open(&runtime, &model_args));
   TRY_CLEAN(atomic_dir_begin(output, &folder));
-  TRY_CLEAN(model_export_merged(runtime.model, runtime.files, folder.partial));
+  TRY_CLEAN(model_export_merged(runtime.model, runtime.files, runtime.dtype, folder.partial));
   TRY_CLEAN(tokenizer_export(model_args.model, folder.partial));
   TRY_CLEAN(atomic_dir_commit(&folder));
   printf(

@@ -22,6 +22,7 @@ Status runtime_open_ops(Runtime *runtime, const char *gemm) {
 
 Status runtime_load_model(Runtime *runtime, DType dtype, const char *adapter) {
   TRY(model_load(runtime->ops, runtime->files, dtype, &runtime->model));
+  runtime->dtype = dtype;
   return adapter != NULL ? model_load_adapter(runtime->model, adapter) : STATUS_OK;
 }
 

@@ -56,10 +56,7 @@ static Status read_widened(Export *export, const Tensor *tensor, size_t first, s
   if (tensor->dtype == DTYPE_F32) return tensor_read(tensor, first, count, out);
   TRY(mem_reserve(&export->narrow, &export->narrow_capacity, count, "export buffer"));
   TRY(tensor_read(tensor, first, count, export->narrow));
-  for (size_t i = 0; i < count; i++) {
-    out[i] =
-        tensor->dtype == DTYPE_F16 ? half_to_float(export->narrow[i]) : bfloat_to_float(export->narrow[i]);
-  }
+  halves_to_floats(tensor->dtype, export->narrow, count, out);
   return STATUS_OK;
 }
 
@@ -75,11 +72,10 @@ static Status export_fill(void *user, size_t index, size_t first, size_t count, 
   return tensor_read(&export->merged, first, count, out);
 }
 
-Status model_export_merged(Model *model, const ModelFiles *files, const char *directory) {
+Status model_export_merged(Model *model, const ModelFiles *files, DType type, const char *directory) {
   Status status = STATUS_OK;
   Export export = {.model = model, .merged_index = SIZE_MAX};
   size_t count = weight_count(&model->config);
-  DType type = model->dtype == DTYPE_F32 ? DTYPE_F32 : model->dtype == DTYPE_F16 ? DTYPE_F16 : DTYPE_BF16;
   TensorToWrite *list = NULL;
   WeightSpec *specs = NULL; // own the names
   TRY_CLEAN(config_write(&model->config, type, directory));

@@ -124,6 +124,11 @@ static Status adopt(Model *model, size_t index) {
   weight_spec(&model->config, FORMAT_HF, index, &spec);
   Weight *weight = model_weight(model, &spec);
   Weight bound = {0};
+  if (weight->value.dtype != DTYPE_F32) {
+    return status_fail(STATUS_INPUT,
+                       "full fine-tuning needs float32 weights, %s is %s; set model.dtype = f32", spec.name,
+                       dtype_name(weight->value.dtype));
+  }
   Status status = params_bind(&model->params, index, &bound);
   if (status == STATUS_OK) status = tensor_copy(&bound.value, &weight->value);
   if (status != STATUS_OK) {
@@ -137,9 +142,6 @@ static Status adopt(Model *model, size_t index) {
 
 Status model_train_full(Model *model) {
   TRY(model_check_untrained(model));
-  if (model->dtype != DTYPE_F32) {
-    return status_fail(STATUS_INPUT, "full fine-tuning needs float32 weights; set model.dtype = f32");
-  }
   TRY(full_specs(model));
   TRY(params_create(model->ops, &model->params));
   for (size_t i = 0; i < model->params.count; i++) TRY(adopt(model, i));

@@ -30,7 +30,6 @@ struct Model {
   Ops *ops;
   ModelConfig config;
   char *path;        // the base model's, for adapter_config.json
-  DType dtype;       // of stored matrices
   Weight embedding;  // [V, C]
   Weight final_norm; // [1, C]
   Weight head;       // [V, C]; absent where tied

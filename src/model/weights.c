@@ -46,12 +46,6 @@ static size_t stored_row(size_t row, size_t head) {
   return start + (within < head / 2 ? 2 * within : 2 * (within - head / 2) + 1);
 }
 
-static void narrow(const float *from, size_t count, DType dtype, uint16_t *to) {
-  for (size_t i = 0; i < count; i++) {
-    to[i] = dtype == DTYPE_F16 ? half_from_float(from[i]) : bfloat_from_float(from[i]);
-  }
-}
-
 // Room for one step of weight_read: rows as stored, the same in our order, and narrowed.
 typedef struct Stage {
   float *stored, *ordered;
@@ -77,7 +71,7 @@ static Status read_rows(const StoredTensor *stored, size_t permuted_head, size_t
     source = stage->ordered;
   }
   if (out->dtype == DTYPE_F32) return tensor_write(out, first * cols, rows * cols, source);
-  narrow(source, rows * cols, out->dtype, stage->narrow);
+  halves_from_floats(out->dtype, source, rows * cols, stage->narrow);
   return tensor_write(out, first * cols, rows * cols, stage->narrow);
 }
 
@@ -101,15 +95,20 @@ cleanup:
   return status;
 }
 
-static Status load_weights(Model *model, const ModelFiles *files) {
+/// The type that a weight is kept in on the device. Norms and biases are added and multiplied, never matrix factors: they stay
+/// exact.
+static DType weight_type(const WeightSpec *spec, DType matrices) {
+  return spec->rank == 1 ? DTYPE_F32 : matrices;
+}
+
+static Status load_weights(Model *model, const ModelFiles *files, DType matrices) {
   size_t count = weight_count(&model->config);
   for (size_t i = 0; i < count; i++) {
     WeightSpec spec;
     const StoredTensor *stored = model_files_weight(files, i, &spec);
     Weight *weight = model_weight(model, &spec);
-    // Norms and biases are added and multiplied, never matrix factors; they stay exact.
-    DType dtype = spec.rank == 1 ? DTYPE_F32 : model->dtype;
-    TRY(tensor_create(model->ops, spec.name, MEMORY_WEIGHTS, dtype, spec.rows, spec.cols, &weight->value));
+    TRY(tensor_create(model->ops, spec.name, MEMORY_WEIGHTS, weight_type(&spec, matrices), spec.rows,
+                      spec.cols, &weight->value));
     if (ops_is_plan(model->ops)) continue;
     Status status = weight_read(stored, spec.permuted_head, &weight->value);
     if (status != STATUS_OK)
@@ -136,15 +135,16 @@ cleanup:
   return status;
 }
 
-Status model_load(Ops *ops, const ModelFiles *files, DType dtype, Model **out) {
+Status model_load(Ops *ops, const ModelFiles *files, DType matrices, Model **out) {
   *out = NULL;
-  if (dtype == DTYPE_I32) return status_fail(STATUS_INPUT, "weights are stored as f32, f16 or bf16");
+  if (matrices != DTYPE_F32 && !dtype_is_half(matrices))
+    return status_fail(STATUS_INPUT, "weights are stored as f32, f16 or bf16, not as %s",
+                       dtype_name(matrices));
   Status status = STATUS_OK;
   Model *model = NULL;
   TRY(mem_array(&model, 1, "model"));
   model->ops = ops;
   model->config = *model_files_config(files);
-  model->dtype = dtype;
   TRY_CLEAN(str_format(&model->path, "%s", model_files_path(files)));
   TRY_CLEAN(mem_array(&model->layers, model->config.layers, "layers"));
   for (size_t l = 0; l < model->config.layers; l++) {
@@ -152,7 +152,7 @@ Status model_load(Ops *ops, const ModelFiles *files, DType dtype, Model **out) {
       model->layers[l].linears[role].slot = (uint32_t)l * LINEARS + role;
     }
   }
-  TRY_CLEAN(load_weights(model, files));
+  TRY_CLEAN(load_weights(model, files, matrices));
   TRY_CLEAN(load_frequencies(model));
   *out = model;
 cleanup:

@@ -179,7 +179,7 @@ static Status measure(Device *device, const char *gemm) {
     status = time_shape(ops, device_info(device)->kind, s, &time);
     if (status != STATUS_OK) break;
     double rate = 2e-9 * (double)s->m * (double)s->n * (double)s->k / time.core;
-    double bytes = (double)(s->n * s->k * dtype_size(s->type));
+    double bytes = (double)dtype_bytes(s->type, s->n * s->k);
     (void)printf("%-12s %5zu %5zu %5zu  %-7s %9.3f  %14.1f  %6.0f%%  %11.1f\n", forms[s->form], s->m, s->n,
                  s->k, types[s->type], 1e3 * time.wall, rate, 100 * rate / gflops, 1e-9 * bytes / time.core);
     (void)fflush(stdout);

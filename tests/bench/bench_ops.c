@@ -168,16 +168,37 @@ static Status run_rmsnorm_backward(Bench *b) {
 static Status run_rope(Bench *b) {
   return op_rope(&b->q, &b->positions, &b->inv_freq, HEAD_DIM, 1);
 }
+static Attention operands(Bench *b) {
+  return (Attention){.shape = b->shape,
+                     .q = &b->q,
+                     .k = &b->k,
+                     .v = &b->v,
+                     .spans = &b->spans,
+                     .out = &b->out,
+                     .lse = &b->lse,
+                     .dq = &b->dq,
+                     .dk = &b->dk,
+                     .dv = &b->dv,
+                     .delta = &b->delta,
+                     .dout = &b->y,
+                     .key_spans = &b->key_spans};
+}
 static Status run_attention(Bench *b) {
-  return op_attention(&b->out, &b->lse, &b->q, &b->k, &b->v, &b->spans, b->shape);
+  Attention attention = operands(b);
+  return op_attention(&attention);
 }
 static Status run_attention_backward(Bench *b) {
-  return op_attention_backward(&b->dq, &b->dk, &b->dv, &b->delta, &b->y, &b->q, &b->k, &b->v, &b->out,
-                               &b->lse, &b->spans, &b->key_spans, b->shape);
+  Attention attention = operands(b);
+  return op_attention_backward(&attention);
 }
 static Status run_attention_decode(Bench *b) {
   Tensor q = tensor_rows(&b->q, 0, DECODE_ROWS), out = tensor_rows(&b->out, 0, DECODE_ROWS);
-  return op_attention(&out, NULL, &q, &b->k, &b->v, &b->decode_spans, b->shape);
+  Attention attention = operands(b);
+  attention.q = &q;
+  attention.spans = &b->decode_spans;
+  attention.out = &out;
+  attention.lse = NULL;
+  return op_attention(&attention);
 }
 static Status run_sample(Bench *b) {
   Tensor logits = tensor_rows(&b->logits, 0, DECODE_ROWS);

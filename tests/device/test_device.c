@@ -201,21 +201,36 @@ static void a_compiler_error_reaches_the_message(void **state) {
 
 static void the_vendors_gemm_checks_its_matrices(void **state) {
   (void)state;
-  if (!device_has_gemm(device)) skip();
+  GemmCall call = {
+      .m = 4, .n = 4, .k = 4, .alpha = 1, .a = {.stride = 4}, .b = {.stride = 4}, .c = {.stride = 4}};
+  if (!device_can_gemm(device, &call)) skip();
   Buffer *small, *large;
   assert_ok(buffer_create(device, 15 * 4, &small));
   assert_ok(buffer_create(device, 64 * 4, &large));
-  GemmCall call = {
-      .m = 4, .n = 4, .k = 4, .alpha = 1, .a = small, .b = large, .c = large, .lda = 4, .ldb = 4, .ldc = 4};
+  call.a.buffer = small;
+  call.b.buffer = call.c.buffer = large;
   assert_fails(device_gemm(device, &call), STATUS_FAILED, "gemm: A is [4, 4]");
-  call.a = large;
-  call.ldb = 3;
+  call.a.buffer = large;
+  call.b.stride = 3;
   assert_fails(device_gemm(device, &call), STATUS_FAILED, "gemm: B is [4, 4]");
-  call.ldb = 4;
-  call.c_offset = 49;
+  call.b.stride = 4;
+  call.c.offset = 49;
   assert_fails(device_gemm(device, &call), STATUS_FAILED, "gemm: C is [4, 4] at 49");
   buffer_free(small);
   buffer_free(large);
+}
+
+/// What CLBlast cannot do is said before, and refused where it is asked for all the same.
+static void the_device_says_which_gemms_it_has(void **state) {
+  (void)state;
+  GemmCall call = {.m = 4, .n = 4, .k = 4};
+  if (!device_can_gemm(device, &call)) skip();
+  GemmCall half = call, transposed = call;
+  half.b.type = DTYPE_F16;
+  transposed.c.transposed = true;
+  assert_false(device_can_gemm(device, &half));
+  assert_false(device_can_gemm(device, &transposed));
+  assert_fails(device_gemm(device, &half), STATUS_FAILED, "no GEMM of its vendor for F32 · F16 to F32");
 }
 
 int main(void) {
@@ -229,6 +244,7 @@ int main(void) {
       cmocka_unit_test(a_kernel_runs_with_its_arguments),
       cmocka_unit_test(a_compiler_error_reaches_the_message),
       cmocka_unit_test(the_vendors_gemm_checks_its_matrices),
+      cmocka_unit_test(the_device_says_which_gemms_it_has),
   };
   return cmocka_run_group_tests(tests, open_device, close_device);
 }

@@ -3,15 +3,14 @@
 #include "support/ops_fixture.h"
 
 #include "attention.h"
-#include "device/device.h"
-#include "launch.h"
+#include "context.h"
 #include "ref/ref.h"
 #include <math.h>
 #include <string.h>
 
 static const double tolerance = 2e-6;
 /// The kernels in use: every test runs with both where the device is a CPU, else with the work groups'.
-static AttentionTiles tiles;
+static const KernelFamily *family;
 
 /// `prompts` prompts of these lengths, then `answers` answers each: spans and key spans as model's batches make them.
 typedef struct Layout {
@@ -67,18 +66,25 @@ static void check_layout(Layout layout, size_t heads, size_t kv_heads, size_t D)
   Tensor *dev_v = fixture_f32(M, kv_heads * D, v), *dev_out = fixture_f32(M, heads * D, NULL);
   Tensor *dev_lse = fixture_f32(M, heads, NULL), *dev_spans = fixture_i32(M, 4, layout.spans);
   ref_attention(out, lse, q, k, v, layout.spans, ref);
-  assert_ok(attention_forward(tiles, dev_out, NULL, dev_q, dev_k, dev_v, dev_spans, shape));
+  Attention operands = {
+      .shape = shape, .q = dev_q, .k = dev_k, .v = dev_v, .spans = dev_spans, .out = dev_out};
+  assert_ok(attention_forward(family, &operands));
   fixture_compare("attention without lse", dev_out, out, tolerance);
-  assert_ok(attention_forward(tiles, dev_out, dev_lse, dev_q, dev_k, dev_v, dev_spans, shape));
+  operands.lse = dev_lse;
+  assert_ok(attention_forward(family, &operands));
   fixture_compare("attention", dev_out, out, tolerance);
   fixture_compare("attention lse", dev_lse, lse, tolerance);
 
   Tensor *dev_dq = fixture_f32(M, heads * D, NULL), *dev_dk = fixture_f32(M, kv_heads * D, NULL);
   Tensor *dev_dv = fixture_f32(M, kv_heads * D, NULL), *dev_delta = fixture_f32(M, heads, NULL);
   ref_attention_backward(dq, dk, dv, dout, q, k, v, out, lse, layout.spans, ref);
-  assert_ok(attention_backward(tiles, dev_dq, dev_dk, dev_dv, dev_delta, fixture_f32(M, heads * D, dout),
-                               dev_q, dev_k, dev_v, dev_out, dev_lse, dev_spans,
-                               fixture_i32(M, 4, layout.key_spans), shape));
+  operands.dq = dev_dq;
+  operands.dk = dev_dk;
+  operands.dv = dev_dv;
+  operands.delta = dev_delta;
+  operands.dout = fixture_f32(M, heads * D, dout);
+  operands.key_spans = fixture_i32(M, 4, layout.key_spans);
+  assert_ok(attention_backward(family, &operands));
   fixture_compare("attention_backward dq", dev_dq, dq, 4 * tolerance);
   fixture_compare("attention_backward dk", dev_dk, dk, 4 * tolerance);
   fixture_compare("attention_backward dv", dev_dv, dv, 4 * tolerance);
@@ -136,9 +142,12 @@ static void cached(void **state) {
   Tensor *dev_out = fixture_f32(M, HEADS * D, NULL);
   AttentionShape shape = {HEADS, KV, D, 0.125f};
   ref_attention(out, lse, q, k, v, spans, ref);
-  assert_ok(attention_forward(tiles, dev_out, NULL, fixture_f32(M, HEADS * D, q),
-                              fixture_f32(CACHE, KV * D, k), fixture_f32(CACHE, KV * D, v),
-                              fixture_i32(M, 4, spans), shape));
+  assert_ok(attention_forward(family, &(Attention){.shape = shape,
+                                                   .q = fixture_f32(M, HEADS * D, q),
+                                                   .k = fixture_f32(CACHE, KV * D, k),
+                                                   .v = fixture_f32(CACHE, KV * D, v),
+                                                   .spans = fixture_i32(M, 4, spans),
+                                                   .out = dev_out}));
   fixture_compare("attention in a cache", dev_out, out, tolerance);
 }
 
@@ -154,29 +163,33 @@ static void rows_stand_alone(void **state) {
   Tensor *dev_q = fixture_f32(M, HEADS * D, q), *k = fixture_f32(M, D, fixture_random(M * D, 2));
   Tensor *v = fixture_f32(M, D, fixture_random(M * D, 1)), *out = fixture_f32(M, HEADS * D, NULL);
   Tensor *one = fixture_f32(1, HEADS * D, NULL);
-  assert_ok(attention_forward(tiles, out, NULL, dev_q, k, v, fixture_i32(M, 4, layout.spans), shape));
+  Attention all = {.shape = shape, .q = dev_q, .k = k, .v = v, .out = out};
+  all.spans = fixture_i32(M, 4, layout.spans);
+  assert_ok(attention_forward(family, &all));
   for (size_t m = 0; m < M; m += fixture_small() ? 7 : 1) {
     float together[HEADS * D], alone[HEADS * D];
-    assert_ok(attention_forward(tiles, one, NULL, fixture_f32(1, HEADS * D, q + m * HEADS * D), k, v,
-                                fixture_i32(1, 4, layout.spans + 4 * m), shape));
+    Attention single = {.shape = shape, .k = k, .v = v, .out = one};
+    single.q = fixture_f32(1, HEADS * D, q + m * HEADS * D);
+    single.spans = fixture_i32(1, 4, layout.spans + 4 * m);
+    assert_ok(attention_forward(family, &single));
     assert_ok(tensor_read(out, m * HEADS * D, HEADS * D, together));
     assert_ok(tensor_read(one, 0, HEADS * D, alone));
     assert_memory_equal(together, alone, sizeof alone);
   }
 }
 
-static bool on_cpu;
+static bool compiles_both;
 
-/// Work groups' tiles compile everywhere; they come first, and say whether there is a second run.
+/// The GPU family's kernels compile everywhere; they come first, and say whether there is a second run.
 static int open_groups(void **state) {
   if (ops_fixture_open(state) != 0) return -1;
-  tiles = TILES_GROUPS;
-  on_cpu = ops_device_class(fixture_ops()) == DEVICE_CPU;
+  family = &gpu_family;
+  compiles_both = fixture_ops()->family->cpu_files;
   return 0;
 }
 
 static int open_lanes(void **state) {
-  tiles = TILES_LANES;
+  family = &cpu_family;
   return ops_fixture_open(state);
 }
 
@@ -186,6 +199,6 @@ int main(void) {
       OPS_TEST(cached),         OPS_TEST(rows_stand_alone),
   };
   int failed = cmocka_run_group_tests_name("work groups", tests, open_groups, ops_fixture_close);
-  if (on_cpu) failed += cmocka_run_group_tests_name("lanes", tests, open_lanes, ops_fixture_close);
+  if (compiles_both) failed += cmocka_run_group_tests_name("lanes", tests, open_lanes, ops_fixture_close);
   return failed;
 }

@@ -36,7 +36,7 @@ static const Break everywhere[] = {
     {"sample.cl", KERNEL_ID(sample_largest), "1.0f, penalty)", "1.0f, 1.0f)", "sample"},
     {"optimiser.cl", KERNEL_ID(adamw), " * decay", "", "adamw"},
     {"optimiser.cl", KERNEL_ID(adamw), "* rescale + epsilon", "* rescale", "adamw"},
-    {"linear.cl", KERNEL_ID(bias_add), "x[i] +=", "x[i] =", "bias"},
+    {"linear.cl", KERNEL_ID(bias_add), "lanes_load(x, cols - c, 0.0f) + ", "", "bias"},
 };
 
 static const Break on_cpus[] = {
@@ -83,21 +83,38 @@ static void note(void *user, const char *operation, double error, double toleran
   }
 }
 
+/// A broken kernel in the sound one's place.
+typedef struct BrokenKernel {
+  Program *program;
+  Kernel *kernel, *sound;
+} BrokenKernel;
+
+static BrokenKernel put_in(const Break *row) {
+  Ops *ops = fixture_ops();
+  Str options = {0};
+  char *source = broken_source(row);
+  BrokenKernel broken = {.sound = ops->kernels[row->id]};
+  assert_ok(ops_kernel_options(ops, &options));
+  assert_ok(program_create(ops->device, "broken", source, str_text(&options), &broken.program));
+  assert_ok(kernel_create(broken.program, row->kernel, &broken.kernel));
+  ops->kernels[row->id] = broken.kernel;
+  free(source);
+  str_free(&options);
+  return broken;
+}
+
+static void take_out(const Break *row, BrokenKernel *broken) {
+  fixture_ops()->kernels[row->id] = broken->sound;
+  kernel_free(broken->kernel);
+  program_free(broken->program);
+}
+
 static void check_break(const Break *row) {
   Ops *ops = fixture_ops();
-  char options[KERNEL_OPTIONS], *source = broken_source(row);
-  Program *program = NULL;
-  Kernel *kernel = NULL, *sound = ops->kernels[row->id];
   Verdict verdict = {.operation = row->operation};
-  ops_kernel_options(ops, options);
-  assert_ok(program_create(ops->device, "broken", source, options, &program));
-  assert_ok(kernel_create(program, row->kernel, &kernel));
-  ops->kernels[row->id] = kernel;
-  Status status = ops_selftest(ops, note, &verdict);
-  ops->kernels[row->id] = sound;
-  kernel_free(kernel);
-  program_free(program);
-  free(source);
+  BrokenKernel broken = put_in(row);
+  Status status = ops_selftest(ops, SELFTEST_QUICK, note, &verdict);
+  take_out(row, &broken);
   if (status != STATUS_FAILED || !verdict.wrong) {
     fail_msg("%s without \"%s\" passed the selftest", row->kernel, row->before);
   }
@@ -115,18 +132,45 @@ static void everywhere_found(void **state) {
 
 static void tiles_found(void **state) {
   (void)state;
-  bool cpu = ops_device_class(fixture_ops()) == DEVICE_CPU;
+  bool cpu = fixture_ops()->family == &cpu_family;
   for (size_t i = 0; i < (fixture_small() ? 1 : 3); i++) check_break(cpu ? &on_cpus[i] : &on_gpus[i]);
+}
+
+/// What goes wrong only in long sums or long spans: small sizes do not see it, and the deep self-test does.
+static void what_only_large_sizes_show_is_found(void **state) {
+  (void)state;
+  static const Break breaks[] = {
+      {"gemm_cpu.cl", KERNEL_ID(gemm_cpu), "if (!ends.first)", "if (0)", "linear, large"},
+      {"attention_cpu.cl", KERNEL_ID(attention_cpu), "return last;",
+       "return last > *begin + 99 ? *begin + 99 : last;", "attention, long spans"},
+      {"gemm.cl", KERNEL_ID(gemm), "for (uint k = k_begin;", "for (uint k = 0;", "linear, large"},
+      {"attention.cl", KERNEL_ID(attention), "key += TILE) {", "key += key > begin + 99 ? 2 * TILE : TILE) {",
+       "attention, long spans"},
+  };
+  if (fixture_small()) skip();
+  Ops *ops = fixture_ops();
+  bool cpu = ops->family == &cpu_family;
+  for (size_t i = 0; i < 4; i++) {
+    if (str_ends(breaks[i].file, "_cpu.cl") != cpu) continue;
+    Verdict verdict = {.operation = breaks[i].operation};
+    BrokenKernel broken = put_in(&breaks[i]);
+    Status quick = ops_selftest(ops, SELFTEST_QUICK, NULL, NULL);
+    Status deep = ops_selftest(ops, SELFTEST_DEEP, note, &verdict);
+    take_out(&breaks[i], &broken);
+    assert_int_equal(quick, STATUS_OK);
+    if (deep != STATUS_FAILED || !verdict.wrong)
+      fail_msg("%s without \"%s\" passed the selftest", breaks[i].kernel, breaks[i].before);
+  }
 }
 
 static void sound_again(void **state) {
   (void)state;
   if (fixture_small()) skip();
-  assert_ok(ops_selftest(fixture_ops(), NULL, NULL));
+  assert_ok(ops_selftest(fixture_ops(), SELFTEST_DEEP, NULL, NULL));
 }
 
 int main(void) {
   const struct CMUnitTest tests[] = {OPS_TEST(everywhere_found), OPS_TEST(tiles_found),
-                                     OPS_TEST(sound_again)};
+                                     OPS_TEST(what_only_large_sizes_show_is_found), OPS_TEST(sound_again)};
   return RUN_OPS_TESTS(tests);
 }

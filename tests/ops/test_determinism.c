@@ -89,9 +89,21 @@ static void attention_repeats(void **state) {
     Tensor *dq = results[i][2] = fixture_f32(M, HEADS * D, NULL), *delta = fixture_f32(M, HEADS, NULL);
     results[i][3] = fixture_f32(M, D, NULL);
     results[i][4] = fixture_f32(M, D, NULL);
-    assert_ok(op_attention(out, lse, q, k, v, dev_spans, shape));
-    assert_ok(op_attention_backward(dq, results[i][3], results[i][4], delta, dout, q, k, v, out, lse,
-                                    dev_spans, dev_key_spans, shape));
+    Attention operands = {.shape = shape,
+                          .q = q,
+                          .k = k,
+                          .v = v,
+                          .spans = dev_spans,
+                          .out = out,
+                          .lse = lse,
+                          .dq = dq,
+                          .dk = results[i][3],
+                          .dv = results[i][4],
+                          .delta = delta,
+                          .dout = dout,
+                          .key_spans = dev_key_spans};
+    assert_ok(op_attention(&operands));
+    assert_ok(op_attention_backward(&operands));
   }
   for (int r = 0; r < 5; r++) {
     assert_same_bits(results[0][r], 0, results[1][r], 0, results[0][r]->rows * results[0][r]->cols);

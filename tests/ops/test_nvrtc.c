@@ -3,9 +3,8 @@
 // $GEE_NVRTC names a libnvrtc.so that is not where the loader looks.
 #include "support/test.h"
 
-#include "kernel_list.h"
+#include "context.h"
 #include "kernels.h"
-#include "launch.h"
 #include "util/str.h"
 #include <dlfcn.h>
 #include <glob.h>
@@ -14,6 +13,10 @@
 #include <string.h>
 
 typedef struct NvrtcProgram *NvrtcProgram;
+
+/// What a GPU's kernels are compiled with.
+static const Ops gpu_ops = {.family = &gpu_family, .group_items = 256, .vector_width = 4};
+enum { MOST_OPTIONS = 80 };
 
 static struct {
   int (*create)(NvrtcProgram *program, const char *source, const char *name, int headers,
@@ -75,17 +78,24 @@ static int open_nvrtc(void **state) {
 
 /// *ptx = what `source` compiles to (free()), or NULL with the log printed.
 static char *compile(const char *name, const char *source, const char *architecture) {
-  const char *const options[] = {architecture, "-DGROUP=256", "-DON_CPU=0", "-DVECTOR_WIDTH=4"};
+  const char *options[MOST_OPTIONS] = {architecture};
+  Str joined = {0};
+  assert_ok(ops_kernel_options(&gpu_ops, &joined));
+  int count = 1;
+  for (char *at = NULL, *option = strtok_r(joined.data, " ", &at); option != NULL && count < MOST_OPTIONS;
+       option = strtok_r(NULL, " ", &at))
+    options[count++] = option;
   NvrtcProgram program;
   size_t size = 0;
   char *text = NULL;
   assert_int_equal(nvrtc.create(&program, source, name, 0, NULL, NULL), 0);
-  bool good = nvrtc.compile(program, 4, options) == 0;
+  bool good = nvrtc.compile(program, count, options) == 0;
   assert_int_equal(good ? nvrtc.ptx_size(program, &size) : nvrtc.log_size(program, &size), 0);
   text = calloc(size + 1, 1);
   assert_non_null(text);
   assert_int_equal(good ? nvrtc.ptx(program, text) : nvrtc.log(program, text), 0);
   (void)nvrtc.destroy(&program);
+  str_free(&joined);
   if (good) return text;
   print_error("%s for %s: %s\n", name, architecture, text);
   free(text);

@@ -208,7 +208,7 @@ static void refuses_wrong_shapes(void **state) {
   Tensor *a = fixture_f32(3, 5, NULL), *b = fixture_f32(3, 4, NULL),
          *ids = fixture_i32(1, 3, (int32_t[]){0, 0, 0});
   assert_fails(op_add(a, a, b), STATUS_FAILED, "op_add: b is [3, 4], needs [3, 5]");
-  assert_fails(op_gather_rows(a, a, b), STATUS_FAILED, "op_gather_rows: rows is f32, needs i32");
+  assert_fails(op_gather_rows(a, a, b), STATUS_FAILED, "op_gather_rows: rows is F32, needs I32");
   assert_fails(op_rope(a, ids, fixture_f32(1, 1, NULL), 2, 1), STATUS_FAILED, "op_rope");
 }
 

@@ -84,7 +84,7 @@ static void views_are_windows(void **state) {
   assert_fails(tensor_view(&whole, step, 3, step, &none), STATUS_FAILED, "tensor_view");
   assert_fails(tensor_view(&whole, 1, 1, 1, &none), STATUS_FAILED, "not a multiple");
   assert_ok(tensor_create(ops, "ints", MEMORY_CACHE, DTYPE_I32, 3, step, &ints));
-  assert_fails(tensor_view(&ints, 0, 1, 1, &none), STATUS_FAILED, "needs f32");
+  assert_fails(tensor_view(&ints, 0, 1, 1, &none), STATUS_FAILED, "needs F32");
   Tensor first = tensor_rows(&whole, 0, 2);
   assert_int_equal(first.rows, 2);
   assert_fails(tensor_read(&first, 2 * step, 1, seen), STATUS_FAILED, "tensor_read");
@@ -93,6 +93,25 @@ static void views_are_windows(void **state) {
   tensor_free(&view);
   tensor_free(&whole);
   tensor_free(&ints);
+}
+
+/// A tensor takes the bytes of its blocks, and keeps that number: rows that do not fill blocks are refused.
+static void quantised_tensors_hold_whole_blocks(void **state) {
+  (void)state;
+  Tensor tensor;
+  uint8_t blocks[4 * 144], found[2 * 144];
+  for (size_t i = 0; i < sizeof blocks; i++) blocks[i] = (uint8_t)(i % 251);
+  assert_ok(tensor_create(fixture_ops(), "w", MEMORY_WEIGHTS, DTYPE_Q4_K, 2, 512, &tensor));
+  assert_int_equal(tensor.bytes, sizeof blocks);
+  assert_ok(tensor_write(&tensor, 0, 1024, blocks));
+  Tensor second = tensor_rows(&tensor, 1, 1), none = tensor_columns(&tensor, 128, 256);
+  assert_ok(tensor_read(&second, 0, 512, found));
+  assert_memory_equal(found, blocks + sizeof found, sizeof found);
+  assert_fails(tensor_read(&tensor, 0, 100, found), STATUS_FAILED, "tensor_read");
+  assert_int_equal(none.cols, 0);
+  tensor_free(&tensor);
+  assert_fails(tensor_create(fixture_ops(), "w", MEMORY_WEIGHTS, DTYPE_Q4_K, 2, 500, &tensor), STATUS_FAILED,
+               "do not fill the blocks of 256 of Q4_K");
 }
 
 /// A tensor starts as zeros, also in memory that was used before.
@@ -154,6 +173,7 @@ int main(void) {
       OPS_TEST(a_plan_counts_as_the_device_does), // first: the device's counters are still at zero
       OPS_TEST(memory_is_counted_by_purpose),
       OPS_TEST(views_are_windows),
+      OPS_TEST(quantised_tensors_hold_whole_blocks),
       OPS_TEST(tensors_start_zeroed),
       OPS_TEST(what_cannot_be_allocated_is_refused),
       OPS_TEST(an_unknown_gemm_is_wrong_input),

@@ -173,6 +173,36 @@ static void test_hash_known_answers(void **state) {
   assert_true(hash_bytes(HASH_START, "foobar", 6) == UINT64_C(0x85944171f73967e8));
 }
 
+/// The table of types: one row says all, by name and by GGUF's number.
+static void test_types(void **state) {
+  (void)state;
+  static const struct {
+    DType type;
+    const char *name;
+    size_t elements, bytes; // of 512 elements
+    unsigned gguf;
+  } known[] = {{DTYPE_F32, "f32", 512, 2048, 0},       {DTYPE_BF16, "BF16", 512, 1024, 30},
+               {DTYPE_I32, "i32", 512, 2048, 26},      {DTYPE_Q8_0, "q8_0", 512, 544, 8},
+               {DTYPE_Q4_K, "Q4_K", 512, 288, 12},     {DTYPE_Q6_K, "q6_k", 512, 420, 14},
+               {DTYPE_IQ4_XS, "IQ4_XS", 512, 272, 23}, {DTYPE_MXFP4, "mxfp4", 512, 272, 39}};
+  DType found = DTYPE_COUNT;
+  for (size_t i = 0; i < sizeof known / sizeof known[0]; i++) {
+    assert_int_equal(dtype_bytes(known[i].type, known[i].elements), known[i].bytes);
+    assert_true(dtype_from_name(known[i].name, &found) && found == known[i].type);
+    assert_true(dtype_from_gguf(known[i].gguf, &found) && found == known[i].type);
+  }
+  for (unsigned type = 0; type < DTYPE_COUNT; type++) {
+    const DTypeInfo *info = dtype_info((DType)type);
+    assert_true(dtype_from_name(info->name, &found) && found == (DType)type);
+    assert_true(info->block_elements > 0 && info->block_bytes > 0);
+    assert_true(info->block_bytes <= 8 * info->block_elements);
+  }
+  assert_false(dtype_from_name("q4_k_m", &found));
+  assert_false(dtype_from_gguf(4, &found));
+  assert_true(dtype_is_half(DTYPE_F16) && dtype_is_half(DTYPE_BF16) && !dtype_is_half(DTYPE_I16));
+  assert_string_equal(dtype_name(DTYPE_COUNT), "unknown");
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(test_philox_known_answers),
@@ -180,6 +210,7 @@ int main(void) {
       cmocka_unit_test(test_shuffle_is_a_permutation),
       cmocka_unit_test(test_half_round_trip_and_rounding),
       cmocka_unit_test(test_bfloat_round_trip_and_rounding),
+      cmocka_unit_test(test_types),
       cmocka_unit_test(test_str),
       cmocka_unit_test(test_str_append_item),
       cmocka_unit_test(test_memory),

@@ -9,8 +9,9 @@
 
 typedef struct Model Model;
 
-/// Loads the weights, de-quantised, as `dtype` (config model.dtype: F32, F16, BF16; norms and biases stay F32).
-STATUS_CHECKED Status model_load(Ops *ops, const ModelFiles *files, DType dtype, Model **out);
+/// Loads the weights, de-quantised, the matrices as F32, F16 or BF16 (config model.dtype); norms and biases are F32. From here on
+/// every weight's tensor says its own type.
+STATUS_CHECKED Status model_load(Ops *ops, const ModelFiles *files, DType matrices, Model **out);
 void model_free(Model *model);
 const ModelConfig *model_config(const Model *model);
 Ops *model_ops(const Model *model);
@@ -49,9 +50,10 @@ STATUS_CHECKED Status params_zero_grads(ParamSet *params);
 STATUS_CHECKED Status model_save_trained(Model *model, const char *directory);
 /// Reads back what model_save_trained wrote, into the same parameters.
 STATUS_CHECKED Status model_load_trained(Model *model, const char *directory);
-/// Writes a Hugging Face folder's weights with the adapters merged in, config.json and generation_config.json; float32, or
-/// the model's dtype where that is 16-bit. The tokenizer is text's (tokenizer_export, into the same folder).
-STATUS_CHECKED Status model_export_merged(Model *model, const ModelFiles *files, const char *directory);
+/// Writes a Hugging Face folder's weights with the adapters merged in, each rounded to `type` (F32, F16, BF16), config.json and
+/// generation_config.json. The tokenizer is text's (tokenizer_export, into the same folder).
+STATUS_CHECKED Status model_export_merged(Model *model, const ModelFiles *files, DType type,
+                                          const char *directory);
 
 // ---- passes ----
 
