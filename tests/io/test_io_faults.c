@@ -150,7 +150,7 @@ static Status fill(void *user, size_t index, size_t first, size_t count, float *
 
 /// A folder with a safetensors file and a JSON file, made whole.
 static Status write_folder(void *user) {
-  static const TensorToWrite tensors[] = {{"a", STORED_F32, 2, {3, 5}}, {"b", STORED_BF16, 1, {7}}};
+  static const TensorToWrite tensors[] = {{"a", DTYPE_F32, 2, {3, 5}}, {"b", DTYPE_BF16, 1, {7}}};
   AtomicDir dir = {0};
   char *path = NULL;
   JsonWriter json = {.layout = JSON_PRETTY};
