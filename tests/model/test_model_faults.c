@@ -86,7 +86,7 @@ static Status write_trained(const Job *job, const char *folder) {
 }
 
 static Status write_merged(const Job *job, const char *folder) {
-  return model_export_merged(job->model, job->files, folder);
+  return model_export_merged(job->model, job->files, DTYPE_F32, folder);
 }
 
 static Status save(void *user) {
