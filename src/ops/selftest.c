@@ -51,6 +51,8 @@ Status ops_selftest(Ops *ops, SelftestDepth depth, SelftestReport report, void *
   TRY_CLEAN(mem_array(&probe.floats, SELFTEST_POOL, "selftest"));
   status = run_tables(&probe, depth, report, user);
 cleanup:
+  // Scratch would stay as large as the largest check made it, which no plan knows of.
+  for (size_t i = 0; i < SCRATCH_SLOTS; i++) tensor_free(&ops->scratch[i]);
   free(probe.pool);
   free(probe.floats);
   return status;

@@ -150,6 +150,8 @@ static void what_only_large_sizes_show_is_found(void **state) {
   if (fixture_small()) skip();
   Ops *ops = fixture_ops();
   bool cpu = ops->family == &cpu_family;
+  const Device *vendor = ops->vendor;
+  ops->vendor = NULL; // the broken kernels are gee-cl's own
   for (size_t i = 0; i < 4; i++) {
     if (str_ends(breaks[i].file, "_cpu.cl") != cpu) continue;
     Verdict verdict = {.operation = breaks[i].operation};
@@ -161,6 +163,7 @@ static void what_only_large_sizes_show_is_found(void **state) {
     if (deep != STATUS_FAILED || !verdict.wrong)
       fail_msg("%s without \"%s\" passed the selftest", breaks[i].kernel, breaks[i].before);
   }
+  ops->vendor = vendor;
 }
 
 static void sound_again(void **state) {
