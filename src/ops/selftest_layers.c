@@ -141,99 +141,113 @@ static void fill_spans(const Packing *packing, int32_t *spans, int32_t *key_span
   }
 }
 
-/// Inputs on the device, drawn numbers and what the twin makes of them. q, k and v lie side by side in one tensor, as one
-/// product leaves them, and are read as views of it.
+/// Operands on the device, and the twin's. q, k and v lie side by side in one tensor, as one product leaves them, and are read
+/// as views of it.
 typedef struct AttentionProbe {
   size_t queries, keys; // elements of q, and of k or v
-  double *q, *k, *v, *out, *lse;
-  Tensor views[3], *spans, *key_spans;
-  RefAttention ref;
+  Tensor q, k, v;
+  int32_t *span_rows; // [2 · rows, 4] spans, then key spans; owned
+  RefAttention twin;
+  Attention operands;
 } AttentionProbe;
 
+/// q | k | v on the device, from the twin's.
+static void place_side_by_side(Probe *p, AttentionProbe *a) {
+  const RefAttention *twin = &a->twin;
+  size_t rows = twin->M, width = twin->heads * twin->D, kv_width = twin->kv_heads * twin->D;
+  size_t whole = width + 2 * kv_width;
+  double *all = draw(p, rows * whole, 0);
+  for (size_t r = 0; r < rows && p->status == STATUS_OK; r++) {
+    double *row = all + r * whole;
+    memcpy(row, twin->q + r * width, width * sizeof *row);
+    memcpy(row + width, twin->k + r * kv_width, kv_width * sizeof *row);
+    memcpy(row + width + kv_width, twin->v + r * kv_width, kv_width * sizeof *row);
+  }
+  const Tensor *qkv = device_f32(p, rows, whole, all);
+  a->q = tensor_columns(qkv, 0, width);
+  a->k = tensor_columns(qkv, width, kv_width);
+  a->v = tensor_columns(qkv, width + kv_width, kv_width);
+}
+
+/// Draws the inputs and runs the twin's forward. The caller frees a->span_rows whatever is returned.
 static Status make_attention(Probe *p, const Packing *packing, AttentionProbe *a) {
   const AttentionShape *shape = &packing->shape;
-  size_t rows = packing->rows, width = shape->heads * shape->head_dim,
-         kv_width = shape->kv_heads * shape->head_dim;
-  size_t whole = width + 2 * kv_width;
-  int32_t *spans = NULL;
-  *a = (AttentionProbe){
-      .queries = rows * width,
-      .keys = rows * kv_width,
-      .ref = {rows, rows, shape->heads, shape->kv_heads, shape->head_dim, (double)shape->scale}};
-  a->q = draw(p, a->queries, 2);
-  a->k = draw(p, a->keys, 2);
-  a->v = draw(p, a->keys, 1);
-  a->out = draw(p, a->queries, 0);
-  a->lse = draw(p, rows * shape->heads, 0);
-  double *side_by_side = draw(p, rows * whole, 0);
+  size_t rows = packing->rows;
+  *a = (AttentionProbe){.queries = rows * shape->heads * shape->head_dim,
+                        .keys = rows * shape->kv_heads * shape->head_dim};
+  TRY(mem_array(&a->span_rows, 8 * rows, "selftest"));
+  fill_spans(packing, a->span_rows, a->span_rows + 4 * rows);
+  a->twin = (RefAttention){.M = rows,
+                           .key_rows = rows,
+                           .heads = shape->heads,
+                           .kv_heads = shape->kv_heads,
+                           .D = shape->head_dim,
+                           .scale = (double)shape->scale,
+                           .q = draw(p, a->queries, 2),
+                           .k = draw(p, a->keys, 2),
+                           .v = draw(p, a->keys, 1),
+                           .spans = a->span_rows,
+                           .out = draw(p, a->queries, 0),
+                           .lse = draw(p, rows * shape->heads, 0)};
+  place_side_by_side(p, a);
+  a->operands = (Attention){
+      .shape = *shape, .q = &a->q, .k = &a->k, .v = &a->v, .spans = device_i32(p, rows, 4, a->span_rows)};
   TRY(p->status);
-  for (size_t r = 0; r < rows; r++) {
-    double *row = side_by_side + r * whole;
-    memcpy(row, a->q + r * width, width * sizeof *row);
-    memcpy(row + width, a->k + r * kv_width, kv_width * sizeof *row);
-    memcpy(row + width + kv_width, a->v + r * kv_width, kv_width * sizeof *row);
-  }
-  const Tensor *qkv = device_f32(p, rows, whole, side_by_side);
-  a->views[0] = tensor_columns(qkv, 0, width);
-  a->views[1] = tensor_columns(qkv, width, kv_width);
-  a->views[2] = tensor_columns(qkv, width + kv_width, kv_width);
-  TRY(mem_array(&spans, 8 * rows, "selftest"));
-  fill_spans(packing, spans, spans + 4 * rows);
-  ref_attention(a->out, a->lse, a->q, a->k, a->v, spans, a->ref);
-  a->spans = device_i32(p, rows, 4, spans);
-  a->key_spans = device_i32(p, rows, 4, spans + 4 * rows);
-  free(spans);
-  return p->status;
+  ref_attention(&a->twin);
+  return STATUS_OK;
+}
+
+static Status run_forward(Probe *p, const Packing *packing, AttentionProbe *a) {
+  TRY(make_attention(p, packing, a));
+  Attention *operands = &a->operands;
+  operands->out = device_f32(p, packing->rows, packing->shape.heads * packing->shape.head_dim, NULL);
+  operands->lse = device_f32(p, packing->rows, packing->shape.heads, NULL);
+  TRY(p->status);
+  TRY(op_attention(operands));
+  TRY(expect(p, operands->lse, a->twin.lse));
+  return expect(p, operands->out, a->twin.out);
+}
+
+static Status run_backward(Probe *p, const Packing *packing, AttentionProbe *a) {
+  TRY(make_attention(p, packing, a));
+  RefAttention *twin = &a->twin;
+  Attention *operands = &a->operands;
+  size_t rows = packing->rows, heads = packing->shape.heads, width = heads * packing->shape.head_dim,
+         kv_width = packing->shape.kv_heads * packing->shape.head_dim;
+  double *dout = draw(p, a->queries, 1);
+  twin->dout = dout;
+  twin->dq = draw(p, a->queries, 0);
+  twin->dk = draw(p, a->keys, 0);
+  twin->dv = draw(p, a->keys, 0);
+  TRY(p->status);
+  ref_attention_backward(twin);
+  operands->out = device_f32(p, rows, width, twin->out);
+  operands->lse = device_f32(p, rows, heads, twin->lse);
+  operands->dq = device_f32(p, rows, width, NULL);
+  operands->dk = device_f32(p, rows, kv_width, NULL);
+  operands->dv = device_f32(p, rows, kv_width, NULL);
+  operands->delta = device_f32(p, rows, heads, NULL);
+  operands->dout = device_f32(p, rows, width, dout);
+  operands->key_spans = device_i32(p, rows, 4, a->span_rows + 4 * rows);
+  TRY(p->status);
+  TRY(op_attention_backward(operands));
+  TRY(expect(p, operands->dq, twin->dq));
+  TRY(expect(p, operands->dk, twin->dk));
+  return expect(p, operands->dv, twin->dv);
 }
 
 static Status attention_forward_on(Probe *p, const Packing *packing) {
-  AttentionProbe a;
-  TRY(make_attention(p, packing, &a));
-  Tensor *out = device_f32(p, packing->rows, packing->shape.heads * packing->shape.head_dim, NULL),
-         *lse = device_f32(p, packing->rows, packing->shape.heads, NULL);
-  TRY(p->status);
-  TRY(op_attention(&(Attention){.shape = packing->shape,
-                                .q = &a.views[0],
-                                .k = &a.views[1],
-                                .v = &a.views[2],
-                                .spans = a.spans,
-                                .out = out,
-                                .lse = lse}));
-  TRY(expect(p, lse, a.lse));
-  return expect(p, out, a.out);
+  AttentionProbe a = {0};
+  Status status = run_forward(p, packing, &a);
+  free(a.span_rows);
+  return status;
 }
 
 static Status attention_backward_on(Probe *p, const Packing *packing) {
-  AttentionProbe a;
-  size_t rows = packing->rows, width = packing->shape.heads * packing->shape.head_dim,
-         kv_width = packing->shape.kv_heads * packing->shape.head_dim;
-  int32_t *spans = NULL;
-  TRY(make_attention(p, packing, &a));
-  double *dout = draw(p, a.queries, 1), *dq = draw(p, a.queries, 0), *dk = draw(p, a.keys, 0),
-         *dv = draw(p, a.keys, 0);
-  TRY(p->status);
-  TRY(mem_array(&spans, 8 * rows, "selftest"));
-  fill_spans(packing, spans, spans + 4 * rows);
-  ref_attention_backward(dq, dk, dv, dout, a.q, a.k, a.v, a.out, a.lse, spans, a.ref);
-  free(spans);
-  Attention operands = {.shape = packing->shape,
-                        .q = &a.views[0],
-                        .k = &a.views[1],
-                        .v = &a.views[2],
-                        .spans = a.spans,
-                        .out = device_f32(p, rows, width, a.out),
-                        .lse = device_f32(p, rows, packing->shape.heads, a.lse),
-                        .dq = device_f32(p, rows, width, NULL),
-                        .dk = device_f32(p, rows, kv_width, NULL),
-                        .dv = device_f32(p, rows, kv_width, NULL),
-                        .delta = device_f32(p, rows, packing->shape.heads, NULL),
-                        .dout = device_f32(p, rows, width, dout),
-                        .key_spans = a.key_spans};
-  TRY(p->status);
-  TRY(op_attention_backward(&operands));
-  TRY(expect(p, operands.dq, dq));
-  TRY(expect(p, operands.dk, dk));
-  return expect(p, operands.dv, dv);
+  AttentionProbe a = {0};
+  Status status = run_backward(p, packing, &a);
+  free(a.span_rows);
+  return status;
 }
 
 static Status check_attention(Probe *p) {

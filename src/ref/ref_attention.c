@@ -3,13 +3,20 @@
 
 #include <math.h>
 
-/// q · k · scale of query row m and key row r under `head`.
-static double score(const double *q, const double *k, size_t m, size_t r, size_t head, RefAttention s) {
-  const double *query = q + (m * s.heads + head) * s.D;
-  const double *key = k + (r * s.kv_heads + head / (s.heads / s.kv_heads)) * s.D;
+/// Where the head of query row m begins in q, out and their gradients.
+static size_t query_at(const RefAttention *a, size_t m, size_t head) {
+  return (m * a->heads + head) * a->D;
+}
+/// Where the key/value head that `head` shares begins in row r of k, v and their gradients.
+static size_t key_at(const RefAttention *a, size_t r, size_t head) {
+  return (r * a->kv_heads + head / (a->heads / a->kv_heads)) * a->D;
+}
+
+/// q · k · scale
+static double score(const RefAttention *a, size_t query, size_t key) {
   double dot = 0;
-  for (size_t d = 0; d < s.D; d++) dot += query[d] * key[d];
-  return dot * s.scale;
+  for (size_t d = 0; d < a->D; d++) dot += a->q[query + d] * a->k[key + d];
+  return dot * a->scale;
 }
 
 /// Each key row r that a span lets its query see: the prefix, then its own.
@@ -17,54 +24,51 @@ static double score(const double *q, const double *k, size_t m, size_t r, size_t
   for (size_t part_ = 0; part_ < 4; part_ += 2)                                                              \
     for (size_t r = (size_t)(span)[part_]; r < (size_t)(span)[part_ + 1]; r++)
 
-void ref_attention(double *out, double *lse, const double *q, const double *k, const double *v,
-                   const int32_t *spans, RefAttention s) {
-  for (size_t m = 0; m < s.M; m++) {
-    for (size_t head = 0; head < s.heads; head++) {
-      double top = -INFINITY, mass = 0, *row = out + (m * s.heads + head) * s.D;
-      EACH_KEY(r, spans + 4 * m) top = fmax(top, score(q, k, m, r, head, s));
-      EACH_KEY(r, spans + 4 * m) mass += exp(score(q, k, m, r, head, s) - top);
-      lse[m * s.heads + head] = top + log(mass);
-      for (size_t d = 0; d < s.D; d++) row[d] = 0;
-      EACH_KEY(r, spans + 4 * m) {
-        double p = exp(score(q, k, m, r, head, s) - top) / mass;
-        const double *value = v + (r * s.kv_heads + head / (s.heads / s.kv_heads)) * s.D;
-        for (size_t d = 0; d < s.D; d++) row[d] += p * value[d];
-      }
-    }
-  }
-}
-
-/// One query row and head: dq overwritten, dk and dv added to.
-static void backward_row(double *dq, double *dk, double *dv, const double *dout, const double *q,
-                         const double *k, const double *v, const double *out, double lse, const int32_t *span,
-                         size_t m, size_t head, RefAttention s) {
-  size_t at = (m * s.heads + head) * s.D;
-  double delta = 0;
-  for (size_t d = 0; d < s.D; d++) {
-    delta += dout[at + d] * out[at + d];
-    dq[at + d] = 0;
-  }
+static void forward_row(const RefAttention *a, size_t m, size_t head) {
+  size_t query = query_at(a, m, head);
+  const int32_t *span = a->spans + 4 * m;
+  double top = -INFINITY, mass = 0, *row = a->out + query;
+  EACH_KEY(r, span) top = fmax(top, score(a, query, key_at(a, r, head)));
+  EACH_KEY(r, span) mass += exp(score(a, query, key_at(a, r, head)) - top);
+  a->lse[m * a->heads + head] = top + log(mass);
+  for (size_t d = 0; d < a->D; d++) row[d] = 0;
   EACH_KEY(r, span) {
-    size_t key = (r * s.kv_heads + head / (s.heads / s.kv_heads)) * s.D;
-    double p = exp(score(q, k, m, r, head, s) - lse), dp = 0;
-    for (size_t d = 0; d < s.D; d++) dp += dout[at + d] * v[key + d];
-    double ds = p * (dp - delta) * s.scale;
-    for (size_t d = 0; d < s.D; d++) {
-      dq[at + d] += ds * k[key + d];
-      dk[key + d] += ds * q[at + d];
-      dv[key + d] += p * dout[at + d];
+    size_t key = key_at(a, r, head);
+    double p = exp(score(a, query, key) - top) / mass;
+    for (size_t d = 0; d < a->D; d++) row[d] += p * a->v[key + d];
+  }
+}
+
+void ref_attention(const RefAttention *a) {
+  for (size_t m = 0; m < a->M; m++) {
+    for (size_t head = 0; head < a->heads; head++) forward_row(a, m, head);
+  }
+}
+
+/// dq of one query row and head overwritten, its share of dk and dv added.
+static void backward_row(const RefAttention *a, size_t m, size_t head) {
+  size_t query = query_at(a, m, head);
+  double lse = a->lse[m * a->heads + head], delta = 0;
+  for (size_t d = 0; d < a->D; d++) {
+    delta += a->dout[query + d] * a->out[query + d];
+    a->dq[query + d] = 0;
+  }
+  EACH_KEY(r, a->spans + 4 * m) {
+    size_t key = key_at(a, r, head);
+    double p = exp(score(a, query, key) - lse), dp = 0;
+    for (size_t d = 0; d < a->D; d++) dp += a->dout[query + d] * a->v[key + d];
+    double ds = p * (dp - delta) * a->scale;
+    for (size_t d = 0; d < a->D; d++) {
+      a->dq[query + d] += ds * a->k[key + d];
+      a->dk[key + d] += ds * a->q[query + d];
+      a->dv[key + d] += p * a->dout[query + d];
     }
   }
 }
 
-void ref_attention_backward(double *dq, double *dk, double *dv, const double *dout, const double *q,
-                            const double *k, const double *v, const double *out, const double *lse,
-                            const int32_t *spans, RefAttention s) {
-  for (size_t i = 0; i < s.key_rows * s.kv_heads * s.D; i++) dk[i] = dv[i] = 0;
-  for (size_t m = 0; m < s.M; m++) {
-    for (size_t head = 0; head < s.heads; head++) {
-      backward_row(dq, dk, dv, dout, q, k, v, out, lse[m * s.heads + head], spans + 4 * m, m, head, s);
-    }
+void ref_attention_backward(const RefAttention *a) {
+  for (size_t i = 0; i < a->key_rows * a->kv_heads * a->D; i++) a->dk[i] = a->dv[i] = 0;
+  for (size_t m = 0; m < a->M; m++) {
+    for (size_t head = 0; head < a->heads; head++) backward_row(a, m, head);
   }
 }

@@ -55,8 +55,7 @@ static Layout make_layout(size_t prompts, const size_t *prompt_length, size_t an
 
 static void check_layout(Layout layout, size_t heads, size_t kv_heads, size_t D) {
   size_t M = layout.rows, n = M * heads * D, kn = M * kv_heads * D;
-  RefAttention ref = {M, M, heads, kv_heads, D, 1 / sqrt((double)D)};
-  AttentionShape shape = {heads, kv_heads, D, (float)ref.scale};
+  AttentionShape shape = {heads, kv_heads, D, (float)(1 / sqrt((double)D))};
   double *q = fixture_random(n, 2), *k = fixture_random(kn, 2), *v = fixture_random(kn, 1),
          *dout = fixture_random(n, 1);
   double *out = fixture_zeros(n), *lse = fixture_zeros(M * heads), *dq = fixture_zeros(n),
@@ -65,7 +64,9 @@ static void check_layout(Layout layout, size_t heads, size_t kv_heads, size_t D)
   Tensor *dev_q = fixture_f32(M, heads * D, q), *dev_k = fixture_f32(M, kv_heads * D, k);
   Tensor *dev_v = fixture_f32(M, kv_heads * D, v), *dev_out = fixture_f32(M, heads * D, NULL);
   Tensor *dev_lse = fixture_f32(M, heads, NULL), *dev_spans = fixture_i32(M, 4, layout.spans);
-  ref_attention(out, lse, q, k, v, layout.spans, ref);
+  RefAttention ref = {M,   M,  heads, kv_heads, D,   1 / sqrt((double)D), q, k, v, layout.spans, out,
+                      lse, dq, dk,    dv,       dout};
+  ref_attention(&ref);
   Attention operands = {
       .shape = shape, .q = dev_q, .k = dev_k, .v = dev_v, .spans = dev_spans, .out = dev_out};
   assert_ok(attention_forward(family, &operands));
@@ -77,7 +78,7 @@ static void check_layout(Layout layout, size_t heads, size_t kv_heads, size_t D)
 
   Tensor *dev_dq = fixture_f32(M, heads * D, NULL), *dev_dk = fixture_f32(M, kv_heads * D, NULL);
   Tensor *dev_dv = fixture_f32(M, kv_heads * D, NULL), *dev_delta = fixture_f32(M, heads, NULL);
-  ref_attention_backward(dq, dk, dv, dout, q, k, v, out, lse, layout.spans, ref);
+  ref_attention_backward(&ref);
   operands.dq = dev_dq;
   operands.dk = dev_dk;
   operands.dv = dev_dv;
@@ -135,13 +136,19 @@ static void cached(void **state) {
     size_t prompt = m < 9 ? 0 : 50, own = 100 + 9 * m;
     set_row(spans + 4 * m, prompt, prompt + (m == 20 ? 0 : 41), own, own + 1 + m % 9);
   }
-  RefAttention ref = {M, CACHE, HEADS, KV, D, 0.125};
   double *q = fixture_random(M * HEADS * D, 2), *k = fixture_random(CACHE * KV * D, 2);
   double *v = fixture_random(CACHE * KV * D, 1), *out = fixture_zeros(M * HEADS * D),
          *lse = fixture_zeros(M * HEADS);
   Tensor *dev_out = fixture_f32(M, HEADS * D, NULL);
   AttentionShape shape = {HEADS, KV, D, 0.125f};
-  ref_attention(out, lse, q, k, v, spans, ref);
+  RefAttention ref = {.M = M, .key_rows = CACHE, .heads = HEADS, .kv_heads = KV, .D = D, .scale = 0.125};
+  ref.q = q;
+  ref.k = k;
+  ref.v = v;
+  ref.spans = spans;
+  ref.out = out;
+  ref.lse = lse;
+  ref_attention(&ref);
   assert_ok(attention_forward(family, &(Attention){.shape = shape,
                                                    .q = fixture_f32(M, HEADS * D, q),
                                                    .k = fixture_f32(CACHE, KV * D, k),

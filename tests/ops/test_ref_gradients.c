@@ -119,11 +119,26 @@ static void rope(void **state) {
 // A prompt of three rows and two answers of two rows each.
 static const int32_t spans[4 * ROWS] = {0, 0, 0, 1, 0, 0, 0, 2, 0, 0, 0, 3, 0, 3,
                                         3, 4, 0, 3, 3, 5, 0, 3, 5, 6, 0, 3, 5, 7};
-static const RefAttention attention_shape = {ROWS, ROWS, HEADS, KV_HEADS, D, 0.5};
+
+static RefAttention attention_of(double *out, double *lse, double *const *in) {
+  return (RefAttention){.M = ROWS,
+                        .key_rows = ROWS,
+                        .heads = HEADS,
+                        .kv_heads = KV_HEADS,
+                        .D = D,
+                        .scale = 0.5,
+                        .q = in[0],
+                        .k = in[1],
+                        .v = in[2],
+                        .spans = spans,
+                        .out = out,
+                        .lse = lse};
+}
 
 static void forward_attention(double *out, double *const *in) {
   double lse[ROWS * HEADS];
-  ref_attention(out, lse, in[0], in[1], in[2], spans, attention_shape);
+  RefAttention operands = attention_of(out, lse, in);
+  ref_attention(&operands);
 }
 
 static void attention(void **state) {
@@ -131,8 +146,13 @@ static void attention(void **state) {
   double *in[MAX_INPUTS] = {fixture_random(Q, 1), fixture_random(KV, 1), fixture_random(KV, 1)};
   double *c = fixture_random(Q, 1), *out = fixture_zeros(Q), lse[ROWS * HEADS];
   double *dq = fixture_zeros(Q), *dk = fixture_zeros(KV), *dv = fixture_zeros(KV);
-  ref_attention(out, lse, in[0], in[1], in[2], spans, attention_shape);
-  ref_attention_backward(dq, dk, dv, c, in[0], in[1], in[2], out, lse, spans, attention_shape);
+  RefAttention operands = attention_of(out, lse, in);
+  ref_attention(&operands);
+  operands.dq = dq;
+  operands.dk = dk;
+  operands.dv = dv;
+  operands.dout = c;
+  ref_attention_backward(&operands);
   check("attention dq", (Forward){forward_attention, Q}, in, 0, Q, c, dq);
   check("attention dk", (Forward){forward_attention, Q}, in, 1, KV, c, dk);
   check("attention dv", (Forward){forward_attention, Q}, in, 2, KV, c, dv);

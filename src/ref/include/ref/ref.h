@@ -39,18 +39,24 @@ void ref_rope(double *x, const int32_t *positions, const double *inv_freq, size_
 
 // ---- attention over spans ----
 
+/// The operands of both directions, as in ops/ops.h; the forward looks only at those of the first two groups.
 typedef struct RefAttention {
   size_t M, key_rows, heads, kv_heads, D;
   double scale;
+  const double *q, *k, *v; // [M,heads·D], [key_rows,kv_heads·D] twice
+  const int32_t *spans;    // [M,4]
+
+  double *out; // [M,heads·D]
+  double *lse; // [M,heads]
+
+  double *dq, *dk, *dv; // as q, k, v; overwritten
+  const double *dout;   // as out
 } RefAttention;
 
-/// out[M,heads·D], lse[M,heads]; q as out; k, v[key_rows, kv_heads·D]; spans[M,4].
-void ref_attention(double *out, double *lse, const double *q, const double *k, const double *v,
-                   const int32_t *spans, RefAttention shape);
-/// dq, dk, dv overwritten; from the spans alone (the device also has key_spans).
-void ref_attention_backward(double *dq, double *dk, double *dv, const double *dout, const double *q,
-                            const double *k, const double *v, const double *out, const double *lse,
-                            const int32_t *spans, RefAttention shape);
+/// Writes out and lse.
+void ref_attention(const RefAttention *attention);
+/// Writes dq, dk and dv, from the spans alone (the device also has key_spans).
+void ref_attention_backward(const RefAttention *attention);
 
 // ---- SwiGLU ----
 
