@@ -8,10 +8,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-static bool help_config, resume, dry_run;
+static bool help_config, resume, extend, dry_run;
 static TextList sets;
 static const Option options[] = {
     {"resume", OPTION_FLAG, &resume, NULL, "Go on from the run's last checkpoint, to the same bits.", 0, 0},
+    {"extend", OPTION_FLAG, &extend, NULL,
+     "With --resume: take a larger train.max_steps, and with it another curve of the learning rate.", 0, 0},
     {"set", OPTION_LIST, &sets, "SECTION.KEY=VALUE", "Override a key of the config; may be repeated.", 0, 0},
     {"dry-run", OPTION_FLAG, &dry_run, NULL, "Check everything and plan the memory, but do not train.", 0, 0},
     {"help-config", OPTION_FLAG, &help_config, NULL, "Print a config of all keys, explained, with defaults.",
@@ -26,6 +28,7 @@ static const Usage usage = {
     "  gee-cl train configs/quickstart.ini\n"
     "  gee-cl train configs/quickstart.ini --set train.max_steps=20 --set output.run_name=longer\n"
     "  gee-cl train configs/quickstart.ini --resume\n"
+    "  gee-cl train configs/debias.ini --set train.max_steps=120 --resume --extend\n"
     "  gee-cl train --help-config > my.ini"};
 
 /// All that a run owns; what a TrainJob borrows from.
@@ -34,8 +37,9 @@ typedef struct Run {
   Runtime runtime;
   Dataset data, held_out; // held_out only where bias_eval_steps asks for it
   Str text;               // the config as run
-  char *folder;           // save_root/run_name
-  Evaluation *bias_eval;  // the gap on held_out
+  ConfigSettings settings;
+  char *folder;          // save_root/run_name
+  Evaluation *bias_eval; // the gap on held_out
 } Run;
 
 static void run_close(Run *run) {
@@ -45,6 +49,7 @@ static void run_close(Run *run) {
   runtime_close(&run->runtime);
   str_free(&run->text);
   free(run->folder);
+  config_settings_free(&run->settings);
   config_free(&run->config);
 }
 
@@ -52,6 +57,7 @@ static Status run_open(Run *run, const char *path) {
   Config *config = &run->config;
   TRY(config_open(path, &sets, config));
   TRY(config_render(config, &run->text));
+  TRY(config_settings(config, &run->settings));
   TRY(path_join(&run->folder, config->output.save_root, config->output.run_name));
   TRY(runtime_open_files(&run->runtime, config->model.path, config->model.chat_template));
   TRY(config_dataset(config, &run->runtime, false, &run->data));
@@ -79,7 +85,10 @@ static TrainJob make_job(const Run *run, Ops *ops) {
                     .task_weights_em = config->task_weights_em,
                     .track_samples = config->track_samples,
                     .config_text = str_text(&run->text),
+                    .settings = run->settings.list,
+                    .setting_count = run->settings.count,
                     .resume = resume,
+                    .extend = extend,
                     .progress = screen_progress(),
                     .stop = &stop_requested,
                     .evaluations = &run->bias_eval,
@@ -125,12 +134,13 @@ static Status refuse(Status status) {
   return status;
 }
 
-/// Counts the memory of the whole run without a byte of it allocated, and refuses what cannot fit.
+/// Refuses what cannot start, and by counting the memory of the whole run without a byte of it allocated what cannot fit.
 static Status plan(Run *run) {
   Ops *ops = NULL;
   Status status = STATUS_OK;
   TRY_CLEAN(ops_create_plan(run->runtime.device, &ops));
   TrainJob job = make_job(run, ops);
+  if (!dry_run || resume) TRY_CLEAN(train_check(&job)); // memory can be planned beside an earlier run
   TRY_CLEAN(refuse(train_plan(&job)));
   memory_print(ops_memory(ops), "memory planned");
   TRY_CLEAN(memory_check(ops_memory(ops), device_info(run->runtime.device)));
@@ -182,6 +192,8 @@ Status cmd_train(int argc, char **argv) {
   if (helped) return STATUS_OK;
   if (!help_config) {
     TRY(args_need(&usage, path, "CONFIG.ini"));
+    if (extend && !resume)
+      return status_fail(STATUS_INPUT, "--extend goes with --resume: it extends a run that is there");
     return train(path);
   }
   Str text = {0};

@@ -1,6 +1,6 @@
 // Reading, checking and rendering a configuration by the table in config_keys.c.
 // Rule: a value is checked where it is set, so a Config never holds what the table does not allow.
-#include "config.h"
+#include "config_value.h"
 #include "util/memory.h"
 
 #include <errno.h>
@@ -9,7 +9,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 
 #define TASK_WEIGHTS "task_weights"
 
@@ -17,114 +16,11 @@ static void *field_of(Config *config, const ConfigKey *key) {
   return (char *)config + key->offset;
 }
 
-// ---- one value: text to field ----
-
-static Status fail_value(const ConfigKey *key, const char *text, const char *allowed) {
-  return status_fail(STATUS_INPUT, "%s.%s is \"%.200s\"; it must be %s", key->section, key->name, text,
-                     allowed);
-}
-
-static Status fail_range(const ConfigKey *key, const char *text) {
-  char allowed[96];
-  const char *kind = key->type == KEY_SIZE ? "a whole number" : "a number";
-  (void)snprintf(allowed, sizeof allowed, "%s from %.10g to %.10g", kind, key->low, key->high);
-  return fail_value(key, text, allowed);
-}
-
-/// Index of `text` among the words of "a|b|c", −1 where it is none of them.
-static int word_index(const char *words, const char *text) {
-  int index = 0;
-  for (const char *word = words; *word != '\0'; index++) {
-    size_t length = strcspn(word, "|");
-    if (strlen(text) == length && strncmp(word, text, length) == 0) return index;
-    word += length + (word[length] == '|');
-  }
-  return -1;
-}
-
-static Status fail_word(const ConfigKey *key, const char *text) {
-  char allowed[128] = "one of ";
-  size_t used = strlen(allowed);
-  for (const char *c = key->choices; *c != '\0' && used + 3 < sizeof allowed; c++) {
-    allowed[used++] = *c == '|' ? ',' : *c;
-    if (*c == '|') allowed[used++] = ' ';
-  }
-  allowed[used] = '\0';
-  return fail_value(key, text, allowed);
-}
-
-static Status parse_bool(const ConfigKey *key, const char *text, bool *out) {
-  static const char *const words[] = {"false", "true", "no", "yes", "off", "on", "0", "1"};
-  for (size_t i = 0; i < sizeof words / sizeof words[0]; i++) {
-    if (strcasecmp(text, words[i]) == 0) {
-      *out = i % 2 == 1;
-      return STATUS_OK;
-    }
-  }
-  return fail_value(key, text, "true or false");
-}
-
-static Status parse_whole(const ConfigKey *key, const char *text, uint64_t *out) {
-  char *end = NULL;
-  errno = 0;
-  unsigned long long value = strtoull(text, &end, 10);
-  bool whole = text[0] >= '0' && text[0] <= '9' && *end == '\0' && errno == 0;
-  if (key->type == KEY_SEED && !whole) return fail_value(key, text, "a whole number from 0 to 2^64 - 1");
-  if (key->type == KEY_SIZE && (!whole || (double)value < key->low || (double)value > key->high))
-    return fail_range(key, text);
-  *out = value;
-  return STATUS_OK;
-}
-
-static Status parse_number(const ConfigKey *key, const char *text, float *out) {
-  char *end = NULL;
-  double value = strtod(text, &end);
-  if (end == text || *end != '\0' || !isfinite(value) || value < key->low || value > key->high)
-    return fail_range(key, text);
-  *out = (float)value;
-  return STATUS_OK;
-}
-
-/// What an .ini cannot give back as it was: line ends, the start of a comment, blanks at the ends.
-static Status check_text(const ConfigKey *key, const char *text) {
-  size_t size = strlen(text);
-  bool blank_end =
-      size > 0 && (text[0] == ' ' || text[0] == '\t' || text[size - 1] == ' ' || text[size - 1] == '\t');
-  if (strpbrk(text, "\r\n") != NULL || strstr(text, " ;") != NULL || strstr(text, " #") != NULL || blank_end)
-    return fail_value(key, text,
-                      "one line without \" ;\" or \" #\" (those begin a comment) and blanks at its ends");
-  return STATUS_OK;
-}
-
 /// Checks `text` and stores it; the Config owns a copy, which a KEY_TEXT field points at.
 static Status set_value(Config *config, const ConfigKey *key, const char *text) {
   void *field = field_of(config, key);
-  TRY(check_text(key, text));
-  uint64_t whole = 0;
-  int index = key->choices != NULL ? word_index(key->choices, text) : 0;
-  if (index < 0) return fail_word(key, text);
-  switch (key->type) {
-  case KEY_BOOL:
-    TRY(parse_bool(key, text, field));
-    break;
-  case KEY_NUMBER:
-    TRY(parse_number(key, text, field));
-    break;
-  case KEY_CHOICE:
-    memcpy(field, &index, sizeof index);
-    break;
-  case KEY_SIZE:
-    TRY(parse_whole(key, text, &whole));
-    *(size_t *)field = (size_t)whole;
-    break;
-  case KEY_SEED:
-    TRY(parse_whole(key, text, &whole));
-    *(uint64_t *)field = whole;
-    break;
-  case KEY_TEXT:
-    break; // below, once the copy is there
-  }
   char *copy = NULL;
+  TRY(config_parse_value(key, text, field));
   TRY(str_copy(&copy, text, strlen(text)));
   size_t slot = (size_t)(key - config_keys);
   free(config->texts[slot]);
@@ -135,7 +31,7 @@ static Status set_value(Config *config, const ConfigKey *key, const char *text) 
 
 // ---- finding a key ----
 
-static const ConfigKey *find_key(const char *section, const char *name) {
+const ConfigKey *config_find_key(const char *section, const char *name) {
   for (const ConfigKey *key = config_keys; key->section != NULL; key++) {
     if (strcmp(key->section, section) == 0 && strcmp(key->name, name) == 0) return key;
   }
@@ -211,7 +107,7 @@ static Status set_key(Config *config, const char *section, const char *name, con
     return status_fail(STATUS_INPUT, "key \"%.100s\" stands before any [section]", name);
   if (!section_exists(section)) return fail_section(section);
   if (strcmp(section, TASK_WEIGHTS) == 0) return set_task_weight(config, name, text);
-  const ConfigKey *key = find_key(section, name);
+  const ConfigKey *key = config_find_key(section, name);
   if (key == NULL) return fail_key(section, name);
   int *first = &config->lines[key - config_keys];
   if (line > 0 && *first > 0)
@@ -380,6 +276,19 @@ static Status append_allowed(Str *out, const ConfigKey *key) {
   return str_append_format(out, "# %s from %.10g to %.10g\n", kind, key->low, key->high);
 }
 
+/// What --resume does where the value is another.
+static Status append_effect(Str *out, const ConfigKey *key) {
+  const KeyEffect *effect = &key->effect;
+  const char *words[] = {[EFFECT_DECIDES] = "must stay the same",
+                         [EFFECT_EXTENDS] = "must stay the same; --extend raises it",
+                         [EFFECT_LEADS] = "may change where this stays the same",
+                         [EFFECT_ROUNDS] = "may change, and rounds differently",
+                         [EFFECT_FREE] = "may change"};
+  TRY(str_append_format(out, "# on --resume: %s", words[effect->kind]));
+  if (effect->only != NULL) TRY(str_append_format(out, ", with %s", effect->only));
+  return str_append_format(out, "%s%s\n", effect->note[0] != '\0' ? ": " : "", effect->note);
+}
+
 Status config_help(Str *out) {
   TRY(append_comment(
       out, "Every key of a gee-cl config with its default. Paths are relative to the current folder. "
@@ -390,6 +299,7 @@ Status config_help(Str *out) {
     section = key->section;
     TRY(append_comment(out, key->help));
     TRY(append_allowed(out, key));
+    TRY(append_effect(out, key));
     TRY(str_append_format(out, "%s =%s%s\n", key->name, key->fallback[0] != '\0' ? " " : "", key->fallback));
   }
   TRY(str_append_text(out, "\n[" TASK_WEIGHTS "]\n"));

@@ -20,6 +20,23 @@ typedef enum KeyType {
   KEY_TEXT,   // const char *: empty is NULL; one of `choices` where there are any
 } KeyType;
 
+/// What another value of a key does to the numbers of a run, and so to a resume. Every row of the table says it: 0 is not a
+/// valid effect, and the macros of config_keys.c have no default.
+typedef enum KeyEffectKind {
+  EFFECT_DECIDES = 1, // other numbers: a resume is refused
+  EFFECT_EXTENDS, // other numbers from the next step on: a resume is refused, but with --extend takes a larger value
+  EFFECT_LEADS,  // leads to something that is compared in the key's place; `note` is its name in messages
+  EFFECT_ROUNDS, // the same numbers, but rounded differently
+  EFFECT_FREE,   // the same bits at each step
+} KeyEffectKind;
+
+typedef struct KeyEffect {
+  KeyEffectKind kind;
+  const char *note; // why, where that is not obvious; else ""
+  const char *
+      only; // "train.mode=lora", "train.schedule=linear|cosine": elsewhere the key is not used; NULL: always used
+} KeyEffect;
+
 typedef struct ConfigKey {
   const char *section, *name;
   KeyType type;
@@ -27,12 +44,15 @@ typedef struct ConfigKey {
   const char *fallback; // the default, as text
   double low, high;     // allowed range of KEY_SIZE and KEY_NUMBER, both ends included
   const char *choices;  // "own|paired"
+  KeyEffect effect;
   const char *help;
 } ConfigKey;
 
 /// Every key, in the order in which they are shown; ends with a NULL section.
 extern const ConfigKey config_keys[];
 enum { CONFIG_MAX_KEYS = 80 };
+/// NULL where there is none of that name.
+const ConfigKey *config_find_key(const char *section, const char *name);
 
 typedef struct Config {
   struct {
@@ -72,6 +92,18 @@ STATUS_CHECKED Status config_read(Config *config, const char *path);
 STATUS_CHECKED Status config_set(Config *config, const char *assignment);
 /// Checks that span several keys, and fields that follow from others. Call it once, after reading and setting.
 STATUS_CHECKED Status config_finish(Config *config);
+
+/// The values of a Config that a resume compares, as TrainJob takes them.
+typedef struct ConfigSettings {
+  Setting list[CONFIG_MAX_KEYS]; // keys and values are owned
+  size_t count;
+} ConfigSettings;
+/// By the effects in the table; values in one spelling each, so that 2e-5 and 0.00002 are the same. Free with
+/// config_settings_free whatever is returned; `out` needs no initialisation.
+STATUS_CHECKED Status config_settings(const Config *config, ConfigSettings *out);
+/// Safe on a zeroed struct and twice.
+void config_settings_free(ConfigSettings *settings);
+
 /// Appends the whole config as a valid .ini: reading it gives the same values again.
 STATUS_CHECKED Status config_render(const Config *config, Str *out);
 /// Appends a valid .ini of all keys with their defaults, each under a comment that explains it.

@@ -4,6 +4,8 @@
 // metrics.jsonl, a line per step:
 //   step, loss, loss_em, loss_bias, entropy_gap (max − min H_g), gap_relative (gap / H_bar), H_bar, H_<group>
 //   lambda_weight (after annealing), grad_norm (before clipping), lr
+//   extended_from, from the first step on that follows another learning rate curve because of --extend: max_steps
+//   before
 //   tokens (answer tokens sampled), tokens_scored (predictions in the loss; with pairing = paired each answer
 //   counts under every prompt), answers, answers_ended (by an end token), sequences
 //   seconds_sampling, seconds_training (measuring, loss, gradient), seconds_update (clipping, AdamW)
@@ -109,6 +111,7 @@ static void list_metrics(const Trainer *t, const StepReport *r, MetricList *metr
   metrics_add(metrics, loss->lambda, "lambda_weight");
   metrics_add(metrics, r->grad_norm, "grad_norm");
   metrics_add(metrics, r->lr, "lr");
+  if (t->state.extended_from > 0) metrics_add(metrics, (double)t->state.extended_from, "extended_from");
   metrics_add(metrics, (double)r->tokens_sampled, "tokens");
   metrics_add(metrics, (double)r->tokens_scored, "tokens_scored");
   metrics_add(metrics, (double)t->batch.shape.count, "answers");

@@ -1,13 +1,12 @@
 // The way back from a checkpoint. Rule: nothing of a run is touched before its checkpoint is known to be
 // whole and to belong to this config.
-#include "trainer.h"
+#include "checkpoint.h"
 
 #include "io/file.h"
 #include "io/json.h"
 #include "util/log.h"
 #include "util/str.h"
 #include <errno.h>
-#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -30,18 +29,18 @@ static bool is_checkpoint_name(const char *name) {
 
 /// *step = of the checkpoint at `path`, −1 where it cannot be resumed. Only a file that is wrong is passed
 /// over: were it so for lack of memory, an older checkpoint would be resumed unnoticed.
-static Status checkpoint_step(const char *path, int64_t *step) {
+static Status checkpoint_step(const char *path, bool warn, int64_t *step) {
   cJSON *state = NULL;
   *step = -1;
   Status status = read_state(path, &state);
   if (status == STATUS_OK) status = json_get_integer(state, "step", path, 0, (int64_t)largest_count, step);
   cJSON_Delete(state);
   if (status != STATUS_INPUT) return status;
-  log_say(LOG_WARNING, "leaving out %s: %s", path, status_message());
+  if (warn) log_say(LOG_WARNING, "leaving out %s: %s", path, status_message());
   return STATUS_OK;
 }
 
-Status checkpoint_find(const char *folder, char **path) {
+Status checkpoint_find(const char *folder, bool warn, char **path) {
   char **names = NULL;
   size_t count = 0;
   int64_t newest = -1;
@@ -53,7 +52,7 @@ Status checkpoint_find(const char *folder, char **path) {
     char *candidate = NULL;
     int64_t step = -1;
     status = path_join(&candidate, folder, names[i]);
-    if (status == STATUS_OK && file_is_directory(candidate)) status = checkpoint_step(candidate, &step);
+    if (status == STATUS_OK && file_is_directory(candidate)) status = checkpoint_step(candidate, warn, &step);
     if (step > newest) {
       free(*path);
       *path = candidate;
@@ -76,39 +75,56 @@ static Status get_hex_double(const cJSON *object, const char *key, const char *n
   return status_fail(STATUS_INPUT, "%s: \"%s\" is \"%s\", not a number", name, key, text);
 }
 
+static Status check_format(const cJSON *object, const char *name) {
+  const char *format = NULL;
+  TRY(json_get_string(object, "format", name, &format));
+  if (strcmp(format, CHECKPOINT_FORMAT) == 0) return STATUS_OK;
+  return status_fail(
+      STATUS_INPUT,
+      "%s is \"%s\", made by another version of gee-cl; this one reads \"%s\": resume it with the "
+      "version that made it, or set another output.run_name",
+      name, format, CHECKPOINT_FORMAT);
+}
+
 static Status take_state(const cJSON *object, const char *name, TrainState *state) {
-  int64_t step = 0, cursor = 0, streak = 0;
+  int64_t step = 0, cursor = 0, streak = 0, extended_from = 0;
   TRY(json_get_integer(object, "step", name, 0, UINT32_MAX / 2, &step));
   TRY(json_get_integer(object, "data_cursor", name, 0, (int64_t)largest_count, &cursor));
   TRY(json_get_integer(object, "steps_under_target", name, 0, (int64_t)largest_count, &streak));
+  TRY(json_get_integer(object, "extended_from", name, 0, (int64_t)largest_count, &extended_from));
   TRY(get_hex_double(object, "first_gap", name, &state->first_gap));
   state->step = (size_t)step;
   state->data.cursor = (uint64_t)cursor;
   state->streak = (size_t)streak;
+  state->extended_from = (size_t)extended_from;
   return STATUS_OK;
 }
 
-static Status load_optimiser(Trainer *t, const char *folder) {
-  char *path = NULL;
-  TRY(path_join(&path, folder, CHECKPOINT_OPTIMISER));
-  Status status = optimizer_load(&t->optimizer, model_params(t->model), path);
-  free(path);
+Status checkpoint_read(const char *path, const Settings *settings, bool extend, TrainState *state) {
+  cJSON *object = NULL;
+  size_t extended_from = 0;
+  Status status = STATUS_OK;
+  TRY_CLEAN(read_state(path, &object));
+  TRY_CLEAN(check_format(object, path));
+  TRY_CLEAN(settings_compare(settings, object, path, extend, &extended_from));
+  TRY_CLEAN(take_state(object, path, state));
+  if (extended_from > 0) state->extended_from = extended_from;
+cleanup:
+  cJSON_Delete(object);
   return status;
 }
 
-Status checkpoint_load(Trainer *t, const char *path) {
+Status checkpoint_load(const char *path, const Settings *settings, Model *model, Optimizer *optimizer) {
   cJSON *object = NULL;
-  const cJSON *settings = NULL;
-  TrainState state = {0};
+  char *moments = NULL;
   Status status = STATUS_OK;
   TRY_CLEAN(read_state(path, &object));
-  TRY_CLEAN(json_get_object(object, "settings", path, &settings));
-  TRY_CLEAN(settings_compare(t, settings, path));
-  TRY_CLEAN(take_state(object, path, &state));
-  TRY_CLEAN(model_load_trained(t->model, path));
-  TRY_CLEAN(load_optimiser(t, path));
-  t->state = state;
+  settings_note_rounding(settings, object);
+  TRY_CLEAN(model_load_trained(model, path));
+  TRY_CLEAN(path_join(&moments, path, CHECKPOINT_OPTIMISER));
+  TRY_CLEAN(optimizer_load(optimizer, model_params(model), moments));
 cleanup:
+  free(moments);
   cJSON_Delete(object);
   return status;
 }

@@ -1,148 +1,245 @@
-// What decides a run's numbers, by config key, kept with each checkpoint so that a run is not gone on with under another
-// config unawares. Rule: a key is here if another value of it would make other numbers (rounding aside) from the start.
-#include "trainer.h"
+// What a run depends on. Rule: a checkpoint is resumed under the settings it was made with, or the difference is one
+// that leaves the numbers alone (rounding) or that the user has asked for (--extend).
+#include "settings.h"
 
+#include "arch/files.h"
 #include "io/json.h"
-#include "io/json_write.h"
+#include "io/tensors.h"
 #include "util/hash.h"
+#include "util/log.h"
+#include "util/memory.h"
+#include <errno.h>
 #include <inttypes.h>
+#include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 
-static void hash(JsonWriter *json, const char *key, uint64_t value) {
-  char hex[24];
-  (void)snprintf(hex, sizeof hex, "%016" PRIx64, value);
-  json_string(json, key, hex);
-}
+// ---- facts ----
 
-static void describe_model(JsonWriter *json, const TrainJob *job) {
-  static const char *const types[] = {"f32", "f16", "bf16", "i32"};
-  const ModelConfig *c = model_files_config(job->files);
-  char shape[160];
-  (void)snprintf(shape, sizeof shape, "%zu layers, width %zu, %zu/%zu heads of %zu, ffn %zu, vocabulary %zu",
-                 c->layers, c->width, c->heads, c->kv_heads, c->head_dim, c->ffn, c->vocab);
-  json_string(json, "model.path (shape)", shape);
-  json_string(json, "model.dtype", types[job->dtype]);
-  json_string(json, "train.mode", job->train.full ? "full" : "lora");
-  if (job->train.full) return;
-  json_number(json, "lora.rank", (double)job->lora.rank);
-  json_number(json, "lora.alpha", (double)job->lora.alpha);
-  json_number(json, "lora.dropout", (double)job->lora.dropout);
-  json_string(json, "lora.targets", job->lora.targets != NULL ? job->lora.targets : "");
-}
+/// Bytes that are hashed at each end of a weight: enough to tell models apart, and no time for any of them.
+enum { WEIGHT_SAMPLE = 512 };
 
-/// The prompts as the run sees them: tokens, groups, types and sets.
-static uint64_t hash_data(const Dataset *dataset) {
+static uint64_t hash_weights(const ModelFiles *files) {
   uint64_t sum = HASH_START;
+  size_t count = weight_count(model_files_config(files));
+  for (size_t i = 0; i < count; i++) {
+    WeightSpec spec;
+    const StoredTensor *stored = model_files_weight(files, i, &spec);
+    size_t sample = stored->size < WEIGHT_SAMPLE ? stored->size : WEIGHT_SAMPLE;
+    sum = hash_bytes(sum, &stored->size, sizeof stored->size);
+    sum = hash_bytes(sum, stored->bytes, sample);
+    sum = hash_bytes(sum, stored->bytes + stored->size - sample, sample);
+  }
+  return sum;
+}
+
+/// The prompts as the run sees them: tokens, groups, types and sets, and which of them are one.
+static uint64_t hash_data(const Dataset *dataset) {
+  uint64_t whole[2] = {groups_count(dataset->groups), dataset->counterfactual};
+  uint64_t sum = hash_bytes(HASH_START, whole, sizeof whole);
   for (size_t i = 0; i < dataset->count; i++) {
     const Prompt *prompt = &dataset->prompts[i];
-    uint64_t where[4] = {prompt->tokens.count, (uint64_t)prompt->group, (uint64_t)prompt->type, prompt->set};
+    uint64_t where[5] = {prompt->tokens.count, (uint64_t)prompt->group, (uint64_t)prompt->type, prompt->set,
+                         prompt->distinct};
     sum = hash_bytes(sum, where, sizeof where);
     sum = hash_bytes(sum, prompt->tokens.ids, prompt->tokens.count * sizeof *prompt->tokens.ids);
   }
   return sum;
 }
 
-static void describe_data(JsonWriter *json, const Trainer *t) {
-  const SamplingOptions *s = &t->job->sampling;
-  json_number(json, "data (prompts)", (double)t->job->dataset->count);
-  hash(json, "data (contents)", hash_data(t->job->dataset));
-  hash(json, "task_weights", hash_bytes(HASH_START, t->weights.bias, sizeof t->weights.bias));
-  json_number(json, "sampling.max_new_tokens", (double)t->sampling.max_new_tokens);
-  json_number(json, "sampling.sample_temp", (double)s->temperature);
-  json_number(json, "sampling.top_p", (double)s->top_p);
-  json_number(json, "sampling.top_k", (double)s->top_k);
-  json_number(json, "sampling.repetition_penalty", (double)s->repetition_penalty);
+/// Appends to a fact what fits; facts are sized so that all of it does.
+static void describe(char *fact, const char *format, ...) __attribute__((format(printf, 2, 3)));
+static void describe(char *fact, const char *format, ...) {
+  size_t used = strlen(fact);
+  va_list arguments;
+  va_start(arguments, format);
+  (void)vsnprintf(fact + used, SETTINGS_FACT_SIZE - used, format, arguments);
+  va_end(arguments);
 }
 
-static void describe_loss(JsonWriter *json, const TrainJob *job) {
-  const LossOptions *l = &job->loss;
-  json_number(json, "loss.lambda_weight", (double)l->lambda_weight);
-  json_bool(json, "loss.use_l1", l->use_l1);
-  json_string(json, "loss.form", l->form == LOSS_CENTRED ? "centred" : "pairwise");
-  json_number(json, "loss.em_weight", (double)l->em_weight);
-  json_bool(json, "loss.auto_anneal", l->auto_anneal);
-  json_number(json, "loss.anneal_min", (double)l->anneal_min);
-  json_number(json, "loss.anneal_max", (double)l->anneal_max);
-  json_number(json, "loss.temperature", (double)l->entropy_temperature);
-  json_string(json, "loss.pairing", l->pairing == PAIRING_PAIRED ? "paired" : "own");
-  json_bool(json, "loss.unbiased", l->unbiased);
-  json_bool(json, "loss.debias_only", l->debias_only);
-  json_bool(json, "loss.task_weights_em", job->task_weights_em);
+static void describe_shape(const ModelConfig *c, char *fact) {
+  describe(fact, "%s, %zu layers, width %zu, %zu/%zu heads of %zu, ffn %zu, vocabulary %zu%s",
+           c->family->class_name, c->layers, c->width, c->heads, c->kv_heads, c->head_dim, c->ffn, c->vocab,
+           c->tied ? ", tied head" : "");
 }
 
-static void describe_training(JsonWriter *json, const TrainOptions *o) {
-  static const char *const schedules[] = {"constant", "linear", "cosine"};
-  char seed[32];
-  (void)snprintf(seed, sizeof seed, "%" PRIu64, o->seed);
-  json_string(json, "train.seed", seed);
-  json_number(json, "train.effective_batch", (double)o->effective_batch);
-  json_number(json, "train.learning_rate", (double)o->learning_rate);
-  json_number(json, "train.beta1", (double)o->beta1);
-  json_number(json, "train.beta2", (double)o->beta2);
-  json_number(json, "train.epsilon", (double)o->epsilon);
-  json_number(json, "train.weight_decay", (double)o->weight_decay);
-  json_number(json, "train.max_grad_norm", (double)o->max_grad_norm);
-  json_number(json, "train.warmup_steps", (double)o->warmup_steps);
-  json_string(json, "train.schedule", schedules[o->schedule]);
+static void describe_constants(const ModelConfig *c, char *fact) {
+  describe(fact, "rms_eps %.9g, rope %.17g", (double)c->rms_eps, c->rope_theta);
+  if (c->rope_factor != 1)
+    describe(fact, " scaled by %.9g (%.9g to %.9g of %.9g positions)", c->rope_factor, c->rope_low,
+             c->rope_high, c->rope_original_positions);
+  describe(fact, ", end tokens");
+  for (size_t i = 0; i < c->eos_count; i++) describe(fact, " %d", c->eos[i]);
 }
 
-void settings_write(const Trainer *trainer, JsonWriter *json) {
-  json_object_begin(json, "settings");
-  describe_model(json, trainer->job);
-  describe_data(json, trainer);
-  describe_loss(json, trainer->job);
-  describe_training(json, &trainer->job->train);
+/// Adds a fact; its value is written to what is returned.
+static char *add_fact(Settings *s, size_t job_settings, const char *key) {
+  char *value = s->facts[s->count - job_settings];
+  s->list[s->count++] = (Setting){key, value, SETTING_DECIDES};
+  return value;
+}
+
+Status settings_collect(const TrainJob *job, size_t new_tokens, const double *type_weights, Settings *out) {
+  const ModelConfig *model = model_files_config(job->files);
+  size_t given = job->setting_count;
+  *out = (Settings){.count = given};
+  TRY(mem_array(&out->list, given + SETTINGS_FACTS, "settings"));
+  if (given > 0) memcpy(out->list, job->settings, given * sizeof *out->list);
+  describe_shape(model, add_fact(out, given, "model (shape)"));
+  describe_constants(model, add_fact(out, given, "model (constants)"));
+  describe(add_fact(out, given, "model (weights)"), "%016" PRIx64, hash_weights(job->files));
+  describe(add_fact(out, given, "data (contents)"), "%zu prompts, %016" PRIx64, job->dataset->count,
+           hash_data(job->dataset));
+  describe(add_fact(out, given, "[task_weights]"), "%016" PRIx64,
+           hash_bytes(HASH_START, type_weights, DATA_MAX_TYPES * sizeof *type_weights));
+  describe(add_fact(out, given, "sampling.max_new_tokens (within train.max_sequence_tokens)"), "%zu",
+           new_tokens);
+  return STATUS_OK;
+}
+
+void settings_free(Settings *settings) {
+  free(settings->list);
+  *settings = (Settings){0};
+}
+
+// ---- in a checkpoint ----
+
+#define MEMBER_SETTINGS "settings"
+#define MEMBER_ROUNDING "rounding"
+
+static void write_member(const Settings *settings, bool rounding, JsonWriter *json) {
+  json_object_begin(json, rounding ? MEMBER_ROUNDING : MEMBER_SETTINGS);
+  for (size_t i = 0; i < settings->count; i++) {
+    const Setting *setting = &settings->list[i];
+    if ((setting->kind == SETTING_ROUNDS) == rounding) json_string(json, setting->key, setting->value);
+  }
   json_object_end(json);
 }
 
-/// *out = {"settings": {…}} as a checkpoint of this run would have it, read back.
-static Status settings_now(const Trainer *trainer, cJSON **out) {
-  JsonWriter json = {0};
-  Str text = {0};
-  json_object_begin(&json, NULL);
-  settings_write(trainer, &json);
-  json_object_end(&json);
-  TRY(json_finish(&json, "the run's settings", &text));
-  Status status = json_parse(text.data, text.size, "the run's settings", out);
-  str_free(&text);
-  return status;
+void settings_write(const Settings *settings, JsonWriter *json) {
+  write_member(settings, false, json);
+  write_member(settings, true, json);
 }
 
-/// *out = the value as JSON, "nothing" where there is none.
-static Status value_text(const cJSON *value, Str *out) {
-  JsonWriter json = {0};
-  if (value == NULL) return str_append_text(out, "nothing");
-  json_value(&json, NULL, value);
-  return json_finish(&json, "a setting", out);
+// ---- comparing ----
+
+/// The saved value of a key; NULL where there is none.
+static const char *saved_value(const cJSON *object, const char *key) {
+  return cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(object, key));
 }
 
-static Status fail_differs(const char *name, const char *key, const cJSON *saved, const cJSON *now) {
-  Str was = {0}, is = {0};
-  Status status = value_text(saved, &was);
-  if (status == STATUS_OK) status = value_text(now, &is);
-  if (status == STATUS_OK) {
-    status =
-        status_fail(STATUS_INPUT,
-                    "%s was made with %s = %s, the config has %s: resume with the config it was made with "
-                    "(config.ini in that folder), or set another output.run_name",
-                    name, key, str_text(&was), str_text(&is));
+static bool is_listed(const Settings *settings, const char *key) {
+  for (size_t i = 0; i < settings->count; i++) {
+    if (strcmp(settings->list[i].key, key) == 0) return true;
   }
-  str_free(&was);
-  str_free(&is);
-  return status;
+  return false;
 }
 
-Status settings_compare(const Trainer *trainer, const cJSON *saved, const char *name) {
-  cJSON *now = NULL;
-  TRY(settings_now(trainer, &now));
-  const cJSON *item, *settings = now->child;
-  Status status = STATUS_OK;
-  cJSON_ArrayForEach(item, settings) {
-    const cJSON *was = cJSON_GetObjectItemCaseSensitive(saved, item->string);
-    if (was != NULL && cJSON_Compare(was, item, true)) continue;
-    status = fail_differs(name, item->string, was, item);
-    break;
+/// `was` and `is` are NULL where the checkpoint or the config has no such setting.
+static Status fail_differs(const char *name, const char *key, const char *was, const char *is) {
+  return status_fail(
+      STATUS_INPUT,
+      "%s was made with %s = %s, the config has %s: resume with the config it was made with (config.ini "
+      "in that folder), or set another output.run_name",
+      name, key, was != NULL ? was : "nothing", is != NULL ? is : "nothing");
+}
+
+/// Settings that decide: what differs is refused, but an extension, which is left in *extension.
+static Status compare_deciding(const Settings *now, const cJSON *saved, const char *name,
+                               const Setting **extension) {
+  // a key that only one side has is there because another, which both have, differs: that one is named
+  for (size_t i = 0; i < now->count; i++) {
+    const Setting *setting = &now->list[i];
+    if (setting->kind == SETTING_ROUNDS) continue;
+    const char *was = saved_value(saved, setting->key);
+    if (was == NULL || strcmp(was, setting->value) == 0) continue;
+    if (setting->kind != SETTING_EXTENDS) return fail_differs(name, setting->key, was, setting->value);
+    *extension = setting;
   }
-  cJSON_Delete(now);
-  return status;
+  for (size_t i = 0; i < now->count; i++) {
+    const Setting *setting = &now->list[i];
+    if (setting->kind != SETTING_ROUNDS && saved_value(saved, setting->key) == NULL)
+      return fail_differs(name, setting->key, NULL, setting->value);
+  }
+  for (const cJSON *item = saved->child; item != NULL; item = item->next) {
+    if (!is_listed(now, item->string))
+      return fail_differs(name, item->string, cJSON_GetStringValue(item), NULL);
+  }
+  return STATUS_OK;
+}
+
+static Status parse_count(const char *text, const char *name, const char *key, size_t *out) {
+  char *end = NULL;
+  errno = 0;
+  unsigned long long value = strtoull(text, &end, 10);
+  if (text[0] < '0' || text[0] > '9' || *end != '\0' || errno != 0 || value > SIZE_MAX)
+    return status_fail(STATUS_INPUT, "%s: %s is \"%s\", not a whole number", name, key, text);
+  *out = (size_t)value;
+  return STATUS_OK;
+}
+
+/// A setting of kind SETTING_EXTENDS that differs.
+static Status extend_from(const Setting *setting, const cJSON *saved, const char *name, bool extend,
+                          size_t *extended_from) {
+  const char *was = saved_value(saved, setting->key);
+  size_t before = 0, after = 0;
+  TRY(parse_count(was, name, setting->key, &before));
+  TRY(parse_count(setting->value, "the config", setting->key, &after));
+  if (after < before)
+    return status_fail(STATUS_INPUT,
+                       "%s was made with %s = %s, the config has %s: a run may be extended, not shortened; "
+                       "resume with %s, or set another output.run_name",
+                       name, setting->key, was, setting->value, was);
+  if (!extend)
+    return status_fail(STATUS_INPUT,
+                       "%s was made with %s = %s, the config has %s, which is another curve of the learning "
+                       "rate: resume with %s, or take the new curve from here on with --resume --extend",
+                       name, setting->key, was, setting->value, was);
+  *extended_from = before;
+  return STATUS_OK;
+}
+
+static Status fail_nothing_to_extend(const Settings *now, const char *name) {
+  for (size_t i = 0; i < now->count; i++) {
+    const Setting *setting = &now->list[i];
+    if (setting->kind == SETTING_EXTENDS)
+      return status_fail(
+          STATUS_INPUT,
+          "--extend: %s has %s = %s as the config has: raise it in the config, or leave --extend out", name,
+          setting->key, setting->value);
+  }
+  return status_fail(STATUS_INPUT,
+                     "--extend: %s was made with train.schedule = constant, where train.max_steps may be "
+                     "raised as it is: leave --extend out",
+                     name);
+}
+
+void settings_note_rounding(const Settings *now, const cJSON *saved) {
+  const cJSON *rounding = cJSON_GetObjectItemCaseSensitive(saved, MEMBER_ROUNDING);
+  for (size_t i = 0; i < now->count; i++) {
+    const Setting *setting = &now->list[i];
+    const char *was = saved_value(rounding, setting->key);
+    if (setting->kind != SETTING_ROUNDS || was == NULL || strcmp(was, setting->value) == 0) continue;
+    log_say(LOG_NOTE, "%s = %s, and %s before: the same run, but rounded differently in its last bits",
+            setting->key, setting->value, was);
+  }
+}
+
+Status settings_compare(const Settings *now, const cJSON *saved, const char *name, bool extend,
+                        size_t *extended_from) {
+  const cJSON *deciding = NULL;
+  const Setting *extension = NULL;
+  *extended_from = 0;
+  TRY(json_get_object(saved, MEMBER_SETTINGS, name, &deciding));
+  Status status = compare_deciding(now, deciding, name, &extension);
+  if (status != STATUS_OK && extend)
+    return status_context(status, "--extend is for a larger train.max_steps alone");
+  TRY(status);
+  if (extension != NULL) {
+    TRY(extend_from(extension, deciding, name, extend, extended_from));
+  } else if (extend) {
+    return fail_nothing_to_extend(now, name);
+  }
+  return STATUS_OK;
 }

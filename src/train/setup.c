@@ -87,11 +87,6 @@ static Status set_new_tokens(const TrainJob *job, size_t longest_prompt, size_t 
         longest_prompt, limit, positions);
   }
   *new_tokens = smaller(job->sampling.max_new_tokens, limit - longest_prompt);
-  if (*new_tokens < job->sampling.max_new_tokens) {
-    log_say(LOG_WARNING,
-            "answers are cut to %zu tokens: the longest prompt has %zu and a sequence may have %zu",
-            *new_tokens, longest_prompt, limit);
-  }
   return STATUS_OK;
 }
 
@@ -155,12 +150,31 @@ static Status create_model(Trainer *t) {
   return model_add_lora(t->model, &job->lora, job->train.seed);
 }
 
-Status trainer_create(Trainer *t) {
-  t->plan = ops_is_plan(t->job->ops);
+Status trainer_prepare(Trainer *t) {
   t->state.first_gap = -1;
   TRY(check_job(t->job));
   TRY(set_type_weights(t->job, &t->weights));
-  TRY(plan_passes(t));
+  return plan_passes(t);
+}
+
+/// What follows from the sizes and may surprise.
+static void warn_of_sizes(const Trainer *t) {
+  const TrainJob *job = t->job;
+  if (t->sampling.max_new_tokens < job->sampling.max_new_tokens)
+    log_say(LOG_WARNING,
+            "answers are cut to %zu tokens: with the longest prompt a sequence has then as many as "
+            "train.max_sequence_tokens or the model permits",
+            t->sampling.max_new_tokens);
+  if (job->train.warmup_steps > job->train.max_steps)
+    log_say(LOG_WARNING,
+            "train.warmup_steps = %zu is more than train.max_steps = %zu: the learning rate never reaches "
+            "train.learning_rate",
+            job->train.warmup_steps, job->train.max_steps);
+}
+
+Status trainer_create(Trainer *t) {
+  t->plan = ops_is_plan(t->job->ops);
+  warn_of_sizes(t);
   StepShape shape = batch_shape(t->job, t->sampling.max_new_tokens);
   TRY(step_batch_create(&shape, &t->batch));
   TRY(create_model(t));
@@ -174,6 +188,7 @@ void trainer_free(Trainer *t) {
   optimizer_free(&t->optimizer);
   model_free(t->model);
   step_batch_free(&t->batch);
+  settings_free(&t->settings);
   free(t->folder);
   free(t->last_saved);
 }

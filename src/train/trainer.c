@@ -91,6 +91,34 @@ static bool every(size_t steps, size_t step) {
   return steps > 0 && step % steps == 0;
 }
 
+static Status save(Trainer *t, const char *name) {
+  const TrainJob *job = t->job;
+  bool with_tokenizer = job->train.full && job->tokenizer != NULL;
+  Checkpoint checkpoint = {.model = t->model,
+                           .optimizer = &t->optimizer,
+                           .state = &t->state,
+                           .settings = &t->settings,
+                           .tokenizer_of = with_tokenizer ? model_files_path(job->files) : NULL,
+                           .config_text = job->config_text};
+  char *path = NULL;
+  report_phase(t, "saving");
+  TRY(report_sync(t));
+  TRY(checkpoint_save(&checkpoint, t->folder, name, &path));
+  free(t->last_saved);
+  t->last_saved = path;
+  t->saved_step = t->state.step;
+  return STATUS_OK;
+}
+
+/// step_<N>
+static Status save_step(Trainer *t) {
+  char *name = NULL;
+  TRY(str_format(&name, "step_%zu", t->state.step));
+  Status status = save(t, name);
+  free(name);
+  return status;
+}
+
 static Status fail_step(const Trainer *t, size_t step, Status status) {
   if (status == STATUS_OK) return status;
   return status_fail(status, "step %zu: %s%s%s", step, status_message(),
@@ -100,8 +128,8 @@ static Status fail_step(const Trainer *t, size_t step, Status status) {
 
 /// Everything done is saved before the run ends early.
 static Status interrupt(Trainer *t) {
-  if (t->saved_step != t->state.step) TRY(checkpoint_save_step(t));
-  return status_fail(STATUS_INTERRUPTED, "step %zu of %zu is done and saved as %s: go on with --resume",
+  if (t->saved_step != t->state.step) TRY(save_step(t));
+  return status_fail(STATUS_INTERRUPTED, "step %zu of %zu is done and saved as %s: resume with --resume",
                      t->state.step, t->job->train.max_steps, t->last_saved);
 }
 
@@ -161,34 +189,48 @@ static Status run_steps(Trainer *t) {
     TRY(fail_step(t, t->state.step + 1, train_step(t, &report)));
     take_state(t, &report);
     TRY(report_step(t, &report));
-    if (every(t->job->output.save_steps, report.step)) TRY(checkpoint_save_step(t));
+    if (every(t->job->output.save_steps, report.step)) TRY(save_step(t));
     TRY(evaluate_if_due(t));
   }
-  return checkpoint_save(t, "final");
+  return save(t, "final");
 }
 
-/// *found = the checkpoint to go on from, or NULL; refuses to write over an earlier run.
-static Status find_start(Trainer *t, char **found) {
+/// *found = the checkpoint to resume, or NULL; refuses to write over an earlier run.
+static Status find_start(Trainer *t, bool warn, char **found) {
   const TrainJob *job = t->job;
   TRY(path_join(&t->folder, job->output.save_root, job->output.run_name));
-  TRY(directory_create(t->folder));
-  TRY(checkpoint_find(t->folder, found));
+  if (file_is_directory(t->folder)) TRY(checkpoint_find(t->folder, warn, found));
   if (*found != NULL && !job->resume) {
     return status_fail(STATUS_INPUT,
-                       "%s is from an earlier run: go on with --resume, or set another output.run_name",
+                       "%s is from an earlier run: resume with --resume, or set another output.run_name",
                        *found);
   }
-  if (*found == NULL && job->resume)
-    log_say(LOG_NOTE, "%s has no checkpoint yet: starting with step 1", t->folder);
-  return STATUS_OK;
+  if (*found != NULL || !job->extend) return STATUS_OK;
+  return status_fail(STATUS_INPUT, "--extend: %s has no checkpoint to extend: leave --extend out", t->folder);
+}
+
+/// Sizes, settings, and the state that a checkpoint holds; makes and changes nothing.
+static Status prepare_start(Trainer *t, bool warn, char **found) {
+  TRY(find_start(t, warn, found));
+  TRY(trainer_prepare(t));
+  TRY(settings_collect(t->job, t->sampling.max_new_tokens, t->weights.bias, &t->settings));
+  return *found != NULL ? checkpoint_read(*found, &t->settings, t->job->extend, &t->state) : STATUS_OK;
 }
 
 static Status restore(Trainer *t, const char *found) {
-  if (found == NULL) return STATUS_OK;
-  TRY(checkpoint_load(t, found));
-  log_say(LOG_NOTE, "going on from %s", found);
+  TRY(checkpoint_load(found, &t->settings, t->model, &t->optimizer));
+  log_say(LOG_NOTE, "resuming from %s", found);
   t->saved_step = t->state.step;
   return str_copy(&t->last_saved, found, strlen(found));
+}
+
+Status train_check(const TrainJob *job) {
+  Trainer t = {.job = job};
+  char *found = NULL;
+  Status status = prepare_start(&t, false, &found); // train_run warns
+  trainer_free(&t);
+  free(found);
+  return status;
 }
 
 Status train_run(const TrainJob *job) {
@@ -196,11 +238,14 @@ Status train_run(const TrainJob *job) {
   char *found = NULL;
   Status status = STATUS_OK;
   if (ops_is_plan(job->ops)) return status_fail(STATUS_FAILED, "a plan cannot train");
-  TRY_CLEAN(find_start(&t, &found));
+  TRY_CLEAN(prepare_start(&t, true, &found));
+  TRY_CLEAN(directory_create(t.folder));
+  if (found == NULL && job->resume)
+    log_say(LOG_NOTE, "%s has no checkpoint yet: starting with step 1", t.folder);
   TRY_CLEAN(trainer_create(&t));
-  TRY_CLEAN(restore(&t, found));
+  if (found != NULL) TRY_CLEAN(restore(&t, found));
   TRY_CLEAN(report_open(&t));
-  if (job->output.save_initial && t.state.step == 0 && found == NULL) TRY_CLEAN(checkpoint_save_step(&t));
+  if (job->output.save_initial && t.state.step == 0 && found == NULL) TRY_CLEAN(save_step(&t));
   TRY_CLEAN(run_steps(&t));
 cleanup:
   trainer_free(&t);
@@ -213,6 +258,7 @@ Status train_plan(const TrainJob *job) {
   StepReport report;
   Status status = STATUS_OK;
   if (!ops_is_plan(job->ops)) return status_fail(STATUS_FAILED, "planning needs a plan");
+  TRY_CLEAN(trainer_prepare(&t));
   TRY_CLEAN(trainer_create(&t));
   // what operations take while they run; the second step samples beside what the first one's training left
   for (int step = 0; step < 2; step++) TRY_CLEAN(train_step(&t, &report));

@@ -10,21 +10,12 @@
 //   report.c      metrics, samples.jsonl, what evaluations found, progress
 #pragma once
 
+#include "checkpoint.h"
 #include "gradient.h"
-#include "io/json_write.h"
-#include "optimizer.h"
 #include "step_batch.h"
 #include "track/jsonlines.h"
 #include "track/tracker.h"
 #include "train/train.h"
-
-/// What a run keeps between steps besides tensors. Random numbers are functions of (seed, step, …): nothing to keep.
-typedef struct TrainState {
-  size_t step;       // steps done
-  SamplerState data; // where the next batch is drawn
-  double first_gap;  // the first measured gap, for annealing; < 0: none yet
-  size_t streak;     // debias_only: steps in a row under target_gap
-} TrainState;
 
 /// What one step measured.
 typedef struct StepReport {
@@ -46,6 +37,7 @@ typedef struct Trainer {
   Optimizer optimizer;
   StepBatch batch;
   TrainState state;
+  Settings settings; // empty on a plan
   // while running
   char *folder;      // save_root/run_name
   char *last_saved;  // newest whole checkpoint, or NULL
@@ -58,7 +50,9 @@ typedef struct Trainer {
 
 // ---- setup.c ----
 
-/// Checks trainer->job, loads the model, and creates all memory of a run. `trainer` may be freed whatever is returned.
+/// Checks trainer->job and finds the sizes of everything, without a device. `trainer` may be freed whatever is returned.
+STATUS_CHECKED Status trainer_prepare(Trainer *trainer);
+/// After trainer_prepare: loads the model and creates all memory of a run.
 STATUS_CHECKED Status trainer_create(Trainer *trainer);
 void trainer_free(Trainer *trainer);
 STATUS_CHECKED Status trainer_create_passes(Trainer *trainer);
@@ -68,32 +62,6 @@ void trainer_free_passes(Trainer *trainer);
 
 /// Draw prompts → sample answers → measure H → loss → dL/dH → gradient: a step up to its update.
 STATUS_CHECKED Status trainer_gradient(Trainer *trainer, StepReport *report);
-
-// ---- checkpoint.c ----
-
-#define CHECKPOINT_STATE     "trainer_state.json"
-#define CHECKPOINT_OPTIMISER "optimiser.safetensors"
-
-/// Writes folder/`name` whole or not at all.
-STATUS_CHECKED Status checkpoint_save(Trainer *trainer, const char *name);
-/// step_<N>
-STATUS_CHECKED Status checkpoint_save_step(Trainer *trainer);
-
-// ---- resume.c ----
-
-/// *path = the newest checkpoint of the run, NULL where there is none; the caller frees it.
-STATUS_CHECKED Status checkpoint_find(const char *folder, char **path);
-/// Restores everything from `path`. STATUS_INPUT where it belongs to another config, naming the key.
-STATUS_CHECKED Status checkpoint_load(Trainer *trainer, const char *path);
-
-// ---- settings.c ----
-
-/// Adds the member "settings": all that decides a run's numbers, by config key. Lengths of runs, micro batches and
-/// where to save are not among them.
-void settings_write(const Trainer *trainer, JsonWriter *json);
-/// Compares saved settings with the trainer's. STATUS_INPUT names the first key that differs; `name` is the file of
-/// the saved ones.
-STATUS_CHECKED Status settings_compare(const Trainer *trainer, const cJSON *saved, const char *name);
 
 // ---- report.c ----
 

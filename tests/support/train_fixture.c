@@ -71,7 +71,10 @@ void train_fixture_open(TrainFixture *f, const char *model, Ops *ops) {
                 .seed = 15},
       .output = {.save_root = f->folder, .run_name = "run", .save_steps = 2},
       .track_samples = true,
-      .config_text = "[train]\n"};
+      .config_text = "[train]\n",
+      .settings = f->settings,
+      .setting_count = 1};
+  f->settings[0] = (Setting){"train.learning_rate", "0.002", SETTING_DECIDES};
 }
 
 void train_fixture_close(TrainFixture *f) {

@@ -10,6 +10,7 @@ enum { TRAIN_SETS = 5, TRAIN_GROUPS = 2, TRAIN_PROMPT_TOKENS = 8 };
 /// A job and all that it borrows. Change fields of `job` freely between runs.
 typedef struct TrainFixture {
   TrainJob job;
+  Setting settings[3]; // the job's; one of them is used
   Dataset dataset;
   Prompt prompts[TRAIN_SETS * TRAIN_GROUPS];
   size_t set_start[TRAIN_SETS * TRAIN_GROUPS + 1];

@@ -19,6 +19,7 @@ static void read_gradient(Trainer *t, float *out, size_t count) {
 static void whole_open(const TrainFixture *f, Whole *whole) {
   *whole = (Whole){.trainer = {.job = &f->job}};
   StepReport report;
+  assert_ok(trainer_prepare(&whole->trainer));
   assert_ok(trainer_create(&whole->trainer));
   train_random_params(model_params(whole->trainer.model));
   assert_ok(trainer_gradient(&whole->trainer, &report));

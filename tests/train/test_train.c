@@ -42,6 +42,7 @@ static double loss_and_gradient(TrainFixture *f, size_t micro, float **gradient,
   Trainer t = {.job = &f->job};
   f->job.train.micro_batch_size = micro;
   StepReport report;
+  assert_ok(trainer_prepare(&t));
   assert_ok(trainer_create(&t));
   ParamSet *params = model_params(t.model);
   train_random_params(params);
@@ -155,7 +156,7 @@ static void test_resumed_runs_are_the_same(void **state) {
   f.job.evaluations = evaluations;
   f.job.evaluation_count = 1;
   f.job.stop = &stop_now;
-  assert_fails(train_run(&f.job), STATUS_INTERRUPTED, "step_3: go on with --resume");
+  assert_fails(train_run(&f.job), STATUS_INTERRUPTED, "step_3: resume with --resume");
   stop_now = false;
   f.job.evaluation_count = 0;
   f.job.resume = true;
@@ -181,9 +182,9 @@ static void test_other_configs_are_refused(void **state) {
   assert_ok(train_run(&f.job));
   assert_fails(train_run(&f.job), STATUS_INPUT, "--resume");
   f.job.resume = true;
-  f.job.train.learning_rate = 1;
-  assert_fails(train_run(&f.job), STATUS_INPUT, "train.learning_rate");
-  f.job.train.learning_rate = 2e-3f;
+  f.settings[0].value = "1";
+  assert_fails(train_run(&f.job), STATUS_INPUT, "train.learning_rate = 0.002, the config has 1:");
+  f.settings[0].value = "0.002";
   f.tokens[3][2]++;
   assert_fails(train_run(&f.job), STATUS_INPUT, "data (contents)");
   f.tokens[3][2]--;
@@ -206,7 +207,7 @@ static void test_broken_checkpoints_are_passed_over(void **state) {
   assert_ok(directory_create(train_path(&f, "run", "step_98")));
   char folder[512];
   (void)snprintf(folder, sizeof folder, "%s/run", f.folder);
-  assert_ok(checkpoint_find(folder, &found));
+  assert_ok(checkpoint_find(folder, true, &found));
   assert_non_null(found);
   assert_true(test_contains(found, "step_4"));
   free(found);

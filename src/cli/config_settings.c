@@ -1,0 +1,74 @@
+// What a resume compares of a config. Rule: the table of keys decides it, key by key; nothing is listed here.
+#include "config_value.h"
+
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/// Whether "section.name=a|b" holds; NULL always does.
+static Status holds(const Config *config, const char *only, bool *out) {
+  *out = true;
+  if (only == NULL) return STATUS_OK;
+  char section[32], name[32];
+  const ConfigKey *key = NULL;
+  if (sscanf(only, "%31[^.].%31[^=]", section, name) == 2) key = config_find_key(section, name);
+  if (key == NULL) return status_fail(STATUS_FAILED, "the table of keys says \"%s\" of no key", only);
+  Str value = {0};
+  Status status = config_print_value(config, key, &value);
+  if (status == STATUS_OK) *out = config_word_index(strchr(only, '=') + 1, str_text(&value)) >= 0;
+  str_free(&value);
+  return status;
+}
+
+static bool is_compared(const ConfigKey *key, SettingKind *kind) {
+  switch (key->effect.kind) {
+  case EFFECT_DECIDES:
+    *kind = SETTING_DECIDES;
+    return true;
+  case EFFECT_EXTENDS:
+    *kind = SETTING_EXTENDS;
+    return true;
+  case EFFECT_ROUNDS:
+    *kind = SETTING_ROUNDS;
+    return true;
+  case EFFECT_LEADS:
+  case EFFECT_FREE:
+    break;
+  }
+  return false;
+}
+
+static Status add_setting(const Config *config, const ConfigKey *key, SettingKind kind, ConfigSettings *out) {
+  Str value = {0};
+  char *name = NULL, *text = NULL;
+  Status status = STATUS_OK;
+  TRY_CLEAN(config_print_value(config, key, &value));
+  TRY_CLEAN(str_copy(&text, str_text(&value), value.size));
+  TRY_CLEAN(str_format(&name, "%s.%s", key->section, key->name));
+  out->list[out->count++] = (Setting){name, text, kind};
+cleanup:
+  str_free(&value);
+  if (status != STATUS_OK) free(text);
+  return status;
+}
+
+Status config_settings(const Config *config, ConfigSettings *out) {
+  *out = (ConfigSettings){0};
+  for (const ConfigKey *key = config_keys; key->section != NULL; key++) {
+    SettingKind kind = SETTING_DECIDES;
+    bool used = true;
+    if (!is_compared(key, &kind)) continue;
+    TRY(holds(config, key->effect.only, &used));
+    if (used) TRY(add_setting(config, key, kind, out));
+  }
+  return STATUS_OK;
+}
+
+void config_settings_free(ConfigSettings *settings) {
+  for (size_t i = 0; i < settings->count; i++) {
+    free((void *)(uintptr_t)settings->list[i].key);
+    free((void *)(uintptr_t)settings->list[i].value);
+  }
+  *settings = (ConfigSettings){0};
+}

@@ -1,0 +1,152 @@
+// Values of config keys. Rule: nothing that the table does not allow is stored, and what is stored prints as one text.
+#include "config_value.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+// ---- text to field ----
+
+static Status fail_value(const ConfigKey *key, const char *text, const char *allowed) {
+  return status_fail(STATUS_INPUT, "%s.%s is \"%.200s\"; it must be %s", key->section, key->name, text,
+                     allowed);
+}
+
+static Status fail_range(const ConfigKey *key, const char *text) {
+  char allowed[96];
+  const char *kind = key->type == KEY_SIZE ? "a whole number" : "a number";
+  (void)snprintf(allowed, sizeof allowed, "%s from %.10g to %.10g", kind, key->low, key->high);
+  return fail_value(key, text, allowed);
+}
+
+int config_word_index(const char *words, const char *text) {
+  int index = 0;
+  for (const char *word = words; *word != '\0'; index++) {
+    size_t length = strcspn(word, "|");
+    if (strlen(text) == length && strncmp(word, text, length) == 0) return index;
+    word += length + (word[length] == '|');
+  }
+  return -1;
+}
+
+static Status fail_word(const ConfigKey *key, const char *text) {
+  char allowed[128] = "one of ";
+  size_t used = strlen(allowed);
+  for (const char *c = key->choices; *c != '\0' && used + 3 < sizeof allowed; c++) {
+    allowed[used++] = *c == '|' ? ',' : *c;
+    if (*c == '|') allowed[used++] = ' ';
+  }
+  allowed[used] = '\0';
+  return fail_value(key, text, allowed);
+}
+
+static Status parse_bool(const ConfigKey *key, const char *text, bool *out) {
+  static const char *const words[] = {"false", "true", "no", "yes", "off", "on", "0", "1"};
+  for (size_t i = 0; i < sizeof words / sizeof words[0]; i++) {
+    if (strcasecmp(text, words[i]) == 0) {
+      *out = i % 2 == 1;
+      return STATUS_OK;
+    }
+  }
+  return fail_value(key, text, "true or false");
+}
+
+static Status parse_whole(const ConfigKey *key, const char *text, uint64_t *out) {
+  char *end = NULL;
+  errno = 0;
+  unsigned long long value = strtoull(text, &end, 10);
+  bool whole = text[0] >= '0' && text[0] <= '9' && *end == '\0' && errno == 0;
+  if (key->type == KEY_SEED && !whole) return fail_value(key, text, "a whole number from 0 to 2^64 - 1");
+  if (key->type == KEY_SIZE && (!whole || (double)value < key->low || (double)value > key->high))
+    return fail_range(key, text);
+  *out = value;
+  return STATUS_OK;
+}
+
+static Status parse_number(const ConfigKey *key, const char *text, float *out) {
+  char *end = NULL;
+  double value = strtod(text, &end);
+  if (end == text || *end != '\0' || !isfinite(value) || value < key->low || value > key->high)
+    return fail_range(key, text);
+  *out = (float)value;
+  return STATUS_OK;
+}
+
+/// What an .ini cannot give back as it was: line ends, the start of a comment, blanks at the ends.
+static Status check_text(const ConfigKey *key, const char *text) {
+  size_t size = strlen(text);
+  bool blank_end =
+      size > 0 && (text[0] == ' ' || text[0] == '\t' || text[size - 1] == ' ' || text[size - 1] == '\t');
+  if (strpbrk(text, "\r\n") != NULL || strstr(text, " ;") != NULL || strstr(text, " #") != NULL || blank_end)
+    return fail_value(key, text,
+                      "one line without \" ;\" or \" #\" (those begin a comment) and blanks at its ends");
+  return STATUS_OK;
+}
+
+Status config_parse_value(const ConfigKey *key, const char *text, void *field) {
+  TRY(check_text(key, text));
+  uint64_t whole = 0;
+  int index = key->choices != NULL ? config_word_index(key->choices, text) : 0;
+  if (index < 0) return fail_word(key, text);
+  switch (key->type) {
+  case KEY_BOOL:
+    return parse_bool(key, text, field);
+  case KEY_NUMBER:
+    return parse_number(key, text, field);
+  case KEY_CHOICE:
+    memcpy(field, &index, sizeof index);
+    return STATUS_OK;
+  case KEY_SIZE:
+    TRY(parse_whole(key, text, &whole));
+    *(size_t *)field = (size_t)whole;
+    return STATUS_OK;
+  case KEY_SEED:
+    return parse_whole(key, text, field);
+  case KEY_TEXT:
+    break;
+  }
+  return STATUS_OK;
+}
+
+// ---- field to text ----
+
+/// Word `index` of "a|b|c".
+static Status print_word(const char *words, int index, Str *out) {
+  for (; index > 0; index--) words = strchr(words, '|') + 1;
+  return str_append(out, words, strcspn(words, "|"));
+}
+
+/// The shortest of the texts that read back as the same float; nine digits always do.
+static Status print_number(float value, Str *out) {
+  char text[40];
+  for (int digits = 6; digits <= 9; digits++) {
+    (void)snprintf(text, sizeof text, "%.*g", digits, (double)value);
+    if (strtof(text, NULL) == value) break;
+  }
+  return str_append_text(out, text);
+}
+
+Status config_print_value(const Config *config, const ConfigKey *key, Str *out) {
+  const void *field = (const char *)config + key->offset;
+  const char *text = NULL;
+  switch (key->type) {
+  case KEY_BOOL:
+    return str_append_text(out, *(const bool *)field ? "true" : "false");
+  case KEY_SIZE:
+    return str_append_format(out, "%zu", *(const size_t *)field);
+  case KEY_SEED:
+    return str_append_format(out, "%" PRIu64, *(const uint64_t *)field);
+  case KEY_NUMBER:
+    return print_number(*(const float *)field + 0.0f, out); // -0 is 0
+  case KEY_CHOICE:
+    return print_word(key->choices, *(const int *)field, out);
+  case KEY_TEXT:
+    text = *(const char *const *)field;
+    return str_append_text(out, text != NULL ? text : "");
+  }
+  return STATUS_OK;
+}
