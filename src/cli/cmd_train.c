@@ -122,7 +122,8 @@ static Status print_header(const Run *run) {
   return STATUS_OK;
 }
 
-/// A plan computes nothing, so it fails only where a piece of memory is larger than any the device gives: the config's fault.
+/// A plan computes nothing, so it fails only where a piece of memory is larger than any the device gives: the
+/// config's fault.
 static Status refuse(Status status) {
   if (status != STATUS_FAILED) return status;
   Str reason = {0};
@@ -134,7 +135,8 @@ static Status refuse(Status status) {
   return status;
 }
 
-/// Refuses what cannot start, and by counting the memory of the whole run without a byte of it allocated what cannot fit.
+/// Refuses what cannot start, and by counting the memory of the whole run without a byte of it allocated what
+/// cannot fit.
 static Status plan(Run *run) {
   Ops *ops = NULL;
   Status status = STATUS_OK;

@@ -1,6 +1,6 @@
-// The configuration of a run: one table of every key (config_keys.c), from which files are read and checked, `--set` is
-// applied, `gee-cl train --help-config` is printed and the config as run is rendered.
-// Rule: a key exists in the table or nowhere; the rooms get plain structs and never see a key.
+// The configuration of a run: one table of every key (config_keys.c), from which files are read and checked,
+// `--set` is applied, `gee-cl train --help-config` is printed and the config as run is rendered. Rule: a key
+// exists in the table or nowhere; the rooms get plain structs and never see a key.
 #pragma once
 
 #include "data/data.h"
@@ -20,11 +20,11 @@ typedef enum KeyType {
   KEY_TEXT,   // const char *: empty is NULL; one of `choices` where there are any
 } KeyType;
 
-/// What another value of a key does to the numbers of a run, and so to a resume. Every row of the table says it: 0 is not a
-/// valid effect, and the macros of config_keys.c have no default.
+/// What another value of a key does to the numbers of a run, and so to a resume. Every row of the table says
+/// it: 0 is not a valid effect, and the macros of config_keys.c have no default.
 typedef enum KeyEffectKind {
   EFFECT_DECIDES = 1, // other numbers: a resume is refused
-  EFFECT_EXTENDS, // other numbers from the next step on: a resume is refused, but with --extend takes a larger value
+  EFFECT_EXTENDS,     // other numbers from the next step on: refused too, but --extend takes a larger value
   EFFECT_LEADS,  // leads to something that is compared in the key's place; `note` is its name in messages
   EFFECT_ROUNDS, // the same numbers, but rounded differently
   EFFECT_FREE,   // the same bits at each step
@@ -33,8 +33,8 @@ typedef enum KeyEffectKind {
 typedef struct KeyEffect {
   KeyEffectKind kind;
   const char *note; // why, where that is not obvious; else ""
-  const char *
-      only; // "train.mode=lora", "train.schedule=linear|cosine": elsewhere the key is not used; NULL: always used
+  // Where the key is used: "train.mode=lora", "train.schedule=linear|cosine"; NULL: always.
+  const char *only;
 } KeyEffect;
 
 typedef struct ConfigKey {
@@ -76,7 +76,8 @@ typedef struct Config {
   const char *gemm;
   TaskWeight *task_weights; // [task_weights]; names owned
   size_t task_weight_count, task_weight_capacity;
-  // Values as given, parallel to config_keys; the KEY_TEXT fields above point into them. `lines` is where a file set them.
+  // Values as given, parallel to config_keys; the KEY_TEXT fields above point into them. `lines` is where a
+  // file set them.
   char *texts[CONFIG_MAX_KEYS];
   int lines[CONFIG_MAX_KEYS];
 } Config;
@@ -85,12 +86,13 @@ typedef struct Config {
 STATUS_CHECKED Status config_init(Config *config);
 /// Safe on a zeroed struct and twice.
 void config_free(Config *config);
-/// Reads an .ini file over what is set. STATUS_INPUT names file, line and key, what was found and what is allowed; for an
-/// unknown key also the nearest one.
+/// Reads an .ini file over what is set. STATUS_INPUT names file, line and key, what was found and what is
+/// allowed; for an unknown key also the nearest one.
 STATUS_CHECKED Status config_read(Config *config, const char *path);
 /// Applies "section.key=value".
 STATUS_CHECKED Status config_set(Config *config, const char *assignment);
-/// Checks that span several keys, and fields that follow from others. Call it once, after reading and setting.
+/// Checks that span several keys, and fields that follow from others. Call it once, after reading and
+/// setting.
 STATUS_CHECKED Status config_finish(Config *config);
 
 /// The values of a Config that a resume compares, as TrainJob takes them.

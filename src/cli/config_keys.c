@@ -1,5 +1,5 @@
-// The table of every config key: where it is stored, its default, its range, and the line of help a user sees.
-// Rule: defaults are the method's own (docs/DESIGN.md, section 1) where the method has one.
+// The table of every config key: where it is stored, its default, its range, and the line of help a user
+// sees. Rule: defaults are the method's own (docs/DESIGN.md, section 1) where the method has one.
 #include "config.h"
 
 #define FIELD(field) offsetof(Config, field)

@@ -1,4 +1,5 @@
-// Values of config keys. Rule: nothing that the table does not allow is stored, and what is stored prints as one text.
+// Values of config keys. Rule: nothing that the table does not allow is stored, and what is stored prints as
+// one text.
 #include "config_value.h"
 
 #include <errno.h>

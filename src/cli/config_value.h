@@ -3,8 +3,8 @@
 
 #include "config.h"
 
-/// Checks `text`, and stores its value in `field`, but for a KEY_TEXT, which is checked alone. STATUS_INPUT says what is
-/// allowed.
+/// Checks `text`, and stores its value in `field`, but for a KEY_TEXT, which is checked alone. STATUS_INPUT
+/// says what is allowed.
 STATUS_CHECKED Status config_parse_value(const ConfigKey *key, const char *text, void *field);
 /// Appends the value in the one spelling that it has: numbers that are equal give equal texts.
 STATUS_CHECKED Status config_print_value(const Config *config, const ConfigKey *key, Str *out);

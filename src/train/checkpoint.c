@@ -1,4 +1,5 @@
-// Checkpoints. Rule: a folder step_N or final is whole or not there, and holds all that the next step depends on.
+// Checkpoints. Rule: a folder step_N or final is whole or not there, and holds all that the next step depends
+// on.
 #include "checkpoint.h"
 
 #include "io/file.h"

@@ -1,6 +1,6 @@
 // Checkpoints: written by checkpoint.c, found and read back by resume.c.
 //
-//   step_N/   adapter_config.json, adapter_model.safetensors   or, fully trained, a Hugging Face folder with its tokenizer
+//   step_N/   adapter_config.json, adapter_model.safetensors   or, fully trained, a Hugging Face folder
 //             optimiser.safetensors                            m and v of AdamW
 //             trainer_state.json                               TrainState and the settings of the run
 //             config.ini                                       as run
@@ -14,7 +14,8 @@
 #define CHECKPOINT_OPTIMISER "optimiser.safetensors"
 #define CHECKPOINT_FORMAT    "gee-cl training state 2"
 
-/// What a run keeps between steps besides tensors. Random numbers are functions of (seed, step, …): nothing to keep.
+/// What a run keeps between steps besides tensors. Random numbers are functions of (seed, step, …): nothing
+/// to keep.
 typedef struct TrainState {
   size_t step;          // steps done
   SamplerState data;    // where the next batch is drawn
@@ -41,10 +42,11 @@ STATUS_CHECKED Status checkpoint_save(const Checkpoint *checkpoint, const char *
 
 // ---- resume.c ----
 
-/// *path = the newest checkpoint of the run, NULL where there is none; the caller frees it. `warn` logs what is passed over.
+/// *path = the newest checkpoint of the run, NULL where there is none; the caller frees it. `warn` logs what
+/// is passed over.
 STATUS_CHECKED Status checkpoint_find(const char *folder, bool warn, char **path);
-/// Reads the state of a checkpoint that was made with these settings; with `extend`, with a smaller SETTING_EXTENDS.
-/// STATUS_INPUT names the key that differs, or the format where it is another.
+/// Reads the state of a checkpoint that was made with these settings; with `extend`, with a smaller
+/// SETTING_EXTENDS. STATUS_INPUT names the key that differs, or the format where it is another.
 STATUS_CHECKED Status checkpoint_read(const char *path, const Settings *settings, bool extend,
                                       TrainState *state);
 /// Restores the tensors, and logs which settings round otherwise than those of the checkpoint.

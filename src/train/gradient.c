@@ -1,5 +1,6 @@
-// From answers to the gradient. Rule: the loss is known over the whole effective batch before the first backward, so each
-// micro batch's backward has its final weights dL/dH, and their size cannot change the result.
+// From answers to the gradient. Rule: the loss is known over the whole effective batch before the first
+// backward, so each micro batch's backward has its final weights dL/dH, and their size cannot change the
+// result.
 #include "gradient.h"
 
 #include "util/memory.h"
@@ -8,9 +9,12 @@
 
 /// How entropies become known before the loss.
 typedef enum Measuring {
-  MEASURED_BY_SAMPLING, // every answer is scored under its own prompt, of which sampling kept the entropies
-  MEASURED_IN_CACHE, // under the others it is read again while the sampling pass still holds their keys and values
-  MEASURED_BY_FORWARD, // with the dropout of the gradient, or in the one forward whose activations serve the gradient
+  // every answer is scored under its own prompt, of which sampling kept the entropies
+  MEASURED_BY_SAMPLING,
+  // under the others it is read again while the sampling pass still holds their keys and values
+  MEASURED_IN_CACHE,
+  // with the dropout of the gradient, or in the one forward whose activations serve the gradient
+  MEASURED_BY_FORWARD,
 } Measuring;
 
 static Measuring measuring(const StepPasses *passes, const StepBatch *batch) {

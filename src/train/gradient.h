@@ -11,8 +11,8 @@ typedef struct StepPasses {
   DropoutDraw dropout; // of the training pass in this step
 } StepPasses;
 
-/// H of every sequence: kept from sampling, read again while the sampling pass's cache holds the prompts, or from a
-/// forward of the training pass. `sampled` is the job that sampled the answers.
+/// H of every sequence: kept from sampling, read again while the sampling pass's cache holds the prompts, or
+/// from a forward of the training pass. `sampled` is the job that sampled the answers.
 STATUS_CHECKED Status measure_entropies(const StepPasses *passes, const GenerateJob *sampled,
                                         StepBatch *batch);
 /// Sets the parameters' gradients to Σ_s dH[s] · dH_s/dθ over the sequences of the batch. Call it after

@@ -1,5 +1,5 @@
-// AdamW over slabs, after clipping by the norm of all gradients. Rule: padding between parameters is zero in gradients and
-// moments, so slabs are treated whole.
+// AdamW over slabs, after clipping by the norm of all gradients. Rule: padding between parameters is zero in
+// gradients and moments, so slabs are treated whole.
 #include "optimizer.h"
 
 #include "io/tensors.h"

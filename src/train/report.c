@@ -4,8 +4,7 @@
 // metrics.jsonl, a line per step:
 //   step, loss, loss_em, loss_bias, entropy_gap (max − min H_g), gap_relative (gap / H_bar), H_bar, H_<group>
 //   lambda_weight (after annealing), grad_norm (before clipping), lr
-//   extended_from, from the first step on that follows another learning rate curve because of --extend: max_steps
-//   before
+//   extended_from: max_steps before --extend, from the first step on that follows the new learning rate curve
 //   tokens (answer tokens sampled), tokens_scored (predictions in the loss; with pairing = paired each answer
 //   counts under every prompt), answers, answers_ended (by an end token), sequences
 //   seconds_sampling, seconds_training (measuring, loss, gradient), seconds_update (clipping, AdamW)

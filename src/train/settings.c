@@ -1,5 +1,5 @@
-// What a run depends on. Rule: a checkpoint is resumed under the settings it was made with, or the difference is one
-// that leaves the numbers alone (rounding) or that the user has asked for (--extend).
+// What a run depends on. Rule: a checkpoint is resumed under the settings it was made with, or the difference
+// is one that leaves the numbers alone (rounding) or that the user has asked for (--extend).
 #include "settings.h"
 
 #include "arch/files.h"

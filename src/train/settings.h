@@ -1,5 +1,5 @@
-// What a run depends on, by name and value, kept with each checkpoint: the settings of the config that the job lists, and
-// facts that no key says.
+// What a run depends on, by name and value, kept with each checkpoint: the settings of the config that the
+// job lists, and facts that no key says.
 #pragma once
 
 #include "io/json_write.h"
@@ -13,8 +13,9 @@ typedef struct Settings {
   char facts[SETTINGS_FACTS][SETTINGS_FACT_SIZE]; // their values
 } Settings;
 
-/// `new_tokens` is what an answer may have at most, `type_weights` [DATA_MAX_TYPES] the weights of the prompt types. The
-/// settings must not be moved in memory, and borrow from the job. Free with settings_free whatever is returned.
+/// `new_tokens` is what an answer may have at most, `type_weights` [DATA_MAX_TYPES] the weights of the prompt
+/// types. The settings must not be moved in memory, and borrow from the job. Free with settings_free whatever
+/// is returned.
 STATUS_CHECKED Status settings_collect(const TrainJob *job, size_t new_tokens, const double *type_weights,
                                        Settings *out);
 /// Safe on a zeroed struct and twice.
@@ -23,7 +24,8 @@ void settings_free(Settings *settings);
 void settings_write(const Settings *settings, JsonWriter *json);
 /// Logs which settings of kind SETTING_ROUNDS differ from those in `saved`.
 void settings_note_rounding(const Settings *now, const cJSON *saved);
-/// Compares with what settings_write has written into `saved`. STATUS_INPUT names the key that differs, or says why there is
-/// nothing to `extend`; `name` is the file of `saved`. *extended_from = the saved value of what is extended, else 0.
+/// Compares with what settings_write has written into `saved`. STATUS_INPUT names the key that differs, or
+/// says why there is nothing to `extend`; `name` is the file of `saved`. *extended_from = the saved value of
+/// what is extended, else 0.
 STATUS_CHECKED Status settings_compare(const Settings *now, const cJSON *saved, const char *name, bool extend,
                                        size_t *extended_from);

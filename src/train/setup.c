@@ -1,5 +1,5 @@
-// What a run is made of. Rule: the sizes of all memory follow from the options and the dataset before the first step, so
-// that the plan, which runs this same code, is exact.
+// What a run is made of. Rule: the sizes of all memory follow from the options and the dataset before the
+// first step, so that the plan, which runs this same code, is exact.
 #include "trainer.h"
 
 #include "util/log.h"
@@ -73,8 +73,8 @@ static Status set_type_weights(const TrainJob *job, TypeWeights *weights) {
   return STATUS_OK;
 }
 
-/// *new_tokens = as many as an answer may have so that every sequence stays within max_sequence_tokens and the model's
-/// positions.
+/// *new_tokens = as many as an answer may have so that every sequence stays within max_sequence_tokens and
+/// the model's positions.
 static Status set_new_tokens(const TrainJob *job, size_t longest_prompt, size_t *new_tokens) {
   size_t positions = model_files_config(job->files)->max_positions;
   size_t limit =

@@ -1,5 +1,6 @@
-// The effective batch of a step: which prompts are drawn, which answer is scored under which prompt, and in which company.
-// Rule: the order of sequences does not depend on the micro batch size, so neither does a sum over them.
+// The effective batch of a step: which prompts are drawn, which answer is scored under which prompt, and in
+// which company. Rule: the order of sequences does not depend on the micro batch size, so neither does a sum
+// over them.
 //
 //   drawn       set 0: f m | set 1: f m          answers   a0 a1 | a2 a3
 //   own         (a0, f0) (a1, m0) (a2, f1) (a3, m1)

@@ -1,7 +1,7 @@
-// The effective batch of a step: prompts, answers, sequences and micro batches. Rule: an answer is named by its
-// number in the whole batch of the step, `first` + its index here. Its random numbers (sampling, dropout) and its
-// unit in the loss follow that number, so a process that computes only a part of the batch draws what one that
-// computes all of it draws.
+// The effective batch of a step: prompts, answers, sequences and micro batches. Rule: an answer is named by
+// its number in the whole batch of the step, `first` + its index here. Its random numbers (sampling, dropout)
+// and its unit in the loss follow that number, so a process that computes only a part of the batch draws what
+// one that computes all of it draws.
 #pragma once
 
 #include "data/data.h"

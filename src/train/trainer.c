@@ -1,5 +1,6 @@
-// Training with GEE: the order of a run and of a step. Rule: a step reads nothing but the model, the optimiser and
-// TrainState, and all of these are in a checkpoint; so a resumed run takes the same steps to the same bits.
+// Training with GEE: the order of a run and of a step. Rule: a step reads nothing but the model, the
+// optimiser and TrainState, and all of these are in a checkpoint; so a resumed run takes the same steps to
+// the same bits.
 #include "trainer.h"
 
 #include "io/file.h"

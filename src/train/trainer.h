@@ -1,12 +1,14 @@
-// What the files of this room share. Rule: trainer.c holds the order of a step, and each other file one part of it; all
-// that a run keeps between steps is TrainState and the model's and optimiser's tensors, which is what a checkpoint holds.
-// The parts take what they use; only trainer.c, setup.c and report.c know a Trainer.
+// What the files of this room share. Rule: trainer.c holds the order of a step, and each other file one part
+// of it; all that a run keeps between steps is TrainState and the model's and optimiser's tensors, which is
+// what a checkpoint holds. The parts take what they use; only trainer.c, setup.c and report.c know a Trainer.
 //
 //   setup.c       memory: model, passes, optimiser, host arrays
 //   step_batch.c  prompts, answers, sequences, micro batches of one step
 //   gradient.c    entropies, and the gradient in the parameters
 //   optimizer.c   clipping, schedule, AdamW
-//   checkpoint.c  step_N and final            resume.c  the way back          settings.c  what must not change between
+//   checkpoint.c  step_N and final
+//   resume.c      the way back
+//   settings.c    what must not change on it
 //   report.c      metrics, samples.jsonl, what evaluations found, progress
 #pragma once
 
@@ -50,7 +52,8 @@ typedef struct Trainer {
 
 // ---- setup.c ----
 
-/// Checks trainer->job and finds the sizes of everything, without a device. `trainer` may be freed whatever is returned.
+/// Checks trainer->job and finds the sizes of everything, without a device. `trainer` may be freed whatever
+/// is returned.
 STATUS_CHECKED Status trainer_prepare(Trainer *trainer);
 /// After trainer_prepare: loads the model and creates all memory of a run.
 STATUS_CHECKED Status trainer_create(Trainer *trainer);

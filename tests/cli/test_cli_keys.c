@@ -1,6 +1,7 @@
-// The table of config keys says of every key what another value does to a run that is resumed. Here each of them is tried:
-// what must stay the same is refused by name, what may change gives the bits of the uninterrupted run. Rule: the table is
-// read from `gee-cl train --help-config`, so a key that has no row here fails.
+// The table of config keys says of every key what another value does to a run that is resumed. Here each of
+// them is tried: what must stay the same is refused by name, what may change gives the bits of the
+// uninterrupted run. Rule: the table is read from `gee-cl train --help-config`, so a key that has no row here
+// fails.
 #include "support/stopped_run.h"
 
 #include "io/file.h"
@@ -208,7 +209,8 @@ static const char *const *sets_of(const Base *base, const char *more) {
   return sets;
 }
 
-/// Bits where the table promises them; else the numbers, to a tolerance far below what another config makes of them.
+/// Bits where the table promises them; else the numbers, to a tolerance far below what another config makes
+/// of them.
 static void check_same(const Trial *trial, const Key *key, const char *root, const char *name) {
   const char *run = find_base(trial->base)->run;
   if (!str_starts(key->effect, "may change, and rounds differently")) {

@@ -1,5 +1,5 @@
-// Resuming under another length: refused where the learning rate follows another curve, taken with --extend and noted, free
-// with a constant rate; and checkpoints that another version or other task weights made.
+// Resuming under another length: refused where the learning rate follows another curve, taken with --extend
+// and noted, free with a constant rate; and checkpoints that another version or other task weights made.
 #include "support/stopped_run.h"
 
 #include "io/file.h"

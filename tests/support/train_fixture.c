@@ -1,4 +1,5 @@
-// Training jobs on tiny models. Rule: prompts are numbers from a fixed seed, so that every run of a job is the same run.
+// Training jobs on tiny models. Rule: prompts are numbers from a fixed seed, so that every run of a job is
+// the same run.
 #include "support/train_fixture.h"
 
 #include "io/file.h"

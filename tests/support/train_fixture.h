@@ -1,4 +1,5 @@
-// What tests of training share: a job on a tiny model with counterfactual prompts made here, and its files read back.
+// What tests of training share: a job on a tiny model with counterfactual prompts made here, and its files
+// read back.
 #pragma once
 
 #include "support/ops_fixture.h"

@@ -1,5 +1,6 @@
-// Runs that are killed at any moment, or meet a full disk, in a process of their own: this program called again with the
-// folder, the run's name, and what is to happen. Gone on with, a killed run is the uninterrupted one to the bit.
+// Runs that are killed at any moment, or meet a full disk, in a process of their own: this program called
+// again with the folder, the run's name, and what is to happen. Gone on with, a killed run is the
+// uninterrupted one to the bit.
 #include "support/train_fixture.h"
 
 #include "io/file.h"

@@ -1,5 +1,5 @@
-// A step's batch in parts, as several processes will share it out: each part draws the prompts, answers and dropout that it
-// has in the whole batch, and the gradients of the parts add up to that of the whole.
+// A step's batch in parts, as several processes will share it out: each part draws the prompts, answers and
+// dropout that it has in the whole batch, and the gradients of the parts add up to that of the whole.
 #include "support/train_fixture.h"
 
 #include "trainer.h"

@@ -1,5 +1,6 @@
-// Runs on tiny models: the gap shrinks, the numbers do not depend on micro batches, a run repeats itself and goes on where
-// it stopped to the same bits, and what goes wrong says so and leaves the last checkpoint whole.
+// Runs on tiny models: the gap shrinks, the numbers do not depend on micro batches, a run repeats itself and
+// goes on where it stopped to the same bits, and what goes wrong says so and leaves the last checkpoint
+// whole.
 #include "support/train_fixture.h"
 
 #include "io/file.h"

@@ -1,4 +1,5 @@
-// Training with GEE: sample, measure, differentiate, update, save; and go on where a run stopped, to the same bits.
+// Training with GEE: sample, measure, differentiate, update, save; and go on where a run stopped, to the same
+// bits.
 #pragma once
 
 #include "data/data.h"
@@ -68,27 +69,28 @@ typedef struct TrainJob {
   bool task_weights_em; // types also weigh in the EM term
   bool track_samples;
   const char *config_text; // the config as run, saved with each checkpoint
-  // What the config says of everything above that decides numbers; saved with each checkpoint and compared on a resume.
-  // What no key says (the model's shape and weights, the data's contents, ...) the trainer adds itself.
+  // What the config says of everything above that decides numbers; saved with each checkpoint and compared on
+  // a resume. What no key says (the model's shape and weights, the data's contents, ...) the trainer adds
+  // itself.
   const Setting *settings;
   size_t setting_count;
   bool resume;
   bool extend;               // on a resume: take a larger SETTING_EXTENDS; an error where there is none
   Progress *progress;        // NULL is silent
   const volatile bool *stop; // set by SIGINT
-  /// Run before the first step, every bias_eval_steps, and after the last step, in this order; not at all where
-  /// bias_eval_steps is 0. The plan counts their memory.
+  /// Run before the first step, every bias_eval_steps, and after the last step, in this order; not at all
+  /// where bias_eval_steps is 0. The plan counts their memory.
   Evaluation *const *evaluations;
   size_t evaluation_count;
   const MetricSinkType *const *sinks; // what gets the metrics besides metrics.jsonl
   size_t sink_count;
 } TrainJob;
 
-/// Runs (or resumes) the job: metrics.jsonl, samples.jsonl and step_N/, final/ under save_root/run_name. STATUS_INTERRUPTED
-/// after a saved step where `stop` was set.
+/// Runs (or resumes) the job: metrics.jsonl, samples.jsonl and step_N/, final/ under save_root/run_name.
+/// STATUS_INTERRUPTED after a saved step where `stop` was set.
 STATUS_CHECKED Status train_run(const TrainJob *job);
-/// Refuses what train_run would refuse before it takes memory: options that contradict one another, an earlier run in the
-/// folder, a checkpoint of another config. Nothing is written, and job->ops is not used.
+/// Refuses what train_run would refuse before it takes memory: options that contradict one another, an
+/// earlier run in the folder, a checkpoint of another config. Nothing is written, and job->ops is not used.
 STATUS_CHECKED Status train_check(const TrainJob *job);
 /// Plans the memory of the job on a plan Ops (ops_create_plan): creates everything, runs nothing.
 STATUS_CHECKED Status train_plan(const TrainJob *job);
