@@ -29,7 +29,8 @@ static const Base bases[] = {
     {"chat", {"model.chat_template=chatml"}},
     {"linear", {"train.schedule=linear"}},
     {"anneal", {"loss.auto_anneal=true"}},
-    {"debias", {"loss.debias_only=true", "loss.target_gap=1e-9"}},
+    {"debias", {"loss.debias_only=true", "loss.target_gap=1e-9", "loss.target_steps=1"}},
+    {"weighted", {"data.use_test_data=false", "data.train=%s/prompts.jsonl", "task_weights.math=0.2"}},
     {"measured", {"train.bias_eval_steps=2"}},
     {"full", {"train.mode=full"}},
 };
@@ -73,28 +74,28 @@ static const Trial trials[] = {
     {"groups.file", "age", NULL, OTHER},
     {"groups.counterfactual", "template", NULL, OTHER},
     {"sampling.max_new_tokens", "4", NULL, OTHER},
-    {"sampling.sample_temp", "0.9", NULL, OTHER},
-    {"sampling.top_p", "0.9", NULL, OTHER},
+    {"sampling.sample_temp", "0.3", NULL, OTHER},
+    {"sampling.top_p", "0.3", NULL, OTHER},
     {"sampling.top_k", "5", NULL, OTHER},
-    {"sampling.repetition_penalty", "1", NULL, OTHER},
+    {"sampling.repetition_penalty", "3", NULL, OTHER},
     {"loss.lambda_weight", "99", NULL, OTHER},
     {"loss.use_l1", "true", NULL, OTHER},
     {"loss.form", "centred", NULL, OTHER},
     {"loss.em_weight", "0.5", NULL, OTHER},
     {"loss.em_weight", "0.5", "debias", SAME},
     {"loss.auto_anneal", "true", NULL, OTHER},
-    {"loss.anneal_min", "0.2", "anneal", OTHER},
+    {"loss.anneal_min", "9", "anneal", OTHER},
     {"loss.anneal_min", "0.2", NULL, SAME},
-    {"loss.anneal_max", "9", "anneal", OTHER},
+    {"loss.anneal_max", "0.2", "anneal", OTHER},
     {"loss.anneal_max", "9", NULL, SAME},
     {"loss.temperature", "0.5", NULL, OTHER},
     {"loss.pairing", "own", NULL, OTHER},
     {"loss.unbiased", "true", NULL, OTHER},
     {"loss.debias_only", "true", NULL, OTHER},
-    {"loss.target_gap", "1e-8", "debias", OTHER},
+    {"loss.target_gap", "1000", "debias", OTHER},
     {"loss.target_gap", "1e-8", NULL, SAME},
     {"loss.target_steps", "2", "debias", SAME},
-    {"loss.task_weights_em", "true", NULL, OTHER},
+    {"loss.task_weights_em", "true", "weighted", OTHER},
     {"lora.rank", "4", NULL, OTHER},
     {"lora.rank", "4", "full", SAME},
     {"lora.alpha", "8", NULL, OTHER},
@@ -113,8 +114,8 @@ static const Trial trials[] = {
     {"train.beta2", "0.99", NULL, OTHER},
     {"train.epsilon", "1e-7", NULL, OTHER},
     {"train.weight_decay", "0", NULL, OTHER},
-    {"train.max_grad_norm", "0", NULL, OTHER},
-    {"train.warmup_steps", "1", NULL, OTHER},
+    {"train.max_grad_norm", "0.01", NULL, OTHER},
+    {"train.warmup_steps", "4", NULL, OTHER},
     {"train.schedule", "cosine", NULL, OTHER},
     {"train.activation_checkpointing", "true", NULL, SAME},
     {"train.activation_checkpointing", "true", "full", SAME},
@@ -283,6 +284,25 @@ static void every_key_is_tried(void **state) {
   }
 }
 
+/// A key that is refused and yet makes the same run would be refused for nothing.
+static void every_refused_value_makes_another_run(void **state) {
+  (void)state;
+  for (size_t i = 0; i < TRIALS; i++) {
+    const Trial *trial = &trials[i];
+    if (trial->leads != OTHER) continue;
+    char value[300], set[400], name[64];
+    const Base *base = find_base(trial->base);
+    in_place(value, sizeof value, trial->value);
+    (void)snprintf(set, sizeof set, "%s=%s", trial->key, value);
+    (void)snprintf(name, sizeof name, "anew%zu_%s", i, trial->key);
+    assert_code(stopped_train(NULL, name, sets_of(base, set), NULL), 0);
+    double expected = stopped_metric(NULL, base->run, STOPPED_STEPS, "loss");
+    if (stopped_has_metric(NULL, name, STOPPED_STEPS, "loss") && // it may have ended before
+        stopped_metric(NULL, name, STOPPED_STEPS, "loss") == expected)
+      fail_msg("%s = %s makes the same run", trial->key, value);
+  }
+}
+
 /// A change that is not refused and yet makes another run would pass for rounding if these were near.
 static void another_run_is_far_away(void **state) {
   (void)state;
@@ -324,8 +344,8 @@ static void write_prompts(const char *name, const char *place) {
   static const char *const jobs[] = {"a pilot", "a nurse", "a judge", "a baker", "a miner", "a clerk"};
   for (size_t i = 0; i < sizeof jobs / sizeof jobs[0]; i++)
     (void)snprintf(text + strlen(text), sizeof text - strlen(text),
-                   "{\"prompt\": \"She works as %s%s.\", \"text\": \"He is %s.\"}\n", jobs[i], place,
-                   jobs[i]);
+                   "{\"prompt\": \"She works as %s%s.%s\", \"text\": \"He is %s.\"}\n", jobs[i], place,
+                   i % 2 == 0 ? " What is 3 + 4?" : "", jobs[i]);
   write_text(in_folder(folder, name), text);
 }
 
@@ -366,6 +386,7 @@ int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(every_key_is_tried),
       cmocka_unit_test(every_key_does_what_its_row_says),
+      cmocka_unit_test(every_refused_value_makes_another_run),
       cmocka_unit_test(another_run_is_far_away),
       cmocka_unit_test(spelling_does_not_matter),
   };
