@@ -29,10 +29,17 @@ static void open_run(bool full) {
   run.trainer = (Trainer){.job = job, .saved_step = SIZE_MAX};
 }
 
+/// All that a run makes before its first step.
+static Status create_run(Trainer *t) {
+  TRY(trainer_prepare(t));
+  TRY(settings_collect(t->job, t->sampling.max_new_tokens, t->weights.bias, &t->settings));
+  return trainer_create(t);
+}
+
 static void start_run(void) {
   assert_ok(path_join(&run.trainer.folder, run.fixture.folder, "run"));
   assert_ok(directory_create(run.trainer.folder));
-  assert_ok(trainer_create(&run.trainer));
+  assert_ok(create_run(&run.trainer));
   assert_ok(report_open(&run.trainer));
 }
 
@@ -62,7 +69,7 @@ static void sweep(const char *name, Status (*operation)(void *), void (*check)(v
 static Status create(void *user) {
   (void)user;
   Trainer trainer = {.job = &run.fixture.job};
-  Status status = trainer_create(&trainer);
+  Status status = create_run(&trainer);
   trainer_free(&trainer);
   return status;
 }
@@ -115,16 +122,28 @@ static void takes_steps(void **state) {
 // ---- checkpoints ----
 
 static Status save(void *user) {
+  Trainer *t = &run.trainer;
+  Checkpoint checkpoint = {.model = t->model,
+                           .optimizer = &t->optimizer,
+                           .state = &t->state,
+                           .settings = &t->settings,
+                           .config_text = t->job->config_text};
+  char *path = NULL;
   (void)user;
-  return checkpoint_save(&run.trainer, "step_1");
+  Status status = checkpoint_save(&checkpoint, t->folder, "step_1", &path);
+  free(path);
+  return status;
 }
 
 static Status resume(void *user) {
+  Trainer *t = &run.trainer;
+  TrainState state = {0};
   char *path = NULL;
   (void)user;
-  Status status = checkpoint_find(run.trainer.folder, &path);
+  Status status = checkpoint_find(t->folder, true, &path);
   if (status == STATUS_OK && path == NULL) status = status_fail(STATUS_INPUT, "there is no checkpoint");
-  if (status == STATUS_OK) status = checkpoint_load(&run.trainer, path);
+  if (status == STATUS_OK) status = checkpoint_read(path, &t->settings, false, &state);
+  if (status == STATUS_OK) status = checkpoint_load(path, &t->settings, t->model, &t->optimizer);
   free(path);
   return status;
 }
