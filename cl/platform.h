@@ -28,7 +28,7 @@
 #define CONSTANT     __constant
 #define RESTRICT     restrict
 // always: pocl 3.1 gives each group its own LOCAL arrays only in code that is part of the kernel itself; what its
-// optimiser leaves as a function of its own may share one array between all groups.
+// optimizer leaves as a function of its own may share one array between all groups.
 #define INLINE           static inline __attribute__((always_inline))
 #define BARRIER()        barrier(CLK_LOCAL_MEM_FENCE)
 #define BARRIER_GLOBAL() barrier(CLK_LOCAL_MEM_FENCE | CLK_GLOBAL_MEM_FENCE)

@@ -41,7 +41,7 @@ static Tensor *norm_grad(Weight *norm) {
 // ---- one layer ----
 
 // forward: out = h + swiglu(n·Wgᵀ, n·Wuᵀ) · Wdᵀ,  n = rmsnorm(h)
-static Status ffn_backward(Pass *pass, size_t layer, LayerKeep *keep) {
+static Status ffn_block_backward(Pass *pass, size_t layer, LayerKeep *keep) {
   Scratch *now = &pass->now;
   Layer *weights = &pass->model->layers[layer];
   const Tensor *norm = &weights->ffn_norm.value;
@@ -80,7 +80,7 @@ static Status qkv_backward(Pass *pass, LayerKeep *keep) {
 }
 
 // forward: h = x + attention(n·Wqᵀ, n·Wkᵀ, n·Wvᵀ) · Woᵀ,  n = rmsnorm(x).   below: a layer below needs x's gradient.
-static Status attention_backward(Pass *pass, size_t layer, LayerKeep *keep, bool below) {
+static Status attention_block_backward(Pass *pass, size_t layer, LayerKeep *keep, bool below) {
   Scratch *now = &pass->now;
   Layer *weights = &pass->model->layers[layer];
   Linear *linears = weights->linears;
@@ -108,9 +108,9 @@ Status layer_backward(Pass *pass, size_t layer) {
   LayerKeep keep = pass_keep(pass, layer);
   // Below the first layer lies only the embedding, which is trained with the rest or not at all.
   bool below = layer > 0 || pass->model->full;
-  TRY(ffn_backward(pass, layer, &keep));
+  TRY(ffn_block_backward(pass, layer, &keep));
   if (!below && !attention_is_adapted(&pass->model->lora)) return STATUS_OK;
-  return attention_backward(pass, layer, &keep, below);
+  return attention_block_backward(pass, layer, &keep, below);
 }
 
 // ---- all layers ----

@@ -2,6 +2,7 @@
 #include "attention.h"
 
 #include "context.h"
+#include "grid.h"
 
 enum { HEAD_DIM_MAX = 256 }; // as in cl/attention.cl and cl/attention_cpu.cl
 
@@ -19,10 +20,6 @@ static Status check_shape(const char *op, const Attention *a) {
   TRY(ops_check_shape(op, "out", a->out, a->q->rows, a->q->cols));
   TRY(ops_check_type(op, "spans", a->spans, DTYPE_I32));
   return ops_check_shape(op, "spans", a->spans, a->q->rows, 4);
-}
-
-static size_t pieces(size_t count, size_t size) {
-  return (count + size - 1) / size;
 }
 
 /// Groups over query rows: the lanes hold the heads of one key/value head, for as many rows as fit.

@@ -2,7 +2,7 @@
 // ops.
 #pragma once
 
-#include "family.h"
+#include "kernel_family.h"
 #include "ops/ops.h"
 
 STATUS_CHECKED Status attention_forward(const KernelFamily *family, const Attention *attention);

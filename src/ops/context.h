@@ -1,7 +1,7 @@
 // What an Ops holds. Only ops.c, launch.c and tensor.c look inside; operations go through launch.h. Private to ops.
 #pragma once
 
-#include "family.h"
+#include "kernel_family.h"
 #include "util/str.h"
 
 struct Ops {

@@ -11,7 +11,7 @@ Status op_dropout(Tensor *out, const Tensor *x, const Tensor *row_ids, float p, 
   TRY(ops_check_shape("op_dropout", "row_ids", row_ids, 1, out->rows));
   if (!(p >= 0 && p < 1)) return status_fail(STATUS_FAILED, "op_dropout: p = %g is not in [0, 1)", (double)p);
   Grid grid = grid_groups(out->rows, ITEMS);
-  grid.groups[1] = (out->cols + ITEMS - 1) / ITEMS;
+  grid.groups[1] = pieces(out->cols, ITEMS);
   return LAUNCH(out->ops, dropout, grid, ARG_TENSOR(out), ARG_TENSOR(x), ARG_TENSOR(row_ids),
                 ARG_UINT(out->cols), ARG_FLOAT(p), ARG_FLOAT(1.0f / (1.0f - p)), ARG_UINT(seed),
                 ARG_UINT(seed >> 32), ARG_UINT(stream));

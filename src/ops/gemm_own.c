@@ -2,14 +2,12 @@
 #include "gemm.h"
 
 #include "context.h"
+#include "grid.h"
 
 enum { TILE = 64, TILE_ITEMS = 64 };       // as in cl/gemm.cl
 enum { PORTABLE_STEPS = 512 };             // of k in one launch of it
 enum { CHUNK = 192, COLS_PER_VECTOR = 2 }; // as in cl/gemm_cpu.cl
 
-static size_t pieces(size_t count, size_t size) {
-  return (count + size - 1) / size;
-}
 /// Elements from one row, or column, of the factor to the next.
 static size_t row_stride(const GemmMatrix *matrix) {
   return matrix->transposed ? 1 : matrix->stride;

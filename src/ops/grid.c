@@ -3,10 +3,6 @@
 
 #include "context.h"
 
-static size_t pieces(size_t count, size_t size) {
-  return (count + size - 1) / size;
-}
-
 Grid grid_groups(size_t groups, size_t items) {
   return (Grid){{groups, 1, 1}, {items, 1, 1}};
 }

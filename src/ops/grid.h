@@ -3,6 +3,11 @@
 
 #include "launch.h"
 
+/// How many pieces of `size` cover `count`.
+static inline size_t pieces(size_t count, size_t size) {
+  return (count + size - 1) / size;
+}
+
 /// A group a row.
 Grid grid_rows(const Ops *ops, size_t rows);
 /// A work item for every LANES of `count` elements.

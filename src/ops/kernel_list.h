@@ -33,6 +33,6 @@
   KERNEL_ROW(sample, sample)                                                                                 \
   KERNEL_ROW(sample, sample_largest)                                                                         \
   KERNEL_ROW(dropout, dropout)                                                                               \
-  KERNEL_ROW(optimiser, adamw)                                                                               \
-  KERNEL_ROW(optimiser, sum_squares)                                                                         \
+  KERNEL_ROW(adamw, adamw)                                                                                   \
+  KERNEL_ROW(adamw, sum_squares)                                                                             \
   KERNEL_ROW(convert, convert)

@@ -15,7 +15,7 @@ Status op_rmsnorm(Tensor *out, Tensor *rstd, const Tensor *x, const Tensor *w, f
 
 static Status weight_gradient(Tensor *dw, const Tensor *dout, const Tensor *x, const Tensor *rstd) {
   Ops *ops = dw->ops;
-  size_t chunks = (x->rows + WEIGHT_CHUNK_ROWS - 1) / WEIGHT_CHUNK_ROWS;
+  size_t chunks = pieces(x->rows, WEIGHT_CHUNK_ROWS);
   const Tensor *partial;
   TRY(ops_scratch(ops, SCRATCH_REDUCE, chunks * x->cols, &partial));
   TRY(LAUNCH(ops, rmsnorm_weight_partial, grid_columns(ops, x->cols, chunks), ARG_TENSOR(partial),

@@ -1,4 +1,4 @@
-// Gradients and optimiser steps of the GEE loss against PyTorch float64 (full) and PEFT (LoRA), and what must not change them:
+// Gradients and optimizer steps of the GEE loss against PyTorch float64 (full) and PEFT (LoRA), and what must not change them:
 // the micro batch, sharing of prompts, activation checkpointing, kept statistics.
 #include "support/model_fixture.h"
 

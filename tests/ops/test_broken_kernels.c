@@ -34,8 +34,8 @@ static const Break everywhere[] = {
     {"sample.cl", KERNEL_ID(sample), "if (top_p < 1.0f) floor = threshold", "if (0) floor = threshold",
      "sample"},
     {"sample.cl", KERNEL_ID(sample_largest), "1.0f, penalty)", "1.0f, 1.0f)", "sample"},
-    {"optimiser.cl", KERNEL_ID(adamw), " * decay", "", "adamw"},
-    {"optimiser.cl", KERNEL_ID(adamw), "* rescale + epsilon", "* rescale", "adamw"},
+    {"adamw.cl", KERNEL_ID(adamw), " * decay", "", "adamw"},
+    {"adamw.cl", KERNEL_ID(adamw), "* rescale + epsilon", "* rescale", "adamw"},
     {"linear.cl", KERNEL_ID(bias_add), "lanes_load(x, cols - c, 0.0f) + ", "", "bias"},
 };
 

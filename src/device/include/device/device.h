@@ -9,7 +9,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/// What hardware a device is. Which kernels it runs is ops' matter (ops/family.h).
+/// What hardware a device is. Which kernels it runs is ops' matter (ops/kernel_family.h).
 typedef enum DeviceClass { DEVICE_CPU, DEVICE_GPU } DeviceClass;
 
 typedef struct DeviceInfo {

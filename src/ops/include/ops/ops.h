@@ -133,7 +133,7 @@ typedef struct SampleShape {
 STATUS_CHECKED Status op_sample(Tensor *tokens, Tensor *seen, const Tensor *logits, const Tensor *uniforms,
                                 SampleShape shape);
 
-// ---- optimiser, over slabs of parameters ----
+// ---- optimizer, over slabs of parameters ----
 
 typedef struct AdamWShape {
   double lr, beta1, beta2, epsilon, weight_decay; // double: 1 − 0.999f is not 0.001

@@ -14,7 +14,7 @@ struct Device;
 /// What memory is for; `gee-cl` prints and plans by these.
 typedef enum MemoryKind {
   MEMORY_WEIGHTS,
-  MEMORY_TRAINABLE, // values, gradients and optimiser state of what is trained
+  MEMORY_TRAINABLE, // values, gradients and optimizer state of what is trained
   MEMORY_ACTIVATIONS,
   MEMORY_CACHE, // keys and values while sampling
   MEMORY_HEAD,  // logit tiles

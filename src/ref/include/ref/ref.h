@@ -86,7 +86,7 @@ STATUS_CHECKED Status ref_warp(double *scores, const double *logits, const uint3
 /// The first token, by index, whose running share of exp(scores) exceeds u.
 size_t ref_draw(const double *scores, size_t V, double u);
 
-// ---- dropout, optimiser ----
+// ---- dropout, optimizer ----
 
 /// out[M,C] = x · keep / (1 − p)
 void ref_dropout(double *out, const double *x, const int32_t *row_ids, size_t M, size_t C, double p,

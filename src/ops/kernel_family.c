@@ -1,5 +1,5 @@
 // The tables of the kernel families, and which device gets which.
-#include "family.h"
+#include "kernel_family.h"
 
 #include "gemm.h"
 

@@ -1,4 +1,4 @@
-// The optimiser's passes over slabs of parameters.
+// The optimizer's passes over slabs of parameters.
 #include "lanes.h"
 
 /// AdamW as PyTorch has it (Loshchilov and Hutter 2019), for one element each:
@@ -11,13 +11,13 @@
 KERNEL(adamw)
 (GLOBAL float *RESTRICT values, GLOBAL float *RESTRICT m, GLOBAL float *RESTRICT v,
  GLOBAL const float *RESTRICT grads, ulong count, float grad_scale, float decay, float beta1, float beta2,
- float rest1, float rest2, float step_size, float rescale, float epsilon) {
+ float one_minus_beta1, float one_minus_beta2, float step_size, float rescale, float epsilon) {
   ulong i = (ulong)item_id(0) * LANES;
   if (i >= count) return;
   uint left = count - i < LANES ? (uint)(count - i) : LANES;
   lanes g = lanes_load(grads + i, left, 0.0f) * grad_scale;
-  lanes first = lanes_load(m + i, left, 0.0f) * beta1 + g * rest1;
-  lanes second = lanes_load(v + i, left, 0.0f) * beta2 + g * g * rest2;
+  lanes first = lanes_load(m + i, left, 0.0f) * beta1 + g * one_minus_beta1;
+  lanes second = lanes_load(v + i, left, 0.0f) * beta2 + g * g * one_minus_beta2;
   lanes value =
       lanes_load(values + i, left, 0.0f) * decay - first * step_size / (sqrt(second) * rescale + epsilon);
   lanes_store(m + i, left, first);

@@ -24,7 +24,7 @@ Status op_adamw(Tensor *values, Tensor *m, Tensor *v, const Tensor *grads, AdamW
 
 Status op_sum_squares(double *out, const Tensor *x) {
   Ops *ops = x->ops;
-  size_t count = x->rows * x->cols, chunks = (count + CHUNK - 1) / CHUNK;
+  size_t count = x->rows * x->cols, chunks = pieces(count, CHUNK);
   const Tensor *partial;
   float *sums = NULL;
   Status status = STATUS_OK;
