@@ -4,6 +4,17 @@
 
 set(GEE_WARNINGS -Wall -Wextra -Wshadow -Wconversion -Wstrict-prototypes -Wmissing-prototypes -Wvla)
 
+if(GEE_SANITIZE STREQUAL "address")
+  set(GEE_SANITIZER_OPTIONS -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer)
+elseif(GEE_SANITIZE STREQUAL "thread")
+  set(GEE_SANITIZER_OPTIONS -fsanitize=thread -fno-omit-frame-pointer)
+elseif(GEE_SANITIZE)
+  message(FATAL_ERROR "GEE_SANITIZE is \"${GEE_SANITIZE}\"; it must be address, thread or empty")
+endif()
+if(GEE_FUZZ)
+  list(APPEND GEE_SANITIZER_OPTIONS -fsanitize=fuzzer-no-link) # what libFuzzer looks at: branches and comparisons
+endif()
+
 function(target_room target room)
   cmake_parse_arguments(ARG "" "" "USES;LIBRARIES" ${ARGN})
   file(GLOB sources CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/src/${room}/*.c)
@@ -12,11 +23,8 @@ function(target_room target room)
                                        PRIVATE ${CMAKE_SOURCE_DIR}/src/${room})
   target_compile_definitions(${target} PRIVATE _GNU_SOURCE GEE_VERSION="${PROJECT_VERSION}")
   target_compile_options(${target} PRIVATE ${GEE_WARNINGS} $<$<BOOL:${GEE_WERROR}>:-Werror>)
-  if(GEE_SANITIZE)
-    target_compile_options(${target} PUBLIC -fsanitize=address,undefined -fno-sanitize-recover=undefined
-                                            -fno-omit-frame-pointer)
-    target_link_options(${target} PUBLIC -fsanitize=address,undefined)
-  endif()
+  target_compile_options(${target} PUBLIC ${GEE_SANITIZER_OPTIONS})
+  target_link_options(${target} PUBLIC ${GEE_SANITIZER_OPTIONS})
   foreach(used ${ARG_USES})
     target_link_libraries(${target} PRIVATE gee_${used})
   endforeach()

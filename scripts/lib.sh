@@ -18,6 +18,12 @@ die() {
   exit 1
 }
 
+# usage_error MESSAGE: wrong use of a script.
+usage_error() {
+  printf '%s: %s; see --help\n' "$(basename "$0")" "$*" >&2
+  exit 2
+}
+
 # Runs a command quietly; shows its output where it fails.
 quietly() {
   local log
@@ -56,12 +62,10 @@ install_packages() {
   quietly as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends $missing
 }
 
-# build FOLDER TARGET CMAKE-OPTION...
+# build PRESET TARGET: of CMakePresets.json; the working folder is $root.
 build() {
-  local folder=$1 target=$2
-  shift 2
-  quietly cmake -S "$root" -B "$root/$folder" -G Ninja "$@" || die "cmake cannot configure $folder"
-  quietly cmake --build "$root/$folder" --target "$target" || die "$folder does not build"
+  quietly cmake --preset "$1" || die "cmake cannot configure the preset $1"
+  quietly cmake --build --preset "$1" --target "$2" || die "$2 of the preset $1 does not build"
 }
 
 model_is_whole() { [ -f "$model" ] && echo "$model_sha256  $model" | sha256sum --check --status; }

@@ -140,8 +140,8 @@ static Status add_chats(RecordList *list, const Place *place, const ParquetColum
                                     (const char *)content_value->bytes, content_value->size),
                          "row %zu", *rows - 1));
     }
-    role_value += has_role;
-    content_value += has_content;
+    if (has_role) role_value++; // not += has_role: a column of nulls has no values, and NULL + 0 is undefined
+    if (has_content) content_value++;
   }
   return record_end(list);
 }

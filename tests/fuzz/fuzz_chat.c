@@ -1,0 +1,38 @@
+// A chat template's text, recognised or not, and messages rendered by every family: lines of "role content".
+#include "fuzz.h"
+
+#include "text/chat.h"
+#include <string.h>
+
+enum { MAX_MESSAGES = 8 };
+
+static size_t split_messages(char *text, ChatMessage messages[MAX_MESSAGES]) {
+  char *at = NULL;
+  size_t count = 0;
+  for (char *line = strtok_r(text, "\n", &at); line != NULL && count < MAX_MESSAGES;
+       line = strtok_r(NULL, "\n", &at)) {
+    char *blank = strchr(line, ' ');
+    if (blank != NULL) *blank = '\0';
+    messages[count++] = (ChatMessage){line, blank != NULL ? blank + 1 : ""};
+  }
+  return count;
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size) {
+  FuzzParts parts = fuzz_cut(bytes, size);
+  char *template_text = fuzz_text(parts.first, parts.first_size),
+       *lines = fuzz_text(parts.second, parts.second_size);
+  ChatMessage messages[MAX_MESSAGES];
+  ChatFamily recognised;
+  (void)fuzz_accepted(chat_recognise(template_text, "in", &recognised));
+  size_t count = split_messages(lines, messages);
+  for (ChatFamily family = CHAT_NONE; family <= CHAT_LLAMA31; family++) {
+    Str text = {0};
+    if (fuzz_accepted(chat_render(family, messages, count, (size & 1) != 0, &text)))
+      FUZZ_CHECK(strlen(str_text(&text)) == text.size);
+    str_free(&text);
+  }
+  free(template_text);
+  free(lines);
+  return 0;
+}

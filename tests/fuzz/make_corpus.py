@@ -1,0 +1,180 @@
+#!/usr/bin/env python3
+"""Writes the starting inputs of the fuzz targets that no other test's data serve as they lie: inputs in two parts, small
+tokenizers, templates, states of a run. Findings that were mended stand beside them in corpus/<target>/ and are kept.
+
+Run from the repository's root: tests/fuzz/make_corpus.py
+"""
+import json
+import pathlib
+import struct
+
+CORPUS = pathlib.Path("tests/fuzz/corpus")
+GOLDEN = pathlib.Path("tests/golden")
+CUT = b"\n----\n"
+
+
+def put(target, name, *parts):
+    folder = CORPUS / target
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / name).write_bytes(CUT.join(p if isinstance(p, bytes) else p.encode() for p in parts))
+
+
+def safetensors(tensors):
+    """Float32 tensors of zeros: {name: shape}."""
+    header, at = {}, 0
+    for name, shape in tensors.items():
+        size = 4
+        for side in shape:
+            size *= side
+        header[name] = {"dtype": "F32", "shape": shape, "data_offsets": [at, at + size]}
+        at += size
+    text = json.dumps(header).encode()
+    return struct.pack("<Q", len(text)) + text + bytes(at)
+
+
+def fnv1a(data):
+    """src/util/hash.c"""
+    value = 0xCBF29CE484222325
+    for byte in data:
+        value = (value ^ byte) * 0x100000001B3 % 2**64
+    return value
+
+
+def gguf_string(text):
+    return struct.pack("<Q", len(text.encode())) + text.encode()
+
+
+def gguf(pairs):
+    """Metadata alone: {key: text, number, list of texts or list of numbers}."""
+    out = b"GGUF" + struct.pack("<IQQ", 3, 0, len(pairs))
+    for key, value in pairs.items():
+        out += gguf_string(key)
+        if isinstance(value, str):
+            out += struct.pack("<I", 8) + gguf_string(value)
+        elif isinstance(value, int):
+            out += struct.pack("<II", 4, value)
+        elif isinstance(value[0], str):
+            out += struct.pack("<IIQ", 9, 8, len(value)) + b"".join(map(gguf_string, value))
+        else:
+            out += struct.pack("<IIQ", 9, 5, len(value)) + struct.pack(f"<{len(value)}i", *value)
+    return out
+
+
+def tokenizer(**changes):
+    """A small tokenizer.json of every part that is understood."""
+    byte_level = {"type": "ByteLevel", "add_prefix_space": False, "use_regex": True}
+    root = {
+        "added_tokens": [{"id": 6, "content": "<s>", "special": True, "lstrip": True},
+                         {"id": 7, "content": "<|im_start|>", "special": True}],
+        "normalizer": None,
+        "pre_tokenizer": byte_level,
+        "post_processor": None,
+        "decoder": {"type": "ByteLevel"},
+        "model": {"type": "BPE", "vocab": {"a": 0, "b": 1, "ab": 2, "\u0120": 3, "l": 4, "ll": 5},
+                  "merges": ["a b", ["l", "l"]]},
+    }
+    root.update(changes)
+    return json.dumps(root)
+
+
+def tokenizers():
+    byte_level = {"type": "ByteLevel", "add_prefix_space": False, "use_regex": False}
+    config = json.dumps({"bos_token": "<s>", "eos_token": {"content": "a"}, "chat_template": "{{ messages }}"})
+    put("tokenizer_hf", "plain", tokenizer())
+    put("tokenizer_hf", "config", tokenizer(), config)
+    put("tokenizer_hf", "normalised", tokenizer(normalizer={"type": "Sequence", "normalizers": [{"type": "NFC"}]}))
+    split = {"type": "Split", "pattern": {"Regex": "\\p{N}{1,3}| ?\\p{L}+|\\s+"}, "behavior": "Isolated", "invert": False}
+    put("tokenizer_hf", "split", tokenizer(pre_tokenizer={"type": "Sequence", "pretokenizers": [
+        {"type": "Digits", "individual_digits": True}, split, byte_level]}))
+    put("tokenizer_hf", "template", tokenizer(post_processor={"type": "TemplateProcessing", "single": [
+        {"SpecialToken": {"id": "<s>", "type_id": 0}}, {"Sequence": {"id": "A", "type_id": 0}}],
+        "special_tokens": {"<s>": {"id": "<s>", "ids": [6], "tokens": ["<s>"]}}}))
+    ggml = {
+        "tokenizer.ggml.model": "gpt2",
+        "tokenizer.ggml.pre": "smollm",
+        "tokenizer.ggml.tokens": ["<s>", "a", "b", "ab", "\u0120", "<|im_start|>"],
+        "tokenizer.ggml.token_type": [3, 1, 1, 1, 1, 4],
+        "tokenizer.ggml.merges": ["a b"],
+        "tokenizer.ggml.bos_token_id": 0,
+        "tokenizer.ggml.eos_token_id": 5,
+    }
+    for pre in ("smollm", "gpt-2", "llama-bpe", "qwen2"):
+        put("tokenizer_gguf", pre, gguf({**ggml, "tokenizer.ggml.pre": pre}))
+    chatml = "{% for message in messages %}{{'<|im_start|>' + message['role']}}{% endfor %}"
+    put("tokenizer_gguf", "template", gguf({**ggml, "tokenizer.chat_template": chatml}))
+
+
+def texts():
+    for name, text in {
+        "words": "She said to her mother that he lost his hat. A Black woman asks: which old man?",
+        "capitals": "HERS and HIS; Mary's brother, Mr. and Ms. Smith. An actress\u2019s role",
+        "types": "What is the capital of France? Solve $x^2 = 4$. How many? 3 \u00d7 4",
+        "scripts": "na\u00efve \u6f22\u5b57 \ud55c\uad6d\uc5b4 \U0001f642\U0001f468\u200d\U0001f469\u200d\U0001f467 e\u0301 \u1e9b\u0323",
+        "blanks": "  a\t\tb\r\n\n c  \u3000 ",
+        "numbers": "1234567 12,345.67 don't WE'LL",
+        "specials": "<|im_start|>user<|endoftext|><|eot_id|>",
+    }.items():
+        put("encode", name, text)
+        put("words", name, text)
+    put("encode", "broken", b"\xff\xc0\xaf\xed\xa0\x80\xf4\x90\x80\x80 a\xe6\xbc")
+    put("encode", "long", "ab" * 300)
+
+
+def chats():
+    golden = json.load(open("tests/text/chat_golden.json", encoding="utf8"))
+    lines = "system You are terse.\nuser Hi\nassistant  B \nuser A\ntool x"
+    for i, template in enumerate(golden["templates"].values() if isinstance(golden["templates"], dict)
+                                 else golden["templates"]):
+        text = template["template"] if isinstance(template, dict) else template
+        put("chat", f"template_{i}", text, lines)
+
+
+def configs():
+    for folder in ("llama", "qwen2"):
+        config = (GOLDEN / folder / "config.json").read_bytes()
+        put("model_config", folder, config, b'{"eos_token_id": [2, 5], "bos_token_id": 1}')
+    adapter = {"peft_type": "LORA", "r": 2, "lora_alpha": 4, "lora_dropout": 0.1, "target_modules": ["q_proj"],
+               "bias": "none", "modules_to_save": None, "rank_pattern": {}}
+    weights = {}
+    for layer in range(2):
+        stem = f"base_model.model.model.layers.{layer}.self_attn.q_proj.lora_"
+        weights[stem + "A.weight"] = [2, 64]
+        weights[stem + "B.weight"] = [64, 2]
+    put("adapter", "q_proj", json.dumps(adapter), safetensors(weights))
+    put("adapter", "all", json.dumps({**adapter, "target_modules": "all-linear", "use_dora": False}))
+    for path in pathlib.Path("configs").glob("*.ini"):
+        put("config", path.stem, path.read_bytes(), b"train.max_steps=3")
+    put("config", "task_weights", "[task_weights]\nmath = 2\nopen = 0.5\n", "loss.pairing=own")
+    group = {
+        "attribute": "gender", "groups": ["female", "male"], "lists": {"after": ["to", "the"]},
+        "swaps": [["she", "he"], {"words": ["her", "his"], "from": "female", "next_not_in": "after"}, ["her", "him"]],
+        "names": [["Mary", "John"]], "words": {"female": ["pregnant"]},
+        "articles": {"plain": "a", "vowel": "an", "vowel_pattern": "^[aeiou]"},
+        "templates": {"default": [["A woman asks: {prompt}", "A man asks: {prompt}"]]},
+    }
+    put("groups", "own", json.dumps(group), "She gave her hat to Mary, and a apple to him.")
+    put("groups", "age", pathlib.Path("configs/groups/age.json").read_bytes(), b"The old man and the young woman.")
+    put("types", "built_in", pathlib.Path("configs/types.json").read_bytes(), b"Solve 3 + 4 = x, how many?")
+    put("types", "small", '{"default": "open", "types": [{"name": "math", "patterns": ["(a+)+$", "[0-9]"]}]}', "aaaa 1")
+
+
+def runs():
+    state = {"format": "gee-cl training state 1", "step": 1, "data_cursor": 4, "seed": "15", "first_gap": "0x1p-3",
+             "steps_under_target": 0, "settings": {"train.seed": "15"}}
+    lines = "".join(json.dumps({"step": i, "loss": 0.5}) + "\n" for i in range(1, 6)) + '{"step": 6, "lo'
+    put("resume", "state", json.dumps(state), lines)
+    key, binary = b"gee-cl compiled kernels\nnone\ndevice\n\nsource", b"bin"
+    put("program_cache", "whole", b"GEECLPR1" + struct.pack("<QQQ", len(key), len(binary), fnv1a(binary)) + key + binary)
+    put("program_cache", "other", b"GEECLPR1" + struct.pack("<QQQ", 4, 3, 9) + b"key1bin")
+    # struct {1: i32 4, 2: list of 1 struct {}, 3: binary "ab", 4: true}
+    put("thrift", "fields", bytes([0x15, 8, 0x19, 0x1C, 0, 0x18, 2, 97, 98, 0x11, 0]))
+    put("json", "all", '{"a": [1, -2.5e3, true, null, "\\u00e9\\ud83d\\ude00"], "b": {"c": {}}, "d": "\\n"}')
+    put("json", "integer", '{"a": 7}')
+    put("records", "json_list", '[{"text": "a"}, {"text": [{"role": "user", "content": "b"}]}]')
+
+
+tokenizers()
+texts()
+chats()
+configs()
+runs()
