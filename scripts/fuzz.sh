@@ -7,7 +7,8 @@ cd "$root"
 
 print_help() {
   cat <<'HELP'
-usage: scripts/fuzz.sh [--runs N | --seconds S] [--seed N] [--check] [TARGET...]
+usage: scripts/fuzz.sh [--runs N | --seconds S] [--seed N] [--prebuilt] [TARGET...]
+       scripts/fuzz.sh --check TARGET...
 
 Builds the fuzz targets into build-fuzz (clang with libFuzzer is needed) and runs each of them, or those named.
 What they learn is kept in build-fuzz/corpus/TARGET, so a later run goes on from there; an input that is a finding goes
@@ -16,6 +17,7 @@ to build-fuzz/findings/TARGET-*. Once mended, put it into tests/fuzz/corpus/TARG
   --runs N      inputs for each target
   --seconds S   time for each target (60)
   --seed N      of the mutations (another one each time)
+  --prebuilt    runs what is built
   --check       what the tests do: no build, two seconds from the kept corpus with a fixed seed; exit code 77 where
                 the target is not built
   --list        names the targets
@@ -69,7 +71,7 @@ run_target() {
   return "$status"
 }
 
-check=0 limit=() seed=()
+check=0 built=0 limit=() seed=()
 while [ $# -gt 0 ]; do
   case $1 in
   --help | -h)
@@ -89,7 +91,8 @@ while [ $# -gt 0 ]; do
     esac
     shift
     ;;
-  --check) check=1 limit=(-max_total_time=2) seed=(-seed=1) ;;
+  --prebuilt) built=1 ;;
+  --check) check=1 built=1 limit=(-max_total_time=2) seed=(-seed=1) ;;
   -*) usage_error "unknown option $1" ;;
   *) break ;;
   esac
@@ -99,13 +102,13 @@ done
 if [ $# -gt 0 ]; then targets=("$@"); else mapfile -t targets < <(all_targets); fi
 for target in "${targets[@]}"; do
   [ -f "tests/fuzz/fuzz_$target.c" ] || usage_error "there is no target \"$target\"; --list names them"
-  if [ $check = 1 ] && [ ! -x "build-fuzz/fuzz/fuzz_$target" ]; then
+  if [ $built = 1 ] && [ ! -x "build-fuzz/fuzz/fuzz_$target" ]; then
     echo "skipped: build-fuzz/fuzz/fuzz_$target is not built; scripts/fuzz.sh builds it where clang is"
     exit 77
   fi
 done
 
-if [ $check = 0 ]; then build fuzz fuzzers; fi
+if [ $built = 0 ]; then build fuzz fuzzers; fi
 failed=0
 for target in "${targets[@]}"; do
   run_target "$target" "${limit[@]}" "${seed[@]}" || failed=1

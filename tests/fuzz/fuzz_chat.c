@@ -24,7 +24,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size) {
        *lines = fuzz_text(parts.second, parts.second_size);
   ChatMessage messages[MAX_MESSAGES];
   ChatFamily recognised;
-  (void)fuzz_accepted(chat_recognise(template_text, "in", &recognised));
+  (void)fuzz_accepted(chat_recognise(template_text, "in", NULL, &recognised));
   size_t count = split_messages(lines, messages);
   for (ChatFamily family = CHAT_NONE; family <= CHAT_LLAMA31; family++) {
     Str text = {0};

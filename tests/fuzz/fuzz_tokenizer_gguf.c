@@ -10,7 +10,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size) {
   const char *path = fuzz_file("in.gguf", bytes, size);
   Tokenizer *tokenizer = NULL;
   ChatFamily family;
-  (void)fuzz_accepted(chat_detect(path, NULL, &family));
+  (void)fuzz_accepted(chat_detect(path, NULL, NULL, &family));
   if (!fuzz_accepted(tokenizer_load(path, &tokenizer))) return 0;
   fuzz_encode(tokenizer, text, sizeof text - 1);
   tokenizer_free(tokenizer);

@@ -11,7 +11,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size) {
   const char *folder = fuzz_path("");
   Tokenizer *tokenizer = NULL;
   ChatFamily family;
-  (void)fuzz_accepted(chat_detect(folder, NULL, &family));
+  (void)fuzz_accepted(chat_detect(folder, NULL, NULL, &family));
   if (!fuzz_accepted(tokenizer_load(folder, &tokenizer))) return 0;
   fuzz_encode(tokenizer, text, sizeof text - 1);
   tokenizer_free(tokenizer);
