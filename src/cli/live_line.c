@@ -155,12 +155,25 @@ static void show(LiveLine *line, LiveTask *task, const KeptLine *kept) {
   str_free(&out);
 }
 
-// ---- the Progress ----
+// ---- tasks, with the lock held ----
+
+/// Takes the live line off a terminal, so that others can write there; false where none was drawn.
+static bool hide(LiveLine *line) {
+  if (!line->drawn) return false;
+  (void)fputs("\r\x1b[2K", line->stream);
+  (void)fflush(line->stream);
+  line->drawn = false;
+  return true;
+}
+
+static void draw_again(LiveLine *line) {
+  LiveTask *task = innermost(line);
+  if (task != NULL) show(line, task, NULL);
+}
 
 /// Outside a terminal the first line of a task inside another waits as any other does, so that one that is
 /// over at once (an evaluation that takes a second) writes nothing.
-static void begin(Progress *progress, const char *label, uint64_t done, uint64_t total) {
-  LiveLine *line = (LiveLine *)progress;
+static void begin_task(LiveLine *line, const char *label, uint64_t done, uint64_t total) {
   line->depth++;
   LiveTask *task = innermost(line);
   if (task == NULL) return;
@@ -176,8 +189,7 @@ static void begin(Progress *progress, const char *label, uint64_t done, uint64_t
   if (done < total && (outermost || line->terminal.redraws)) show(line, task, NULL);
 }
 
-static void update(Progress *progress, uint64_t done) {
-  LiveLine *line = (LiveLine *)progress;
+static void update_task(LiveLine *line, uint64_t done) {
   LiveTask *task = innermost(line);
   if (task == NULL) return;
   task->done = done;
@@ -187,30 +199,27 @@ static void update(Progress *progress, uint64_t done) {
   if (whole || clock_seconds() - task->last >= interval) show(line, task, NULL);
 }
 
-static void keep_line(Progress *progress, uint64_t done, const char *text, bool is_result) {
-  LiveLine *line = (LiveLine *)progress;
+static void keep_line(LiveLine *line, uint64_t done, const char *text, bool is_result) {
   LiveTask *task = innermost(line);
   if (task == NULL) return;
   task->done = done;
   show(line, task, &(KeptLine){text, is_result});
 }
 
-static void set_phase(Progress *progress, const char *phase) {
-  LiveLine *line = (LiveLine *)progress;
+static void set_phase(LiveLine *line, const char *phase) {
   LiveTask *task = innermost(line);
   if (task == NULL || !line->terminal.redraws) return;
   (void)snprintf(task->phase, sizeof task->phase, "%s", phase);
   show(line, task, NULL);
 }
 
-static void end(Progress *progress) {
-  LiveLine *line = (LiveLine *)progress;
+static void end_task(LiveLine *line) {
   LiveTask *task = innermost(line);
   if (task != NULL && task->said && !task->said_all) show(line, task, NULL);
   if (line->depth > 0) line->depth--;
   if (!line->drawn) return;
   if (line->depth > 0) {
-    live_line_show(line); // the task around it
+    draw_again(line); // the task around it
   } else {
     (void)fputc('\n', line->stream);
     (void)fflush(line->stream);
@@ -218,20 +227,59 @@ static void end(Progress *progress) {
   }
 }
 
+// ---- the Progress, which takes the lock ----
+
+static LiveLine *lock(Progress *progress) {
+  LiveLine *line = (LiveLine *)progress;
+  (void)pthread_mutex_lock(&line->lock);
+  return line;
+}
+
+static void unlock(LiveLine *line) {
+  (void)pthread_mutex_unlock(&line->lock);
+}
+
+static void on_begin(Progress *progress, const char *label, uint64_t done, uint64_t total) {
+  LiveLine *line = lock(progress);
+  begin_task(line, label, done, total);
+  unlock(line);
+}
+
+static void on_update(Progress *progress, uint64_t done) {
+  LiveLine *line = lock(progress);
+  update_task(line, done);
+  unlock(line);
+}
+
+static void on_line(Progress *progress, uint64_t done, const char *text, bool is_result) {
+  LiveLine *line = lock(progress);
+  keep_line(line, done, text, is_result);
+  unlock(line);
+}
+
+static void on_phase(Progress *progress, const char *phase) {
+  LiveLine *line = lock(progress);
+  set_phase(line, phase);
+  unlock(line);
+}
+
+static void on_end(Progress *progress) {
+  LiveLine *line = lock(progress);
+  end_task(line);
+  unlock(line);
+}
+
 void live_line_init(LiveLine *line, FILE *stream) {
-  static const ProgressType type = {begin, update, keep_line, set_phase, end};
+  static const ProgressType type = {on_begin, on_update, on_line, on_phase, on_end};
   *line = (LiveLine){.progress = {&type}, .stream = stream, .terminal = terminal_of(stream)};
+  (void)pthread_mutex_init(&line->lock, NULL);
 }
 
-bool live_line_hide(LiveLine *line) {
-  if (!line->drawn) return false;
-  (void)fputs("\r\x1b[2K", line->stream);
-  (void)fflush(line->stream);
-  line->drawn = false;
-  return true;
-}
-
-void live_line_show(LiveLine *line) {
-  LiveTask *task = innermost(line);
-  if (task != NULL) show(line, task, NULL);
+void live_line_say(LiveLine *line, const char *format, va_list args) {
+  (void)lock(&line->progress);
+  bool drawn = hide(line);
+  (void)vfprintf(line->stream, format, args);
+  (void)fputc('\n', line->stream);
+  if (drawn) draw_again(line);
+  unlock(line);
 }

@@ -4,6 +4,8 @@
 #pragma once
 
 #include "terminal.h"
+#include <pthread.h>
+#include <stdarg.h>
 
 enum { LIVE_LINE_TASKS = 4 }; // tasks deeper than this are not shown
 
@@ -17,8 +19,10 @@ typedef struct LiveTask {
   double start, last;          // seconds of the clock: when it began, when something was last written
 } LiveTask;
 
+/// A driver's fault is said from a thread of its own, so every function takes the lock.
 typedef struct LiveLine {
   Progress progress;
+  pthread_mutex_t lock; // of all that follows
   FILE *stream;
   Terminal terminal;
   LiveTask tasks[LIVE_LINE_TASKS];
@@ -28,7 +32,5 @@ typedef struct LiveLine {
 
 /// `stream` must outlive it. Nothing is to be freed.
 void live_line_init(LiveLine *line, FILE *stream);
-/// Takes the line off a terminal so that others can write there; false where none was drawn.
-bool live_line_hide(LiveLine *line);
-/// Draws it again.
-void live_line_show(LiveLine *line);
+/// Writes a line that stays, above the live line where one is drawn.
+void live_line_say(LiveLine *line, const char *format, va_list args);

@@ -47,10 +47,16 @@ const char *style(FILE *stream, Style style) {
 
 // ---- lines on stderr ----
 
+static LiveLine screen_line;
+
+static void init_screen(void) {
+  live_line_init(&screen_line, stderr);
+}
+
 static LiveLine *screen(void) {
-  static LiveLine line;
-  if (line.stream == NULL) live_line_init(&line, stderr);
-  return &line;
+  static pthread_once_t once = PTHREAD_ONCE_INIT;
+  (void)pthread_once(&once, init_screen);
+  return &screen_line;
 }
 
 Progress *screen_progress(void) {
@@ -58,13 +64,10 @@ Progress *screen_progress(void) {
 }
 
 void say(const char *format, ...) {
-  bool drawn = live_line_hide(screen());
   va_list args;
   va_start(args, format);
-  (void)vfprintf(stderr, format, args);
+  live_line_say(screen(), format, args);
   va_end(args);
-  (void)fputc('\n', stderr);
-  if (drawn) live_line_show(screen());
 }
 
 Status print_json(JsonWriter *json, const char *what) {
@@ -77,7 +80,7 @@ Status print_json(JsonWriter *json, const char *what) {
 
 // ---- Ctrl-C ----
 
-volatile bool stop_requested = false;
+atomic_bool stop_requested = false; // lock-free: a handler may run on any thread
 
 static void on_signal(int signal_number) {
   (void)signal_number;

@@ -3,6 +3,7 @@
 
 #include "io/json_write.h"
 #include "track/progress.h"
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -31,7 +32,7 @@ Progress *screen_progress(void);
 STATUS_CHECKED Status print_json(JsonWriter *json, const char *what);
 
 /// Set by SIGINT and SIGTERM after stop_on_signals: a first one asks to finish, a second one quits at once.
-extern volatile bool stop_requested;
+extern atomic_bool stop_requested;
 void stop_on_signals(void);
 
 // ---- numbers for people (format.c) ----

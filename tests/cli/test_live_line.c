@@ -35,7 +35,6 @@ static void a_file_gets_whole_lines(void **state) {
   progress_phase(progress, "sampling");
   progress_update(progress, 2);
   progress_line(progress, 3, "loss 0.25");
-  assert_false(live_line_hide(&line));
   progress_end(progress);
   const char *text = written(stream);
   assert_true(strncmp(text, "training 0/3\ntraining 1/3  ", 26) == 0 && text[strlen(text) - 1] == '\n');
@@ -232,21 +231,55 @@ static void tasks_nest_on_a_terminal(void **state) {
   screen_close(screen);
 }
 
-/// Others may write between hide and show, as say() does.
+static void say_on(LiveLine *line, const char *format, ...) {
+  va_list args;
+  va_start(args, format);
+  live_line_say(line, format, args);
+  va_end(args);
+}
+
 static void a_line_makes_room_for_others(void **state) {
   (void)state;
   set_terminal("xterm", "", "C.UTF-8");
   Screen *screen = screen_open(80);
-  assert_false(live_line_hide(&screen->line));
+  say_on(&screen->line, "before %d", 1);
+  assert_string_equal(screen_read(screen), "before 1\r\n");
   progress_begin(&screen->line.progress, "training", 0, 10);
   (void)screen_read(screen);
-  assert_true(live_line_hide(&screen->line));
-  assert_string_equal(screen_read(screen), "\r\x1b[2K");
-  assert_false(live_line_hide(&screen->line));
-  live_line_show(&screen->line);
-  assert_true(test_contains(screen_read(screen), "\r\x1b[2Ktraining "));
+  say_on(&screen->line, "a warning");
+  const char *text = screen_read(screen);
+  assert_true(strncmp(text, "\r\x1b[2Ka warning\r\n\r\x1b[2Ktraining ", 30) == 0);
   progress_end(&screen->line.progress);
   screen_close(screen);
+}
+
+enum { SAID = 500 };
+
+static void *warn_often(void *line) {
+  for (int i = 0; i < SAID; i++) say_on(line, "warning %d", i);
+  return NULL;
+}
+
+/// A driver reports faults from its own thread while the run draws.
+static void another_thread_may_say_lines(void **state) {
+  (void)state;
+  LiveLine line;
+  FILE *stream = temporary(&line);
+  pthread_t thread;
+  assert_int_equal(pthread_create(&thread, NULL, warn_often, &line), 0);
+  progress_begin(&line.progress, "training", 0, SAID);
+  for (uint64_t i = 1; i <= SAID; i++) progress_line(&line.progress, i, "loss 0.5");
+  progress_end(&line.progress);
+  assert_int_equal(pthread_join(thread, NULL), 0);
+  rewind(stream);
+  size_t warnings = 0, steps = 0;
+  for (char text[256]; fgets(text, sizeof text, stream) != NULL;) {
+    warnings += strncmp(text, "warning ", 8) == 0;
+    steps += strncmp(text, "training ", 9) == 0 && test_contains(text, "  loss 0.5\n");
+  }
+  assert_int_equal(warnings, SAID);
+  assert_int_equal(steps, SAID);
+  (void)fclose(stream);
 }
 
 static void colours_and_signs_follow_the_environment(void **state) {
@@ -325,6 +358,7 @@ int main(void) {
       cmocka_unit_test(a_line_never_wraps),
       cmocka_unit_test(tasks_nest_on_a_terminal),
       cmocka_unit_test(a_line_makes_room_for_others),
+      cmocka_unit_test(another_thread_may_say_lines),
       cmocka_unit_test(colours_and_signs_follow_the_environment),
       cmocka_unit_test(numbers_are_short),
   };

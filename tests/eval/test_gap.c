@@ -190,7 +190,7 @@ static void test_errors(void **state) {
 /// A Progress that sets `stop` when the second phase begins: the signal comes while the first sets are measured.
 typedef struct Stopper {
   Progress progress;
-  volatile bool *stop;
+  atomic_bool *stop;
   size_t begun, phases, updates, ended;
 } Stopper;
 
@@ -226,7 +226,7 @@ static void stopper_end(Progress *progress) {
 
 static void test_stop(void **state) {
   (void)state;
-  static volatile bool stop;
+  static atomic_bool stop;
   static const ProgressType type = {stopper_begin, stopper_update, stopper_line, stopper_phase, stopper_end};
   Stopper stopper = {.progress = {&type}, .stop = &stop};
   Model *model = fixture_model("llama", DTYPE_F32);

@@ -244,7 +244,7 @@ static void test_answers_end(void **state) {
 
 typedef struct Stops {
   size_t calls;
-  volatile bool stop;
+  atomic_bool stop;
 } Stops;
 
 static bool stop_second(void *user, size_t request, int32_t token) {

@@ -4,12 +4,13 @@
 #pragma once
 
 #include "eval/evaluation.h"
+#include <stdatomic.h>
 
 typedef struct EvaluationDouble {
   Evaluation evaluation;
   size_t cache_rows; // rows of 1,000 numbers that it takes while it runs
   size_t planned, runs;
-  volatile bool *stop; // set in run number `stop_at` (1: the first), as a signal would
+  atomic_bool *stop; // set in run number `stop_at` (1: the first), as a signal would
   size_t stop_at;
   bool give_up;   // ... and that run returns STATUS_INTERRUPTED, as a long one does
   size_t fail_at; // the run that fails

@@ -148,7 +148,7 @@ static void test_resumed_runs_are_the_same(void **state) {
   assert_ok(train_run(&f.job));
   assert_true(file_exists(train_path(&f, "run", "step_0/adapter_model.safetensors")));
   set_run(&f, "stopped");
-  volatile bool stop_now = false;
+  atomic_bool stop_now = false;
   EvaluationDouble stopper = evaluation_double("stopper");
   Evaluation *evaluations[] = {&stopper.evaluation};
   stopper.stop = &stop_now;

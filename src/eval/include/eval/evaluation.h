@@ -14,14 +14,15 @@
 #include "track/metrics.h"
 #include "track/progress.h"
 #include "util/str.h"
+#include <stdatomic.h>
 
 typedef struct Evaluation Evaluation;
 
 /// What an evaluation runs with, all borrowed.
 typedef struct EvaluationRun {
   Model *model;
-  Progress *progress;        // NULL is silent
-  const volatile bool *stop; // set by a signal; may be NULL
+  Progress *progress;      // NULL is silent
+  const atomic_bool *stop; // set by a signal; may be NULL
 } EvaluationRun;
 
 /// What a kind of evaluation provides; only summarize and write_json may be NULL.

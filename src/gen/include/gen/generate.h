@@ -4,6 +4,7 @@
 
 #include "model/model.h"
 #include "text/tokenizer.h"
+#include <stdatomic.h>
 
 typedef struct SamplingOptions {
   size_t max_new_tokens;
@@ -41,7 +42,7 @@ typedef struct GenerateJob {
   uint32_t step;          // random numbers are keyed (seed, RNG_SAMPLE, step, stream, token)
   TokenCallback on_token; // may be NULL
   void *user;
-  const volatile bool *stop; // set by a signal: generation ends early with STATUS_INTERRUPTED; may be NULL
+  const atomic_bool *stop; // set by a signal: generation ends early with STATUS_INTERRUPTED; may be NULL
 } GenerateJob;
 
 /// The rows a PASS_INFERENCE needs for the largest such job: cache_rows, max_rows, head_tile_rows. prompt_tokens_total is

@@ -9,6 +9,7 @@
 #include "model/model.h"
 #include "track/progress.h"
 #include "track/tracker.h"
+#include <stdatomic.h>
 
 typedef enum Schedule { SCHEDULE_CONSTANT, SCHEDULE_LINEAR, SCHEDULE_COSINE } Schedule;
 
@@ -77,7 +78,7 @@ typedef struct TrainJob {
   bool resume;
   bool extend;               // on a resume: take a larger SETTING_EXTENDS; an error where there is none
   Progress *progress;        // NULL is silent
-  const volatile bool *stop; // set by SIGINT
+  const atomic_bool *stop; // set by SIGINT
   /// Run before the first step, every bias_eval_steps, and after the last step, in this order; not at all
   /// where bias_eval_steps is 0. The plan counts their memory.
   Evaluation *const *evaluations;
