@@ -1,4 +1,5 @@
-# What quickstart.sh and test.sh share: packages, the build, the model. Sourced, not run.
+# shellcheck shell=bash disable=SC2034
+# What the scripts share: packages, the build, the model. Sourced, not run.
 # Rule: every step first looks whether its work is done, so a second run installs, builds and fetches nothing.
 
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
@@ -9,7 +10,7 @@ model_sha256=b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53
 build_packages=(build-essential cmake ninja-build pkg-config opencl-headers ocl-icd-opencl-dev pocl-opencl-icd
   libclblast-dev libcjson-dev libzstd-dev zlib1g-dev libsnappy-dev libpcre2-dev libutf8proc-dev libinih-dev)
 
-if [ -t 1 ] && [ -z "${NO_COLOR:-}" ]; then bold=$'\033[1m' dim=$'\033[2m' plain=$'\033[0m'; else bold= dim= plain=; fi
+if [ -t 1 ] && [ -z "${NO_COLOR:-}" ]; then bold=$'\033[1m' dim=$'\033[2m' plain=$'\033[0m'; else bold='' dim='' plain=''; fi
 
 heading() { printf '\n%s== %s%s\n' "$bold" "$*" "$plain"; }
 note() { printf '%s   %s%s\n' "$dim" "$*" "$plain"; }
@@ -66,6 +67,12 @@ install_packages() {
 build() {
   quietly cmake --preset "$1" || die "cmake cannot configure the preset $1"
   quietly cmake --build --preset "$1" --target "$2" || die "$2 of the preset $1 does not build"
+}
+
+# Whether clang is here and links fuzz targets.
+has_libfuzzer() {
+  echo 'int LLVMFuzzerTestOneInput(const unsigned char *b, unsigned long n) { return b == 0 && n == 1; }' |
+    clang -fsanitize=fuzzer -x c - -o /dev/null >/dev/null 2>&1
 }
 
 model_is_whole() { [ -f "$model" ] && echo "$model_sha256  $model" | sha256sum --check --status; }

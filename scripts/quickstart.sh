@@ -1,15 +1,44 @@
 #!/usr/bin/env bash
-# From a fresh Debian to a model trained with GEE: installs what is missing, builds, fetches SmolLM2-135M-Instruct, measures
-# the entropy gap on prompts that are not trained on, trains ten steps, and measures again. Run it as root or with sudo at
-# hand, as often as you like. Arguments are handed to gee-cl, as in: scripts/quickstart.sh --set train.seed=1
+# From a fresh Debian to a model trained with GEE, and what that did to it. See --help.
 set -euo pipefail
 . "$(dirname "$0")/lib.sh"
 cd "$root"
 started=$SECONDS
 
+print_help() {
+  cat <<'HELP'
+usage: scripts/quickstart.sh [--set SECTION.KEY=VALUE]...
+
+Installs what is missing, builds gee-cl, fetches SmolLM2-135M-Instruct, measures the entropy gap on prompts that are not
+trained on, trains ten steps of configs/quickstart.ini, and measures again. Run it as root or with sudo at hand, as often
+as you like; a second run installs, builds and fetches nothing. It takes about ten minutes on two cores.
+
+  --set SECTION.KEY=VALUE   changes a key of the config, as in: scripts/quickstart.sh --set train.seed=1
+                            build/gee-cl train --help-config shows all keys
+HELP
+}
+
+settings=()
+while [ $# -gt 0 ]; do
+  case $1 in
+  --help | -h)
+    print_help
+    exit 0
+    ;;
+  --set)
+    [ $# -gt 1 ] || usage_error "--set needs SECTION.KEY=VALUE"
+    settings+=(--set "$2")
+    shift
+    ;;
+  --set=*) settings+=("$1") ;;
+  *) usage_error "unknown argument $1" ;;
+  esac
+  shift
+done
+
 heading "1/5  Packages, build and model"
 install_packages "${build_packages[@]}" python3 || die "the packages cannot be installed"
-build build gee-cl -DCMAKE_BUILD_TYPE=Release -DGEE_TESTS=OFF
+build release gee-cl
 fetch_model
 note "build/gee-cl and ${model#"$root"/}, after $((SECONDS - started)) s"
 
@@ -19,16 +48,16 @@ build/gee-cl devices
 config=configs/quickstart.ini
 mkdir -p runs
 heading "3/5  The entropy gap before training, on prompts that are not trained on"
-build/gee-cl gap $config "$@" --output runs/quickstart-before.json
+build/gee-cl gap $config "${settings[@]}" --output runs/quickstart-before.json
 
 heading "4/5  Training"
 rm -rf runs/quickstart # an earlier quickstart's; gee-cl itself never writes over a run
 trained=$SECONDS
-build/gee-cl train $config "$@"
+build/gee-cl train $config "${settings[@]}"
 trained=$((SECONDS - trained))
 
 heading "5/5  The entropy gap after training, on the same prompts"
-build/gee-cl gap $config "$@" --adapter runs/quickstart/final --output runs/quickstart-after.json
+build/gee-cl gap $config "${settings[@]}" --adapter runs/quickstart/final --output runs/quickstart-after.json
 
 heading "What happened"
 python3 - runs/quickstart-before.json runs/quickstart-after.json runs/quickstart/metrics.jsonl <<'PYTHON'

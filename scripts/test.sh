@@ -1,12 +1,34 @@
 #!/usr/bin/env bash
-# All tests, from a fresh Debian: installs what is missing, builds with gcc and clang (warnings are errors) and with sanitizers,
-# and runs ctest. The last line is ctest's own; the script fails where anything failed. Run it as root or with sudo at hand.
-#   GEE_PEERS=0   leaves the comparison with PyTorch out (it installs about 6 GB once, into ~/.cache/gee-cl)
+# All tests, from a fresh Debian. The last lines are ctest's own; the script fails where anything failed. See --help.
 set -euo pipefail
 . "$(dirname "$0")/lib.sh"
 cd "$root"
 started=$SECONDS
 cores=$(nproc)
+
+print_help() {
+  cat <<'HELP'
+usage: [GEE_PEERS=0] scripts/test.sh
+
+Installs what is missing, builds with gcc and clang (warnings are errors), with sanitizers and with libFuzzer, and runs
+every test: every room under AddressSanitizer, LeakSanitizer and UndefinedBehaviorSanitizer, what may be called from any
+thread under ThreadSanitizer, and then all tests. Run it as root or with sudo at hand. It takes about 20 minutes on two
+cores; the slowest tests are named at the end. What cannot run here is skipped, with the reason.
+
+  GEE_PEERS=0   leaves the comparison with PyTorch out (it installs about 6 GB once, into ~/.cache/gee-cl)
+
+One test alone: ctest --preset gcc -R model/test_forward (CONTRIBUTING.md has more)
+HELP
+}
+
+case ${1:-} in
+'') ;;
+--help | -h)
+  print_help
+  exit 0
+  ;;
+*) usage_error "unknown argument $1" ;;
+esac
 
 # try_packages NAME...: installs each if it can; the tests that need one that cannot say so and are skipped.
 try_packages() {
@@ -34,36 +56,53 @@ python_environment() {
   fi
 }
 
-heading "1/4  Packages, model, drivers and peers"
+after() { note "$*, after $((SECONDS - started)) s"; }
+
+heading "1/5  Packages, model, drivers and peers"
 install_packages "${build_packages[@]}" libcmocka-dev python3 || die "the packages cannot be installed"
-try_packages python3-venv clang clang-format oclgrind mesa-opencl-icd
+try_packages python3-venv clang libclang-rt-dev clang-format clang-tidy universal-ctags shellcheck oclgrind \
+  mesa-opencl-icd
 fetch_model
 python_environment intel 3 intel-opencl-rt intel-cmplr-lib-rt
 if [ "${GEE_PEERS:-1}" != 0 ] && [ -z "${GEE_PEER_PYTHON:-}" ]; then
   python_environment peers 9 torch transformers peft safetensors gguf
 fi
 
-heading "2/4  Builds: gcc, clang and sanitizers, warnings are errors"
-build build-gcc tests -DCMAKE_C_COMPILER=gcc -DCMAKE_BUILD_TYPE=Release -DGEE_WERROR=ON
-note "gcc, after $((SECONDS - started)) s"
+heading "2/5  Builds: gcc, clang, sanitizers and fuzz targets; warnings are errors"
+build gcc tests
+after "gcc"
 if command -v clang >/dev/null; then
-  build build-clang tests -DCMAKE_C_COMPILER=clang -DCMAKE_BUILD_TYPE=Release -DGEE_WERROR=ON
-  note "clang, after $((SECONDS - started)) s"
+  build clang tests
+  after "clang"
 fi
-build build-asan tests -DCMAKE_C_COMPILER=gcc -DCMAKE_BUILD_TYPE=Debug -DCMAKE_C_FLAGS_DEBUG=-O1 -DGEE_WERROR=ON \
-  -DGEE_SANITIZE=ON
-note "sanitizers, after $((SECONDS - started)) s"
+build asan tests
+build tsan threaded_tests
+after "sanitizers"
+if has_libfuzzer; then
+  build fuzz fuzzers
+  after "fuzz targets"
+else
+  note "clang has no libFuzzer here; what needs it is skipped"
+fi
 
-heading "3/4  The host's rooms under AddressSanitizer and UndefinedBehaviorSanitizer"
-ctest --test-dir build-asan --output-on-failure -j "$cores" -R '^(util|io|text|data|loss|track)/'
-
-heading "4/4  All tests"
 # pocl alone for what takes any device, so that the same is tested everywhere; tests/drivers takes the others.
 vendors=$(mktemp -d)
 trap 'rm -rf "$vendors"' EXIT
 cp /etc/OpenCL/vendors/pocl.icd "$vendors/"
 export GEE_OPENCL_VENDORS=/etc/OpenCL/vendors OCL_ICD_VENDORS=$vendors
-note "after $((SECONDS - started)) s"
 status=0
-ctest --test-dir build-gcc --output-on-failure -j "$cores" || status=$?
+
+heading "3/5  Every room under AddressSanitizer, LeakSanitizer and UndefinedBehaviorSanitizer"
+ctest --preset asan -j "$cores" || status=1
+after "AddressSanitizer"
+
+heading "4/5  What is called from any thread, under ThreadSanitizer"
+ctest --preset tsan -j "$cores" || status=1
+after "ThreadSanitizer"
+
+heading "5/5  All tests"
+ctest --preset gcc -j "$cores" | tee build-gcc/tests.log || status=1
+printf '\nThe slowest tests:\n'
+sed -n 's/.*Test *#[0-9]*: \([^ ]*\) .* \([0-9.]*\) sec$/\2 s  \1/p' build-gcc/tests.log | sort -rn | head -8
+after "all tests"
 exit $status

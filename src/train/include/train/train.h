@@ -76,8 +76,8 @@ typedef struct TrainJob {
   const Setting *settings;
   size_t setting_count;
   bool resume;
-  bool extend;               // on a resume: take a larger SETTING_EXTENDS; an error where there is none
-  Progress *progress;        // NULL is silent
+  bool extend;             // on a resume: take a larger SETTING_EXTENDS; an error where there is none
+  Progress *progress;      // NULL is silent
   const atomic_bool *stop; // set by SIGINT
   /// Run before the first step, every bias_eval_steps, and after the last step, in this order; not at all
   /// where bias_eval_steps is 0. The plan counts their memory.
