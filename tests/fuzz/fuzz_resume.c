@@ -4,7 +4,7 @@
 
 #include "io/file.h"
 #include "support/train_fixture.h"
-#include "track/track.h"
+#include "track/jsonlines.h"
 #include "trainer.h"
 #include <string.h>
 
