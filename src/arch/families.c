@@ -8,8 +8,8 @@
 
 // ---- names of weights ----
 
-// Llama's names, which many families share. The biases are skipped for a family without qkv_bias, the head for a
-// model whose head is its embedding.
+// Llama's names, which many families share. The biases are skipped for a family without qkv_bias, the head
+// for a model whose head is its embedding.
 static const WeightName llama_weights[] = {
     {WEIGHT_EMBEDDING, 0, {"model.embed_tokens", "token_embd"}},
     {WEIGHT_ATTENTION_NORM, 0, {"model.layers.#.input_layernorm", "blk.#.attn_norm"}},

@@ -95,25 +95,25 @@ static bool is_present(const ModelConfig *config, const WeightName *weight) {
 }
 
 // How many names of the family's list a model has: before those of a layer, of a layer, in all.
-typedef struct Layout {
+typedef struct NameCounts {
   size_t before, each, all;
-} Layout;
+} NameCounts;
 
-static Layout layout_of(const ModelConfig *config) {
-  Layout layout = {0};
+static NameCounts count_names(const ModelConfig *config) {
+  NameCounts counts = {0};
   for (size_t i = 0; i < config->family->weight_count; i++) {
     const WeightName *weight = &config->family->weights[i];
     if (!is_present(config, weight)) continue;
-    layout.all++;
-    if (is_of_layer(weight)) layout.each++;
-    if (layout.each == 0) layout.before++;
+    counts.all++;
+    if (is_of_layer(weight)) counts.each++;
+    if (counts.each == 0) counts.before++;
   }
-  return layout;
+  return counts;
 }
 
 size_t weight_count(const ModelConfig *config) {
-  Layout layout = layout_of(config);
-  return layout.all - layout.each + config->layers * layout.each;
+  NameCounts counts = count_names(config);
+  return counts.all - counts.each + config->layers * counts.each;
 }
 
 // The `index`-th of the present names.
@@ -124,15 +124,15 @@ static const WeightName *present_name(const ModelConfig *config, size_t index) {
 }
 
 void weight_spec(const ModelConfig *config, ModelFormat format, size_t index, WeightSpec *out) {
-  Layout layout = layout_of(config);
-  const size_t layered = config->layers * layout.each;
+  NameCounts counts = count_names(config);
+  const size_t layered = config->layers * counts.each;
   memset(out, 0, sizeof *out);
   // The table repeats the names of a layer for each layer; the family's list has them once.
-  if (index >= layout.before + layered) {
-    index -= layered - layout.each;
-  } else if (index >= layout.before) {
-    out->layer = (index - layout.before) / layout.each;
-    index -= out->layer * layout.each;
+  if (index >= counts.before + layered) {
+    index -= layered - counts.each;
+  } else if (index >= counts.before) {
+    out->layer = (index - counts.before) / counts.each;
+    index -= out->layer * counts.each;
   }
   const WeightName *weight = present_name(config, index);
   out->kind = weight->kind;

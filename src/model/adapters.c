@@ -47,7 +47,8 @@ static Status create_adapters(Model *model) {
   return STATUS_OK;
 }
 
-// A uniform in ±1/sqrt(in), PEFT's kaiming_uniform with a = √5; B stays zero, so that the adapted model starts as the base.
+// A uniform in ±1/sqrt(in), PEFT's kaiming_uniform with a = √5; B stays zero, so that the adapted model
+// starts as the base.
 static Status draw_values(Model *model, uint64_t seed) {
   Status status = STATUS_OK;
   const ParamSet *params = &model->params;

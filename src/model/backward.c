@@ -1,5 +1,6 @@
-// The layers, backward. Rule: scratch.dx holds the gradient of the hidden states, from a layer's output to its input in
-// place; what is frozen gets no gradient, and nothing is computed below the lowest thing that is trained.
+// The layers, backward. Rule: scratch.dx holds the gradient of the hidden states, from a layer's output to
+// its input in place; what is frozen gets no gradient, and nothing is computed below the lowest thing that is
+// trained.
 #include "parts.h"
 
 // ---- one matrix with its bias and adapter ----
@@ -25,7 +26,8 @@ static Status adapter_backward(Pass *pass, Linear *linear, Tensor *dx, const Ten
   return op_add(dx, dx, &dropped);
 }
 
-// forward: out = x · Wᵀ + bias + adapter(x).   dx = dout · W + … + beta · dx; dx NULL: nobody below wants it.
+// forward: out = x · Wᵀ + bias + adapter(x).
+// dx = dout · W + … + beta · dx; dx NULL: no layer below needs it.
 static Status linear_backward(Pass *pass, Linear *linear, Tensor *dx, const Tensor *dout, const Tensor *x,
                               float beta) {
   if (dx != NULL) TRY(op_linear_dx(dx, dout, &linear->weight.value, 1.0f, beta));
@@ -79,7 +81,8 @@ static Status qkv_backward(Pass *pass, LayerKeep *keep) {
   return op_rope(&now->dk, positions, &pass->model->inv_freq, config->head_dim, -1);
 }
 
-// forward: h = x + attention(n·Wqᵀ, n·Wkᵀ, n·Wvᵀ) · Woᵀ,  n = rmsnorm(x).   below: a layer below needs x's gradient.
+// forward: h = x + attention(n·Wqᵀ, n·Wkᵀ, n·Wvᵀ) · Woᵀ,  n = rmsnorm(x).
+// below: a layer below needs x's gradient.
 static Status attention_block_backward(Pass *pass, size_t layer, LayerKeep *keep, bool below) {
   Scratch *now = &pass->now;
   Layer *weights = &pass->model->layers[layer];

@@ -1,12 +1,14 @@
-// Packs prompts and answers into rows (the picture is in batch.h). Rule: everything here is a pure function of the tokens,
-// so a prompt's or an answer's rows are the same in any micro batch.
+// Packs prompts and answers into rows (the picture is in batch.h). Rule: everything here is a pure function
+// of the tokens, so a prompt's or an answer's rows are the same in any micro batch.
 #include "model/batch.h"
 #include "util/hash.h"
 #include "util/memory.h"
 #include <stdlib.h>
 #include <string.h>
 
-// Where each prompt's rows and those of its answers begin.
+// Where each prompt's rows and those of its answers begin. All prompts come first; then the answers, in their
+// order. As answers are ordered by prompt, those of one prompt are neighbours: their rows are one range,
+// which is what the prompt's key_spans need.
 typedef struct Layout {
   size_t *prompt_of;    // [answers] packed prompt of each answer (its own copy where not shared)
   size_t *source;       // [prompts] the caller's prompt that a packed one is
@@ -15,6 +17,8 @@ typedef struct Layout {
   size_t prompts, answers;
 } Layout;
 
+// The number of answers to `prompt`, from *next on, which moves past them. Prompts must be asked for in
+// order.
 static size_t answers_of(const BatchAnswer *answers, size_t count, size_t *next, size_t prompt) {
   size_t first = *next;
   while (*next < count && answers[*next].prompt == prompt) (*next)++;
@@ -107,12 +111,15 @@ static void set_four(int32_t *four, size_t a, size_t b, size_t c, size_t d) {
   four[3] = (int32_t)d;
 }
 
-// Dropout's name of row `token` of a text; prompts are named by their tokens, answers by the caller.
+// The number that dropout draws by for row `token` of a text. A prompt's text is known by its tokens, an
+// answer's by the row_id its caller gave, so neither depends on the micro batch.
 static int32_t row_name(uint64_t text, size_t token) {
   uint64_t hash = hash_bytes(text, &token, sizeof token);
   return (int32_t)(uint32_t)(hash ^ (hash >> 32));
 }
 
+// Rows, spans and the heads of prompts: head_row begins with the last row of each prompt that has answers, in
+// order. fill_answers counts on that, and comes second.
 static void fill_prompts(const TokenSpan *prompts, const Layout *layout, Batch *batch) {
   size_t answer = 0;
   for (size_t p = 0; p < layout->prompts; p++) {
@@ -135,6 +142,8 @@ static void fill_prompts(const TokenSpan *prompts, const Layout *layout, Batch *
   }
 }
 
+// A prediction is one token of an answer. Token 0 is predicted by the prompt's last row, so an answer of n
+// tokens has n predictions and n − 1 rows of its own, each of which predicts the token after it.
 static void fill_answers(const BatchAnswer *answers, const Layout *layout, Batch *batch) {
   size_t prediction = 0;
   size_t prompt_head = 0; // index into head_row of the current prompt's last row

@@ -1,5 +1,5 @@
-// Saves what is trained and reads it back, and exports the model with its adapters merged: W + (alpha / rank) · B · A. Rule: one matrix at a
-// time leaves the device.
+// Saves what is trained and reads it back, and exports the model with its adapters merged:
+// W + (alpha / rank) · B · A. Rule: one matrix at a time leaves the device.
 #include "arch/config_write.h"
 #include "parts.h"
 #include "util/half.h"

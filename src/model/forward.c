@@ -1,5 +1,5 @@
-// The layers, forward. Rule: training, scoring, prefill and decoding run the same operations in the same order; they differ
-// only in where keys and values lie and in what is kept.
+// The layers, forward. Rule: training, scoring, prefill and decoding run the same operations in the same
+// order; they differ only in where keys and values lie and in what is kept.
 //
 //   h = x + attention(rmsnorm(x)) · Woᵀ          out = h + swiglu(n·Wgᵀ, n·Wuᵀ) · Wdᵀ,  n = rmsnorm(h)
 #include "parts.h"

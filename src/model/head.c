@@ -1,5 +1,5 @@
-// The head in tiles: final norm and logits of a few rows at a time, their entropies, and the way back. Rule: logits of more
-// than head_tile_rows rows never exist.
+// The head in tiles: final norm and logits of a few rows at a time, their entropies, and the way back. Rule:
+// logits of more than head_tile_rows rows never exist.
 #include "parts.h"
 #include <math.h>
 #include <string.h>
@@ -8,7 +8,8 @@ static size_t smaller(size_t a, size_t b) {
   return a < b ? a : b;
 }
 
-// One tile: views of the head's buffers for its rows. What only the backward has is absent in an inference pass.
+// One tile: views of the head's buffers for its rows. What only the backward has is absent in an inference
+// pass.
 typedef struct Tile {
   Tensor rows, hidden, norm, rstd, logits, stats;
   Tensor weights, dnorm, dhidden;

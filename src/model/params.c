@@ -1,5 +1,5 @@
-// What is trained, in slabs. Rule: a parameter lies whole in one slab, at an offset a view may start at; what pads it is
-// zero in values and gradients, so sums of squares and AdamW may run over whole slabs.
+// What is trained, in slabs. Rule: a parameter lies whole in one slab, at an offset a view may start at; what
+// pads it is zero in values and gradients, so sums of squares and AdamW may run over whole slabs.
 #include "parts.h"
 #include "util/memory.h"
 #include "util/str.h"
@@ -118,7 +118,7 @@ static Status full_specs(Model *model) {
   return STATUS_OK;
 }
 
-// The loaded tensor moves into its place in a slab.
+// Moves the loaded tensor to its place in a slab.
 static Status adopt(Model *model, size_t index) {
   WeightSpec spec;
   weight_spec(&model->config, FORMAT_HF, index, &spec);

@@ -1,7 +1,8 @@
-// What the files of this room share: the model's parts, and a pass's buffers. Rule: only params.c
-// and weights.c create the model's tensors, only pass.c a pass's.
+// What the files of this room share: the model's parts, and a pass's buffers. Rule: only params.c and
+// weights.c create the model's tensors, only pass.c a pass's.
 //
-//   C width   V vocabulary   H heads   HK key/value heads   D head width   F ffn width   R adapter rank   M rows
+//   C width   V vocabulary   H heads   HK key/value heads   D head width   F ffn width   R adapter rank
+//   M rows
 #pragma once
 
 #include "io/tensors.h"
@@ -46,7 +47,7 @@ static inline bool weight_present(const Weight *weight) {
 static inline bool weight_trained(const Weight *weight) {
   return weight->grad.ops != NULL;
 }
-/// The head's matrix, which a tied model shares with its embedding.
+/// The head's matrix: in a tied model, the embedding.
 static inline Weight *model_head(Model *model) {
   return model->config.tied ? &model->embedding : &model->head;
 }
@@ -61,11 +62,13 @@ STATUS_CHECKED Status params_bind(const ParamSet *params, size_t index, Weight *
 void params_free(ParamSet *params);
 /// Reads every parameter from `file` by its name.
 STATUS_CHECKED Status params_load(ParamSet *params, const TensorFile *file);
-/// *out = what to write of every parameter (free()), with params_fill as its source and the ParamSet as `user`.
+/// *out = what to write of every parameter (free()), with params_fill as its source and the ParamSet as
+/// `user`.
 STATUS_CHECKED Status params_list(const ParamSet *params, TensorToWrite **out);
 Status params_fill(void *user, size_t index, size_t first, size_t count, float *out);
 
-/// Stages `stored` through a bounded buffer into `out` (any float dtype); rows are un-permuted where permuted_head says so.
+/// Stages `stored` through a bounded buffer into `out` (any float dtype); rows are un-permuted where
+/// permuted_head says so.
 STATUS_CHECKED Status weight_read(const StoredTensor *stored, size_t permuted_head, Tensor *out);
 
 /// Fails where something is trained already: a model is trained in one way.
@@ -147,11 +150,13 @@ Tensor first_rows(const Tensor *tensor, size_t rows);
 Tensor first_elements(const Tensor *tensor, size_t count);
 /// The next forward has this many rows: sets pass->rows, and pass->now and pass->index to views of so many.
 void pass_set_rows(Pass *pass, size_t rows);
-/// What layer `layer` keeps of these rows, and its input; pass_input of the number of layers is the last one's output.
+/// What layer `layer` keeps of these rows, and its input; pass_input of the number of layers is the last
+/// one's output.
 LayerKeep pass_keep(const Pass *pass, size_t layer);
 Tensor pass_input(const Pass *pass, size_t layer);
 
-/// Layer `layer` on the rows of the last upload, from its input to what it keeps and, unless `kept_only`, its output.
+/// Layer `layer` on the rows of the last upload, from its input to what it keeps and, unless `kept_only`, its
+/// output.
 STATUS_CHECKED Status layer_forward(Pass *pass, size_t layer, bool kept_only);
 AttentionShape attention_shape(const ModelConfig *config);
 /// pass->now.low = input·Aᵀ, and *input = the x, dropped where dropout is on, as a view of scratch or x.

@@ -1,5 +1,5 @@
-// The memory of passes, and what is uploaded for one. Rule: every tensor a pass needs is created here; forward and
-// backward allocate nothing.
+// The memory of passes, and what is uploaded for one. Rule: every tensor a pass needs is created here;
+// forward and backward allocate nothing.
 #include "parts.h"
 #include "util/memory.h"
 #include <stdlib.h>

@@ -13,7 +13,7 @@ static uint64_t tensor_bytes(const TensorToWrite *tensor) {
   return bytes;
 }
 
-// A shard's tensors are a run of the list; `fill` counts from the list's start.
+// A shard holds consecutive tensors of the list; `fill` counts from the start of the list.
 typedef struct ShardSource {
   TensorFill fill;
   void *user;

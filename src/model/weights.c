@@ -1,5 +1,5 @@
-// The model's tensors: created, filled from the file tensor by tensor, freed. Rule: a weight passes through one bounded
-// buffer, so loading needs no more host memory than that, whatever the model.
+// The model's tensors: created, filled from the file tensor by tensor, freed. Rule: a weight passes through
+// one bounded buffer, so loading needs no more host memory than that, whatever the model.
 #include "io/file.h"
 #include "parts.h"
 #include "util/half.h"
@@ -35,7 +35,8 @@ void weight_free(Weight *weight) {
   tensor_free(&weight->grad);
 }
 
-// llama.cpp stores a head's rows with the rotated pairs side by side; Hugging Face's rotate-half keeps them D/2 apart:
+// GGUF may store a head's rows with the rotated pairs side by side; Hugging Face's rotate-half keeps the two
+// of a pair D/2 apart:
 //
 //   file   0 D/2 1 D/2+1 2 …          row i < D/2 of the head is the file's 2i, row i + D/2 its 2i + 1
 //   here   0 1 2 … D/2 D/2+1 …
@@ -78,7 +79,7 @@ static Status read_rows(const StoredTensor *stored, size_t permuted_head, size_t
 Status weight_read(const StoredTensor *stored, size_t permuted_head, Tensor *out) {
   Status status = STATUS_OK;
   Stage stage = {0};
-  // Whole heads at a time where rows change places within a head.
+  // Rows change places within a head, so a step takes whole heads.
   size_t unit = permuted_head > 0 ? permuted_head : 1;
   size_t step = STAGE_ELEMENTS / (out->cols * unit) * unit;
   if (step == 0) step = unit;
@@ -95,8 +96,8 @@ cleanup:
   return status;
 }
 
-/// The type that a weight is kept in on the device. Norms and biases are added and multiplied, never matrix factors: they stay
-/// exact.
+/// The type that a weight is kept in on the device. Norms and biases are added and multiplied, never matrix
+/// factors: they stay exact.
 static DType weight_type(const WeightSpec *spec, DType matrices) {
   return spec->rank == 1 ? DTYPE_F32 : matrices;
 }

@@ -1,4 +1,5 @@
-// Finding added tokens. Rule: the result is that of Hugging Face's AddedVocabulary::find_matches, step by step.
+// Finding added tokens. Rule: the result is that of Hugging Face's AddedVocabulary::find_matches, step by
+// step.
 #include "added.h"
 
 #include "util/memory.h"
@@ -70,7 +71,8 @@ static const AddedToken *token_at(const AddedTokens *added, const Vocab *vocab, 
   return NULL;
 }
 
-/// Rust's \w: letters, marks, decimal and letter numbers, connectors, joiners; of the Unicode version utf8proc knows.
+/// Rust's \w: letters, marks, decimal and letter numbers, connectors, joiners; of the Unicode version
+/// utf8proc knows.
 static bool is_word(uint32_t code) {
   if (code == 0x200C || code == 0x200D) return true;
   switch (utf8proc_category((utf8proc_int32_t)code)) {
@@ -115,7 +117,7 @@ bool added_next(const AddedTokens *added, const Vocab *vocab, bool normalized, c
       continue;
     }
     size_t start = at, stop = at + length;
-    at = stop; // a match that is refused below is stepped over all the same
+    at = stop; // a match refused below is skipped too
     if (token->single_word && (word_before(text, start) || word_after(text, stop, size))) continue;
     cursor->next = stop;
     if (token->lstrip) {

@@ -1,4 +1,4 @@
-// Added tokens: texts that become one token wherever they stand, before anything else cuts the text.
+// Added tokens: texts that become one token wherever they occur, before anything else cuts the text.
 #pragma once
 
 #include "vocab.h"
@@ -6,8 +6,8 @@
 typedef struct AddedToken {
   int32_t id;
   bool single_word; // not next to a word character
-  bool lstrip;      // takes the white space before it along
-  bool rstrip;      // takes the white space after it along
+  bool lstrip;      // takes the white space before it too
+  bool rstrip;      // takes the white space after it too
   bool normalized;  // looked for in the normalised text, not in the text as given
 } AddedToken;
 
@@ -19,7 +19,7 @@ typedef struct AddedTokens {
 } AddedTokens;
 
 STATUS_CHECKED Status added_append(AddedTokens *added, AddedToken token);
-/// Sorts; no search before. Tokens of empty text are dropped.
+/// Sorts the tokens; to be called before any search. Tokens of empty text are dropped.
 void added_complete(AddedTokens *added, const Vocab *vocab);
 void added_free(AddedTokens *added);
 
@@ -29,9 +29,9 @@ typedef struct AddedMatch {
   int32_t id;
 } AddedMatch;
 
-/// How far a search has come. Zero-initialise for a new text.
+/// How far a search is. Zero-initialise for a new text.
 typedef struct AddedCursor {
-  size_t next; // the search goes on here
+  size_t next; // the search continues here
   size_t edge; // the last match, with the white space it took, ended here
 } AddedCursor;
 

@@ -1,7 +1,9 @@
-// Merging. Rule: of all neighbours that can merge, the pair of lowest rank goes first, of equal ranks the leftmost.
+// Merging. Rule: of all neighbours that can merge, the pair of lowest rank goes first, of equal ranks the
+// leftmost.
 //
-// A piece of up to SMALL bytes, nearly all of them, is searched for its lowest rank again and again in an array; a
-// longer one keeps its candidates in a heap, so that a megabyte without a space costs n log n and not n².
+// A piece of up to SMALL bytes, nearly all of them, is searched for its lowest rank again and again in an
+// array; a longer one keeps its candidates in a heap, so that a megabyte without a space costs n log n and
+// not n².
 #include "bpe.h"
 
 #include "util/memory.h"

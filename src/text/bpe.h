@@ -1,5 +1,5 @@
-// Byte pair encoding: the bytes of a piece, each a token, joined pair by pair in the order of the merges' ranks
-// (Sennrich et al., "Neural Machine Translation of Rare Words with Subword Units", ACL 2016).
+// Byte pair encoding: the bytes of a piece, each a token, joined pair by pair in the order of the merges'
+// ranks (Sennrich et al., "Neural Machine Translation of Rare Words with Subword Units", ACL 2016).
 #pragma once
 
 #include "text/tokenizer.h"

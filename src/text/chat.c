@@ -1,6 +1,6 @@
-// Chat templates. Rule: a template is recognised when its canonical form (chat_template.h) is, whole, one of the patterns
-// below, where * stands only for what tools reach and for the branches of a date; a template that differs in any other
-// character is unknown, which is an error and never a guess.
+// Chat templates. Rule: a template is recognised when its canonical form (chat_template.h) matches one of the
+// patterns below from end to end. In those, * stands only for what tools reach and for the branches of a
+// date. A template that differs in any other character is unknown, which is an error and never a guess.
 #include "text/chat.h"
 
 #include "chat_template.h"
@@ -68,10 +68,10 @@ static Render render_chatml, render_llama;
 
 struct Family {
   const char *name;
-  Render *render;                     // messages, of which there is one at least
-  const char *default_system;         // put first where the messages bring none; NULL: nothing is
-  bool dates;                         // a system message with two dates stands first; tools' messages differ
-  bool only_known_roles;              // the template drops roles other than system, user, assistant
+  Render *render;             // at least one message
+  const char *default_system; // used where the messages have none; NULL: none is
+  bool dates;                 // begins with a system message that has two dates; tools' messages differ
+  bool only_known_roles;      // the template drops roles other than system, user, assistant
   const char *patterns[MAX_PATTERNS]; // canonical templates
 };
 
@@ -197,7 +197,7 @@ static Status read_jinja(const char *path, Str *out) {
   return status;
 }
 
-/// chat_template.jinja goes before tokenizer_config.json, as in transformers. *path (free()): the file it is in.
+/// chat_template.jinja comes before tokenizer_config.json, as in transformers. *path: the file (free()).
 static Status read_folder(const char *folder, Str *out, char **path) {
   TRY(path_join(path, folder, "chat_template.jinja"));
   if (file_exists(*path)) return read_jinja(*path, out);

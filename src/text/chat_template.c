@@ -1,5 +1,5 @@
-// Jinja's white space rules and little else. Rule: what is removed here never reaches a rendering, so two templates with
-// one canonical form print the same.
+// Jinja's white space rules and little else. Rule: what is removed here never reaches a rendering, so two
+// templates with one canonical form print the same.
 #include "chat_template.h"
 
 #include <ctype.h>
@@ -8,9 +8,9 @@
 /// {{ … }}, {% … %} or {# … #}.
 typedef struct Tag {
   const char *open;  // at "{%"
-  const char *body;  // behind "{%" and a dash
+  const char *body;  // after "{%" and a dash
   const char *end;   // at the dash or at "%}"
-  const char *close; // behind "%}"
+  const char *close; // after "%}"
   char kind;         // '{', '%' or '#'
   bool trim_before, trim_after;
 } Tag;
@@ -28,7 +28,7 @@ static const char *literal_end(const char *at) {
   return *at == quote ? at + 1 : NULL;
 }
 
-/// Reads the next tag at or behind `at`; false where there is none, or where it does not end.
+/// Reads the next tag at or after `at`; false where there is none, or where it does not end.
 static bool next_tag(const char *at, Tag *tag) {
   for (; *at != '\0'; at++) {
     if (at[0] == '{' && (at[1] == '{' || at[1] == '%' || at[1] == '#')) break;
@@ -56,8 +56,8 @@ static bool next_tag(const char *at, Tag *tag) {
   return false;
 }
 
-/// Appends the text between tags. `after`: the tag before it (NULL at the start); `before`: the one behind it (NULL at
-/// the end).
+/// Appends the text between tags. `after`: the tag before it (NULL at the start); `before`: the one after it
+/// (NULL at the end).
 static Status append_data(Str *out, const char *start, const char *stop, const Tag *after,
                           const Tag *before) {
   bool line_start = after == NULL;
@@ -116,8 +116,8 @@ static Status append_literal_char(Str *out, const char **at) {
   }
 }
 
-/// Appends the literal [start, stop), quotes included, of a tag whose output begins at out[from]; *next is what comes
-/// behind it.
+/// Appends the literal [start, stop), quotes included, of a tag whose output begins at out[from]; *next is
+/// what follows it.
 static Status append_literal(Str *out, size_t from, const char *start, const char *stop, const char **next) {
   const char *behind = stop;
   while (is_blank(*behind)) behind++;
@@ -165,7 +165,7 @@ Status chat_template_canonical(const char *text, Str *out) {
 }
 
 bool chat_template_matches(const char *pattern, const char *text) {
-  const char *star = NULL, *retry = NULL; // the last * and where the text behind it was tried
+  const char *star = NULL, *retry = NULL; // the last * and where the text after it was tried
   while (*text != '\0') {
     if (*pattern == '*') {
       star = ++pattern;

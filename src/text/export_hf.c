@@ -1,5 +1,5 @@
-// Writes a tokenizer as Hugging Face's files. Rule: what load_gguf.c makes of the metadata and what
-// transformers makes of these files give the same ids; both come from the one table of families.
+// Writes a tokenizer as Hugging Face's files. Rule: load_gguf.c, from the metadata, and
+// transformers, from these files, must give the same ids; both come from the one table of pre-tokenizers.
 #include "text/export.h"
 
 #include "internal.h"
@@ -73,7 +73,7 @@ static int64_t type_of(const Source *source, size_t token) {
 }
 
 /// *out = entry `index` of an array of strings in fresh memory. A token's text is its name, so what a JSON
-/// key cannot say as it is gets refused: a NUL (cJSON and C end there), and bytes that are no UTF-8.
+/// key cannot hold is refused: a NUL (cJSON and C end there), and bytes that are not UTF-8.
 static Status string_copy(const Source *source, const char *key, size_t index, char **out) {
   const char *bytes;
   size_t size;

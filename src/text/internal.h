@@ -1,4 +1,4 @@
-// The inside of a Tokenizer, shared by its loaders and by what runs it.
+// The inside of a Tokenizer, shared by its loaders, encoding and export.
 #pragma once
 
 #include "added.h"
@@ -15,11 +15,11 @@ struct Tokenizer {
   Bpe bpe;
   bool nfc;              // normalise to NFC
   bool ignore_merges;    // a piece that is a token is that token, whether merges lead there or not
-  Tokens prefix, suffix; // what add_special puts around
+  Tokens prefix, suffix; // what add_special puts before and after
   int32_t bos, eos;      // −1: none
 };
 
-/// Ids may be at most this where a file has `count` tokens: gaps are allowed, a table of nothing but gaps is not.
+/// The highest id allowed in a file of `count` tokens: gaps are allowed, but not a table of nothing but gaps.
 static inline int64_t highest_id(size_t count) {
   return (int64_t)count * 2 + 65536;
 }
@@ -32,7 +32,8 @@ STATUS_CHECKED Status load_gguf(Tokenizer *tokenizer, const char *path);
 /// Members of tokenizer.ggml.token_type.
 enum { TYPE_NORMAL = 1, TYPE_UNKNOWN = 2, TYPE_CONTROL = 3, TYPE_USER_DEFINED = 4, TYPE_UNUSED = 5 };
 
-/// What a value of tokenizer.ggml.pre stands for: the pre_tokenizer and normalizer of the family's tokenizer.json.
+/// What a value of tokenizer.ggml.pre stands for: the pre_tokenizer and normalizer of the family's
+/// tokenizer.json.
 typedef struct PreFamily {
   const char *name;
   const char *const *pattern;
@@ -41,11 +42,12 @@ typedef struct PreFamily {
   bool ignore_merges; // see Tokenizer
   bool add_bos;       // where tokenizer.ggml.add_bos_token is absent
 } PreFamily;
-/// The family that the file's tokenizer.ggml.pre names; STATUS_INPUT where it holds no byte-level BPE, or names none or an
-/// unknown one.
+/// The family that the file's tokenizer.ggml.pre names; STATUS_INPUT where it holds no byte-level BPE, or
+/// names none or an unknown one.
 STATUS_CHECKED Status gguf_family(const TensorFile *file, const char *path, const PreFamily **out);
 
-/// Adds "left right" as the merge of rank `rank`; all three texts must be in the vocabulary. `name` is the file.
+/// Adds "left right" as the merge of rank `rank`; all three texts must be in the vocabulary. `name` is the
+/// file.
 STATUS_CHECKED Status tokenizer_add_merge(Tokenizer *tokenizer, uint32_t rank, const char *left,
                                           size_t left_size, const char *right, size_t right_size,
                                           const char *name);

@@ -1,5 +1,5 @@
-// The tokenizer inside a GGUF file. Rule: tokenizer.ggml.pre names the cutting pattern; one that is not in the table is
-// refused, because a wrong pattern gives ids that look right and are not.
+// The tokenizer inside a GGUF file. Rule: tokenizer.ggml.pre names the cutting pattern; one that is not in
+// the table is refused, because a wrong pattern gives ids that look right and are not.
 #include "internal.h"
 
 #include "util/memory.h"

@@ -1,5 +1,5 @@
-// tokenizer.json and tokenizer_config.json of a Hugging Face folder. Rule: what is not known to give the same ids as
-// Hugging Face is refused by name; nothing in these files is passed over because it is not understood.
+// tokenizer.json and tokenizer_config.json of a Hugging Face folder. Rule: what is not known to give the
+// same ids as Hugging Face is refused by name; nothing in these files is skipped for not being understood.
 #include "internal.h"
 
 #include "io/file.h"
@@ -14,7 +14,7 @@ static bool is_true(const cJSON *object, const char *key) {
   return cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(object, key));
 }
 
-/// Of a component's boolean that Hugging Face takes for true where it is absent.
+/// A component's boolean; Hugging Face takes it for true where it is absent.
 static bool is_not_false(const cJSON *object, const char *key) {
   return !cJSON_IsFalse(cJSON_GetObjectItemCaseSensitive(object, key));
 }
@@ -117,7 +117,7 @@ static Status load_model(Tokenizer *tokenizer, const cJSON *model, int64_t highe
 
 // ---- added tokens ----
 
-/// A token looked for in normalised text must be what normalisation leaves of it: then no pattern has to change.
+/// A token that is looked for in normalised text must itself be normalised.
 static Status check_normal_form(const Tokenizer *tokenizer, const char *text, const char *name) {
   if (!tokenizer->nfc) return STATUS_OK;
   utf8proc_uint8_t *normal = NULL;
@@ -288,8 +288,8 @@ static Status check_decoder(const cJSON *root, const char *name) {
 
 // ---- tokenizer_config.json ----
 
-/// The id of a token that is named by a string or by {"content": string}; −1 where it is absent or null. Such a token is
-/// special and recognised in text even where tokenizer.json does not list it, as in transformers.
+/// The id of a token that is named by a string or by {"content": string}; −1 where it is absent or null. Such
+/// a token is special and recognised in text even where tokenizer.json does not list it, as in transformers.
 static Status load_named_token(Tokenizer *tokenizer, const cJSON *config, const char *key, const char *name,
                                int32_t *out) {
   if (!json_has(config, key)) return STATUS_OK;

@@ -1,8 +1,9 @@
-// Cutting by PCRE2. Rule: a pattern means here what it means to Hugging Face's engine (Oniguruma with Unicode 16).
+// Cutting by PCRE2. Rule: a pattern means here what it means to Hugging Face's engine (Oniguruma with Unicode
+// 16).
 //
-// Two things differ and are mended when a pattern is compiled: PCRE2's \s also takes U+180E, which is no White_Space
-// since Unicode 6.3; and a PCRE2 may know an older Unicode (10.42: 14.0), in which the letters and numbers assigned
-// since are neither. So \s, \S, \p{L} and \p{N} are rewritten with what they lack.
+// Two things differ and are corrected when a pattern is compiled: PCRE2's \s also takes U+180E, which is not
+// White_Space since Unicode 6.3; and a PCRE2 may know an older Unicode (10.42: 14.0), in which later letters
+// and numbers are neither. So \s, \S, \p{L} and \p{N} are rewritten with what they lack.
 #define PCRE2_CODE_UNIT_WIDTH 8
 #include "pretokenize.h"
 
@@ -43,7 +44,7 @@ const char *const PATTERN_QWEN2 = "(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\\r\\n\\p{L}\\
 enum { MATCH_LIMIT = 50 * 1000 * 1000, HEAP_LIMIT_KIB = 64 * 1024 };
 
 typedef struct PreStep {
-  pcre2_code *code; // NULL: put a space in front
+  pcre2_code *code; // NULL: puts a space in front
 } PreStep;
 
 struct PreScratch {
@@ -183,7 +184,7 @@ void pre_scratch_free(PreScratch *scratch) {
   free(scratch);
 }
 
-/// Where cutting has come to: the steps from `step` on are still to do.
+/// The state of cutting: the steps from `step` on are still to do.
 typedef struct Cut {
   const PreTokenizer *pre;
   PreScratch *scratch;

@@ -1,5 +1,5 @@
-// Pre-tokenisation: text is cut into pieces by a list of steps, each applied to the pieces of the one before; no token
-// reaches over the edge of a piece. The steps are those of Hugging Face's tokenizer.json.
+// Pre-tokenisation: text is cut into pieces by a list of steps, each applied to the pieces of the one before;
+// no token crosses the edge of a piece. The steps are those of Hugging Face's tokenizer.json.
 #pragma once
 
 #include "util/status.h"
@@ -20,11 +20,12 @@ typedef struct PreTokenizer {
   struct pcre2_real_match_context_8 *limits;
 } PreTokenizer;
 
-/// What cutting needs for itself; one a thread.
+/// Memory that cutting needs; one for each thread.
 typedef struct PreScratch PreScratch;
 
-/// A step that makes every match of the pattern a piece of its own, and what lies between likewise (Split, Isolated).
-/// `name` is the file, for messages. STATUS_INPUT for a broken pattern or one that matches the empty text.
+/// A step that makes every match of the pattern a piece of its own, and what lies between likewise (Split,
+/// Isolated). `name` is the file, for messages. STATUS_INPUT for a broken pattern or one that matches the
+/// empty text.
 STATUS_CHECKED Status pretokenizer_add_split(PreTokenizer *pre, const char *pattern, const char *name);
 /// A step that cuts numeric characters (Nd, Nl, No) out, each on its own or in runs.
 STATUS_CHECKED Status pretokenizer_add_digits(PreTokenizer *pre, bool individual, const char *name);

@@ -1,7 +1,8 @@
-// Encoding and decoding. Rule: a Tokenizer is never written to once it is loaded, so threads may share it; what a call
-// needs lives in the call.
+// Encoding and decoding. Rule: a Tokenizer is never written to once it is loaded, so threads may share it;
+// what a call needs lives in the call.
 //
-//   text → U+FFFD for what is no UTF-8 → added tokens cut out → NFC → added tokens looked for there → pieces → merges
+//   text → U+FFFD for what is not UTF-8 → added tokens cut out → NFC → added tokens looked for there
+//        → pieces → merges
 #include "internal.h"
 
 #include "io/file.h"
@@ -54,8 +55,8 @@ Status tokenizer_add_merge(Tokenizer *tokenizer, uint32_t rank, const char *left
   return STATUS_OK;
 }
 
-/// Finds the tokens that their own bytes encode to, so that a piece which is such a token needs no merging: most of a
-/// text consists of them.
+/// Finds the tokens that their own bytes encode to, so that a piece which is such a token needs no merging:
+/// most of a text consists of them.
 static Status mark_whole_tokens(Tokenizer *tokenizer) {
   BpeScratch scratch = {0};
   Tokens tokens = {0};
@@ -214,7 +215,7 @@ cleanup:
 
 // ---- decoding ----
 
-/// The bytes of a token; none for an id that is no token (a model's head may be wider than its vocabulary).
+/// The bytes of a token; none for an id without a token (a model's head may be wider than its vocabulary).
 static const char *token_bytes(const Tokenizer *tokenizer, int32_t id, bool skip_special, size_t *size) {
   const VocabEntry *entry = vocab_at(&tokenizer->vocab, id);
   *size = entry == NULL || (entry->special && skip_special) ? 0 : entry->bytes_size;

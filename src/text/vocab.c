@@ -1,5 +1,5 @@
-// Tokens by id, text and bytes. Rule: the tables hold ids only; the text they stand for lies in the arena, so growing
-// the arena invalidates nothing.
+// Tokens by id, text and bytes. Rule: the tables hold ids only; the text they stand for lies in the arena, so
+// growing the arena invalidates nothing.
 #include "vocab.h"
 
 #include "util/hash.h"
@@ -9,7 +9,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-// GPT-2's map: the printable characters of Latin-1 stand for themselves, the other 68 bytes, in order, for U+0100 on.
+// GPT-2's map: the printable characters of Latin-1 stand for themselves, the other 68 bytes, in order, for
+// U+0100 on.
 static bool stands_for_itself(uint32_t code) {
   return (code >= 33 && code <= 126) || (code >= 161 && code <= 172) || (code >= 174 && code <= 255);
 }
@@ -80,7 +81,7 @@ static Status table_grow(Vocab *vocab, IdTable *table) {
   return STATUS_OK;
 }
 
-/// Adds an id whose key is not there yet; one that is there stays.
+/// Adds an id unless its key is there already.
 static Status table_add(Vocab *vocab, IdTable *table, int32_t id) {
   if (table->used * 2 >= table->size) TRY(table_grow(vocab, table));
   size_t size;
@@ -92,7 +93,7 @@ static Status table_add(Vocab *vocab, IdTable *table, int32_t id) {
   return STATUS_OK;
 }
 
-/// Appends the bytes a byte-level text stands for; false, with nothing appended, where it is none.
+/// Appends the bytes a byte-level text stands for; false, with nothing appended, where it is not one.
 static Status append_bytes(Vocab *vocab, VocabEntry *entry) {
   size_t start = vocab->arena.size;
   entry->byte_level = true;

@@ -1,7 +1,7 @@
 // The tokens of a vocabulary: id ↔ text ↔ bytes.
 //
-// A byte-level vocabulary writes every byte as one printable character (GPT-2's map: "Ġ" is a space, "Ċ" a line feed),
-// so a token has a *text*, as it stands in the file ("Ġthe"), and the *bytes* it decodes to (" the").
+// A byte-level vocabulary writes every byte as one printable character (GPT-2's map: "Ġ" is a space, "Ċ" a
+// line feed), so a token has a *text*, as in the file ("Ġthe"), and the *bytes* it decodes to (" the").
 #pragma once
 
 #include "util/status.h"
@@ -12,7 +12,7 @@
 
 typedef struct VocabEntry {
   size_t text, text_size;   // in Vocab.arena
-  size_t bytes, bytes_size; // in Vocab.arena; the text itself where it is no byte-level text
+  size_t bytes, bytes_size; // in Vocab.arena; the text itself where it is not byte-level
   bool present;             // false: a gap in the ids
   bool byte_level;          // every character of the text stands for a byte
   bool special;             // left out by decoding with skip_special
@@ -35,8 +35,8 @@ typedef struct Vocab {
 } Vocab;
 
 void vocab_free(Vocab *vocab);
-/// Puts a token at `id` ≥ 0. STATUS_INPUT (naming file `name`) where the id or the text is taken, or the id is above
-/// `highest`.
+/// Puts a token at `id` ≥ 0. STATUS_INPUT (naming file `name`) where the id or the text is taken, or the id
+/// is above `highest`.
 STATUS_CHECKED Status vocab_add(Vocab *vocab, int64_t id, int64_t highest, const char *text, size_t size,
                                 const char *name);
 /// Lets vocab_find_whole find the token.
@@ -44,9 +44,10 @@ STATUS_CHECKED Status vocab_mark_whole(Vocab *vocab, int32_t id);
 /// −1 where there is none.
 int32_t vocab_find(const Vocab *vocab, const char *text, size_t size);
 int32_t vocab_find_whole(const Vocab *vocab, const char *bytes, size_t size);
-/// NULL for an id that names no token (below 0, above the last, a gap).
+/// NULL for an id without a token (below 0, above the last, a gap).
 const VocabEntry *vocab_at(const Vocab *vocab, int32_t id);
 
-/// The character that stands for a byte in byte-level texts, and back (−1 for a character that stands for none).
+/// The character that stands for a byte in byte-level texts, and back (−1 for a character that stands for
+/// none).
 uint32_t byte_to_char(uint8_t byte);
 int byte_from_char(uint32_t code);

@@ -128,7 +128,8 @@ static void check_distinct(const ModelFamily *family) {
   }
 }
 
-// What holds for every family, PEFT's spelling with it. The count says that a new entry needs a test as those above.
+// What holds for every family, PEFT's spelling with it. The count says that a new entry needs a test as those
+// above.
 static void test_every_family(void **state) {
   (void)state;
   size_t count = 0;

@@ -1,5 +1,5 @@
-// A model's files: every dtype loads, what is saved comes back to the bit, merged equals unmerged, the plan counts what a run
-// allocates, and broken adapters get one clear line.
+// A model's files: every dtype loads, what is saved comes back to the bit, merged equals unmerged, the plan
+// counts what a run allocates, and broken adapters get one clear line.
 #include "support/model_fixture.h"
 
 #include "io/file.h"

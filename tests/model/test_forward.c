@@ -1,5 +1,5 @@
-// Tiny models against PyTorch float64: logits, entropies, log probabilities; cached decoding against the whole forward; the
-// properties that every model has.
+// Tiny models against PyTorch float64: logits, entropies, log probabilities; cached decoding against the
+// whole forward; the properties that every model has.
 #include "support/model_fixture.h"
 
 #include "io/file.h"
@@ -17,7 +17,8 @@ static Pass *inference(Model *model, size_t rows, size_t cache_rows) {
   return pass;
 }
 
-// The largest distance, over the magnitude where that is above 1: log probabilities of these models reach −50.
+// The largest distance, over the magnitude where that is above 1: log probabilities of these models reach
+// −50.
 static double worst(const float *found, const double *expected, size_t count) {
   double most = 0;
   for (size_t i = 0; i < count; i++) {
@@ -191,8 +192,8 @@ static void test_causality(void **state) {
   model_free(model);
 }
 
-// Prefill of a prompt and then an answer token by token, in scattered cache rows of its own, gives the logits of the
-// whole forward.
+// Prefill of a prompt and then an answer token by token, in scattered cache rows of its own, gives the logits
+// of the whole forward.
 static void test_cached_is_whole(void **state) {
   (void)state;
   const Samples *samples = golden_samples();

@@ -1,5 +1,10 @@
+<<<<<<< HEAD
 // Gradients and optimizer steps of the GEE loss against PyTorch float64 (full) and PEFT (LoRA), and what must not change them:
 // the micro batch, sharing of prompts, activation checkpointing, kept statistics.
+=======
+// Gradients and optimiser steps of the GEE loss against PyTorch float64 (full) and PEFT (LoRA), and what must
+// not change them: the micro batch, sharing of prompts, activation checkpointing, kept statistics.
+>>>>>>> e09e4e9 (Comments of arch, model and text: 110 columns, plainer English, and why batch.c's order holds)
 #include "support/model_fixture.h"
 
 #include <math.h>
@@ -242,7 +247,8 @@ static void test_ways_full(void **state) {
   model_free(model);
 }
 
-// Dropout draws by what a row is, so micro batches, sharing and checkpointing leave it alone; and it does something.
+// Dropout draws by what a row is, so micro batches, sharing and checkpointing leave it alone; and it does
+// something.
 static void test_ways_dropout(void **state) {
   (void)state;
   Golden golden = golden_open("llama/golden.safetensors");
@@ -369,7 +375,8 @@ static void test_fewer_targets(void **state) {
     LoraOptions options = {.rank = samples->lora_rank, .alpha = samples->lora_alpha, .targets = lists[i]};
     assert_ok(model_add_lora(model, &options, 1));
     size_t count = 0;
-    // Fresh B is zero, so the gradient of A is too; B's alone must agree with that of all adapters with B = 0.
+    // Fresh B is zero, so the gradient of A is too; B's alone must agree with that of all adapters with B =
+    // 0.
     float *few = gradients(model, whole, &count);
     Model *all = fixture_model("llama", DTYPE_F32);
     options.targets = "all";

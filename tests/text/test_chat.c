@@ -1,5 +1,6 @@
 // Chat templates: recognised by their text and rendered as transformers does (chat_golden.json, made by
-// make_chat_golden.py; shared/golden/chat_template.json with the real SmolLM2), and refused where they are not known.
+// make_chat_golden.py; shared/golden/chat_template.json with the real SmolLM2), and refused where they are
+// not known.
 #include "support/test.h"
 
 #include "io/file.h"

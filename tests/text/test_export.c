@@ -1,5 +1,5 @@
-// A tokenizer written out of GGUF metadata as Hugging Face's files is the same tokenizer: the three small families are made
-// into GGUF files here, exported, loaded again and compared on the golden texts.
+// A tokenizer written out of GGUF metadata as Hugging Face's files is the same tokenizer: the three small
+// families are made into GGUF files here, exported, loaded again and compared on the golden texts.
 #include "support/tokenizer_gguf.h"
 // (cmocka's prerequisites stand in test.h)
 

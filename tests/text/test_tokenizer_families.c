@@ -1,5 +1,6 @@
-// Three small tokenizers in the manner of Llama 3, Qwen2 and SmolLM against Hugging Face's tokenizers: 2,000 texts of
-// many scripts, white space, numbers, added tokens and broken bytes (bpe_golden.json, made by make_bpe_golden.py).
+// Three small tokenizers in the manner of Llama 3, Qwen2 and SmolLM against Hugging Face's tokenizers: 2,000
+// texts of many scripts, white space, numbers, added tokens and broken bytes (bpe_golden.json, made by
+// make_bpe_golden.py).
 #include "support/test.h"
 
 #include "io/json.h"

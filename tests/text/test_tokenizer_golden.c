@@ -1,5 +1,6 @@
-// The real SmolLM2 tokenizer against Hugging Face's ids: shared/golden/tokens.json, from the GGUF (pre "smollm" cuts
-// digits apart) and from a tokenizer.json made of the same vocabulary, with and without that step.
+// The real SmolLM2 tokenizer against Hugging Face's ids: shared/golden/tokens.json, from the GGUF (pre
+// "smollm" cuts digits apart) and from a tokenizer.json made of the same vocabulary, with and without that
+// step.
 #include "support/test.h"
 
 #include "io/file.h"

@@ -1,5 +1,5 @@
-// Broken, lying and foreign tokenizer files: each gives one clear line and STATUS_INPUT; and files that are unusual but
-// right are read. The folders are written from texts here; GGUF files byte by byte.
+// Broken, lying and foreign tokenizer files: each gives one clear line and STATUS_INPUT; and files that are
+// unusual but right are read. The folders are written from texts here; GGUF files byte by byte.
 #include "support/test.h"
 
 #include "io/file.h"

@@ -31,16 +31,17 @@ typedef enum WeightKind {
   WEIGHT_BIAS, // where qkv_bias
 } WeightKind;
 
-/// What a family calls one weight, in each format. In the name of a weight that every layer has, '#' stands for
-/// the layer's number. ".weight", or ".bias" for WEIGHT_BIAS, follows in every format. PEFT's name of a matrix is
-/// the last part of Hugging Face's: "model.layers.#.self_attn.q_proj" is the target q_proj.
+/// What a family calls one weight, in each format. In the name of a weight that every layer has, '#' stands
+/// for the layer's number. ".weight", or ".bias" for WEIGHT_BIAS, follows in every format. PEFT's name of a
+/// matrix is the last part of Hugging Face's: "model.layers.#.self_attn.q_proj" is the target q_proj.
 typedef struct WeightName {
   WeightKind kind;
   LinearRole linear; // WEIGHT_LINEAR, WEIGHT_BIAS
   const char *name[FORMATS];
 } WeightName;
 
-/// A key of config.json that switches on what is not computed here: refused unless it is absent, null or false.
+/// A key of config.json that switches on what is not computed here: refused unless it is absent, null or
+/// false.
 typedef struct OffKey {
   const char *key;
   enum { OFF_ABSENT, OFF_FALSE, OFF_NULL } written; // what a config that this program writes says

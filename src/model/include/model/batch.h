@@ -1,9 +1,11 @@
-// Sequences packed into rows: distinct prompts once, then their answers, each of which sees its prompt's rows.
+// Sequences packed into rows: each distinct prompt once, then the answers, which see the rows of their
+// prompt.
 //
 //   prompts   p p p p | q q q |                rows 0–3, 4–6
-//   answers                   a a | b b b | c  of p, p, q; the last token of an answer has no row: nothing is predicted
-//                                              from it
-// Token 0 of an answer is predicted by its prompt's last row, token t by the row of token t − 1.
+//   answers                   a a | b b b | c  of p, p, q
+//
+// Token 0 of an answer is predicted by its prompt's last row, token t by the row of token t − 1. The last
+// token of an answer has no row, because nothing is predicted from it.
 #pragma once
 
 #include "util/status.h"
@@ -41,11 +43,12 @@ typedef struct Batch {
   size_t *answer_start; // [answers + 1] first prediction of each answer
 } Batch;
 
-/// Packs. Answers must be ordered by prompt. `share` false gives each answer a prompt of its own (to test against).
-/// Prompts without answers are kept (their rows are computed; nothing is predicted from them).
+/// Packs. Answers must be ordered by prompt. Where `share` is false, each answer gets a copy of its prompt
+/// (for tests). Prompts without answers are kept: their rows are computed, but nothing is predicted from
+/// them.
 STATUS_CHECKED Status batch_build(const TokenSpan *prompts, size_t prompt_count, const BatchAnswer *answers,
                                   size_t answer_count, bool share, Batch *out);
 void batch_free(Batch *batch);
-/// Rows that batch_build would make, without making them.
+/// The number of rows that batch_build would make.
 size_t batch_rows(const TokenSpan *prompts, size_t prompt_count, const BatchAnswer *answers,
                   size_t answer_count, bool share);

@@ -1,5 +1,5 @@
-// A transformer on a device: its frozen weights, what of it is trained, and passes over it. This room knows layers and
-// their order, and never a kernel.
+// A transformer on a device: its frozen weights, what of it is trained, and passes over it. This room knows
+// layers and their order, and never a kernel.
 #pragma once
 
 #include "arch/files.h"
@@ -9,8 +9,8 @@
 
 typedef struct Model Model;
 
-/// Loads the weights, de-quantised, the matrices as F32, F16 or BF16 (config model.dtype); norms and biases are F32. From here on
-/// every weight's tensor says its own type.
+/// Loads the weights, de-quantised, the matrices as F32, F16 or BF16 (config model.dtype); norms and biases
+/// are F32. From here on every weight's tensor says its own type.
 STATUS_CHECKED Status model_load(Ops *ops, const ModelFiles *files, DType matrices, Model **out);
 void model_free(Model *model);
 const ModelConfig *model_config(const Model *model);
@@ -33,8 +33,8 @@ typedef struct ParamSpec {
   size_t slab, offset; // where it lies, in elements
 } ParamSpec;
 
-/// Values and gradients of what is trained, in as few slabs as the device's largest allocation permits. Padding between
-/// parameters is zero in both.
+/// Values and gradients of what is trained, in as few slabs as the device's largest allocation permits.
+/// Padding between parameters is zero in both.
 typedef struct ParamSet {
   ParamSpec *specs;
   size_t count;
@@ -45,13 +45,14 @@ typedef struct ParamSet {
 ParamSet *model_params(Model *model);
 STATUS_CHECKED Status params_zero_grads(ParamSet *params);
 
-/// Writes what is trained into `directory` (inside an AtomicDir): a PEFT adapter, or for a fully trained model a Hugging
-/// Face folder's weights and config.
+/// Writes what is trained into `directory` (inside an AtomicDir): a PEFT adapter, or for a fully trained
+/// model a Hugging Face folder's weights and config.
 STATUS_CHECKED Status model_save_trained(Model *model, const char *directory);
 /// Reads back what model_save_trained wrote, into the same parameters.
 STATUS_CHECKED Status model_load_trained(Model *model, const char *directory);
-/// Writes a Hugging Face folder's weights with the adapters merged in, each rounded to `type` (F32, F16, BF16), config.json and
-/// generation_config.json. The tokenizer is text's (tokenizer_export, into the same folder).
+/// Writes a Hugging Face folder's weights with the adapters merged in, each rounded to `type` (F32, F16,
+/// BF16), config.json and generation_config.json. The tokenizer is text's (tokenizer_export, into the same
+/// folder).
 STATUS_CHECKED Status model_export_merged(Model *model, const ModelFiles *files, DType type,
                                           const char *directory);
 
@@ -67,8 +68,8 @@ typedef struct PassOptions {
   size_t max_rows;       // of one forward
   size_t cache_rows;     // PASS_INFERENCE: key rows over all sequences
   size_t head_tile_rows; // logits of this many rows exist at a time
-  bool
-      checkpoint; // PASS_TRAINING: keep layer inputs only and compute the rest again (activation checkpointing)
+  // PASS_TRAINING: keep only the inputs of layers, and compute the rest again (activation checkpointing).
+  bool checkpoint;
 } PassOptions;
 
 typedef struct Pass Pass;
@@ -79,22 +80,24 @@ void pass_free(Pass *pass);
 const PassOptions *pass_options(const Pass *pass);
 Model *pass_model(const Pass *pass);
 
-/// Training, scoring: runs all rows of `batch`, keeping what the backward needs. `dropout_seed`/`dropout_step` draw the
-/// LoRA dropout (PASS_TRAINING only); dropout is off where `dropout` is false.
+/// What LoRA's dropout is drawn from; `on` only in PASS_TRAINING.
 typedef struct DropoutDraw {
   bool on;
   uint64_t seed;
   uint32_t step;
 } DropoutDraw;
+/// Training and scoring: runs all rows of `batch`. In PASS_TRAINING, what the backward needs is kept.
 STATUS_CHECKED Status pass_forward(Pass *pass, const Batch *batch, DropoutDraw dropout);
 
-/// After pass_forward, or pass_forward_cached of the batch's rows: H (nats, at tau) and log Z of every head row of the batch,
-/// and the log probability (at tau) of every prediction. Any output may be NULL. Logits exist for head_tile_rows rows at a time.
+/// After pass_forward, or pass_forward_cached of the batch's rows: H (nats, at tau) and log Z of every head
+/// row of the batch, and the log probability (at tau) of every prediction. Any output may be NULL. Logits
+/// exist for head_tile_rows rows at a time.
 STATUS_CHECKED Status pass_statistics(Pass *pass, const Batch *batch, float tau, float *entropy /*[R]*/,
                                       float *log_z /*[R]*/, float *logprob /*[predictions]*/);
 
-/// After pass_forward (PASS_TRAINING): adds the gradient of Σ_r weights[r] · H_r to the parameters' gradients.
-/// entropy/log_z: statistics of those rows if already known (from pass_statistics of the same rows), else NULL.
+/// After pass_forward (PASS_TRAINING): adds the gradient of Σ_r weights[r] · H_r to the parameters'
+/// gradients. entropy/log_z: statistics of those rows if already known (from pass_statistics of the same
+/// rows), else NULL.
 STATUS_CHECKED Status pass_backward(Pass *pass, const Batch *batch, float tau, const float *weights /*[R]*/,
                                     const float *entropy, const float *log_z);
 
@@ -106,6 +109,6 @@ typedef struct CachedRows {
 } CachedRows;
 /// PASS_INFERENCE.
 STATUS_CHECKED Status pass_forward_cached(Pass *pass, const CachedRows *rows);
-/// Logits of `count` (≤ head_tile_rows) rows of the last forward, in a tensor [count, V] that the pass owns and the next
-/// call overwrites.
+/// Logits of `count` (≤ head_tile_rows) rows of the last forward, in a tensor [count, V] that the pass owns
+/// and the next call overwrites.
 STATUS_CHECKED Status pass_logits(Pass *pass, const int32_t *rows, size_t count, const Tensor **logits);

@@ -1,5 +1,5 @@
-// Chat templates of the model families, rendered in C. A template is recognised by its text (chat_template.jinja,
-// tokenizer_config.json or GGUF's tokenizer.chat_template); one that is not known is an error, never a guess.
+// Chat templates, rendered in C. A template is recognised by its text (chat_template.jinja,
+// tokenizer_config.json or GGUF's tokenizer.chat_template). An unknown one is an error, never a guess.
 #pragma once
 
 #include "text/tokenizer.h"
@@ -12,27 +12,29 @@ typedef enum ChatFamily {
   CHAT_QWEN2,       // ChatML with "You are a helpful assistant."
   CHAT_QWEN25_MATH, // ChatML with "Please reason step by step, and put your final answer within \boxed{}."
   CHAT_LLAMA3,      // <|start_header_id|>role<|end_header_id|> … <|eot_id|>
-  CHAT_LLAMA31,     // the same behind a system message that tells two dates (Llama 3.1, 3.2, 3.3)
+  CHAT_LLAMA31,     // the same after a system message with two dates (Llama 3.1, 3.2, 3.3)
 } ChatFamily;
 
 typedef struct ChatMessage {
   const char *role, *content; // UTF-8, NUL-terminated
 } ChatMessage;
 
-/// What the model at `model` (folder or .gguf) uses: CHAT_NONE where it has no template. `override`: a family's name
-/// from chat_family_name (config model.chat_template), or NULL / "auto". STATUS_INPUT where the template is not known
-/// and not overridden, or the override names no family; the message then suggests the family named `usual` (may be
-/// NULL).
+/// What the model at `model` (folder or .gguf) uses: CHAT_NONE where it has no template. `override`: a
+/// family's name from chat_family_name (config model.chat_template), or NULL / "auto". STATUS_INPUT where the
+/// template is not known and not overridden (the message then suggests the family `usual`, unless that is NULL),
+/// or the override names no family.
 STATUS_CHECKED Status chat_detect(const char *model, const char *override, const char *usual,
                                   ChatFamily *out);
-/// The family a template's text belongs to; STATUS_INPUT (naming `name`, suggesting `usual`) where it is not known.
+/// The family a template's text belongs to; STATUS_INPUT (naming `name`, suggesting `usual`) where it is not
+/// known.
 STATUS_CHECKED Status chat_recognise(const char *template_text, const char *name, const char *usual,
                                      ChatFamily *out);
 /// "none", "chatml", "smollm2", "qwen2.5", "qwen2", "qwen2.5-math", "llama3", "llama3.1".
 const char *chat_family_name(ChatFamily family);
-/// Appends the rendering, identical to transformers' apply_chat_template without tools (Llama 3.2 there tells the day
-/// of the call, here its template's own default, 26 Jul 2024, so that a prompt is the same on any day). It holds every
-/// special token as text, so encode it with add_special = false. STATUS_INPUT for CHAT_NONE, no messages, or a role the
-/// family's template treats as a tool's or drops.
+/// Appends the rendering, identical to transformers' apply_chat_template without tools. There, Llama
+/// 3.2 gives the day of the call; here it gives its template's own default, 26 Jul 2024, so that a prompt is
+/// the same on any day. The rendering holds every special token as text, so encode it with add_special =
+/// false. STATUS_INPUT for CHAT_NONE, no messages, or a role the family's template treats as a tool's or
+/// drops.
 STATUS_CHECKED Status chat_render(ChatFamily family, const ChatMessage *messages, size_t count,
                                   bool add_generation_prompt, Str *out);

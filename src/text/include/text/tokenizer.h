@@ -17,8 +17,8 @@ typedef struct Tokens {
 void tokens_free(Tokens *tokens);
 STATUS_CHECKED Status tokens_append(Tokens *tokens, int32_t id);
 
-/// `model` is a Hugging Face folder (tokenizer.json, tokenizer_config.json) or a .gguf file. STATUS_INPUT for another
-/// kind of tokenizer (its type is named), an unknown pre-tokeniser, or a broken file.
+/// `model` is a Hugging Face folder (tokenizer.json, tokenizer_config.json) or a .gguf file. STATUS_INPUT for
+/// another kind of tokenizer (its type is named), an unknown pre-tokeniser, or a broken file.
 STATUS_CHECKED Status tokenizer_load(const char *model, Tokenizer **out);
 void tokenizer_free(Tokenizer *tokenizer);
 
@@ -30,9 +30,9 @@ int32_t tokenizer_eos(const Tokenizer *tokenizer);
 int32_t tokenizer_find(const Tokenizer *tokenizer, const char *text);
 bool tokenizer_is_special(const Tokenizer *tokenizer, int32_t id);
 
-/// Appends the ids of `size` bytes of UTF-8 (invalid bytes become U+FFFD, as Hugging Face reads them). Text of added
-/// tokens in it is recognised. `add_special`: as add_special_tokens=True (a BOS where this tokenizer's post-processor
-/// puts one).
+/// Appends the ids of `size` bytes of UTF-8 (invalid bytes become U+FFFD, as Hugging Face reads them). Text
+/// of added tokens in it is recognised. `add_special`: as add_special_tokens=True (a BOS where this
+/// tokenizer's post-processor puts one).
 STATUS_CHECKED Status tokenizer_encode(const Tokenizer *tokenizer, const char *text, size_t size,
                                        bool add_special, Tokens *out);
 /// Appends the text of the tokens; special tokens are left out where `skip_special`.
