@@ -121,7 +121,7 @@ typedef struct Packing {
 
 static const Packing short_rows = {{9, 1, 9, 2}, 21, {6, 2, 40, 0.25f}};
 /// Spans over many tiles of keys, as training has them.
-static const Packing long_rows = {{160, 33, 70, 101}, 364, {6, 2, 40, 0.25f}};
+static const Packing long_rows = {{120, 17, 41, 26}, 204, {6, 2, 40, 0.25f}};
 
 static void fill_spans(const Packing *packing, int32_t *spans, int32_t *key_spans) {
   int32_t begins[5] = {0};
