@@ -1,10 +1,5 @@
-<<<<<<< HEAD
-// Gradients and optimizer steps of the GEE loss against PyTorch float64 (full) and PEFT (LoRA), and what must not change them:
-// the micro batch, sharing of prompts, activation checkpointing, kept statistics.
-=======
-// Gradients and optimiser steps of the GEE loss against PyTorch float64 (full) and PEFT (LoRA), and what must
+// Gradients and optimizer steps of the GEE loss against PyTorch float64 (full) and PEFT (LoRA), and what must
 // not change them: the micro batch, sharing of prompts, activation checkpointing, kept statistics.
->>>>>>> e09e4e9 (Comments of arch, model and text: 110 columns, plainer English, and why batch.c's order holds)
 #include "support/model_fixture.h"
 
 #include <math.h>
