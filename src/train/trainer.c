@@ -149,7 +149,8 @@ static Status run_evaluation(Trainer *t, size_t index) {
   const TrainJob *job = t->job;
   EvaluationRun run = {.model = t->model, .progress = job->progress, .stop = job->stop};
   MetricList metrics = {0};
-  Status status = evaluation_run(job->evaluations[index], &run, &metrics);
+  Status status = status_context(evaluation_run(job->evaluations[index], &run, &metrics), "%s",
+                                 job->evaluations[index]->name);
   if (status == STATUS_OK) status = report_evaluation(t, index, &metrics);
   metrics_free(&metrics);
   return status;
