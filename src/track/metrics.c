@@ -11,30 +11,36 @@
 #include <stdlib.h>
 #include <string.h>
 
-static Status append(MetricList *list, Interval interval, bool has_interval, const char *format,
-                     va_list args) {
-  char *name = NULL;
-  TRY(mem_reserve(&list->items, &list->capacity, list->count + 1, "metrics"));
-  if (vasprintf(&name, format, args) < 0) return status_fail(STATUS_FAILED, "out of memory for metrics");
-  list->items[list->count++] = (Metric){.name = name,
-                                        .value = interval.value,
-                                        .has_interval = has_interval,
-                                        .low = interval.low,
-                                        .high = interval.high};
-  return STATUS_OK;
+static Status format_name(char **out, const char *format, va_list args) {
+  va_list again;
+  va_copy(again, args);
+  int length = vsnprintf(NULL, 0, format, args);
+  Status status = length < 0 ? status_fail(STATUS_FAILED, "a metric's name could not be formatted")
+                             : mem_array(out, (size_t)length + 1, "metrics");
+  if (status == STATUS_OK) (void)vsnprintf(*out, (size_t)length + 1, format, again);
+  va_end(again);
+  return status;
+}
+
+static void append(MetricList *list, Metric metric, const char *format, va_list args) {
+  Status status = mem_reserve(&list->items, &list->capacity, list->count + 1, "metrics");
+  if (status == STATUS_OK) status = format_name(&metric.name, format, args);
+  if (status == STATUS_OK) list->items[list->count++] = metric;
+  if (status != STATUS_OK) list->failed = true;
 }
 
 void metrics_add(MetricList *list, double value, const char *name, ...) {
   va_list args;
   va_start(args, name);
-  if (append(list, (Interval){value, NAN, NAN}, false, name, args) != STATUS_OK) list->failed = true;
+  append(list, (Metric){.value = value, .low = NAN, .high = NAN}, name, args);
   va_end(args);
 }
 
 void metrics_add_interval(MetricList *list, Interval interval, const char *name, ...) {
   va_list args;
+  Metric metric = {.value = interval.value, .has_interval = true, .low = interval.low, .high = interval.high};
   va_start(args, name);
-  if (append(list, interval, true, name, args) != STATUS_OK) list->failed = true;
+  append(list, metric, name, args);
   va_end(args);
 }
 

@@ -210,6 +210,37 @@ static void gap_and_data_and_devices_speak_json(void **state) {
   assert_code(GEE("selftest"), 0);
 }
 
+/// Training and `gap` run the same evaluation: the last line of bias_eval.jsonl is what `gap` prints about the adapter,
+/// and the step. Training itself is as without.
+static void gaps_on_the_way_are_what_gap_measures(void **state) {
+  (void)state;
+  Ran ran = GEE("train", config, named("evaluated"), "--set=train.bias_eval_steps=20");
+  assert_code(ran, 0);
+  assert_true(test_contains(ran.err, "training 0/40  held out: paired gap "));
+  assert_true(test_contains(ran.err, "  held out: paired gap ") &&
+              test_contains(ran.err, "training 20/40  "));
+  assert_true(test_contains(ran.out, "evaluated/bias_eval.jsonl"));
+  assert_same_run("whole", "evaluated");
+  char *text = read_file(run_file("evaluated", "bias_eval.jsonl"), NULL), *at = NULL;
+  cJSON *last = NULL;
+  int steps[8] = {0}, count = 0;
+  for (char *line = strtok_r(text, "\n", &at); line != NULL; line = strtok_r(NULL, "\n", &at)) {
+    cJSON_Delete(last);
+    last = parse(line);
+    assert_true(count < 8);
+    steps[count++] = (int)number(last, "step");
+  }
+  assert_true(count == 3 && steps[0] == 0 && steps[1] == 20 && steps[2] == 40);
+  cJSON_DeleteItemFromObject(last, "step");
+  ran = GEE("gap", config, "--json", "--adapter", run_file("evaluated", "final"));
+  assert_code(ran, 0);
+  cJSON *gap = parse(ran.out);
+  assert_true(cJSON_Compare(gap, last, true));
+  cJSON_Delete(gap);
+  cJSON_Delete(last);
+  free(text);
+}
+
 /// What generate says with --json, parsed.
 static cJSON *generate(const char *model, const char *adapter_option, const char *temperature) {
   Ran ran = GEE("generate", "--model", model, "--prompt", "She works.", "--max-new-tokens", "12", "--json",
@@ -321,6 +352,7 @@ int main(void) {
       cmocka_unit_test(a_full_disk_leaves_the_last_checkpoint_whole),
       cmocka_unit_test(what_cannot_fit_is_refused),
       cmocka_unit_test(gap_and_data_and_devices_speak_json),
+      cmocka_unit_test(gaps_on_the_way_are_what_gap_measures),
       cmocka_unit_test(an_export_answers_as_the_adapter_does),
       cmocka_unit_test(score_agrees_with_generate),
       cmocka_unit_test(full_training_leaves_a_model_that_answers),
