@@ -77,7 +77,7 @@ typedef struct Suite {
   TrainFixture fixture;
   EvaluationDouble first, second;
   Evaluation *evaluations[2];
-  volatile bool stop;
+  atomic_bool stop;
 } Suite;
 
 /// Six steps, evaluations after 0, 2, 4 and 6, checkpoints after 3 and 6.
