@@ -31,6 +31,8 @@ static const Usage usage = {
     "  gee-cl train configs/debias.ini --set train.max_steps=120 --resume --extend\n"
     "  gee-cl train --help-config > my.ini"};
 
+enum { MAX_EVALUATIONS = 1 }; // one for each in open_evaluations
+
 /// All that a run owns; what a TrainJob borrows from.
 typedef struct Run {
   Config config;
@@ -38,12 +40,13 @@ typedef struct Run {
   Dataset data, held_out; // held_out only where bias_eval_steps asks for it
   Str text;               // the config as run
   ConfigSettings settings;
-  char *folder;          // save_root/run_name
-  Evaluation *bias_eval; // the gap on held_out
+  char *folder;                             // save_root/run_name
+  Evaluation *evaluations[MAX_EVALUATIONS]; // those that bias_eval_steps asks for
+  size_t evaluation_count;
 } Run;
 
 static void run_close(Run *run) {
-  evaluation_free(run->bias_eval);
+  for (size_t i = 0; i < run->evaluation_count; i++) evaluation_free(run->evaluations[i]);
   dataset_free(&run->held_out);
   dataset_free(&run->data);
   runtime_close(&run->runtime);
@@ -51,6 +54,15 @@ static void run_close(Run *run) {
   free(run->folder);
   config_settings_free(&run->settings);
   config_free(&run->config);
+}
+
+static Status open_evaluations(Run *run) {
+  if (run->config.train.bias_eval_steps == 0) return STATUS_OK;
+  TRY(config_dataset(&run->config, &run->runtime, true, &run->held_out));
+  Evaluation **next = &run->evaluations[run->evaluation_count];
+  TRY(gap_evaluation_open(&run->config, "bias_eval", &run->held_out, next));
+  run->evaluation_count++;
+  return STATUS_OK;
 }
 
 static Status run_open(Run *run, const char *path) {
@@ -61,10 +73,7 @@ static Status run_open(Run *run, const char *path) {
   TRY(path_join(&run->folder, config->output.save_root, config->output.run_name));
   TRY(runtime_open_files(&run->runtime, config->model.path, config->model.chat_template));
   TRY(config_dataset(config, &run->runtime, false, &run->data));
-  if (config->train.bias_eval_steps > 0) {
-    TRY(config_dataset(config, &run->runtime, true, &run->held_out));
-    TRY(gap_evaluation_open(config, "bias_eval", &run->held_out, &run->bias_eval));
-  }
+  TRY(open_evaluations(run));
   return runtime_open_device(&run->runtime, &config->device);
 }
 
@@ -91,8 +100,8 @@ static TrainJob make_job(const Run *run, Ops *ops) {
                     .extend = extend,
                     .progress = screen_progress(),
                     .stop = &stop_requested,
-                    .evaluations = &run->bias_eval,
-                    .evaluation_count = run->bias_eval != NULL ? 1 : 0};
+                    .evaluations = run->evaluations,
+                    .evaluation_count = run->evaluation_count};
 }
 
 static Status print_header(const Run *run) {
@@ -157,7 +166,8 @@ static void print_end(const Run *run, double seconds) {
   format_duration(duration, seconds);
   printf("%sdone%s in %s; everything is in %s\n", bold, plain, duration, run->folder);
   printf("  metrics   %s/metrics.jsonl\n", run->folder);
-  if (run->bias_eval != NULL) printf("  held out  %s/bias_eval.jsonl\n", run->folder);
+  for (size_t i = 0; i < run->evaluation_count; i++)
+    printf("  %-9s %s/%s.jsonl\n", run->evaluations[i]->name, run->folder, run->evaluations[i]->name);
   printf("  %s%s/final\n", run->config.train.full ? "model     " : "adapter   ", run->folder);
   if (run->config.train.full) {
     printf("Try it:   gee-cl generate --model %s/final --chat --prompt \"...\"\n", run->folder);
