@@ -40,7 +40,8 @@ static uint64_t read_number(const char *path) {
   return value;
 }
 
-/// What the host can still give: free and reclaimable memory, less where a control group (a container) allows less.
+/// What the host can still give: free and reclaimable memory, less where a control group (a container) allows
+/// less.
 static uint64_t host_available(void) {
   uint64_t available = read_kilobytes("/proc/meminfo", "MemAvailable");
   if (available == 0) available = UINT64_MAX; // no such file: nothing is known

@@ -1,5 +1,5 @@
-// The list of metrics. Rule: it is only ever appended to, so a sink sees the metrics in the order in which they
-// were added, and that order is the order of members in metrics.jsonl.
+// The list of metrics. Rule: it is only ever appended to, so a sink sees the metrics in the order in which
+// they were added, and that order is the order of members in metrics.jsonl.
 #include "track/metrics.h"
 
 #include "io/json_write.h"

@@ -1,4 +1,5 @@
-// Memory that runs out while the gap is measured and told: a clear message, and nothing left on host or device.
+// Memory that runs out while the gap is measured and told: a clear message, and nothing left on host or
+// device.
 #include "support/alloc_faults.h"
 #include "support/train_fixture.h"
 // (cmocka's prerequisites stand in test.h)

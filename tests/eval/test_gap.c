@@ -1,4 +1,5 @@
-// Measuring on a tiny model: against sampling and scoring one by one, whatever the chunks; no gap where there is none.
+// Measuring on a tiny model: against sampling and scoring one by one, whatever the chunks; no gap where there
+// is none.
 #include "support/model_fixture.h"
 
 #include "eval/gap.h"
@@ -16,7 +17,8 @@ static const GapOptions OPTIONS = {
     .answers = ANSWERS,
     .seed = 15};
 
-/// Sets of a prompt per group, of 3 to 7 tokens, that part in one token; the last prompt equals its neighbour.
+/// Sets of a prompt per group, of 3 to 7 tokens, that part in one token; the last prompt equals its
+/// neighbour.
 static Dataset make_dataset(const char *file) {
   Dataset data = {.sets = SETS, .counterfactual = true};
   assert_ok(groups_load(file, &data.groups));
@@ -187,7 +189,8 @@ static void test_errors(void **state) {
 
 // ---- a stop signal ----
 
-/// A Progress that sets `stop` when the second phase begins: the signal comes while the first sets are measured.
+/// A Progress that sets `stop` when the second phase begins: the signal comes while the first sets are
+/// measured.
 typedef struct Stopper {
   Progress progress;
   atomic_bool *stop;

@@ -1,6 +1,6 @@
-// An Evaluation that measures nothing: it counts how often it is asked, takes memory, and fails or asks to stop when
-// told to. What it finds is "score" = the number of the run with an interval around it, and "sum", of the model's
-// first trained values, which tells whether the model is the one that was trained.
+// An Evaluation that measures nothing: it counts how often it is asked, takes memory, and fails or asks to
+// stop when told to. What it finds is "score" = the number of the run with an interval around it, and "sum",
+// of the model's first trained values, which tells whether the model is the one that was trained.
 #pragma once
 
 #include "eval/evaluation.h"

@@ -1,4 +1,5 @@
-// Evaluations inside a run, and what gets their metrics: doubles of an evaluation and of a sink, beside metrics.jsonl.
+// Evaluations inside a run, and what gets their metrics: doubles of an evaluation and of a sink, beside
+// metrics.jsonl.
 #include "support/evaluation_double.h"
 #include "support/train_fixture.h"
 
@@ -130,7 +131,8 @@ static const char *steps_of(const Suite *s, const char *run, const char *name) {
   return steps;
 }
 
-/// Fails unless both runs left the same evaluations, training and weights; scores count runs, so sums are compared.
+/// Fails unless both runs left the same evaluations, training and weights; scores count runs, so sums are
+/// compared.
 static void assert_same_sums(const Suite *s, const char *a, const char *b) {
   static const char *const names[] = {"first.jsonl", "second.jsonl"};
   train_same_run(&s->fixture, a, &s->fixture, b);
@@ -151,7 +153,8 @@ static void assert_same_sums(const Suite *s, const char *a, const char *b) {
   }
 }
 
-/// Every list reaches both sinks under its step; an evaluation's also a file of its own; and training is as without.
+/// Every list reaches both sinks under its step; an evaluation's also a file of its own; and training is as
+/// without.
 static void test_metrics_reach_every_sink(void **state) {
   (void)state;
   Suite s;
@@ -270,7 +273,8 @@ static void test_done_is_done(void **state) {
   suite_close(&s);
 }
 
-/// A run that starts anew where an earlier one was killed before its first checkpoint takes nothing over from it.
+/// A run that starts anew where an earlier one was killed before its first checkpoint takes nothing over from
+/// it.
 static void test_leftovers_are_not_taken_over(void **state) {
   (void)state;
   Suite s;

@@ -1,5 +1,5 @@
-// Something that is measured on a model, the same way whoever asks: training on its way, `gee-cl gap`, a suite
-// of benchmarks. What it finds is a MetricList, from which screens, files and trackers are fed.
+// Something that is measured on a model, the same way whoever asks: training on its way, `gee-cl gap`, a
+// suite of benchmarks. What it finds is a MetricList, from which screens, files and trackers are fed.
 // docs/EXTENDING.md says how to add one.
 //
 //   Evaluation *gap = NULL;

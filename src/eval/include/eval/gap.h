@@ -29,7 +29,7 @@ typedef struct GapOptions {
   uint64_t memory;
 } GapOptions;
 
-/// *out = the evaluation under that name. The dataset, which must be counterfactual, is borrowed. STATUS_INPUT
-/// where the gap cannot be measured on it.
+/// *out = the evaluation under that name. The dataset, which must be counterfactual, is borrowed.
+/// STATUS_INPUT where the gap cannot be measured on it.
 STATUS_CHECKED Status gap_evaluation_create(const char *name, const Dataset *dataset,
                                             const GapOptions *options, Evaluation **out);

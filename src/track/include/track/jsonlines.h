@@ -1,5 +1,5 @@
-// JSON Lines files that survive a kill: each line is written by one write(), and a half line at the end is cut
-// on opening. Every line is an object with the "step" it belongs to.
+// JSON Lines files that survive a kill: each line is written by one write(), and a half line at the end is
+// cut on opening. Every line is an object with the "step" it belongs to.
 #pragma once
 
 #include "util/status.h"

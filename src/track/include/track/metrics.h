@@ -48,6 +48,6 @@ void metrics_free(MetricList *list);
 /// The first metric of that name (printf), in memory of the list until it grows; all NaN where there is none.
 Interval metrics_get(const MetricList *list, const char *name, ...) __attribute__((format(printf, 2, 3)));
 
-/// Adds a member for each metric to an open object, in order: "name", and with an interval also "name_low" and
-/// "name_high". NaN is null.
+/// Adds a member for each metric to an open object, in order: "name", and with an interval also "name_low"
+/// and "name_high". NaN is null.
 STATUS_CHECKED Status metrics_write_json(const MetricList *list, struct JsonWriter *json);

@@ -1,5 +1,5 @@
-// Where metrics go. A run's Tracker holds its sinks and gives each of them the same records; a sink turns them
-// into a file (metrics.jsonl here). docs/EXTENDING.md says how to add one.
+// Where metrics go. A run's Tracker holds its sinks and gives each of them the same records; a sink turns
+// them into a file (metrics.jsonl here). docs/EXTENDING.md says how to add one.
 #pragma once
 
 #include "track/metrics.h"
@@ -39,8 +39,9 @@ struct MetricSink {
   const MetricSinkType *type;
 };
 
-/// metrics.jsonl: {"step": 3, ...} in a line per training step, by metrics_write_json. Evaluations have files of
-/// their own, because a line of metrics.jsonl goes out before the step's checkpoint and they come after it.
+/// metrics.jsonl: {"step": 3, ...} in a line per training step, by metrics_write_json. Evaluations have files
+/// of their own, because a line of metrics.jsonl goes out before the step's checkpoint and they come after
+/// it.
 extern const MetricSinkType metrics_jsonl;
 
 /// Zero-initialise; free with tracker_close.
