@@ -4,6 +4,7 @@
 
 #include "io/file.h"
 #include "util/utf8.h"
+#include <cjson/cJSON.h>
 #include <float.h>
 #include <inttypes.h>
 #include <math.h>

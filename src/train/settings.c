@@ -3,7 +3,6 @@
 #include "settings.h"
 
 #include "arch/files.h"
-#include "io/json.h"
 #include "io/tensors.h"
 #include "util/hash.h"
 #include "util/log.h"

@@ -2,6 +2,7 @@
 // job lists, and facts that no key says.
 #pragma once
 
+#include "io/json.h"
 #include "io/json_write.h"
 #include "train/train.h"
 

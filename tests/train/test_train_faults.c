@@ -5,6 +5,7 @@
 // (cmocka's prerequisites stand in test.h)
 #include "io/file.h"
 #include "trainer.h"
+#include "util/str.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -185,12 +186,48 @@ static void saves_and_resumes_full_training(void **state) {
   save_and_resume(true);
 }
 
+// ---- a run ----
+
+static Status train(void *user) {
+  (void)user;
+  return train_run(&run.fixture.job);
+}
+
+static bool is_partial(const char *name) {
+  return str_ends(name, ".partial") || str_ends(name, ".old");
+}
+
+/// final is whole or not there, and a run that failed can be tried again once it is out of the way.
+static void check_run(void *user, bool failed, FaultMode mode) {
+  const char *folder = train_path(&run.fixture, "run", "");
+  const char *state = train_path(&run.fixture, "run", "final/trainer_state.json");
+  char **names = NULL;
+  size_t count = 0;
+  assert_true(failed || file_exists(state));
+  if (file_exists(train_path(&run.fixture, "run", "final"))) assert_true(file_exists(state));
+  if (file_exists(folder)) assert_ok(directory_list(folder, &names, &count));
+  for (size_t i = 0; mode == FAULT_ONCE && i < count; i++) assert_false(is_partial(names[i]));
+  directory_free_list(names);
+  assert_ok(directory_remove(folder));
+  check_device(user, failed, mode);
+}
+
+static void runs(void **state) {
+  (void)state;
+  open_run(false);
+  run.fixture.job.train.max_steps = 1;
+  run.fixture.job.output.save_steps = 0;
+  sweep("a run", train, check_run);
+  train_fixture_close(&run.fixture);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       OPS_TEST(sets_up),
       OPS_TEST(takes_steps),
       OPS_TEST(saves_and_resumes_lora),
       OPS_TEST(saves_and_resumes_full_training),
+      OPS_TEST(runs),
   };
   return RUN_OPS_TESTS(tests);
 }

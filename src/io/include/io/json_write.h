@@ -15,10 +15,11 @@
 
 #include "util/status.h"
 #include "util/str.h"
-#include <cjson/cJSON.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+
+struct cJSON;
 
 typedef enum JsonLayout {
   JSON_COMPACT, // {"a":[1,2]}
@@ -56,7 +57,7 @@ void json_null(JsonWriter *json, const char *key);
 /// A list of integers.
 void json_integers(JsonWriter *json, const char *key, const int32_t *values, size_t count);
 /// A value that was read, as it is.
-void json_value(JsonWriter *json, const char *key, const cJSON *value);
+void json_value(JsonWriter *json, const char *key, const struct cJSON *value);
 
 /// Gives the text to *out (free with str_free), or fails with the writer's first failure: STATUS_FAILED, *out
 /// empty. An object still open, a missing key, and no value at all are failures too. `name` stands in the

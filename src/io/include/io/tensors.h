@@ -4,7 +4,6 @@
 
 #include "util/dtype.h"
 #include "util/status.h"
-#include <cjson/cJSON.h>
 #include <stddef.h>
 #include <stdint.h>
 
