@@ -167,7 +167,8 @@ static int on_key(void *user, const char *section, const char *name, const char 
 Status config_read(Config *config, const char *path) {
   Reading reading = {.config = config, .path = path, .file = fopen(path, "r")};
   if (reading.file == NULL)
-    return status_fail(STATUS_INPUT, "%s: the config cannot be opened: %s", path, strerror(errno));
+    return status_fail(errno == ENOMEM ? STATUS_FAILED : STATUS_INPUT, "%s: the config cannot be opened: %s",
+                       path, strerror(errno));
   int broken = ini_parse_stream(read_line, &reading, on_key, &reading);
   bool unreadable = ferror(reading.file) != 0;
   (void)fclose(reading.file);

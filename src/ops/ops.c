@@ -84,8 +84,10 @@ static bool is_for(const char *file, const KernelFamily *family) {
 static Status build_programs(Ops *ops) {
   Str options = {0};
   Status status = STATUS_OK;
-  while (kernel_sources[ops->program_count].name != NULL) ops->program_count++;
-  TRY_CLEAN(mem_array(&ops->programs, ops->program_count, "programs"));
+  size_t count = 0;
+  while (kernel_sources[count].name != NULL) count++;
+  TRY_CLEAN(mem_array(&ops->programs, count, "programs"));
+  ops->program_count = count;
   TRY_CLEAN(ops_kernel_options(ops, &options));
   for (size_t i = 0; i < ops->program_count; i++) {
     if (is_for(kernel_sources[i].name, ops->family)) TRY_CLEAN(build_program(ops, i, str_text(&options)));

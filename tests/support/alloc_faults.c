@@ -204,6 +204,25 @@ WRAP_CALL(int, inflateInit2_, (z_streamp stream, int bits, const char *version, 
           (stream, bits, version, size), Z_MEM_ERROR)
 WRAP_CALL(int, inflate, (z_streamp stream, int flush), (stream, flush), Z_MEM_ERROR)
 
+typedef void(CL_CALLBACK *ContextNotify)(const char *, const void *, size_t, void *);
+typedef void(CL_CALLBACK *BuildNotify)(cl_program, void *);
+WRAP(cl_context, clCreateContext,
+     (const cl_context_properties *properties, cl_uint count, const cl_device_id *devices,
+      ContextNotify notify, void *user, cl_int *code),
+     (properties, count, devices, notify, user, code), (*code = CL_OUT_OF_HOST_MEMORY, (cl_context)NULL))
+WRAP_FREE(cl_int, clReleaseContext, (cl_context context), context, (context))
+WRAP(cl_command_queue, clCreateCommandQueue,
+     (cl_context context, cl_device_id device, cl_command_queue_properties properties, cl_int *code),
+     (context, device, properties, code), (*code = CL_OUT_OF_HOST_MEMORY, (cl_command_queue)NULL))
+WRAP_FREE(cl_int, clReleaseCommandQueue, (cl_command_queue queue), queue, (queue))
+WRAP(cl_program, clCreateProgramWithSource,
+     (cl_context context, cl_uint count, const char **texts, const size_t *sizes, cl_int *code),
+     (context, count, texts, sizes, code), (*code = CL_OUT_OF_HOST_MEMORY, (cl_program)NULL))
+WRAP_CALL(cl_int, clBuildProgram,
+          (cl_program program, cl_uint count, const cl_device_id *devices, const char *options,
+           BuildNotify notify, void *user),
+          (program, count, devices, options, notify, user), CL_OUT_OF_HOST_MEMORY)
+WRAP_FREE(cl_int, clReleaseProgram, (cl_program program), program, (program))
 WRAP(cl_mem, clCreateBuffer, (cl_context context, cl_mem_flags flags, size_t size, void *host, cl_int *code),
      (context, flags, size, host, code), (*code = CL_MEM_OBJECT_ALLOCATION_FAILURE, (cl_mem)NULL))
 WRAP(cl_mem, clCreateSubBuffer,

@@ -1,0 +1,46 @@
+// Memory that runs out while the kernels are compiled and the operations made ready. Every program and every
+// kernel is made by the same lines and takes the driver milliseconds, so not all allocations fail here, but
+// the first ones (all that comes before, the first program, the first kernels) and the last.
+#include "support/alloc_faults.h"
+#include "support/ops_fixture.h"
+// (cmocka's prerequisites stand in test.h)
+#include <stdlib.h>
+
+enum { FIRST = 40, LAST = 3 };
+
+static Status create(void *user) {
+  Ops *ops = NULL;
+  (void)user;
+  Status status = ops_create(fixture_device(), "auto", &ops);
+  if (status != STATUS_OK) assert_null(ops);
+  ops_free(ops);
+  return status;
+}
+
+static void try_all_modes(size_t n) {
+  static const FaultSweep sweep = {.name = "compiling the kernels", .run = create};
+  for (FaultMode mode = FAULT_ONCE; mode <= FAULT_FROM; mode++) {
+    bool fired = false;
+    const char *verdict = faults_try(&sweep, n, mode, &fired);
+    if (verdict != NULL) fail_msg("%s", verdict);
+    assert_true(fired);
+  }
+}
+
+static void creates(void **state) {
+  (void)state;
+  faults_arm(SIZE_MAX, FAULT_ONCE);
+  assert_ok(create(NULL));
+  (void)faults_disarm();
+  size_t total = faults_count();
+  assert_true(total > FIRST + LAST);
+  for (size_t n = 1; n <= FIRST; n++) try_all_modes(n);
+  for (size_t n = total - LAST + 1; n <= total; n++) try_all_modes(n);
+  print_message("compiling the kernels: the first %d and the last %d of %zu allocations failed\n", FIRST,
+                LAST, total);
+}
+
+int main(void) {
+  const struct CMUnitTest tests[] = {OPS_TEST(creates)};
+  return RUN_OPS_TESTS(tests);
+}
