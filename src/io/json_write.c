@@ -4,7 +4,6 @@
 
 #include "io/file.h"
 #include "util/utf8.h"
-#include <cjson/cJSON.h>
 #include <float.h>
 #include <inttypes.h>
 #include <math.h>
@@ -190,27 +189,6 @@ void json_integers(JsonWriter *json, const char *key, const int32_t *values, siz
   json_array_begin(json, key);
   for (size_t i = 0; i < count; i++) json_integer(json, NULL, values[i]);
   json_array_end(json);
-}
-
-void json_value(JsonWriter *json, const char *key, const cJSON *value) {
-  const cJSON *child;
-  if (cJSON_IsObject(value)) {
-    json_object_begin(json, key);
-    cJSON_ArrayForEach(child, value) json_value(json, child->string, child);
-    json_object_end(json);
-  } else if (cJSON_IsArray(value)) {
-    json_array_begin(json, key);
-    cJSON_ArrayForEach(child, value) json_value(json, NULL, child);
-    json_array_end(json);
-  } else if (cJSON_IsString(value)) {
-    json_string(json, key, value->valuestring);
-  } else if (cJSON_IsNumber(value)) {
-    json_number(json, key, value->valuedouble);
-  } else if (cJSON_IsBool(value)) {
-    json_bool(json, key, cJSON_IsTrue(value));
-  } else {
-    json_null(json, key);
-  }
 }
 
 // ---- the end ----

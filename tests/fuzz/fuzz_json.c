@@ -3,6 +3,7 @@
 
 #include "io/json.h"
 #include "io/json_write.h"
+#include "support/json_tree.h"
 
 static void read_members(const cJSON *root) {
   const char *text;
@@ -24,10 +25,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size) {
   for (JsonLayout layout = JSON_COMPACT; layout <= JSON_PRETTY; layout++) {
     JsonWriter json = {.layout = layout};
     Str first = {0}, second = {0};
-    json_value(&json, NULL, root);
+    json_tree_write(&json, NULL, root);
     FUZZ_CHECK(json_finish(&json, "out", &first) == STATUS_OK);
     FUZZ_CHECK(json_parse(first.data, first.size, "out", &again) == STATUS_OK);
-    json_value(&json, NULL, again); // the writer is empty again, compact now
+    json_tree_write(&json, NULL, again); // the writer is empty again, compact now
     json.layout = layout;
     FUZZ_CHECK(json_finish(&json, "out", &second) == STATUS_OK);
     str_free(&first);

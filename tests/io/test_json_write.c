@@ -1,4 +1,5 @@
 // The JSON writer: the bytes of cJSON in its three layouts, and a failure that is remembered to the end.
+#include "support/json_tree.h"
 #include "support/test.h"
 // (cmocka's prerequisites stand in test.h)
 #include "io/file.h"
@@ -70,7 +71,7 @@ static void assert_as_cjson(const char *text) {
     char *expected = pretty ? cJSON_Print(value) : cJSON_PrintUnformatted(value);
     assert_non_null(expected);
     JsonWriter json = {.layout = pretty ? JSON_PRETTY : JSON_COMPACT};
-    json_value(&json, NULL, value);
+    json_tree_write(&json, NULL, value);
     assert_text(&json, expected);
     free(expected);
   }

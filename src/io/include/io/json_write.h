@@ -19,8 +19,6 @@
 #include <stddef.h>
 #include <stdint.h>
 
-struct cJSON;
-
 typedef enum JsonLayout {
   JSON_COMPACT, // {"a":[1,2]}
   JSON_SPACED,  // {"a": [1, 2]}
@@ -56,8 +54,6 @@ void json_bool(JsonWriter *json, const char *key, bool value);
 void json_null(JsonWriter *json, const char *key);
 /// A list of integers.
 void json_integers(JsonWriter *json, const char *key, const int32_t *values, size_t count);
-/// A value that was read, as it is.
-void json_value(JsonWriter *json, const char *key, const struct cJSON *value);
 
 /// Gives the text to *out (free with str_free), or fails with the writer's first failure: STATUS_FAILED, *out
 /// empty. An object still open, a missing key, and no value at all are failures too. `name` stands in the
