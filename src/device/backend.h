@@ -1,7 +1,8 @@
-// What a back end (OpenCL; CUDA later) fills in: one table of functions, no operations in it. Everything above this line
-// is written once, in device.c, choose.c and program_cache.c. Private to the device room.
+// What a back end (OpenCL; CUDA later) implements: one table of functions. Everything that does not depend on
+// the back end is written once, in device.c, choose.c and program_cache.c. Private to the device room.
 //
-// Objects are `base` first, the back end's own fields behind it. Arguments have been checked (ranges, NULLs) by device.c.
+// A back end's object starts with the struct from here, as its member `base`; its own fields follow. device.c
+// has checked all arguments (ranges, NULLs) before it calls a back end.
 #pragma once
 
 #include "device/device.h"
@@ -11,17 +12,17 @@ typedef struct Backend Backend;
 struct Device {
   const Backend *backend;
   DeviceInfo info;
-  char *identity;      // all versions that a compiled program depends on; owned
-  char *cache;         // folder of compiled programs, or NULL for none; owned
-  bool keeps_programs; // the driver has a cache on disk of its own
+  char *identity;      // every version that a compiled program depends on; owned
+  char *cache;         // folder of compiled programs, or NULL for no cache; owned
+  bool keeps_programs; // the driver keeps a cache on disk itself
 };
 
 struct Buffer {
   Device *device;
   size_t size;
-  Buffer *root;      // the allocation a view lies in; itself for an allocation
+  Buffer *root;      // the allocation that holds this view; an allocation is its own root
   size_t offset;     // bytes into root
-  size_t references; // of a root: itself and its views
+  size_t references; // of a root: 1 for itself, 1 for each view
 };
 
 struct Program {
@@ -36,11 +37,12 @@ struct Kernel {
 
 struct Backend {
   const char *name;
-  const char *compiler_flags; // put in front of every program's options
+  const char *compiler_flags; // put before every program's options
 
-  /// Appends to *list (grown with realloc); a machine without this back end adds nothing and succeeds.
+  /// Appends its devices to *list (grown with realloc). Where this back end is not installed, it adds nothing
+  /// and succeeds.
   Status (*list)(DeviceInfo **list, size_t *count);
-  /// Opens the `index`-th device of its own list, `base` fields filled in (cache excepted).
+  /// Opens the `index`-th device of its own list and fills in `base`, except for `cache`.
   Status (*open)(size_t index, Device **out);
   void (*close)(Device *device);
   Status (*finish)(Device *device);
@@ -53,9 +55,11 @@ struct Backend {
   Status (*buffer_copy)(Buffer *to, size_t to_offset, const Buffer *from, size_t from_offset, size_t bytes);
   Status (*buffer_zero)(Buffer *to, size_t offset, size_t bytes);
 
-  /// Compiles. On failure *log (if any) is the compiler's whole output, which the caller frees.
+  /// Compiles. On failure *log is the compiler's whole output, which the caller frees, or NULL if there was
+  /// none.
   Status (*program_build)(Device *device, const char *source, const char *options, Program **out, char **log);
-  /// Optional, both or none: a program from bytes that program_binary gave. A failure only means "build it again".
+  /// Optional, both or neither: program_load makes a program from the bytes that program_binary gave. If it
+  /// fails, the program is compiled again.
   Status (*program_load)(Device *device, const void *bytes, size_t size, const char *options, Program **out);
   Status (*program_binary)(const Program *program, void **bytes, size_t *size);
   void (*program_free)(Program *program);
@@ -64,7 +68,7 @@ struct Backend {
   Status (*kernel_launch)(Kernel *kernel, const size_t groups[3], const size_t items[3],
                           const KernelArgument *arguments, size_t count);
 
-  /// Optional, both or none: the vendor's GEMM, and whether it has one for such a call on this device.
+  /// Optional, both or neither: the vendor's GEMM, and whether it can do this call on this device.
   bool (*can_gemm)(const Device *device, const GemmCall *call);
   Status (*gemm)(Device *device, const GemmCall *call);
 };

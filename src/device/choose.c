@@ -1,4 +1,5 @@
-// Which device to take. A pure function of the list, so that every rule is tested without hardware.
+// Which device to use. Rule: the choice depends only on the list and the options, so that every rule is
+// tested without hardware.
 #include "device/device.h"
 
 #include "util/str.h"
@@ -27,11 +28,12 @@ static bool is_number(const char *text) {
   return true;
 }
 
-/// True where `device`, the `index`-th, is what `name` asks for.
+/// True if `device`, number `index` of the list, is what `name` asks for.
 static bool matches(const DeviceInfo *device, size_t index, const char *name) {
   if (is_auto(name)) return true;
   if (strcasecmp(name, "cpu") == 0) return device->kind == DEVICE_CPU;
   if (strcasecmp(name, "gpu") == 0) return device->kind == DEVICE_GPU;
+  // At most 8 digits, so that atol cannot overflow.
   if (is_number(name)) return strlen(name) < 9 && (size_t)atol(name) == index;
   char full[sizeof device->platform + sizeof device->name + 1];
   (void)strcpy(full, device->platform);
@@ -40,24 +42,25 @@ static bool matches(const DeviceInfo *device, size_t index, const char *name) {
   return contains_ignoring_case(full, name);
 }
 
-/// STATUS_INPUT with the reason and what there is.
+/// STATUS_INPUT, naming what was asked for and the devices in the list.
 static Status none_found(const DeviceOptions *options, const DeviceInfo *list, size_t count) {
   if (count == 0) {
-    return status_fail(STATUS_INPUT, "no OpenCL device was found: install a driver, on any CPU for example "
-                                     "pocl-opencl-icd; `gee-cl devices` lists what is seen");
+    return status_fail(STATUS_INPUT,
+                       "no OpenCL device was found: install a driver, for example pocl-opencl-icd, "
+                       "which runs on any CPU; `gee-cl devices` lists the devices it finds");
   }
-  Str there = {0};
+  Str devices = {0};
   Status status = STATUS_OK;
   for (size_t i = 0; i < count && status == STATUS_OK; i++) {
-    status = str_append_format(&there, "%s%zu: %s %s (%s)", i == 0 ? "" : ", ", i, list[i].platform,
+    status = str_append_format(&devices, "%s%zu: %s %s (%s)", i == 0 ? "" : ", ", i, list[i].platform,
                                list[i].name, list[i].kind == DEVICE_GPU ? "gpu" : "cpu");
   }
   if (status == STATUS_OK) {
-    status = status_fail(STATUS_INPUT, "no device matches \"%s\" (device.backend %s); there is %s",
+    status = status_fail(STATUS_INPUT, "no device matches \"%s\" (device.backend %s); the devices are %s",
                          options->name != NULL ? options->name : "auto",
-                         options->backend != NULL ? options->backend : "auto", str_text(&there));
+                         options->backend != NULL ? options->backend : "auto", str_text(&devices));
   }
-  str_free(&there);
+  str_free(&devices);
   return status;
 }
 
@@ -65,12 +68,13 @@ Status device_choose(const DeviceOptions *options, const DeviceInfo *list, size_
   static const DeviceOptions nothing_asked = {0};
   if (options == NULL) options = &nothing_asked;
   if (!is_auto(options->backend) && strcasecmp(options->backend, "opencl") != 0) {
-    return status_fail(STATUS_INPUT, "device.backend = %s: there is auto and opencl", options->backend);
+    return status_fail(STATUS_INPUT, "device.backend = %s: use auto or opencl", options->backend);
   }
   bool found = false;
   for (size_t i = 0; i < count; i++) {
     if (!is_auto(options->backend) && strcasecmp(options->backend, list[i].backend) != 0) continue;
     if (!matches(&list[i], i, options->name)) continue;
+    // The first match is kept, unless it is a CPU and a GPU matches too.
     if (found && !(list[i].kind == DEVICE_GPU && list[*index].kind == DEVICE_CPU)) continue;
     *index = i;
     found = true;

@@ -1,4 +1,5 @@
-// The device calls: arguments are checked here, once for every back end, then the table is called.
+// The device calls. Rule: arguments are checked here, once for all back ends, before a back end's function is
+// called.
 #include "backend.h"
 
 #include "cache.h"
@@ -42,7 +43,8 @@ Status device_open(const DeviceOptions *options, Device **out) {
   Status status = device_choose(options, list, count, &index);
   if (status == STATUS_OK) {
     const Backend *backend = find_backend(list[index].backend);
-    size_t first = index; // the back end's own devices lie together
+    size_t first =
+        index; // the first device of this back end: device_list keeps each back end's devices together
     while (first > 0 && strcmp(list[first - 1].backend, list[index].backend) == 0) first--;
     status = backend->open(index - first, out);
   }
@@ -78,7 +80,7 @@ Status buffer_create(Device *device, size_t bytes, Buffer **out) {
   if (bytes > device->info.max_allocation) {
     return status_fail(STATUS_FAILED,
                        "%s allocates at most %" PRIu64
-                       " MiB in one piece; %zu MiB were asked for: use a smaller "
+                       " MiB in one piece, and %zu MiB are needed: use a smaller "
                        "model, model.dtype = bf16 or a smaller micro batch",
                        device->info.name, device->info.max_allocation >> 20, (bytes >> 20) + 1);
   }
@@ -101,12 +103,12 @@ Status buffer_view(Buffer *parent, size_t offset, size_t bytes, Buffer **out) {
     return status_fail(STATUS_FAILED, "a view at byte %zu, not a multiple of %zu", offset,
                        device->info.view_alignment);
   }
-  size_t place = parent->offset + offset;
-  TRY(device->backend->buffer_view(parent->root, place, bytes, out));
+  size_t root_offset = parent->offset + offset;
+  TRY(device->backend->buffer_view(parent->root, root_offset, bytes, out));
   (*out)->device = device;
   (*out)->size = bytes;
   (*out)->root = parent->root;
-  (*out)->offset = place;
+  (*out)->offset = root_offset;
   parent->root->references++;
   return STATUS_OK;
 }
@@ -115,6 +117,7 @@ void buffer_free(Buffer *buffer) {
   if (buffer == NULL) return;
   Buffer *root = buffer->root;
   const Backend *backend = buffer->device->backend;
+  // A view counts in its root, so the root's memory outlives its views in whatever order they are freed.
   if (buffer != root) backend->buffer_free(buffer);
   if (--root->references == 0) backend->buffer_free(root);
 }
@@ -151,13 +154,13 @@ Status buffer_copy(Buffer *to, size_t to_offset, const Buffer *from, size_t from
 Status buffer_zero(Buffer *to, size_t offset, size_t bytes) {
   TRY(check_range("zeroing", to, offset, bytes));
   if (offset % 4 != 0 || bytes % 4 != 0) {
-    return status_fail(STATUS_FAILED, "zeroing %zu bytes at %zu: not whole words of 4", bytes, offset);
+    return status_fail(STATUS_FAILED, "zeroing %zu bytes at %zu: not whole words of 4 bytes", bytes, offset);
   }
   if (bytes == 0) return STATUS_OK;
   return to->device->backend->buffer_zero(to, offset, bytes);
 }
 
-/// Compiles, turning the compiler's log into the message and a file.
+/// Compiles. If that fails, the compiler's log goes into the message and into a file.
 static Status build(Device *device, const char *name, const char *source, const char *options,
                     Program **out) {
   char *log = NULL;
@@ -167,7 +170,7 @@ static Status build(Device *device, const char *name, const char *source, const 
   return status_context(status, "kernels %s", name);
 }
 
-/// Takes the program from the cache, or compiles it and keeps it there.
+/// Takes the program from the cache, or compiles it and stores it there.
 static Status load_or_build(Device *device, const char *name, const char *source, const char *options,
                             Program **out) {
   const Backend *backend = device->backend;
@@ -248,7 +251,7 @@ bool device_can_gemm(const Device *device, const GemmCall *call) {
   return device->backend->gemm != NULL && device->backend->can_gemm(device, call);
 }
 
-/// The elements of the stored [rows, cols] matrix must lie in its buffer.
+/// STATUS_FAILED unless the stored [rows, cols] matrix lies inside its buffer. rows and cols are at least 1.
 static Status check_matrix(const char *name, const GemmMatrix *matrix, size_t rows, size_t cols) {
   size_t end = matrix->offset + (rows - 1) * matrix->stride + cols;
   if (matrix->stride >= cols && dtype_bytes(matrix->type, end) <= matrix->buffer->size) return STATUS_OK;
@@ -258,7 +261,7 @@ static Status check_matrix(const char *name, const GemmMatrix *matrix, size_t ro
 
 Status device_gemm(Device *device, const GemmCall *call) {
   if (!device_can_gemm(device, call)) {
-    return status_fail(STATUS_FAILED, "%s has no GEMM of its vendor for %s · %s to %s", device->info.name,
+    return status_fail(STATUS_FAILED, "%s has no vendor GEMM for %s · %s to %s", device->info.name,
                        dtype_name(call->a.type), dtype_name(call->b.type), dtype_name(call->c.type));
   }
   if (call->m == 0 || call->n == 0 || call->k == 0) return STATUS_OK;

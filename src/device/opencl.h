@@ -1,4 +1,4 @@
-// The OpenCL back end's objects, each its vendor-neutral base first. Private to the opencl_*.c files.
+// The OpenCL back end's objects and functions. Private to the opencl_*.c files.
 #pragma once
 
 #include "backend.h"
@@ -12,7 +12,7 @@ typedef struct OpenclDevice {
   cl_device_id id;
   cl_context context;
   cl_command_queue queue;
-  bool used_gemm; // CLBlast then holds programs of this context
+  bool used_gemm; // if so, CLBlast holds programs of this context
 } OpenclDevice;
 
 typedef struct OpenclBuffer {
@@ -67,5 +67,5 @@ STATUS_CHECKED Status opencl_kernel_launch(Kernel *kernel, const size_t groups[3
 
 bool opencl_can_gemm(const Device *device, const GemmCall *call);
 STATUS_CHECKED Status opencl_gemm(Device *device, const GemmCall *call);
-/// Lets go of what CLBlast keeps for a context that is about to close.
+/// Frees what CLBlast keeps for a context that is about to close.
 void opencl_gemm_forget(void);

@@ -1,4 +1,5 @@
-// OpenCL buffers. Views are sub-buffers of the root allocation, as OpenCL has no sub-buffer of a sub-buffer.
+// OpenCL buffers. A view is always a sub-buffer of the root allocation, because OpenCL has no sub-buffers of
+// sub-buffers.
 #include "opencl.h"
 
 #include "util/memory.h"
@@ -60,7 +61,9 @@ Status opencl_buffer_copy(Buffer *to, size_t to_offset, const Buffer *from, size
 
 Status opencl_buffer_zero(Buffer *to, size_t offset, size_t bytes) {
   static const unsigned char zeros[128];
-  size_t pattern = sizeof zeros; // the widest that divides both: some drivers fill a pattern at a time
+  // The widest pattern that divides both, because some drivers fill one pattern at a time. The loop ends at 4
+  // at the latest: device.c has checked that both are multiples of 4.
+  size_t pattern = sizeof zeros;
   while ((offset | bytes) % pattern != 0) pattern /= 2;
   cl_int code =
       clEnqueueFillBuffer(queue_of(to), opencl_memory(to), zeros, pattern, offset, bytes, 0, NULL, NULL);

@@ -1,5 +1,5 @@
-// OpenCL platforms and devices: what there is, and opening one. A platform that has no device, or fails to say, is passed
-// over: installed drivers without their hardware are common.
+// OpenCL platforms and devices: listing and opening them. A platform that has no device, or fails to list its
+// devices, is skipped: it is common for a driver to be installed without its hardware.
 #include "opencl.h"
 
 #include "util/log.h"
@@ -16,7 +16,7 @@ typedef struct Found {
 
 const Backend opencl_backend = {
     .name = "opencl",
-    // -w: some drivers print their compiler's warnings to the terminal of whoever runs the program
+    // -w: without it some drivers print their compiler's warnings to the user's terminal.
     .compiler_flags = "-w -cl-std=CL1.2",
     .list = opencl_list,
     .open = opencl_open,
@@ -40,7 +40,7 @@ const Backend opencl_backend = {
     .gemm = opencl_gemm,
 };
 
-/// Appends the devices of one platform that are there and can compile.
+/// Appends the platform's devices that are available and can compile.
 static Status find_on(cl_platform_id platform, Found **found, size_t *count) {
   cl_uint devices = 0;
   if (clGetDeviceIDs(platform, CL_DEVICE_TYPE_ALL, 0, NULL, &devices) != CL_SUCCESS || devices == 0)
@@ -86,7 +86,8 @@ cleanup:
   return status;
 }
 
-/// Copies a device's text into out[size], cut where it is longer, without the blanks some drivers put around it.
+/// Copies a device's text into out[size], cut if it is longer, without the blanks that some drivers put
+/// around it.
 static void device_text(cl_device_id id, cl_device_info what, char *out, size_t size) {
   char text[512] = "";
   if (clGetDeviceInfo(id, what, sizeof text - 1, text, NULL) != CL_SUCCESS) text[0] = '\0';
@@ -148,7 +149,8 @@ Status opencl_list(DeviceInfo **list, size_t *count) {
   return status;
 }
 
-/// Drivers report faults out of line (an illegal access, a lost device): say them, whoever asked last.
+/// Drivers report faults such as an illegal access or a lost device at any time: log them; no call is waiting
+/// for the result.
 static void CL_CALLBACK on_fault(const char *text, const void *details, size_t size, void *user) {
   (void)details;
   (void)size;
@@ -156,7 +158,7 @@ static void CL_CALLBACK on_fault(const char *text, const void *details, size_t s
   log_say(LOG_WARNING, "the OpenCL driver says: %s", text);
 }
 
-/// All versions that a compiled program depends on.
+/// Fills in `identity`: every version that a compiled program depends on.
 static Status identify(OpenclDevice *device, cl_platform_id platform) {
   char platform_version[256] = "", device_version[256];
   (void)clGetPlatformInfo(platform, CL_PLATFORM_VERSION, sizeof platform_version - 1, platform_version, NULL);
@@ -174,7 +176,7 @@ Status opencl_open(size_t index, Device **out) {
   size_t count;
   TRY(find_all(&found, &count));
   if (index >= count) {
-    status = status_fail(STATUS_FAILED, "OpenCL device %zu of %zu has gone", index, count);
+    status = status_fail(STATUS_FAILED, "OpenCL device %zu is gone; %zu are left", index, count);
     goto cleanup;
   }
   TRY_CLEAN(mem_array(&device, 1, "OpenCL device"));
@@ -182,8 +184,8 @@ Status opencl_open(size_t index, Device **out) {
   device->id = found[index].device;
   describe(&found[index], &device->base.info);
   TRY_CLEAN(identify(device, found[index].platform));
-  // pocl keeps what it compiled itself, and compiles every kernel for every group size when asked for a binary: 23 s
-  // against 1 s.
+  // pocl has its own cache. Asked for a binary, it compiles every kernel for every group size, which takes 23
+  // s instead of 1 s.
   device->base.keeps_programs = strstr(device->base.info.platform, "Portable Computing Language") != NULL;
   const cl_context_properties properties[] = {CL_CONTEXT_PLATFORM,
                                               (cl_context_properties)found[index].platform, 0};

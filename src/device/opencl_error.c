@@ -1,4 +1,4 @@
-// Names of OpenCL's error codes: a user who searches for a message needs the name, not the number.
+// Names of OpenCL's error codes, because a user can search for a name but not for a number.
 #include "opencl.h"
 
 static const char *error_name(cl_int code) {

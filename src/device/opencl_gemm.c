@@ -1,9 +1,9 @@
-// CLBlast as the vendor's GEMM. It is tuned for GPUs; on CPU devices ops has a kernel of its own.
+// CLBlast as the vendor's GEMM. It is tuned for GPUs; for CPU devices ops has its own kernel.
 #include "opencl.h"
 
 #include <clblast_c.h>
 
-/// CLBlast's half precision sums in 16 bits too, so float32 is all that is asked of it.
+/// CLBlast's half-precision GEMM also sums in 16 bits, so only its float32 GEMM is used.
 bool opencl_can_gemm(const Device *device, const GemmCall *call) {
   (void)device;
   return call->a.type == DTYPE_F32 && call->b.type == DTYPE_F32 && call->c.type == DTYPE_F32 &&

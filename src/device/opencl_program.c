@@ -1,4 +1,5 @@
-// OpenCL programs and kernels. Contractions are left to the kernels' own fma: no fast-math option is ever added.
+// OpenCL programs and kernels. Rule: no fast-math option is ever added. The kernels call fma where they want
+// it.
 #include "opencl.h"
 
 #include "util/memory.h"
@@ -17,7 +18,7 @@ static Status wrap(cl_program program, Program **out) {
   return STATUS_OK;
 }
 
-/// *log = the compiler's output, or NULL where there is none.
+/// *log = the compiler's output, or NULL if there is none.
 static void read_log(cl_program program, cl_device_id id, char **log) {
   size_t size = 0;
   *log = NULL;

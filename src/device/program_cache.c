@@ -1,4 +1,4 @@
-// Compiled programs on disk; cache.h has the format and the rule.
+// Compiled programs on disk; cache.h has the format and the rules.
 #include "cache.h"
 
 #include "util/hash.h"
@@ -21,14 +21,14 @@ typedef struct Header {
   uint64_t key_size, binary_size, binary_hash;
 } Header;
 
-/// mkdir -p; false where that is impossible.
+/// mkdir -p; false if that fails. `path` is changed and restored on the way.
 static bool make_folders(char *path) {
   for (char *p = path + 1; *p != '\0'; p++) {
     if (*p != '/') continue;
     *p = '\0';
-    bool made = mkdir(path, 0777) == 0 || errno == EEXIST;
+    bool exists = mkdir(path, 0777) == 0 || errno == EEXIST;
     *p = '/';
-    if (!made) return false;
+    if (!exists) return false;
   }
   return mkdir(path, 0777) == 0 || errno == EEXIST;
 }
@@ -54,7 +54,7 @@ Status cache_directory(const char *asked, char **out) {
   return STATUS_OK;
 }
 
-/// Reads the whole of `path`; false where that fails for any reason.
+/// Reads the whole file; false if that fails for any reason.
 static bool read_file(const char *path, unsigned char **bytes, size_t *size) {
   *bytes = NULL;
   FILE *file = fopen(path, "rb");
@@ -75,7 +75,8 @@ static bool read_file(const char *path, unsigned char **bytes, size_t *size) {
   return good;
 }
 
-/// Takes the binary out of a cache file's bytes where every length, the key and the hash are right.
+/// Copies the binary out of a cache file's bytes if every length, the key and the hash are right. Each length
+/// is checked against what is left of the file before it is used, so no sum can overflow.
 static Status take_binary(const unsigned char *bytes, size_t size, CacheEntry *entry) {
   Header header;
   if (size < sizeof header) return STATUS_OK;
@@ -116,19 +117,19 @@ cleanup:
   return status;
 }
 
-/// Writes a fresh file beside `path` and renames it over it.
-static bool write_beside(const char *path, const void *const parts[], const size_t sizes[], size_t count) {
-  char *beside = NULL;
-  if (str_format(&beside, "%s.XXXXXX", path) != STATUS_OK) return false;
-  int descriptor = mkstemp(beside);
+/// Writes the parts to a new file beside `path`, then renames it to `path`.
+static bool write_file(const char *path, const void *const parts[], const size_t sizes[], size_t count) {
+  char *temporary = NULL;
+  if (str_format(&temporary, "%s.XXXXXX", path) != STATUS_OK) return false;
+  int descriptor = mkstemp(temporary);
   FILE *file = descriptor < 0 ? NULL : fdopen(descriptor, "wb");
   bool good = file != NULL;
   for (size_t i = 0; i < count && good; i++) good = fwrite(parts[i], 1, sizes[i], file) == sizes[i];
   if (file != NULL) good = fclose(file) == 0 && good;
   if (file == NULL && descriptor >= 0) (void)close(descriptor);
-  good = good && rename(beside, path) == 0;
-  if (!good && descriptor >= 0) (void)unlink(beside);
-  free(beside);
+  good = good && rename(temporary, path) == 0;
+  if (!good && descriptor >= 0) (void)unlink(temporary);
+  free(temporary);
   return good;
 }
 
@@ -138,7 +139,7 @@ void cache_store(const CacheEntry *entry, const void *binary, size_t size) {
   header.binary_hash = hash_bytes(HASH_START, binary, size);
   const void *parts[] = {&header, entry->key, binary};
   const size_t sizes[] = {sizeof header, entry->key_size, size};
-  if (!write_beside(entry->path, parts, sizes, 3)) {
+  if (!write_file(entry->path, parts, sizes, 3)) {
     log_say(LOG_NOTE, "%s: %s; compiled kernels are not kept", entry->path, strerror(errno));
   }
 }
@@ -155,6 +156,7 @@ Status cache_report_log(const Device *device, const char *name, const char *log)
   size_t size = 0, lines = 0;
   for (const char *p = log; *p != '\0' && size < sizeof first - 4 && lines < 4; p++) {
     if (*p == '\n') lines++;
+    // A message is one line: line ends and tabs become single spaces.
     bool blank = *p == '\n' || *p == '\r' || *p == '\t';
     if (blank && (size == 0 || first[size - 1] == ' ')) continue;
     first[size++] = blank ? ' ' : *p;
@@ -165,8 +167,8 @@ Status cache_report_log(const Device *device, const char *name, const char *log)
   const void *parts[] = {log};
   const size_t sizes[] = {strlen(log)};
   bool kept = device->cache != NULL && str_format(&path, "%s/%s.log", device->cache, name) == STATUS_OK &&
-              write_beside(path, parts, sizes, 1);
-  Status status = status_fail(STATUS_FAILED, "the compiler of %s refused: %s%s%s%s", device->info.name, first,
+              write_file(path, parts, sizes, 1);
+  Status status = status_fail(STATUS_FAILED, "the compiler of %s failed: %s%s%s%s", device->info.name, first,
                               kept ? " (whole log: " : "", kept ? path : "", kept ? ")" : "");
   free(path);
   return status;

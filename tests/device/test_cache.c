@@ -1,5 +1,5 @@
-// Compiled programs on disk: what is stored comes back for the same key and for no other, damaged files count as none, and a
-// device with a damaged cache still compiles. The first tests need no device.
+// Compiled programs on disk: a stored binary is found under its own key and no other, damaged files are
+// ignored, and a device with a damaged cache still compiles. Only the last test needs a device.
 #include "support/test.h"
 
 #include "cache.h"
@@ -31,13 +31,13 @@ static void store(Device *device, CacheEntry *entry) {
 static bool found(const Device *device, const char *name, const char *source, const char *options) {
   CacheEntry entry = {0};
   assert_ok(cache_find(device, name, source, options, &entry));
-  bool there = entry.bytes != NULL;
-  if (there) {
+  bool hit = entry.bytes != NULL;
+  if (hit) {
     assert_int_equal(entry.size, sizeof binary);
     assert_memory_equal(entry.bytes, binary, sizeof binary);
   }
   cache_entry_free(&entry);
-  return there;
+  return hit;
 }
 
 static void the_same_key_finds_the_binary_and_no_other(void **state) {
@@ -53,7 +53,7 @@ static void the_same_key_finds_the_binary_and_no_other(void **state) {
   cache_entry_free(&entry);
 }
 
-/// Two keys with one hash would share a file: the key inside decides.
+/// Two keys with the same hash share a file name: the key inside the file decides.
 static void a_file_of_another_key_is_not_taken(void **state) {
   (void)state;
   Device device;
@@ -65,7 +65,7 @@ static void a_file_of_another_key_is_not_taken(void **state) {
   cache_entry_free(&entry);
 }
 
-static void damaged_files_count_as_none(void **state) {
+static void damaged_files_are_ignored(void **state) {
   (void)state;
   Device device;
   CacheEntry entry;
@@ -113,7 +113,7 @@ static void a_folder_that_cannot_be_made_means_no_cache(void **state) {
   free(out);
 }
 
-static void a_compilers_log_is_kept_and_its_first_lines_said(void **state) {
+static void a_compilers_log_is_kept_and_its_first_lines_are_in_the_message(void **state) {
   (void)state;
   Device device = make_device((char *)test_folder());
   char path[512];
@@ -123,7 +123,7 @@ static void a_compilers_log_is_kept_and_its_first_lines_said(void **state) {
   assert_true(file_exists(path));
 }
 
-/// Writes rubbish over every program that the device has stored.
+/// Overwrites every program that the device has stored with rubbish, and returns how many there were.
 static size_t damage_all(const char *folder) {
   char **names, path[1024];
   size_t count, programs = 0;
@@ -168,9 +168,9 @@ int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(the_same_key_finds_the_binary_and_no_other),
       cmocka_unit_test(a_file_of_another_key_is_not_taken),
-      cmocka_unit_test(damaged_files_count_as_none),
+      cmocka_unit_test(damaged_files_are_ignored),
       cmocka_unit_test(a_folder_that_cannot_be_made_means_no_cache),
-      cmocka_unit_test(a_compilers_log_is_kept_and_its_first_lines_said),
+      cmocka_unit_test(a_compilers_log_is_kept_and_its_first_lines_are_in_the_message),
       cmocka_unit_test(a_device_compiles_beside_a_damaged_cache),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);

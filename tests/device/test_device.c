@@ -1,5 +1,5 @@
-// Devices: the list, the choice, buffers, views, programs, launches, and what each refuses. On $GEE_TEST_DEVICE or what auto
-// takes.
+// Devices: the list, the choice, buffers, views, programs, launches, and what each refuses. Runs on
+// $GEE_TEST_DEVICE, or on the device that "auto" chooses.
 #include "support/test.h"
 
 #include "device/device.h"
@@ -39,8 +39,8 @@ static void every_device_is_described(void **state) {
   free(list);
 }
 
-/// Three devices that are not there.
-static const DeviceInfo three[] = {
+/// Three made-up devices.
+static const DeviceInfo devices[] = {
     {.backend = "opencl", .platform = "Portable Computing Language", .name = "pthread", .kind = DEVICE_CPU},
     {.backend = "opencl", .platform = "AMD APP", .name = "gfx1100", .kind = DEVICE_GPU},
     {.backend = "opencl", .platform = "NVIDIA CUDA", .name = "RTX 4090", .kind = DEVICE_GPU},
@@ -59,27 +59,27 @@ static void the_choice_follows_its_rules(void **state) {
   for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
     size_t index = 99;
     DeviceOptions options = {.backend = cases[i].backend, .name = cases[i].name};
-    assert_ok(device_choose(&options, three, cases[i].count, &index));
+    assert_ok(device_choose(&options, devices, cases[i].count, &index));
     assert_int_equal(index, cases[i].index);
   }
   size_t index = 99;
-  assert_ok(device_choose(NULL, three, 3, &index));
+  assert_ok(device_choose(NULL, devices, 3, &index));
   assert_int_equal(index, 1);
 }
 
-static void a_choice_without_match_says_what_there_is(void **state) {
+static void a_choice_without_a_match_lists_the_devices(void **state) {
   (void)state;
   size_t index;
   DeviceOptions options = {.name = "tpu"};
-  assert_fails(device_choose(&options, three, 3, &index), STATUS_INPUT, "\"tpu\"");
-  assert_fails(device_choose(&options, three, 3, &index), STATUS_INPUT, "1: AMD APP gfx1100 (gpu)");
-  assert_fails(device_choose(&options, three, 0, &index), STATUS_INPUT, "no OpenCL device was found");
+  assert_fails(device_choose(&options, devices, 3, &index), STATUS_INPUT, "\"tpu\"");
+  assert_fails(device_choose(&options, devices, 3, &index), STATUS_INPUT, "1: AMD APP gfx1100 (gpu)");
+  assert_fails(device_choose(&options, devices, 0, &index), STATUS_INPUT, "no OpenCL device was found");
   options.name = "7";
-  assert_fails(device_choose(&options, three, 3, &index), STATUS_INPUT, "\"7\"");
+  assert_fails(device_choose(&options, devices, 3, &index), STATUS_INPUT, "\"7\"");
   options = (DeviceOptions){.name = "gpu"};
-  assert_fails(device_choose(&options, three, 1, &index), STATUS_INPUT, "\"gpu\"");
+  assert_fails(device_choose(&options, devices, 1, &index), STATUS_INPUT, "\"gpu\"");
   options = (DeviceOptions){.backend = "vulkan"};
-  assert_fails(device_choose(&options, three, 3, &index), STATUS_INPUT, "device.backend = vulkan");
+  assert_fails(device_choose(&options, devices, 3, &index), STATUS_INPUT, "device.backend = vulkan");
 }
 
 static void buffers_hold_what_is_written(void **state) {
@@ -220,7 +220,7 @@ static void the_vendors_gemm_checks_its_matrices(void **state) {
   buffer_free(large);
 }
 
-/// What CLBlast cannot do is said before, and refused where it is asked for all the same.
+/// device_can_gemm says what CLBlast cannot do; device_gemm refuses it by name.
 static void the_device_says_which_gemms_it_has(void **state) {
   (void)state;
   GemmCall call = {.m = 4, .n = 4, .k = 4};
@@ -230,14 +230,14 @@ static void the_device_says_which_gemms_it_has(void **state) {
   transposed.c.transposed = true;
   assert_false(device_can_gemm(device, &half));
   assert_false(device_can_gemm(device, &transposed));
-  assert_fails(device_gemm(device, &half), STATUS_FAILED, "no GEMM of its vendor for F32 · F16 to F32");
+  assert_fails(device_gemm(device, &half), STATUS_FAILED, "no vendor GEMM for F32 · F16 to F32");
 }
 
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(every_device_is_described),
       cmocka_unit_test(the_choice_follows_its_rules),
-      cmocka_unit_test(a_choice_without_match_says_what_there_is),
+      cmocka_unit_test(a_choice_without_a_match_lists_the_devices),
       cmocka_unit_test(buffers_hold_what_is_written),
       cmocka_unit_test(views_share_memory_and_keep_it_alive),
       cmocka_unit_test(what_does_not_fit_is_refused),

@@ -1,6 +1,7 @@
-// One device, whatever its vendor: buffers, programs, launches and, where the vendor has one, a GEMM. This room never
-// sees a tensor's meaning. Behind it stands a vtable (device/backend.h); OpenCL is the first back end.
-// All commands of a device run in order, one queue. A Device is used by one thread at a time.
+// A device of any vendor: buffers, programs, launches and, where the vendor has one, a GEMM. This room does
+// not know what a tensor means. Each back end fills in one table of functions (device/backend.h); OpenCL is
+// the first. A device has one queue and runs its commands in order. A Device may be used by one thread at a
+// time.
 #pragma once
 
 #include "util/dtype.h"
@@ -9,7 +10,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/// What hardware a device is. Which kernels it runs is ops' matter (ops/kernel_family.h).
+/// What hardware a device is. ops decides which kernels it runs (ops/kernel_family.h).
 typedef enum DeviceClass { DEVICE_CPU, DEVICE_GPU } DeviceClass;
 
 typedef struct DeviceInfo {
@@ -24,8 +25,8 @@ typedef struct DeviceInfo {
   size_t max_group;        // work items in a group
   size_t view_alignment;   // bytes; offsets of buffer_view are multiples of this
   unsigned compute_units;
-  unsigned
-      vector_width; // floats in a vector register as the driver tells: 16, 8, 4; 1: it works a float at a time
+  /// Floats in a vector register, as the driver reports it: 16, 8, 4; 1 if it has no vectors.
+  unsigned vector_width;
 } DeviceInfo;
 
 typedef struct Device Device;
@@ -33,19 +34,20 @@ typedef struct Buffer Buffer;
 typedef struct Program Program;
 typedef struct Kernel Kernel;
 
-/// Which device to take. NULL or "auto" anywhere means: choose. `name` matches a device by case-insensitive substring
-/// of "platform name", or by "index" as `gee-cl devices` prints it, or a class: "cpu", "gpu".
+/// Which device to use. NULL or "auto" in `backend` or `name` leaves that choice to gee-cl.
 typedef struct DeviceOptions {
   const char *backend; // auto | opencl
+  /// The device's number as `gee-cl devices` prints it, its class ("cpu" or "gpu"), or a part of "platform
+  /// name", in any case.
   const char *name;
-  const char
-      *cache_directory; // compiled programs; NULL: $XDG_CACHE_HOME/gee-cl or ~/.cache/gee-cl; "": no cache
+  /// Where compiled programs are kept. NULL: $XDG_CACHE_HOME/gee-cl, or else ~/.cache/gee-cl. "": no cache.
+  const char *cache_directory;
 } DeviceOptions;
 
-/// *list = every device found (free()); *count may be 0. Order is the order of `index`.
+/// *list = every device found, in the order that `index` counts; the caller calls free(). *count may be 0.
 STATUS_CHECKED Status device_list(DeviceInfo **list, size_t *count);
-/// Index of what `options` picks from `list`: auto takes a GPU, else a CPU. STATUS_INPUT where nothing matches, naming
-/// what there is.
+/// *index = the device of `list` that `options` asks for; of several that match, the first GPU, else the
+/// first CPU. STATUS_INPUT, with the list, if nothing matches.
 STATUS_CHECKED Status device_choose(const DeviceOptions *options, const DeviceInfo *list, size_t count,
                                     size_t *index);
 STATUS_CHECKED Status device_open(const DeviceOptions *options, Device **out);
@@ -54,23 +56,25 @@ const DeviceInfo *device_info(const Device *device);
 
 /// A buffer of `bytes` (> 0), content undefined.
 STATUS_CHECKED Status buffer_create(Device *device, size_t bytes, Buffer **out);
-/// A part of `parent` that shares its memory: kept alive by the view; `offset` a multiple of view_alignment.
+/// A part of `parent`, in the same memory. The memory lives until the parent and all its views are freed.
+/// `offset` is a multiple of view_alignment.
 STATUS_CHECKED Status buffer_view(Buffer *parent, size_t offset, size_t bytes, Buffer **out);
 /// Safe on NULL.
 void buffer_free(Buffer *buffer);
 size_t buffer_size(const Buffer *buffer);
-/// Host to device; `bytes` is copied before the call returns.
+/// Host to device. `from` may be reused when the call returns.
 STATUS_CHECKED Status buffer_write(Buffer *to, size_t offset, const void *from, size_t bytes);
 /// Device to host; waits for all earlier commands.
 STATUS_CHECKED Status buffer_read(const Buffer *from, size_t offset, void *to, size_t bytes);
 STATUS_CHECKED Status buffer_copy(Buffer *to, size_t to_offset, const Buffer *from, size_t from_offset,
                                   size_t bytes);
-/// Zero bytes; offset and bytes multiples of 4.
+/// Sets bytes to zero; `offset` and `bytes` are multiples of 4.
 STATUS_CHECKED Status buffer_zero(Buffer *to, size_t offset, size_t bytes);
 STATUS_CHECKED Status device_finish(Device *device);
 
-/// Compiles `source` with `options` ("-DNAME=value …") and the back end's own flags, or takes it from the cache. `name` stands in messages; a
-/// compiler's log is part of the failure's message (its first lines) and whole in <cache>/<name>.log.
+/// Compiles `source` with `options` ("-DNAME=value …") and the back end's own flags, or takes the program
+/// from the cache. `name` is for messages. If the compiler fails, the message has the first lines of its log;
+/// the whole log is in <cache>/<name>.log.
 STATUS_CHECKED Status program_create(Device *device, const char *name, const char *source,
                                      const char *options, Program **out);
 void program_free(Program *program);
@@ -79,7 +83,7 @@ void kernel_free(Kernel *kernel);
 
 /// One argument of a launch.
 typedef struct KernelArgument {
-  const Buffer *buffer; // a pointer argument; all fields zero: a NULL pointer
+  const Buffer *buffer; // a pointer argument; if all fields are zero, the argument is a NULL pointer
   const void *value;    // a scalar argument of `size` bytes
   size_t size;
 } KernelArgument;
@@ -90,17 +94,17 @@ STATUS_CHECKED Status kernel_launch(Kernel *kernel, const size_t groups[3], cons
 
 // ---- a vendor's GEMM (CLBlast, cuBLAS) ----
 
-/// A matrix as it is stored: row-major, element (r, c) at offset + r · stride + c. `transposed` means that the product takes
-/// its transpose; C is never transposed.
+/// A matrix as it is stored: row-major, element (r, c) at offset + r · stride + c. If `transposed`, the
+/// product uses its transpose; C is never transposed.
 typedef struct GemmMatrix {
-  const Buffer *buffer; // NULL only where no product is computed: to ask device_can_gemm, and in a plan
+  const Buffer *buffer; // NULL only if nothing is computed: for device_can_gemm, and in a plan
   size_t offset;        // elements
   size_t stride;        // elements from one stored row to the next
   DType type;
   bool transposed;
 } GemmMatrix;
 
-/// How precisely products may be taken; sums are float32 always.
+/// How precise the products must be. Sums are always float32.
 typedef enum GemmMath {
   GEMM_F32,         // float32 products of float32 values
   GEMM_HALF_INPUTS, // values may be rounded to 16 bits first
@@ -114,7 +118,7 @@ typedef struct GemmCall {
   GemmMath math;
 } GemmCall;
 
-/// True where the device's vendor offers a GEMM for these types and this math. Buffers are not looked at.
+/// True if the vendor's GEMM can do a call with these types and this math. Buffers are not looked at.
 bool device_can_gemm(const Device *device, const GemmCall *call);
-/// The vendor's GEMM; writes into c.buffer. Only where device_can_gemm.
+/// The vendor's GEMM; writes into c.buffer. STATUS_FAILED unless device_can_gemm.
 STATUS_CHECKED Status device_gemm(Device *device, const GemmCall *call);
