@@ -1,13 +1,14 @@
 // The optimizer's passes over slabs of parameters.
 #include "lanes.h"
 
-/// AdamW as PyTorch has it (Loshchilov and Hutter 2019), for one element each:
+/// AdamW (Loshchilov and Hutter 2019) as PyTorch defines it; for each element:
 ///
 ///   g = grad · grad_scale      value −= lr · weight_decay · value
 ///   m = β1 m + (1 − β1) g      v = β2 v + (1 − β2) g²
-///   value −= step_size · m / (sqrt(v) · rescale + epsilon)       step_size = lr / (1 − β1^t),  rescale = 1 / sqrt(1 − β2^t)
+///   value −= step_size · m / (sqrt(v) · rescale + epsilon)
+///   step_size = lr / (1 − β1^t),  rescale = 1 / sqrt(1 − β2^t)
 ///
-/// All [count]; decay = 1 − lr · weight_decay. A work item LANES elements.
+/// All [count]; decay = 1 − lr · weight_decay. LANES elements per work item.
 KERNEL(adamw)
 (GLOBAL float *RESTRICT values, GLOBAL float *RESTRICT m, GLOBAL float *RESTRICT v,
  GLOBAL const float *RESTRICT grads, ulong count, float grad_scale, float decay, float beta1, float beta2,
@@ -25,7 +26,8 @@ KERNEL(adamw)
   lanes_store(values + i, left, value);
 }
 
-/// partial[groups] = Σ x² over `chunk` elements each, in LANES · GROUP running sums; the host adds the partials in double.
+/// partial[groups] = Σ x² over `chunk` elements per group, in LANES · GROUP running sums. The host adds the
+/// partial sums in double.
 KERNEL(sum_squares)(GLOBAL float *RESTRICT partial, GLOBAL const float *RESTRICT x, ulong count, uint chunk) {
   LOCAL float part[GROUP];
   ulong begin = (ulong)group_id(0) * chunk;

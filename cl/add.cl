@@ -1,7 +1,7 @@
-// Element by element sums.
+// Elementwise sums.
 #include "lanes.h"
 
-/// out[count] = a + b; out may be a or b. A work item LANES elements.
+/// out[count] = a + b; out may be a or b. LANES elements per work item.
 KERNEL(add)(GLOBAL float *out, GLOBAL const float *a, GLOBAL const float *b, ulong count) {
   ulong i = (ulong)item_id(0) * LANES;
   if (i >= count) return;

@@ -1,15 +1,16 @@
-// Attention over spans for CPU devices (the picture of spans is in ops/ops.h; attention.cl has the formulas). One work item
-// holds 16 queries, or 16 keys, transposed, a SIMD lane each, so that no sum runs across lanes and every key, or query,
-// element is one broadcast multiply-add:
+// Attention over spans for CPU devices (ops/ops.h has the picture of spans, attention.cl the formulas). One
+// work item holds 16 queries (forward, dq) or 16 keys (dk, dv), transposed: one per SIMD lane. So no sum runs
+// across lanes, and each element of a key (or query) is broadcast into one multiply-add:
 //
-//            lane 0   lane 1   …                 forward, dq: lane = (row, head of one key/value head's group), so that the
-//   qt[0]    q0[0]    q1[0]                      heads of a group share each key they read
-//   qt[1]    q0[1]    q1[1]                      dk, dv:      lane = key row
+//            lane 0   lane 1   …     forward, dq: a lane is a query row and one of the heads that share a
+//   qt[0]    q0[0]    q1[0]          key/value head, so that these heads share each key they read
+//   qt[1]    q0[1]    q1[1]          dk, dv: a lane is a key row
 //   …
 //
-// Eight keys (queries) are worked on together, to load and store each accumulator once for eight of them.
-// Rule: a lane's sums run over its own keys in its own order; keys it does not see add an exact 0, whatever its neighbours
-// see. So a row's result does not depend on the rows beside it.
+// Eight keys (queries) are processed together, so that each accumulator is loaded and stored once for all
+// eight.
+// Rule: a lane adds its own keys in its own order, and the keys that it does not see add an exact 0, whatever
+// the other lanes see. So a row's result does not depend on the rows beside it.
 #include "lanes.h"
 
 #define HEAD_DIM_MAX 256
@@ -20,27 +21,27 @@
 #define HEAD(name, row, head) (name + name##_first + (size_t)(row)*name##_pitch + (size_t)(head)*head_dim)
 #define KEY_ROW(name, row)    HEAD(name, row, kv)
 
-/// Which rows and heads of an array [·, heads · dim] the lanes of a work item hold.
+/// The rows and heads of an array [·, heads · dim] that a work item's lanes hold.
 typedef struct Lanes {
   uint row0, rows, head0, heads;
   uint stride; // lanes from one row to the next
 } Lanes;
 
-/// Work items that share the heads of one key/value head, 16 each.
+/// The number of work items that share out the query heads of one key/value head, 16 heads each.
 #define LANE_CHUNKS(group_heads) (((group_heads) + LANES - 1) / LANES)
 
 /// The lanes of a work item of the forward and of dq: lane = row · stride + head.
 INLINE Lanes query_lanes(uint rows, uint group_heads) {
   uint chunks = LANE_CHUNKS(group_heads), kv = group_id(1) / chunks;
   uint stride = group_heads < LANES ? group_heads : LANES,
-       most = group_heads < LANES ? LANES / group_heads : 1;
-  uint row0 = group_id(0) * most, head0 = kv * group_heads + group_id(1) % chunks * LANES;
-  Lanes held = {row0, min(most, rows - row0), head0, min(stride, (kv + 1) * group_heads - head0), stride};
+       block = group_heads < LANES ? LANES / group_heads : 1;
+  uint row0 = group_id(0) * block, head0 = kv * group_heads + group_id(1) % chunks * LANES;
+  Lanes held = {row0, min(block, rows - row0), head0, min(stride, (kv + 1) * group_heads - head0), stride};
   return held;
 }
 
-/// to[d] = factor · lanes of from[row0 + r, (head0 + h) · dim + d], whose rows lie `pitch` apart; lanes without a row or head
-/// are 0.
+/// Lane (r, h) of to[d] = factor · from[row0 + r, (head0 + h) · dim + d], where rows lie `pitch` apart. Lanes
+/// without a row or head are 0.
 INLINE void load_transposed(lanes *to, GLOBAL const float *from, size_t pitch, Lanes held, uint dim,
                             float factor) {
   float *flat = (float *)to;
@@ -54,7 +55,7 @@ INLINE void load_transposed(lanes *to, GLOBAL const float *from, size_t pitch, L
   }
 }
 
-/// The reverse: to[row0 + r, (head0 + h) · dim + d] = from[d], a lane each.
+/// The reverse: to[row0 + r, (head0 + h) · dim + d] = lane (r, h) of from[d].
 INLINE void store_transposed(GLOBAL float *to, const lanes *from, size_t pitch, Lanes held, uint dim) {
   const float *flat = (const float *)from;
   for (uint r = 0; r < held.rows; r++) {
@@ -66,8 +67,9 @@ INLINE void store_transposed(GLOBAL float *to, const lanes *from, size_t pitch, 
   }
 }
 
-/// Opens a run: the rows among row0 + first … that see keys from the same `*begin` on in span `part` (0 prefix, 1 own).
-/// Marks them in *done and puts the end of each into the lanes of ends[]; returns the largest end.
+/// Starts a run: all rows from row0 + first on whose span `part` (0 prefix, 1 own) has the same *begin. Marks
+/// them in *done. ends[lane] = where the span of the lane's row ends, or *begin if the row is not in the run.
+/// Returns the largest end.
 INLINE int open_run(int *ends, uint *done, int *begin, GLOBAL const int *spans, Lanes held, uint first,
                     uint part) {
   *begin = spans[(size_t)(held.row0 + first) * 4 + 2 * part];
@@ -83,8 +85,8 @@ INLINE int open_run(int *ends, uint *done, int *begin, GLOBAL const int *spans, 
   return last;
 }
 
-/// out[rows,heads·D], lse[rows,heads] where keep_lse; q as out; k, v [·, kv_heads·D]; spans[rows,4].
-/// Groups (blocks of rows, kv heads · chunks of 16 of their heads), one work item each.
+/// out[rows,heads·D], lse[rows,heads] if keep_lse; q as out; k, v [·, kv_heads·D]; spans[rows,4].
+/// Groups: (blocks of rows, kv heads · chunks of 16 of their query heads), one work item each.
 KERNEL(attention_cpu)
 (VIEW(float, out), GLOBAL float *RESTRICT lse, VIEW(const float, q), VIEW(const float, k),
  VIEW(const float, v), GLOBAL const int *RESTRICT spans, uint rows, uint heads, uint kv_heads, uint head_dim,
@@ -104,7 +106,7 @@ KERNEL(attention_cpu)
       int end = open_run(ends, &done, &begin, spans, held, first, part);
       int16 lane_end = vload16(0, ends);
       for (int key = begin; key < end; key += TOGETHER) {
-        // Past the end the last key stands in: every lane masks it.
+        // Past the end the last key is read again; every lane masks it.
 #define KEY(i)                                                                                               \
   GLOBAL const float *k##i = KEY_ROW(k, min(key + i, end - 1)), *v##i = KEY_ROW(v, min(key + i, end - 1));   \
   lanes s##i = lanes_of(0.0f);
@@ -145,8 +147,8 @@ KERNEL(attention_cpu)
   }
 }
 
-/// dq[rows,heads·D], delta[rows,heads] from dout, q, out [rows,heads·D], k, v [rows,kv_heads·D], lse[rows,heads]. Groups as
-/// in attention_cpu.
+/// dq[rows,heads·D], delta[rows,heads] from dout, q, out [rows,heads·D], k, v [rows,kv_heads·D],
+/// lse[rows,heads]. Groups as in attention_cpu.
 KERNEL(attention_dq_cpu)
 (VIEW(float, dq), GLOBAL float *RESTRICT delta, VIEW(const float, dout), VIEW(const float, q),
  VIEW(const float, k), VIEW(const float, v), VIEW(const float, out), GLOBAL const float *RESTRICT lse,
@@ -199,8 +201,8 @@ KERNEL(attention_dq_cpu)
   store_transposed(dq + dq_first, sum, dq_pitch, held, head_dim);
 }
 
-/// dk, dv [rows,kv_heads·D] from dout, q [rows,heads·D], k, v as dk, lse, delta [rows,heads] and key_spans[rows,4].
-/// Groups (blocks of 16 key rows, kv heads), one work item each.
+/// dk, dv [rows,kv_heads·D] from dout, q [rows,heads·D], k, v as dk, lse, delta [rows,heads],
+/// key_spans[rows,4]. Groups: (blocks of 16 key rows, kv heads), one work item each.
 KERNEL(attention_dkv_cpu)
 (VIEW(float, dk), VIEW(float, dv), VIEW(const float, dout), VIEW(const float, q), VIEW(const float, k),
  VIEW(const float, v), GLOBAL const float *RESTRICT lse, GLOBAL const float *RESTRICT delta,
@@ -229,7 +231,7 @@ KERNEL(attention_dkv_cpu)
       for (int row = begin; row < end; row += TOGETHER) {
 #define QUERY(i)                                                                                             \
   int16 seen##i = (row + i >= lane_begin) & (row + i < lane_end);                                            \
-  size_t at##i = (size_t)min(row + i, end - 1) * heads + head;                                               \
+  size_t index##i = (size_t)min(row + i, end - 1) * heads + head;                                            \
   GLOBAL const float *q##i = HEAD(q, min(row + i, end - 1), head);                                           \
   GLOBAL const float *o##i = HEAD(dout, min(row + i, end - 1), head);                                        \
   lanes p##i = lanes_of(0.0f), ds##i = lanes_of(0.0f);
@@ -242,8 +244,8 @@ KERNEL(attention_dkv_cpu)
           EACH(QUERY_SCORE)
         }
 #define QUERY_WEIGH(i)                                                                                       \
-  p##i = seen##i ? lanes_exp(p##i - lse[at##i]) : lanes_of(0.0f);                                            \
-  ds##i = p##i * (ds##i - delta[at##i]);
+  p##i = seen##i ? lanes_exp(p##i - lse[index##i]) : lanes_of(0.0f);                                         \
+  ds##i = p##i * (ds##i - delta[index##i]);
         EACH(QUERY_WEIGH)
         for (uint d = 0; d < head_dim; d++) {
           lanes a = ksum[d], b = vsum[d];

@@ -1,7 +1,7 @@
-// Between float32 and the 16-bit types, rounded to nearest even.
+// Conversion between float32 and the 16-bit types, rounded to nearest even.
 #include "lanes.h"
 
-/// out[count] of `to` = x[count] of `from` (TYPE_…). A work item an element.
+/// out[count] of type `to` = x[count] of type `from` (TYPE_…). One element per work item.
 KERNEL(convert)(GLOBAL void *RESTRICT out, GLOBAL const void *RESTRICT x, ulong count, uint to, uint from) {
   ulong i = (ulong)item_id(0);
   if (i >= count) return;

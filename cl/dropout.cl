@@ -1,10 +1,12 @@
-// Inverted dropout with counter-based draws, so that a row's mask does not depend on its place in a micro batch.
+// Inverted dropout. Each draw is a function of a counter, so a row's mask does not depend on its place in a
+// micro batch.
 #include "philox.h"
 
 #define RNG_DROPOUT 3u // as in util/rng.h
 
-/// out[rows,cols] = x · keep / (1 − p): keep where the draw of (column, row_ids[row], stream) is at least p. A work item an
-/// element; groups (rows, columns): there may be more rows than CUDA takes groups on axis 1.
+/// out[rows,cols] = x · keep / (1 − p); keep is 1 if the draw for (column, row_ids[row], stream) is at least
+/// p. One element per work item. Groups: (rows, columns), because CUDA allows at most 65,535 groups on axis 1
+/// and there may be more rows.
 KERNEL(dropout)
 (GLOBAL float *out, GLOBAL const float *x, GLOBAL const int *RESTRICT row_ids, uint cols, float p,
  float scale, uint key0, uint key1, uint stream) {

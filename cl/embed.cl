@@ -1,7 +1,7 @@
-// Rows of the embedding table. Rule: a token's gradient rows are added one after the other by one group.
+// Rows of the embedding table. Rule: one group adds all gradient rows of a token, in the order given.
 #include "lanes.h"
 
-/// out[M,cols] = table[V,cols] of `type`, row ids[m]. A group a row.
+/// out[m] = table[ids[m]], for out[M,cols] and table[V,cols] of `type`. One group per row.
 KERNEL(embed)
 (GLOBAL float *RESTRICT out, GLOBAL const void *RESTRICT table, GLOBAL const int *RESTRICT ids, uint cols,
  uint type) {
@@ -10,8 +10,9 @@ KERNEL(embed)
   for (uint c = local_id(0); c < cols; c += GROUP) out[to + c] = load_typed(table, from + c, type);
 }
 
-/// dtable[V,cols] += dout[M,cols] by token. order[M] sorts the rows by id; a group per place in it, and the group whose
-/// place opens a token's run walks that run.
+/// dtable[ids[m]] += dout[m], for dtable[V,cols] and dout[M,cols]. order[M] sorts the rows by id. There is
+/// one group per entry of order; the group at a token's first entry adds all of the token's rows, and the
+/// others return.
 KERNEL(embed_backward)
 (GLOBAL float *RESTRICT dtable, GLOBAL const float *RESTRICT dout, GLOBAL const int *RESTRICT ids,
  GLOBAL const int *RESTRICT order, uint rows, uint cols) {

@@ -1,16 +1,18 @@
-// The entropy head: p = softmax(z / tau), H = −Σ p log p, without ever taking the logarithm of p.
+// The entropy head: p = softmax(z / tau), H = −Σ p log p. Rule: the logarithm of p is never taken.
 //
-//   m = max z/tau,  d = z/tau − m,  s = Σ exp(d),  t = Σ exp(d) · d      log Z = m + log s,   H = log s − t / s
+//   m = max z/tau,  d = z/tau − m,  s = Σ exp(d),  t = Σ exp(d) · d
+//   log Z = m + log s,   H = log s − t / s
 //   dH/dz = −(1/tau) · p · (log p + H),   log p = z/tau − log Z
 //
-// The forward reads a row once: BLOCK floats at a time give a maximum, and where it is a new one the sums so far are scaled.
+// The forward reads a row once, a block at a time. If a block has a new maximum m', the earlier sums are
+// moved to it with shrink = exp(m − m'): t becomes shrink · (t + (m − m') · s), and s becomes shrink · s.
 #include "lanes.h"
 
 #ifndef ENTROPY_STEPS
-#define ENTROPY_STEPS 16 // steps of LANES that one maximum serves
+#define ENTROPY_STEPS 16 // steps of GROUP · LANES floats in a block
 #endif
 
-/// stats[rows,2] = (log Z, H) of logits[rows,cols]. A group a row.
+/// stats[rows,2] = (log Z, H) of logits[rows,cols]. One group per row.
 KERNEL(entropy)
 (GLOBAL float *RESTRICT stats, GLOBAL const float *RESTRICT logits, uint cols, float inverse_tau) {
   LOCAL float part[GROUP];
@@ -52,7 +54,8 @@ KERNEL(entropy)
   }
 }
 
-/// logits[rows,cols] become weights[row] · dH/dz, from stats[rows,2]. A work item LANES columns; groups (columns, rows).
+/// Replaces logits[rows,cols] by weights[row] · dH/dz, from stats[rows,2]. LANES columns per work item;
+/// groups: (columns, rows).
 KERNEL(entropy_backward)
 (GLOBAL float *logits, GLOBAL const float *RESTRICT stats, GLOBAL const float *RESTRICT weights, uint cols,
  float inverse_tau) {
@@ -64,7 +67,7 @@ KERNEL(entropy_backward)
   lanes_store(logits, cols - c, lanes_exp(log_p) * (log_p + entropy) * scale);
 }
 
-/// logprob[count] = logits[rows[i], targets[i]] / tau − log Z. A work item each.
+/// logprob[i] = logits[rows[i], targets[i]] / tau − log Z, for logprob[count]. One work item per element.
 KERNEL(pick_logprob)
 (GLOBAL float *RESTRICT logprob, GLOBAL const float *RESTRICT logits, GLOBAL const float *RESTRICT stats,
  GLOBAL const int *RESTRICT rows, GLOBAL const int *RESTRICT targets, uint count, uint cols,

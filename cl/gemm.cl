@@ -1,30 +1,30 @@
-// C[M,N] = alpha · A · B + beta · C on any device, for the three forms of a linear layer. A(m,k) lies at m·a_m + k·a_k and
-// B(k,n) at k·b_k + n·b_n, one stride of each being 1, so one kernel serves NT, NN and TN.
+// C[M,N] = alpha · A · B + beta · C on any device. A(m,k) lies at m·a_m + k·a_k and B(k,n) at k·b_k + n·b_n.
+// One stride of each is 1, so this kernel serves all three forms of a linear layer (NT, NN and TN).
 //
-//            b_n                       A group of SIDE x SIDE work items makes a TILE x TILE tile of C. It moves K forward
-//          +------+                    DEPTH at a time: all items fetch one slab of A and one of B into local memory, then
-//      b_k | B    |                    each item adds to its REACH x REACH elements, which lie SIDE apart so that
-//          +------+                    neighbours touch neighbouring words.
-//   a_k    |
-//  +----+ +------+
-//  | A  | | C    |   The sum over k has one order, whatever M is and wherever a row lies. Long sums come in several
-//  +----+ +------+   launches, [k_begin, k_end) each, for which src/ops/gemm.c has the reasons.
+//            b_n           A group of SIDE x SIDE work items computes a TILE x TILE tile of C. It walks
+//          +------+        along k, DEPTH steps at a time: all items fetch one slab of A and one of B
+//      b_k | B    |        into local memory, then each item adds to its REACH x REACH elements. These
+//          +------+        lie SIDE apart, so that neighbouring items touch neighbouring words.
+//   a_k
+//  +----+  +------+        The sum over k has the same order for any M and any place of a row. A long
+//  | A  |  | C    |        sum takes several launches, each over [k_begin, k_end); src/ops/gemm_own.c
+//  +----+  +------+        says why.
 #include "platform.h"
 
 #ifndef SIDE
 #define SIDE 8 // work items along one edge of a tile
 #endif
 #ifndef REACH
-#define REACH 8 // elements of C an item makes along each edge
+#define REACH 8 // elements of C per work item along each edge of a tile
 #endif
 #ifndef DEPTH
-#define DEPTH 16 // steps of k between two fetches
+#define DEPTH 16 // steps of k per slab
 #endif
 #define TILE (SIDE * REACH)
-#define ROW  (TILE + 1) // one word of padding: no bank conflicts when a slab is written transposed
+#define ROW  (TILE + 1) // one word of padding, against bank conflicts when a slab is written transposed
 
-/// slab[DEPTH][TILE] of `from`, outer (m or n) from `outer`, k from `depth`; outside the matrix it is 0. Neighbouring
-/// items follow the stride that is 1.
+/// slab[DEPTH][TILE] = `from`, with the outer index (m or n) from `outer` and k from `depth`; 0 outside the
+/// matrix. Neighbouring work items read along the axis whose stride is 1.
 INLINE void fetch(LOCAL_PTR float *slab, GLOBAL const void *from, uint type, uint outer, uint outer_end,
                   uint depth, uint depth_end, uint outer_stride, uint depth_stride, uint item) {
   UNROLL for (uint step = 0; step < TILE * DEPTH / (SIDE * SIDE); step++) {
@@ -39,7 +39,8 @@ INLINE void fetch(LOCAL_PTR float *slab, GLOBAL const void *from, uint type, uin
   }
 }
 
-/// groups: ceil(N / TILE) x ceil(M / TILE) of SIDE·SIDE items. a_type, b_type: TYPE_F32, TYPE_F16 or TYPE_BF16.
+/// Groups: ceil(N / TILE) x ceil(M / TILE), SIDE · SIDE work items each. a_type, b_type: TYPE_F32, TYPE_F16
+/// or TYPE_BF16.
 KERNEL_OF(SIDE *SIDE, 1)
 gemm(VIEW(float, c), GLOBAL const void *RESTRICT a, ulong a_first, GLOBAL const void *RESTRICT b,
      ulong b_first, uint m_end, uint n_end, uint k_begin, uint k_end, uint a_m, uint a_k, uint b_k, uint b_n,
@@ -73,13 +74,13 @@ gemm(VIEW(float, c), GLOBAL const void *RESTRICT a, ulong a_first, GLOBAL const 
     UNROLL for (uint j = 0; j < REACH; j++) {
       uint row = tile_m + item_m + i * SIDE, col = tile_n + item_n + j * SIDE;
       if (row >= m_end || col >= n_end) continue;
-      size_t place = (size_t)row * c_pitch + col;
-      c[place] = beta == 0.0f ? alpha * sums[i][j] : fma(alpha, sums[i][j], beta * c[place]);
+      size_t offset = (size_t)row * c_pitch + col;
+      c[offset] = beta == 0.0f ? alpha * sums[i][j] : fma(alpha, sums[i][j], beta * c[offset]);
     }
   }
 }
 
-/// out[count] = the rows of `cols` 16-bit floats that `from` views, as float32; one work item an element.
+/// out[count] = the view `from`, rows of `cols` 16-bit floats, as dense float32. One element per work item.
 KERNEL(widen)
 (GLOBAL float *RESTRICT out, VIEW(const void, from), uint type, uint cols, uint count) {
   uint i = (uint)item_id(0);

@@ -1,19 +1,20 @@
-// C[M,N] = alpha · A · B + beta · C for CPU devices: one work item makes a panel of COLS columns for CHUNK rows, with
-// vectors of the width that the CPU has.
+// C[M,N] = alpha · A · B + beta · C for CPU devices. One work item computes COLS columns of CHUNK rows, with
+// vectors as wide as the CPU's.
 //
-//                         COLS
-//                      +--------+            For each slab of DEPTH steps of k the item first packs B's part into local
-//                k     | panel  | DEPTH      memory: transposed where B is stored [N,K], widened where it is 16 bits. Then it
-//                      +--------+            walks down A, ROWS rows at a time, their ROWS x COLS sums held in registers.
-//          k           +--------+            Between slabs the sums rest in `part`, local memory too.
+//                         COLS           For each slab of DEPTH steps of k, the work item first packs its
+//                      +--------+        part of B into the panel, in local memory: transposed if B is
+//                k     | panel  | DEPTH  stored [N,K], widened if B has 16 bits. Then it walks down A, ROWS
+//                      +--------+        rows at a time, with their ROWS x COLS sums in registers. Between
+//          k           +--------+        slabs the sums are kept in `part`, also in local memory.
 //     +---------+ ROWS | sums   |
-//     | A chunk |      +--------+            A is read where it lies: a word of it meets COLS words of the panel.
-//     |         |      | part   | CHUNK
+//     | A chunk |      +--------+        A is not packed: each of its words is multiplied with COLS words of
+//     |         |      | part   | CHUNK  the panel.
 //     +---------+      +--------+
 //
-// Every element is one chain of fma per slab, each from 0, and the slabs' sums are added in order, then fma(alpha, sum,
-// beta · c): the same bits whatever the tile, so a row's result does not depend on the other rows. The two levels matter: over
-// the 49,152 words of a vocabulary one chain loses 1e-4 of a gradient, these lose 5e-6.
+// Every element is one chain of fma per slab, which starts at 0; the slabs' sums are added in order; then
+// comes fma(alpha, sum, beta · c). This order is the same in every tile, so a row's result does not depend on
+// the other rows. The two levels matter: over the 49,152 words of a vocabulary a single chain loses 1e-4 of a
+// gradient, and these lose 5e-6.
 #include "platform.h"
 
 #ifndef VECTOR_WIDTH
@@ -21,21 +22,22 @@
 #endif
 #define WIDTH VECTOR_WIDTH
 #ifndef ROWS
-#define ROWS (WIDTH == 16 ? 12 : 6) // 2 · ROWS sums, two vectors of B and one of A fit the register file
+#define ROWS (WIDTH == 16 ? 12 : 6) // 2 · ROWS sums, two vectors of B and one of A fit in the registers
 #endif
 #ifndef DEPTH
-#define DEPTH 256 // steps of k packed at a time: DEPTH · COLS words, near the first-level cache
+#define DEPTH 256 // steps of k per slab: DEPTH · COLS words are about the size of the first-level cache
 #endif
 #ifndef CHUNK
 #define CHUNK 192 // rows that share a packed slab
 #endif
+// How many words ahead B is prefetched while it is packed transposed. This takes a third off the time of one
+// row times a large B.
 #ifndef AHEAD
-#define AHEAD                                                                                                \
-  64 // words of B fetched before they are packed: two thirds of the time of one row against a large B
+#define AHEAD 64
 #endif
+// How many rows ahead, if B is packed row by row: its rows lie pages apart, where hardware does not prefetch.
 #ifndef ROWS_AHEAD
-#define ROWS_AHEAD                                                                                           \
-  16 // the same where B is packed row by row: rows that lie pages apart, which no hardware guesses
+#define ROWS_AHEAD 16
 #endif
 #define COLS (2 * WIDTH)
 
@@ -54,7 +56,7 @@ INLINE vector load_typed_vector(GLOBAL const void *from, size_t i, uint type) {
   return as_vector(widen_vector(load_vector(0, (GLOBAL const ushort *)from + i)) << 16);
 }
 
-// A hint that no result depends on, where the compiler has it: OpenCL's own prefetch is empty on CPUs.
+// Prefetches, if the compiler can; no result depends on it. OpenCL's own prefetch does nothing on CPUs.
 #ifdef __has_builtin
 #if __has_builtin(__builtin_prefetch)
 #define FETCH(place) __builtin_prefetch((const __private void *)(size_t)(place))
@@ -69,7 +71,7 @@ INLINE void fetch_ahead(GLOBAL const void *from, size_t i, uint type) {
   if (type != TYPE_F32) FETCH((GLOBAL const ushort *)from + i);
 }
 
-// ---- packing: panel[k][COLS], zeros beyond n_end ----
+// ---- packing: panel[k][COLS], zeros from column n_end on ----
 
 #if WIDTH == 16
 #define FIRST_HALVES(a, b)                                                                                   \
@@ -77,7 +79,7 @@ INLINE void fetch_ahead(GLOBAL const void *from, size_t i, uint type) {
 #define LAST_HALVES(a, b)                                                                                    \
   (vector)(a.s8, b.s8, a.s9, b.s9, a.sa, b.sa, a.sb, b.sb, a.sc, b.sc, a.sd, b.sd, a.se, b.se, a.sf, b.sf)
 
-/// One round of a perfect shuffle over the square's vectors; four rounds transpose it.
+/// One round of a perfect shuffle of the square's vectors. Four rounds transpose the square.
 INLINE void shuffle_round(vector *to, const vector *from) {
   UNROLL for (uint i = 0; i < WIDTH / 2; i++) {
     to[2 * i] = FIRST_HALVES(from[i], from[i + WIDTH / 2]);
@@ -97,8 +99,9 @@ INLINE void pack_square(LOCAL_PTR float *panel, GLOBAL const void *b, size_t fir
   UNROLL for (uint i = 0; i < WIDTH; i++) store_vector(r[i], 0, panel + i * COLS);
 }
 #else
-// Registers of up to 8 floats shuffle within fours at half the price: row i is loaded beside row i + 4, and what is transposed
-// are the squares of 4 in either half.
+// A vector of 8 floats shuffles within its halves at half the cost of shuffling across them. So row i is
+// loaded into one half and row i + 4 into the other, and the 4 x 4 square in each half is transposed. A
+// vector of 4 holds a single such square.
 #if WIDTH == 8
 #define BESIDE(b, i, j, type) (vector)(load_typed_four(b, i, type), load_typed_four(b, j, type))
 #define FIRST_HALVES(a, b)    (vector)(a.s0, b.s0, a.s1, b.s1, a.s4, b.s4, a.s5, b.s5)
@@ -136,18 +139,18 @@ INLINE void pack_square(LOCAL_PTR float *panel, GLOBAL const void *b, size_t fir
 }
 #endif
 
-/// Any part of a panel, element by element: columns [from_col, COLS), steps [from_step, steps).
+/// Any part of a panel, element by element: columns [from_col, to_col), steps [from_step, steps).
 INLINE void pack_edge(LOCAL_PTR float *panel, GLOBAL const void *b, uint n, uint n_end, uint k, uint from_col,
                       uint to_col, uint from_step, uint steps, uint b_k, uint b_n, uint type) {
   for (uint i = from_step; i < steps; i++) {
     for (uint j = from_col; j < to_col; j++) {
-      size_t place = (size_t)(k + i) * b_k + (size_t)(n + j) * b_n;
-      panel[i * COLS + j] = n + j < n_end ? load_typed(b, place, type) : 0.0f;
+      size_t offset = (size_t)(k + i) * b_k + (size_t)(n + j) * b_n;
+      panel[i * COLS + j] = n + j < n_end ? load_typed(b, offset, type) : 0.0f;
     }
   }
 }
 
-/// B stored [N,K].
+/// Packs B stored [N,K].
 INLINE void pack_transposed(LOCAL_PTR float *panel, GLOBAL const void *b, uint n, uint n_end, uint k,
                             uint steps, uint b_n, uint type) {
   for (uint col = 0; col < COLS; col += WIDTH) {
@@ -159,7 +162,7 @@ INLINE void pack_transposed(LOCAL_PTR float *panel, GLOBAL const void *b, uint n
   }
 }
 
-/// B stored [K,N].
+/// Packs B stored [K,N].
 INLINE void pack_straight(LOCAL_PTR float *panel, GLOBAL const void *b, uint n, uint n_end, uint k,
                           uint steps, uint b_k, uint type) {
   if (n + COLS > n_end) {
@@ -167,13 +170,14 @@ INLINE void pack_straight(LOCAL_PTR float *panel, GLOBAL const void *b, uint n, 
     return;
   }
   for (uint i = 0; i < steps; i++) {
-    size_t place = (size_t)(k + i) * b_k + n;
-    fetch_ahead(b, place + (size_t)ROWS_AHEAD * b_k, type);
-    store_vector(load_typed_vector(b, place, type), 0, panel + i * COLS);
-    store_vector(load_typed_vector(b, place + WIDTH, type), 0, panel + i * COLS + WIDTH);
+    size_t offset = (size_t)(k + i) * b_k + n;
+    fetch_ahead(b, offset + (size_t)ROWS_AHEAD * b_k, type);
+    store_vector(load_typed_vector(b, offset, type), 0, panel + i * COLS);
+    store_vector(load_typed_vector(b, offset + WIDTH, type), 0, panel + i * COLS + WIDTH);
   }
 }
 
+/// Each branch passes its type as a constant, so that the compiler makes a loop for each type.
 INLINE void pack(LOCAL_PTR float *panel, GLOBAL const void *b, uint n, uint n_end, uint k, uint steps,
                  uint b_k, uint b_n, uint type) {
   if (b_k == 1) {
@@ -189,15 +193,16 @@ INLINE void pack(LOCAL_PTR float *panel, GLOBAL const void *b, uint n, uint n_en
 
 // ---- tiles ----
 
-/// The ends of a tile's sums: whether `part` already holds some, and whether they end in C or in `part`.
+/// What happens to a tile's sums at both ends of a slab.
 typedef struct Ends {
-  int first, last;
+  int first; // the first slab: `part` holds no sums yet
+  int last;  // the last slab: the sums go to C, not to `part`
   float alpha, beta;
   uint n_end;   // columns of C
   size_t pitch; // elements from one row of C to the next
 } Ends;
 
-/// Up to COLS sums become a row of C from column n on.
+/// Writes up to COLS sums to a row of C, from column n on.
 INLINE void finish_row(GLOBAL float *c, uint n, vector left, vector right, Ends ends) {
   if (n + COLS <= ends.n_end) {
     vector old_left = ends.beta == 0.0f ? (vector)(0.0f) : ends.beta * load_vector(0, c);
@@ -214,7 +219,8 @@ INLINE void finish_row(GLOBAL float *c, uint n, vector left, vector right, Ends 
   }
 }
 
-/// `rows` (a constant once inlined) rows of C from `c` on, columns from n on; a(i, k) lies at i·a_m + k·a_k.
+/// One tile: `rows` rows of C from `c` on, columns from n on; a(i,k) lies at i·a_m + k·a_k. `rows` is a
+/// constant in every call, so the loops over it are unrolled.
 INLINE void tile(GLOBAL float *c, LOCAL_PTR float *part, GLOBAL const float *a, LOCAL_PTR const float *panel,
                  const uint rows, uint n, uint steps, size_t a_m, size_t a_k, Ends ends) {
   vector left[ROWS], right[ROWS];
@@ -244,7 +250,7 @@ INLINE void tile(GLOBAL float *c, LOCAL_PTR float *part, GLOBAL const float *a, 
   }
 }
 
-/// A whole chunk against the packed slab.
+/// All tiles of a chunk, for one packed slab.
 INLINE void walk(GLOBAL float *c, LOCAL_PTR float *part, GLOBAL const float *a, LOCAL_PTR const float *panel,
                  uint rows, uint n, uint steps, size_t a_m, size_t a_k, Ends ends) {
   uint i = 0;
@@ -259,8 +265,8 @@ INLINE void walk(GLOBAL float *c, LOCAL_PTR float *part, GLOBAL const float *a, 
   }
 }
 
-/// groups: ceil(N / COLS) x ceil(M / CHUNK) of one item. A(m,k) lies at m·a_m + k·a_k and B(k,n) at k·b_k + n·b_n, one
-/// stride of each being 1. A is float32; b_type: TYPE_F32, TYPE_F16 or TYPE_BF16.
+/// Groups: ceil(N / COLS) x ceil(M / CHUNK), one work item each. A(m,k) lies at m·a_m + k·a_k and B(k,n) at
+/// k·b_k + n·b_n; one stride of each is 1. A is float32; b_type: TYPE_F32, TYPE_F16 or TYPE_BF16.
 KERNEL(gemm_cpu)
 (VIEW_ALIASED(float, c), GLOBAL const float *a, ulong a_first, GLOBAL const void *b, ulong b_first,
  uint m_end, uint n_end, uint k_end, uint a_m, uint a_k, uint b_k, uint b_n, uint b_type, float alpha,

@@ -1,13 +1,14 @@
-// SIMD lanes and sums over a group, so that one kernel text serves CPUs and GPUs. A row is walked in steps of `lanes`:
+// SIMD lanes and sums over a group, so that one kernel source serves CPUs and GPUs. A kernel walks along a
+// row in steps:
 //
 //   for (uint i = local_id(0) * LANES; i < cols; i += GROUP * LANES) {
 //     lanes x = lanes_load(row + i, cols - i, 0.0f);   ...   lanes_store(out + i, cols - i, y);
 //   }
 //
-//   CPU family   GROUP 1, LANES 16: one work item walks the row with 16 floats at a time, no barriers
+//   CPU family   GROUP 1, LANES 16: one work item walks along the row, 16 floats at a time, without barriers
 //   GPU family   GROUP n, LANES 1:  neighbouring work items read neighbouring floats
 //
-// Rule: the order of every sum depends on LANES, GROUP and the row's length alone.
+// Rule: the order of every sum depends only on LANES, GROUP and the row's length.
 #include "platform.h"
 
 #if LANES == 16
@@ -83,12 +84,13 @@ INLINE float lanes_first(lanes value) {
 #define LANES_FROM_BITS(value) float_of_bits(value)
 #endif
 
-/// A number that exp() takes to 0 and max() never picks, without the NaN of inf − inf.
+/// A number whose exp() is 0 and which max() never picks, but which gives no NaN as inf − inf does.
 #define LOWEST         (-3.0e38f)
 #define MINUS_INFINITY float_of_bits(0xff800000u)
 
-/// exp(x), within 1 ulp for −87 ≤ x ≤ 88 and exactly 1 at 0; held at exp(−87) = 1.6e−38 and exp(88) beyond. NaN stays NaN.
-/// x = n ln 2 + r; 2^n goes into the exponent; the polynomial for r is Cephes' expf.
+/// exp(x), within 1 ulp for −87 ≤ x ≤ 88 and exactly 1 at 0. Below it is exp(−87) = 1.6e−38, above it is
+/// exp(88). NaN stays NaN. x = n ln 2 + r: n is added to the exponent bits, and the polynomial in r is that
+/// of Cephes' expf.
 INLINE lanes lanes_exp(lanes x) {
   const float shift = 12582912.0f; // 1.5 · 2^23: adding it leaves round(x) in the low bits
   x = x < lanes_of(-87.0f) ? lanes_of(-87.0f) : x;
@@ -110,14 +112,14 @@ INLINE float float_exp(float x) {
   return lanes_first(lanes_exp(lanes_of(x)));
 }
 
-/// The sum of every work item's value, in every work item. part[GROUP] is scratch.
+/// The sum of all work items' values, returned to each of them. part[GROUP] is scratch.
 INLINE float group_sum(LOCAL_PTR float *part, float value) {
 #if GROUP == 1
   (void)part;
   return value;
 #else
   uint item = local_id(0);
-  BARRIER(); // an earlier call's result may still be being read
+  BARRIER(); // another work item may still be reading an earlier call's result
   part[item] = value;
   for (uint step = GROUP / 2; step > 0; step /= 2) {
     BARRIER();
@@ -128,7 +130,7 @@ INLINE float group_sum(LOCAL_PTR float *part, float value) {
 #endif
 }
 
-/// Likewise the largest.
+/// The largest of all work items' values, in the same way.
 INLINE float group_max(LOCAL_PTR float *part, float value) {
 #if GROUP == 1
   (void)part;

@@ -1,7 +1,7 @@
-// Bias of a linear layer.
+// The bias of a linear layer.
 #include "lanes.h"
 
-/// x[·,cols] += bias[cols]. A work item LANES columns; groups (columns, rows).
+/// x[·,cols] += bias[cols]. LANES columns per work item; groups: (columns, rows).
 KERNEL(bias_add)(VIEW(float, x), GLOBAL const float *RESTRICT bias, uint cols) {
   uint c = (uint)item_id(0) * LANES;
   if (c >= cols) return;
@@ -9,7 +9,7 @@ KERNEL(bias_add)(VIEW(float, x), GLOBAL const float *RESTRICT bias, uint cols) {
   lanes_store(x, cols - c, lanes_load(x, cols - c, 0.0f) + lanes_load(bias + c, cols - c, 0.0f));
 }
 
-/// dbias[cols] += column sums of dout[rows,cols], rows in order. A work item LANES columns.
+/// dbias[cols] += column sums of dout[rows,cols], with the rows in order. LANES columns per work item.
 KERNEL(bias_backward)(GLOBAL float *RESTRICT dbias, VIEW(const float, dout), uint rows, uint cols) {
   uint c = (uint)item_id(0) * LANES;
   if (c >= cols) return;

@@ -1,7 +1,8 @@
-// Philox4x32-10 (Salmon et al. 2011), as src/util/rng.c has it: a draw is a function of its key and counter alone.
+// Philox4x32-10 (Salmon et al. 2011), the same as in src/util/rng.c: a draw depends only on its key and
+// counter.
 #include "platform.h"
 
-/// The first word of Philox4x32-10 of counter (c0 … c3) under key (k0, k1).
+/// The first word of Philox4x32-10 for the counter (c0 … c3) and the key (k0, k1).
 INLINE uint philox_bits(uint c0, uint c1, uint c2, uint c3, uint k0, uint k1) {
   for (int round = 0; round < 10; round++) {
     uint high0 = multiply_high(0xD2511F53u, c0), low0 = 0xD2511F53u * c0;

@@ -1,24 +1,28 @@
-// One kernel source for two compilers: OpenCL C 1.2 and, by NVRTC, CUDA C++. A kernel uses only what is defined here and
-// what both languages share.
+// One kernel source for two compilers: OpenCL C 1.2 and, through NVRTC, CUDA C++. A kernel uses only what is
+// defined here and what the two languages share.
 //
 // Conventions
-// - A kernel opens with KERNEL(name)(arguments), or KERNEL_OF(x, y) name(arguments) where its groups are always x × y work
-//   items, and is launched with whole groups: check the range yourself.
-// - Pointer arguments: GLOBAL float *RESTRICT out, GLOBAL const float *RESTRICT in (leave RESTRICT out where two may be
-//   the same memory). Scalars are uint, int or float; form an offset as (size_t)row * cols, sizes may pass 2^32.
-// - Outputs first, then inputs, then sizes. Shapes stand in the comment above the kernel.
-// - GROUP is the number of work items in a group of the kernels that reduce (a power of two, set by ops): launch such
-//   kernels with ops_group_items(). A fixed GROUP is a fixed order of sums.
-// - LANES (set by ops) is 16 in the CPU family of kernels, where GROUP is 1: a row is one work item that works in SIMD
-//   lanes (lanes.h). In the GPU family it is 1: a row is GROUP work items of one lane each.
-// - A tensor whose rows may lie apart is VIEW(float, x) among the arguments: pointer x, ulong x_first, uint x_pitch. Its
-//   element (r, c) is x[x_first + r * x_pitch + c], in 64 bits; kernels move x on by x_first before anything else.
-//   VIEW_ALIASED leaves restrict out.
-// - LOCAL declares an array in a group's memory, at the top of the kernel body; LOCAL_PTR points to it in a function:
+// - A kernel starts with KERNEL(name)(arguments), or with KERNEL_OF(x, y) name(arguments) if its groups
+//   always have x × y work items. It is launched with whole groups, so it must check the range itself.
+// - Pointer arguments: GLOBAL float *RESTRICT out, GLOBAL const float *RESTRICT in (without RESTRICT if two
+//   may be the same memory). Scalars are uint, int or float. Compute an offset as (size_t)row * cols, because
+//   sizes may exceed 2^32.
+// - Outputs come first, then inputs, then sizes. The comment above a kernel gives their shapes.
+// - GROUP is the number of work items per group in the kernels that sum over a row: a power of two, set by
+//   ops. Launch such kernels with grid_rows(). As long as GROUP is the same, the order of sums is the same.
+// - LANES is set by ops. In the CPU family it is 16 and GROUP is 1: one work item handles a row in SIMD lanes
+//   (lanes.h). In the GPU family it is 1: GROUP work items of one lane each handle a row.
+// - A tensor whose rows may lie apart is the argument VIEW(float, x): pointer x, ulong x_first, uint x_pitch.
+//   Its element (r, c) is x[x_first + r * x_pitch + c], computed in 64 bits. VIEW_ALIASED is the same without
+//   RESTRICT.
+// - LOCAL declares an array in a group's memory, at the top of the kernel body; LOCAL_PTR points to it in a
+//   function:
 //       LOCAL float part[GROUP];            INLINE float f(LOCAL_PTR float *part)
-// - BARRIER() must be met by every work item of the group; BARRIER_GLOBAL() also orders the group's global memory.
-// - Functions start with INLINE. Float literals carry an f. No vector types, no structs by value, no int4-style names.
-// - Include others with #include "name.h" at the start of a line; each file is taken once.
+// - Every work item of the group must reach a BARRIER(); BARRIER_GLOBAL() also orders the group's global
+//   memory.
+// - Functions start with INLINE. Float literals end in f. Code that CUDA compiles too has no vector types, no
+//   names like int4 and no structs passed by value.
+// - Include other files with #include "name.h" at the start of a line; each file is included once.
 #ifdef __OPENCL_VERSION__
 
 #define KERNEL(name) __kernel void name
@@ -27,8 +31,8 @@
 #define LOCAL_PTR    __local
 #define CONSTANT     __constant
 #define RESTRICT     restrict
-// always: pocl 3.1 gives each group its own LOCAL arrays only in code that is part of the kernel itself; what its
-// optimizer leaves as a function of its own may share one array between all groups.
+// always_inline: pocl 3.1 gives each group its own LOCAL arrays only in code that is part of the kernel. In a
+// function that is not inlined, all groups may share one array.
 #define INLINE           static inline __attribute__((always_inline))
 #define BARRIER()        barrier(CLK_LOCAL_MEM_FENCE)
 #define BARRIER_GLOBAL() barrier(CLK_LOCAL_MEM_FENCE | CLK_GLOBAL_MEM_FENCE)
@@ -47,7 +51,7 @@ INLINE uint local_id(uint axis) {
 INLINE uint local_count(uint axis) {
   return (uint)get_local_size(axis);
 }
-/// Over all groups.
+/// Counts work items over all groups.
 INLINE size_t item_id(uint axis) {
   return get_global_id(axis);
 }
@@ -64,7 +68,7 @@ INLINE uint count_bits(uint bits) {
   return popcount(bits);
 }
 
-/// Element i of IEEE halves, kept as ushort.
+/// Element i of IEEE halves, stored as ushort.
 INLINE float load_half(GLOBAL const ushort *from, size_t i) {
   return vload_half(i, (GLOBAL const half *)from);
 }
@@ -133,11 +137,11 @@ INLINE void store_half(ushort *to, size_t i, float value) {
 
 #endif
 
-// ---- the same on both ----
+// ---- the same in both languages ----
 //
-// exp, log, sqrt, rsqrt, fabs, fmin, fmax and fma take and give float on both. -ffast-math is never used.
+// exp, log, sqrt, rsqrt, fabs, fmin, fmax and fma take and return float in both. -ffast-math is never used.
 
-/// Element i of bfloat16 values, kept as ushort.
+/// Element i of bfloat16 values, stored as ushort.
 INLINE float load_bfloat(GLOBAL const ushort *from, size_t i) {
   return float_of_bits((uint)from[i] << 16);
 }
@@ -150,15 +154,15 @@ INLINE void store_bfloat(GLOBAL ushort *to, size_t i, float value) {
 }
 
 #ifndef __OPENCL_VERSION__
-typedef unsigned long long ulong; // 64 bits, as OpenCL's
+typedef unsigned long long ulong; // 64 bits, as in OpenCL
 #endif
 
 #define VIEW(type, name)         GLOBAL type *RESTRICT name, ulong name##_first, uint name##_pitch
 #define VIEW_ALIASED(type, name) GLOBAL type *name, ulong name##_first, uint name##_pitch
 
-// TYPE_F32, TYPE_F16, …: the numbers of util/dtype.h, which ops passes by -D.
+// TYPE_F32, TYPE_F16, … are the numbers of util/dtype.h, which ops passes with -D.
 
-/// The tensor of `type` from its element `first` on.
+/// A pointer to element `first` of a tensor of TYPE_F32, TYPE_F16 or TYPE_BF16.
 INLINE GLOBAL const void *skip_typed(GLOBAL const void *from, ulong first, uint type) {
   if (type == TYPE_F32) return (GLOBAL const float *)from + first;
   return (GLOBAL const ushort *)from + first;

@@ -4,7 +4,7 @@
 //   dx += rstd · (dout · w) − x · rstd³ / cols · Σ_c dout · w · x        dw += Σ_rows dout · x · rstd
 #include "lanes.h"
 
-/// out, x [rows,cols]; rstd[rows]; w[cols]. A group a row.
+/// out, x [rows,cols]; rstd[rows]; w[cols]. One group per row.
 KERNEL(rmsnorm)
 (GLOBAL float *RESTRICT out, GLOBAL float *RESTRICT rstd, GLOBAL const float *RESTRICT x,
  GLOBAL const float *RESTRICT w, uint cols, float eps) {
@@ -25,7 +25,7 @@ KERNEL(rmsnorm)
   }
 }
 
-/// dx, dout, x [rows,cols]; w[cols]; rstd[rows]. A group a row.
+/// dx, dout, x [rows,cols]; w[cols]; rstd[rows]. One group per row.
 KERNEL(rmsnorm_backward)
 (GLOBAL float *RESTRICT dx, GLOBAL const float *RESTRICT dout, GLOBAL const float *RESTRICT x,
  GLOBAL const float *RESTRICT w, GLOBAL const float *RESTRICT rstd, uint cols) {
@@ -48,7 +48,8 @@ KERNEL(rmsnorm_backward)
   }
 }
 
-/// partial[chunks,cols] = Σ dout · x · rstd over `chunk` rows each. A work item LANES columns; groups (columns, chunks).
+/// partial[chunks,cols] = Σ dout · x · rstd over `chunk` rows each. LANES columns per work item; groups:
+/// (columns, chunks).
 KERNEL(rmsnorm_weight_partial)
 (GLOBAL float *RESTRICT partial, GLOBAL const float *RESTRICT dout, GLOBAL const float *RESTRICT x,
  GLOBAL const float *RESTRICT rstd, uint rows, uint cols, uint chunk) {
@@ -57,13 +58,13 @@ KERNEL(rmsnorm_weight_partial)
   uint begin = group_id(1) * chunk, end = begin + chunk < rows ? begin + chunk : rows;
   lanes sum = lanes_of(0.0f);
   for (uint row = begin; row < end; row++) {
-    size_t at = (size_t)row * cols + c;
-    sum = fma(lanes_load(dout + at, cols - c, 0.0f) * rstd[row], lanes_load(x + at, cols - c, 0.0f), sum);
+    size_t i = (size_t)row * cols + c;
+    sum = fma(lanes_load(dout + i, cols - c, 0.0f) * rstd[row], lanes_load(x + i, cols - c, 0.0f), sum);
   }
   lanes_store(partial + (size_t)group_id(1) * cols + c, cols - c, sum);
 }
 
-/// dw[cols] += Σ partial[chunks,cols]. A work item LANES columns.
+/// dw[cols] += Σ partial[chunks,cols]. LANES columns per work item.
 KERNEL(rmsnorm_weight_sum)
 (GLOBAL float *RESTRICT dw, GLOBAL const float *RESTRICT partial, uint chunks, uint cols) {
   uint c = (uint)item_id(0) * LANES;

@@ -1,10 +1,12 @@
-// Rotary position embedding (Su et al. 2021) in Hugging Face's layout: column i of a head turns with column i + D/2.
+// Rotary position embedding (Su et al. 2021) in Hugging Face's layout: column i of a head is paired with
+// column i + D/2.
 //
 //   angle = position · inv_freq[i]     x1' = x1 · cos − x2 · sin     x2' = x2 · cos + x1 · sin
 #include "lanes.h"
 
-/// x[rows, heads·2·pairs] in place; positions[rows]; inv_freq[pairs]; direction −1 turns back. A group a row: its work items
-/// share a head's pairs out among themselves, `streams` heads at a time, and find each angle once.
+/// x[rows, heads·2·pairs] in place; positions[rows]; inv_freq[pairs]; direction −1 is the inverse. One group
+/// per row. Its work items divide up the pairs of `streams` heads at a time, and compute each angle only once
+/// for all their heads.
 KERNEL(rope)
 (VIEW_ALIASED(float, x), GLOBAL const int *RESTRICT positions, GLOBAL const float *RESTRICT inv_freq,
  uint heads, uint pairs, float direction) {

@@ -1,7 +1,8 @@
-// Rows moved by number. Each kernel: a group a row of x or out, rows[R] the numbers, `cols` floats a row.
+// Rows read, stored and added to by number. In each kernel rows[R] holds the row numbers, and there is one
+// group per entry.
 #include "lanes.h"
 
-/// out[R,cols] = x[rows[r]]
+/// out[r] = x[rows[r]], for out[R,cols]
 KERNEL(gather_rows)
 (GLOBAL float *RESTRICT out, GLOBAL const float *RESTRICT x, GLOBAL const int *RESTRICT rows, uint cols) {
   out += (size_t)group_id(0) * cols;
@@ -10,7 +11,7 @@ KERNEL(gather_rows)
     lanes_store(out + c, cols - c, lanes_load(x + c, cols - c, 0.0f));
 }
 
-/// out[rows[r]] = x[R,cols]
+/// out[rows[r]] = x[r], for x[R,cols]
 KERNEL(store_rows)
 (GLOBAL float *RESTRICT out, VIEW(const float, x), GLOBAL const int *RESTRICT rows, uint cols) {
   x += x_first + (size_t)group_id(0) * x_pitch;
@@ -19,7 +20,7 @@ KERNEL(store_rows)
     lanes_store(out + c, cols - c, lanes_load(x + c, cols - c, 0.0f));
 }
 
-/// out[rows[r]] += x[R,cols]; the numbers are distinct
+/// out[rows[r]] += x[r], for x[R,cols]; the row numbers are distinct
 KERNEL(scatter_add_rows)
 (GLOBAL float *RESTRICT out, GLOBAL const float *RESTRICT x, GLOBAL const int *RESTRICT rows, uint cols) {
   x += (size_t)group_id(0) * cols;

@@ -1,18 +1,21 @@
-// Sampling as transformers' logits processors define it, in its order: repetition penalty, temperature, top-k, top-p.
+// Sampling as transformers' logits processors define it, in their order: repetition penalty, temperature,
+// top-k, top-p.
 //
-// Both filters keep the tokens whose score has less than a target above it, so both are one search for a threshold by
-// bisection over the bits of a float, and none sorts:
+// Both filters keep a token if the tokens with greater scores count, or weigh, less than a target. So both
+// search for a threshold, by bisection over the bits of a float, and nothing is sorted:
 //
-//   top-k   kept where the number of greater scores < k              (so what ties with the k-th stays)
-//   top-p   kept where the mass of greater scores < top_p · mass     (transformers: removed where the mass from the smallest
-//                                                                    score up to this one is at most 1 − top_p)
+//   top-k   kept if the number of greater scores < k            (so all ties with the k-th score stay)
+//   top-p   kept if the mass of greater scores < top_p · mass   (transformers: removed if the mass from the
+//                                                               smallest score up to it is ≤ 1 − top_p)
 //
-// A row is one group. First the tokens that may be kept are listed in index order, a contiguous stretch of the row a work
-// item: without top-k those within log(cols / ((1 − top_p) · mass)) of the largest score, for all the others together weigh
-// less than (1 − top_p) · mass, where the largest weighs 1. Then only the list is searched, and drawn from.
+// There is one group per row. First the tokens that may be kept are listed in index order; each work item
+// lists a contiguous stretch of the row. With top-p and without top-k these are the tokens within log(cols /
+// ((1 − top_p) · mass)) of the largest score. All the others together weigh less than (1 − top_p) · mass, in
+// units where the largest weighs 1, so top-p removes them anyway. Then only the list is searched and drawn
+// from.
 #include "lanes.h"
 
-/// scores[begin … end) = logits after penalty and temperature; returns the largest. begin is a multiple of 32.
+/// scores[begin, end) = logits after penalty and temperature. Returns the largest. begin is a multiple of 32.
 INLINE float warp(GLOBAL float *scores, GLOBAL const float *logits, GLOBAL const int *seen, uint begin,
                   uint end, float temperature, float penalty) {
   lanes top = lanes_of(LOWEST);
@@ -29,13 +32,13 @@ INLINE float warp(GLOBAL float *scores, GLOBAL const float *logits, GLOBAL const
   return lanes_max(top);
 }
 
-/// The stretch of a row that this work item owns: whole words of `seen`.
+/// Where the stretch of a row begins that belongs to work item `item`. Stretches are whole words of `seen`.
 INLINE uint stretch_begin(uint item, uint cols) {
   uint stretch = (cols + 32 * GROUP - 1) / (32 * GROUP) * 32;
   return item * stretch < cols ? item * stretch : cols;
 }
 
-/// Floats in order of value: a < b as floats where key(a) < key(b).
+/// Maps floats to integers of the same order: a < b exactly if key_of(a) < key_of(b). NaN aside.
 INLINE uint key_of(float value) {
   uint bits = bits_of_float(value);
   return (bits & 0x80000000u) != 0u ? ~bits : bits | 0x80000000u;
@@ -44,20 +47,22 @@ INLINE float float_of_key(uint key) {
   return float_of_bits((key & 0x80000000u) != 0u ? key & 0x7fffffffu : ~key);
 }
 
-/// What the listed scores above `limit` (at it too, where `at_too`) weigh: exp(score − top), or 1 each where `counting`.
+/// The weight of the listed scores above `limit`, or also equal to it if `inclusive`. A score weighs
+/// exp(score − top), or 1 if `counting`.
 INLINE float weight_above(LOCAL_PTR float *part, GLOBAL const float *list, uint count, float limit,
-                          uint at_too, float top, uint counting) {
+                          uint inclusive, float top, uint counting) {
   lanes sum = lanes_of(0.0f);
   for (uint i = local_id(0) * LANES; i < count; i += GROUP * LANES) {
     lanes score = lanes_load(list + i, count - i, MINUS_INFINITY);
     lanes weight = counting ? lanes_of(1.0f) : lanes_exp(score - top);
     sum += score > lanes_of(limit) ? weight : lanes_of(0.0f);
-    if (at_too) sum += score == lanes_of(limit) ? weight : lanes_of(0.0f);
+    if (inclusive) sum += score == lanes_of(limit) ? weight : lanes_of(0.0f);
   }
   return group_sum(part, lanes_sum(sum));
 }
 
-/// The smallest float ≥ `floor` that less than `target` lies above.
+/// The smallest float ≥ `floor` such that the scores above it weigh less than `target`. It stays within [low,
+/// high] in the loop: at the start because no score lies above `top`.
 INLINE float threshold(LOCAL_PTR float *part, GLOBAL const float *list, uint count, float floor, float top,
                        float target, uint counting) {
   uint low = key_of(floor), high = key_of(top);
@@ -71,7 +76,8 @@ INLINE float threshold(LOCAL_PTR float *part, GLOBAL const float *list, uint cou
   return float_of_key(low);
 }
 
-/// The sum of what the work items before this one hold; *all = of all. part[GROUP] is scratch.
+/// The sum of `value` over the work items before this one; *all = the sum over all of them. part[GROUP] is
+/// scratch.
 INLINE float group_before(LOCAL_PTR float *part, float value, float *all) {
   float before = 0.0f, sum = 0.0f;
   BARRIER();
@@ -86,7 +92,7 @@ INLINE float group_before(LOCAL_PTR float *part, float value, float *all) {
   return before;
 }
 
-/// Σ exp(score − top) over begin … end of every work item.
+/// Σ exp(score − top) over the stretches [begin, end) of all work items.
 INLINE float whole_mass(LOCAL_PTR float *part, GLOBAL const float *scores, uint begin, uint end, float top) {
   lanes sum = lanes_of(0.0f);
   for (uint i = begin; i < end; i += LANES) {
@@ -96,8 +102,8 @@ INLINE float whole_mass(LOCAL_PTR float *part, GLOBAL const float *scores, uint 
   return group_sum(part, lanes_sum(sum));
 }
 
-/// Lists the scores of begin … end that are at least `floor`, with their ids, in order; every stretch behind the one before.
-/// Returns how many all work items list.
+/// Lists the scores of [begin, end) that are at least `floor`, with their ids, in index order. The stretches
+/// follow one another in the list. Returns the length of the list.
 INLINE uint list_scores(LOCAL_PTR float *part, GLOBAL float *list, GLOBAL int *ids,
                         GLOBAL const float *scores, uint begin, uint end, float floor) {
   lanes found = lanes_of(0.0f);
@@ -106,22 +112,23 @@ INLINE uint list_scores(LOCAL_PTR float *part, GLOBAL float *list, GLOBAL int *i
     found += score >= lanes_of(floor) ? lanes_of(1.0f) : lanes_of(0.0f);
   }
   float listed;
-  uint at = (uint)group_before(part, lanes_sum(found), &listed);
+  uint next = (uint)group_before(part, lanes_sum(found), &listed); // exact: counts are below 2^24
   for (uint i = begin; i < end; i += LANES) {
     lanes score = lanes_load(scores + i, end - i, LOWEST);
     if (lanes_max(score) < floor) continue;
     for (uint j = i; j < end && j < i + LANES; j++) {
       if (!(scores[j] >= floor)) continue;
-      list[at] = scores[j];
-      ids[at] = (int)j;
-      at++;
+      list[next] = scores[j];
+      ids[next] = (int)j;
+      next++;
     }
   }
   return (uint)listed;
 }
 
-/// The token, by index the first, at which the running mass of listed scores ≥ floor passes u · their mass. Every work item
-/// owns a stretch of the list; the one where it passes answers with the place in the list, the others with −1.
+/// Draws from the listed scores ≥ floor: finds the first at which the running mass exceeds u · their mass.
+/// Each work item owns a stretch of the list. The one that finds the token returns its index in the list, the
+/// others return −1: their ranges [running, running + own) of the mass do not overlap.
 INLINE int draw(LOCAL_PTR float *part, GLOBAL const float *list, uint count, float floor, float top,
                 float u) {
   uint stretch = (count + GROUP * LANES - 1) / (GROUP * LANES) * LANES;
@@ -133,11 +140,11 @@ INLINE int draw(LOCAL_PTR float *part, GLOBAL const float *list, uint count, flo
     sum += score >= lanes_of(floor) ? lanes_exp(score - top) : lanes_of(0.0f);
   }
   float own = lanes_sum(sum), mass, running = group_before(part, own, &mass);
-  float target = fmin(u * mass, mass * 0.99999994f); // below the mass whatever the rounding
+  float target = fmin(u * mass, mass * 0.99999994f); // below `mass` even if u · mass rounds up to it
   if (!(target >= running && target < running + own)) return -1;
   int last = -1;
   for (uint i = begin; i < end; i++) {
-    if (i % LANES == 0) { // steps over whole lanes that stay below
+    if (i % LANES == 0) { // skip LANES scores at a time while the running mass stays below
       lanes score = lanes_load(list + i, end - i, MINUS_INFINITY);
       float step = lanes_sum(score >= lanes_of(floor) ? lanes_exp(score - top) : lanes_of(0.0f));
       if (running + step <= target && i + LANES < end) {
@@ -154,8 +161,9 @@ INLINE int draw(LOCAL_PTR float *part, GLOBAL const float *list, uint count, flo
   return last;
 }
 
-/// tokens[rows] drawn from logits[rows,cols] with uniforms[rows]; seen[rows,words] gains the token. scratch[groups,3,cols]
-/// holds a row's scores, its list and the list's ids. A group a row, from row0 on.
+/// Draws tokens[rows] from logits[rows,cols] with uniforms[rows], and sets the token's bit in
+/// seen[rows,words]. scratch[groups,3,cols] holds a row's scores, its list and the list's ids. One group per
+/// row, from row0 on.
 KERNEL(sample)
 (GLOBAL int *RESTRICT tokens, GLOBAL int *seen, GLOBAL float *scratch, GLOBAL const float *RESTRICT logits,
  GLOBAL const float *RESTRICT uniforms, uint row0, uint cols, uint words, float temperature, float top_p,
@@ -186,7 +194,7 @@ KERNEL(sample)
   }
 }
 
-/// Likewise the largest score, of equal ones the lowest index. scratch[groups,cols].
+/// Takes the largest score instead, and the lowest index among equal ones. scratch[groups,cols].
 KERNEL(sample_largest)
 (GLOBAL int *RESTRICT tokens, GLOBAL int *seen, GLOBAL float *scratch, GLOBAL const float *RESTRICT logits,
  uint row0, uint cols, uint words, float penalty) {

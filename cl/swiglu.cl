@@ -7,10 +7,10 @@ INLINE lanes sigmoid(lanes x) {
   return lanes_of(1.0f) / (lanes_exp(-x) + 1.0f);
 }
 
-/// Where a view's elements of this work item begin.
+/// Where this work item's elements begin in a view.
 #define PLACE(name, i) (name + name##_first + (size_t)group_id(1) * name##_pitch + i)
 
-/// out, gate, up [·,cols]. A work item LANES columns; groups (columns, rows).
+/// out, gate, up [·,cols]. LANES columns per work item; groups: (columns, rows).
 KERNEL(swiglu)
 (VIEW_ALIASED(float, out), VIEW_ALIASED(const float, gate), VIEW_ALIASED(const float, up), ulong cols) {
   ulong i = (ulong)item_id(0) * LANES;

@@ -1,11 +1,11 @@
-// AdamW and the norm for clipping, over slabs of parameters.
+// AdamW, and the sum of squares that clipping needs, over slabs of parameters.
 #include "grid.h"
 #include "ops/ops.h"
 #include "util/memory.h"
 #include <math.h>
 #include <stdlib.h>
 
-enum { CHUNK = 16384 }; // elements of one partial sum of squares
+enum { CHUNK = 16384 }; // elements in one partial sum of squares
 
 Status op_adamw(Tensor *values, Tensor *m, Tensor *v, const Tensor *grads, AdamWShape shape) {
   TRY(ops_check_shape("op_adamw", "m", m, values->rows, values->cols));

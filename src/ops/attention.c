@@ -11,7 +11,7 @@ static Status check_shape(const char *op, const Attention *a) {
   if (shape->head_dim == 0 || shape->head_dim > HEAD_DIM_MAX || shape->kv_heads == 0 ||
       shape->heads % shape->kv_heads != 0) {
     return status_fail(STATUS_FAILED,
-                       "%s: %zu heads over %zu key/value heads of width %zu (at most %d) do not work", op,
+                       "%s: cannot do %zu heads over %zu key/value heads of width %zu (at most %d)", op,
                        shape->heads, shape->kv_heads, shape->head_dim, HEAD_DIM_MAX);
   }
   TRY(ops_check_shape(op, "q", a->q, a->q->rows, shape->heads * shape->head_dim));
@@ -22,7 +22,8 @@ static Status check_shape(const char *op, const Attention *a) {
   return ops_check_shape(op, "spans", a->spans, a->q->rows, 4);
 }
 
-/// Groups over query rows: the lanes hold the heads of one key/value head, for as many rows as fit.
+/// Groups over query rows. A group's lanes hold the query heads that share one key/value head, for as many
+/// rows as fit.
 static Grid query_grid(const KernelFamily *family, const Attention *a) {
   size_t lanes = family->attention.lanes, items = family->attention.items;
   size_t group_heads = a->shape.heads / a->shape.kv_heads;
@@ -31,7 +32,7 @@ static Grid query_grid(const KernelFamily *family, const Attention *a) {
                 .items = {items, items, 1}};
 }
 
-/// Groups over key rows.
+/// Groups over key rows, one row per lane.
 static Grid key_grid(const KernelFamily *family, const Attention *a) {
   size_t items = family->attention.items;
   return (Grid){.groups = {pieces(a->q->rows, family->attention.lanes), a->shape.kv_heads, 1},
@@ -47,7 +48,7 @@ Status attention_forward(const KernelFamily *family, const Attention *a) {
   const char *op = "op_attention";
   TRY(check_shape(op, a));
   if (a->lse != NULL) TRY(ops_check_shape(op, "lse", a->lse, a->q->rows, a->shape.heads));
-  // A kernel takes a buffer even where it writes none.
+  // The kernel takes a buffer for lse even if it does not write it.
   KernelArgument kept = a->lse != NULL ? ARG_TENSOR(a->lse) : ARG_BUFFER(a->out->buffer);
   const KernelArgument arguments[] = {
       ARG_VIEW(a->out),     kept,         ARG_VIEW(a->q),          ARG_VIEW(a->k), ARG_VIEW(a->v),

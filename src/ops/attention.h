@@ -1,5 +1,5 @@
-// Attention with the kernels of a given family: an operation takes its own, a test tries both on any CPU device. Private to
-// ops.
+// Attention with the kernels of a given family. Operations use their own family's; tests run both families on
+// a CPU device. Private to ops.
 #pragma once
 
 #include "kernel_family.h"

@@ -1,4 +1,5 @@
-// What an Ops holds. Only ops.c, launch.c and tensor.c look inside; operations go through launch.h. Private to ops.
+// What an Ops holds. Operations reach the device through launch.h; a few files of ops also read the fields
+// below. Private to ops.
 #pragma once
 
 #include "kernel_family.h"
@@ -6,23 +7,23 @@
 
 struct Ops {
   Device *device;       // borrowed; NULL in a plan
-  const Device *vendor; // whose vendor's GEMM is asked first; NULL: nobody's
+  const Device *vendor; // the device whose vendor GEMM is asked first; NULL: only gee-cl's own
   const KernelFamily *family;
-  size_t group_items;    // GROUP of the kernels
-  size_t vector_width;   // VECTOR_WIDTH of the kernels
-  size_t view_alignment; // bytes
-  uint64_t max_allocation;
-  Program **
-      programs; // one a file of cl/, in the order of kernel_sources; NULL for headers and other families' files
+  size_t group_items;      // GROUP in the kernels
+  size_t vector_width;     // VECTOR_WIDTH in the kernels
+  size_t view_alignment;   // bytes
+  uint64_t max_allocation; // bytes
+  /// One per file of cl/, in the order of kernel_sources; NULL for headers and for files of another family.
+  Program **programs;
   size_t program_count;
-  Kernel *kernels[KERNEL_COUNT]; // NULL where the file is not for this device
+  Kernel *kernels[KERNEL_COUNT]; // NULL for kernels of another family
   Tensor scratch[SCRATCH_SLOTS];
   MemoryUse memory;
 };
 
-/// Counts `bytes` of `kind` as allocated, or (`sign` −1) as freed.
+/// Counts `bytes` of `kind` as allocated, or as freed if `sign` is −1.
 void ops_count_memory(Ops *ops, MemoryKind kind, uint64_t bytes, int sign);
 
-/// Appends the options that every kernel of this Ops is compiled with: the sizes of its family and the numbers of the
+/// Appends the compiler options of every kernel of this Ops: its family's sizes and the numbers of the
 /// element types.
 STATUS_CHECKED Status ops_kernel_options(const Ops *ops, Str *out);

@@ -1,4 +1,4 @@
-// Between float32 and 16-bit floats.
+// Conversion between float32 and 16-bit floats.
 #include "grid.h"
 #include "ops/ops.h"
 

@@ -1,4 +1,4 @@
-// Operations that work element by element: sums and SwiGLU.
+// Elementwise operations: sums and SwiGLU.
 #include "grid.h"
 #include "ops/ops.h"
 
@@ -10,9 +10,9 @@ Status op_add(Tensor *out, const Tensor *a, const Tensor *b) {
                 ARG_COUNT(count));
 }
 
-/// The rows that an elementwise kernel walks: those of the tensors, or a single one where all lie dense, which leaves no
-/// lane idle at the end of a row.
-static void walk(const Tensor *const tensors[], size_t count, size_t *rows, size_t *cols) {
+/// The shape that an elementwise kernel works on. If all tensors are dense, they are treated as one long row,
+/// so that no lane idles at the end of each row.
+static void choose_shape(const Tensor *const tensors[], size_t count, size_t *rows, size_t *cols) {
   bool dense = true;
   for (size_t i = 0; i < count; i++) dense = dense && tensor_is_dense(tensors[i]);
   *rows = dense ? 1 : tensors[0]->rows;
@@ -23,7 +23,7 @@ Status op_swiglu(Tensor *out, const Tensor *gate, const Tensor *up) {
   TRY(ops_check_shape("op_swiglu", "gate", gate, out->rows, out->cols));
   TRY(ops_check_shape("op_swiglu", "up", up, out->rows, out->cols));
   size_t rows, cols;
-  walk((const Tensor *const[]){out, gate, up}, 3, &rows, &cols);
+  choose_shape((const Tensor *const[]){out, gate, up}, 3, &rows, &cols);
   return LAUNCH(out->ops, swiglu, grid_columns(out->ops, cols, rows), ARG_VIEW(out), ARG_VIEW(gate),
                 ARG_VIEW(up), ARG_COUNT(cols));
 }
@@ -35,7 +35,7 @@ Status op_swiglu_backward(Tensor *dgate, Tensor *dup, const Tensor *dout, const 
   TRY(ops_check_shape("op_swiglu_backward", "gate", gate, dout->rows, dout->cols));
   TRY(ops_check_shape("op_swiglu_backward", "up", up, dout->rows, dout->cols));
   size_t rows, cols;
-  walk((const Tensor *const[]){dout, dgate, dup, gate, up}, 5, &rows, &cols);
+  choose_shape((const Tensor *const[]){dout, dgate, dup, gate, up}, 5, &rows, &cols);
   return LAUNCH(dout->ops, swiglu_backward, grid_columns(dout->ops, cols, rows), ARG_VIEW(dgate),
                 ARG_VIEW(dup), ARG_VIEW(dout), ARG_VIEW(gate), ARG_VIEW(up), ARG_COUNT(cols));
 }

@@ -1,4 +1,4 @@
-// Embedding rows and their gradient.
+// The embedding table's rows and their gradient.
 #include "grid.h"
 #include "ops/ops.h"
 

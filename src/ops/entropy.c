@@ -1,4 +1,4 @@
-// The entropy head and log probabilities, from logits and the kept statistics.
+// The entropy head, and log probabilities from logits and the statistics that the head keeps.
 #include "grid.h"
 #include "ops/ops.h"
 

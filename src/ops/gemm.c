@@ -1,11 +1,13 @@
-// Which GEMM computes a product: the vendor's where it is wanted and has one for the call's types, else the kernel family's
+// Which GEMM computes a product: the vendor's if one is wanted and can do the call, else the kernel family's
 // own.
 #include "gemm.h"
 
 #include "context.h"
 
-enum { VENDOR_STEPS = 2048 };              // of k in a call of a vendor's GEMM, which adds in one chain
-enum { WIDEN_ELEMENTS = 4 * 1024 * 1024 }; // scratch for 16-bit weights on their way to a vendor's GEMM
+enum { VENDOR_STEPS = 2048 }; // steps of k in one call of a vendor's GEMM, which sums in one chain
+enum {
+  WIDEN_ELEMENTS = 4 * 1024 * 1024
+}; // scratch for the 16-bit weights that a vendor's GEMM needs as float32
 
 static GemmMatrix matrix_of(GemmInput input) {
   const Tensor *tensor = input.tensor;
@@ -16,13 +18,13 @@ static GemmMatrix matrix_of(GemmInput input) {
                       .transposed = input.transposed};
 }
 
-/// Moves a matrix's beginning `steps` of k on: along its stored rows or down them.
-static void skip_k(GemmMatrix *matrix, bool k_is_stored_row, size_t steps) {
-  matrix->offset += k_is_stored_row ? steps * matrix->stride : steps;
+/// Advances the matrix by `steps` of k: down its stored rows if k counts them, else along a row.
+static void skip_k(GemmMatrix *matrix, bool k_counts_rows, size_t steps) {
+  matrix->offset += k_counts_rows ? steps * matrix->stride : steps;
 }
 
-/// The vendor's GEMM over slabs of k, the second and later ones added to what the first left: one chain of fma over a
-/// vocabulary loses 1e-4 of the result.
+/// The vendor's GEMM over slabs of k. The second and later slabs are added to C (beta = 1). One chain of fma
+/// over a whole vocabulary would lose 1e-4 of the result.
 static Status vendor_gemm(Ops *ops, GemmCall call) {
   if (ops->device == NULL) return STATUS_OK;
   size_t left = call.k;
@@ -36,8 +38,9 @@ static Status vendor_gemm(Ops *ops, GemmCall call) {
   return STATUS_OK;
 }
 
-/// 16-bit weights are widened some stored rows at a time: columns of c where b is transposed, else steps of k, whose
-/// products add up.
+/// Widens 16-bit weights to float32 some stored rows at a time and multiplies with each part. If b is
+/// transposed, stored rows are columns of c, so each part gives its own columns. Otherwise they are steps of
+/// k, and the products are added.
 static Status widened_gemm(Ops *ops, GemmCall call, const Tensor *weights) {
   const Tensor *scratch;
   size_t at_once = WIDEN_ELEMENTS / weights->cols;

@@ -9,13 +9,14 @@ typedef struct GemmInput {
   bool transposed;
 } GemmInput;
 
-/// c = alpha · a · b + beta · c; all may be views. c and a are float32; b is F32, F16 or BF16 (as stored, [N,K] or [K,N]).
-/// The caller has checked the shapes.
+/// c = alpha · a · b + beta · c. All may be views. c and a are float32; b is F32, F16 or BF16, stored as
+/// [N,K] or [K,N]. The caller has checked the shapes.
 STATUS_CHECKED Status gemm(Tensor *c, GemmInput a, GemmInput b, float alpha, float beta);
 
-// gee-cl's own GEMMs, one a kernel family. With both a row of the result does not depend on the other rows.
+// gee-cl's own GEMMs, one for each kernel family. In both, a row of the result does not depend on the other
+// rows.
 
-/// cl/gemm_cpu.cl: SIMD tiles.
+/// cl/gemm_cpu.cl, for the CPU family: SIMD tiles.
 STATUS_CHECKED Status gemm_cpu(Ops *ops, const GemmCall *call);
-/// cl/gemm.cl: any device.
+/// cl/gemm.cl, for any device.
 STATUS_CHECKED Status gemm_portable(Ops *ops, const GemmCall *call);

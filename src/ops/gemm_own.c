@@ -1,14 +1,15 @@
-// The launches of gee-cl's own GEMMs. Rule: what a kernel does not take is refused here, by name.
+// The launches of gee-cl's own GEMMs. Rule: a call that the kernels cannot do is refused here, naming its
+// types.
 #include "gemm.h"
 
 #include "context.h"
 #include "grid.h"
 
 enum { TILE = 64, TILE_ITEMS = 64 };       // as in cl/gemm.cl
-enum { PORTABLE_STEPS = 512 };             // of k in one launch of it
+enum { PORTABLE_STEPS = 512 };             // steps of k in one launch of cl/gemm.cl
 enum { CHUNK = 192, COLS_PER_VECTOR = 2 }; // as in cl/gemm_cpu.cl
 
-/// Elements from one row, or column, of the factor to the next.
+/// Elements from one row, or column, of op(matrix) to the next.
 static size_t row_stride(const GemmMatrix *matrix) {
   return matrix->transposed ? 1 : matrix->stride;
 }
@@ -16,13 +17,13 @@ static size_t col_stride(const GemmMatrix *matrix) {
   return matrix->transposed ? matrix->stride : 1;
 }
 
-static bool is_plain(DType type) {
+static bool is_float(DType type) {
   return type == DTYPE_F32 || dtype_is_half(type);
 }
 
 static Status check_call(const GemmCall *call) {
-  bool taken = is_plain(call->b.type) && call->a.type == DTYPE_F32 && call->c.type == DTYPE_F32;
-  if (taken && call->math == GEMM_F32 && !call->c.transposed) return STATUS_OK;
+  bool supported = is_float(call->b.type) && call->a.type == DTYPE_F32 && call->c.type == DTYPE_F32;
+  if (supported && call->math == GEMM_F32 && !call->c.transposed) return STATUS_OK;
   return status_fail(STATUS_FAILED, "gemm: no kernel multiplies %s by %s into %s", dtype_name(call->a.type),
                      dtype_name(call->b.type), dtype_name(call->c.type));
 }
@@ -31,8 +32,9 @@ static Status check_call(const GemmCall *call) {
 #define ARG_STRIDES(a, b)                                                                                    \
   ARG_UINT(row_stride(a)), ARG_UINT(col_stride(a)), ARG_UINT(row_stride(b)), ARG_UINT(col_stride(b))
 
-// Long sums come in slabs of k, the later ones added to C: one chain of fma over a vocabulary loses 1e-4 of the result, and
-// Mesa's llvmpipe leaves a work item's loops, without a word, after 65,535 rounds of them all (48 slabs of cl/gemm.cl).
+// A long sum takes several launches, each over a slab of k; the later ones add to C (beta = 1). There are two
+// reasons. One chain of fma over a vocabulary loses 1e-4 of the result. And Mesa's llvmpipe silently leaves a
+// work item's loops after 65,535 iterations in all, which cl/gemm.cl would reach after 48 slabs.
 Status gemm_portable(Ops *ops, const GemmCall *call) {
   TRY(check_call(call));
   Grid grid = {{pieces(call->n, TILE), pieces(call->m, TILE), 1}, {TILE_ITEMS, 1, 1}};

@@ -1,4 +1,4 @@
-// Grids by kernel family.
+// Grids, from the sizes of the kernel family.
 #include "grid.h"
 
 #include "context.h"

@@ -1,4 +1,4 @@
-// The tables of the kernel families, and which device gets which.
+// The tables of the kernel families, and the choice of a device's family.
 #include "kernel_family.h"
 
 #include "gemm.h"
@@ -7,7 +7,7 @@ const KernelFamily cpu_family = {
     .name = "cpu",
     .cpu_files = true,
     .lanes = 16,
-    .most_row_items = 1,
+    .max_row_items = 1,
     .element_items = 64,
     .gemm = gemm_cpu,
     .attention = {.forward = KERNEL_attention_cpu,
@@ -21,7 +21,7 @@ const KernelFamily gpu_family = {
     .name = "gpu",
     .cpu_files = false,
     .lanes = 1,
-    .most_row_items = 256,
+    .max_row_items = 256,
     .element_items = 256,
     .gemm = gemm_portable,
     .attention = {.forward = KERNEL_attention,
@@ -31,7 +31,7 @@ const KernelFamily gpu_family = {
                   .items = 16},
 };
 
-// A CPU driver that works a float at a time (Mesa's llvmpipe) spreads work items over its lanes by itself, as a GPU does.
+// A CPU driver without vectors (Mesa's llvmpipe) spreads work items over its lanes itself, as a GPU does.
 const KernelFamily *family_for(const DeviceInfo *info) {
   return info->kind == DEVICE_CPU && info->vector_width > 1 ? &cpu_family : &gpu_family;
 }

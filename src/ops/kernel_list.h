@@ -1,5 +1,6 @@
-// Every kernel of gee-cl: KERNEL_ROW(file without .cl, kernel). One list, from which ops makes the names (KERNEL_…), the
-// programs and the table. A file *_cpu.cl holds tiles for CPU devices and is compiled only there. Room: ops.
+// Every kernel of gee-cl, as KERNEL_ROW(file without .cl, kernel). ops makes the KERNEL_… constants, the
+// names and the programs from this one list. The files *_cpu.cl are compiled only for the CPU family. Room:
+// ops.
 #pragma once
 
 #define KERNEL_LIST(KERNEL_ROW)                                                                              \

@@ -1,4 +1,4 @@
-// Launches, and the checks that every operation starts with.
+// Launching kernels, and the checks that every operation starts with.
 #include "context.h"
 
 static const char *const kernel_names[] = {
@@ -13,7 +13,7 @@ size_t ops_compute_units(const Ops *ops) {
              : device_info(ops->device)->compute_units;
 }
 
-// No scalar has this size, so an argument of it can only be a refused view.
+// No scalar has this size, so an argument with it can only be a view that was passed as ARG_TENSOR.
 static const size_t refused_view = SIZE_MAX;
 
 KernelArgument ops_tensor_argument(const Tensor *tensor) {
@@ -24,8 +24,8 @@ KernelArgument ops_tensor_argument(const Tensor *tensor) {
 static Status check_views(KernelId kernel, const KernelArgument *arguments, size_t count) {
   for (size_t i = 0; i < count; i++) {
     if (arguments[i].size != refused_view) continue;
-    return status_fail(STATUS_FAILED, "kernel %s takes no view, argument %zu is one", kernel_names[kernel],
-                       i);
+    return status_fail(STATUS_FAILED, "kernel %s takes no view, but argument %zu is one",
+                       kernel_names[kernel], i);
   }
   return STATUS_OK;
 }
@@ -34,7 +34,7 @@ Status ops_launch(Ops *ops, KernelId kernel, Grid grid, const KernelArgument *ar
   TRY(check_views(kernel, arguments, count));
   if (ops->device == NULL) return STATUS_OK;
   if (ops->kernels[kernel] == NULL) {
-    return status_fail(STATUS_FAILED, "kernel %s is not for %s", kernel_names[kernel],
+    return status_fail(STATUS_FAILED, "kernel %s is not compiled for %s", kernel_names[kernel],
                        device_info(ops->device)->name);
   }
   return kernel_launch(ops->kernels[kernel], grid.groups, grid.items, arguments, count);
@@ -54,14 +54,14 @@ Status ops_check_type(const char *op, const char *tensor, const Tensor *value, D
 
 Status ops_check_dense(const char *op, const char *tensor, const Tensor *value) {
   if (tensor_is_dense(value)) return STATUS_OK;
-  return status_fail(STATUS_FAILED, "%s: the rows of %s lie %zu elements apart, needs them to touch", op,
-                     tensor, value->pitch);
+  return status_fail(STATUS_FAILED, "%s: the rows of %s lie %zu elements apart, needs %zu", op, tensor,
+                     value->pitch, value->cols);
 }
 
 Status ops_check_whole(const char *op, const char *tensor, const Tensor *value) {
   TRY(ops_check_dense(op, tensor, value));
   if (value->first == 0) return STATUS_OK;
-  return status_fail(STATUS_FAILED, "%s: %s begins at element %zu of its buffer, needs the first", op, tensor,
+  return status_fail(STATUS_FAILED, "%s: %s begins at element %zu of its buffer, needs 0", op, tensor,
                      value->first);
 }
 

@@ -1,10 +1,10 @@
-// How an operation reaches the device: kernels by name and one launch helper. Private to ops.
+// How an operation launches its kernels. Private to ops.
 //
-//   TRY(LAUNCH(out->ops, rmsnorm, grid_rows(out->ops, out->rows), ARG_TENSOR(out), ARG_TENSOR(x), ARG_UINT(x->cols),
-//              ARG_FLOAT(eps)));
+//   TRY(LAUNCH(out->ops, rmsnorm, grid_rows(out->ops, out->rows), ARG_TENSOR(out), ARG_TENSOR(x),
+//              ARG_UINT(x->cols), ARG_FLOAT(eps)));
 //
-// An operation checks its shapes (TRY(ops_check_shape(…))) and launches; in a plan a launch does nothing, so no operation asks
-// whether it is one, except where it reads something back.
+// An operation checks its shapes (TRY(ops_check_shape(…))), then launches. In a plan a launch does nothing,
+// so only operations that read a result back need to ask whether they run in one.
 #pragma once
 
 #include "device/device.h"
@@ -23,16 +23,16 @@ typedef struct Grid {
   size_t groups[3], items[3];
 } Grid;
 
-/// `groups` groups of `items` work items in a row: for kernels that work a row (or tile) a group.
+/// `groups` groups of `items` work items, along axis 0: for kernels that work on one row (or tile) per group.
 Grid grid_groups(size_t groups, size_t items);
-/// As many groups of `items` as cover `count` work items: for elementwise kernels, which check the range.
+/// As many groups of `items` work items as cover `count`: for elementwise kernels, which check the range.
 Grid grid_items(size_t count, size_t items);
 
-/// Cores or compute units, at least 1 (1 in a plan).
+/// The device's compute units, at least 1; 1 in a plan.
 size_t ops_compute_units(const Ops *ops);
 
-/// Queues a kernel; does nothing in a plan, or where the grid has no groups. STATUS_FAILED where a view stands in an
-/// ARG_TENSOR.
+/// Queues a kernel. Does nothing in a plan, or if the grid has no groups. STATUS_FAILED if an ARG_TENSOR was
+/// given a view.
 STATUS_CHECKED Status ops_launch(Ops *ops, KernelId kernel, Grid grid, const KernelArgument *arguments,
                                  size_t count);
 
@@ -43,29 +43,33 @@ STATUS_CHECKED Status ops_launch(Ops *ops, KernelId kernel, Grid grid, const Ker
 #define ARG_BUFFER(pointer) ((KernelArgument){.buffer = (pointer)})
 #define ARG_UINT(number)    ((KernelArgument){.value = &(uint32_t){(uint32_t)(number)}, .size = 4})
 #define ARG_FLOAT(number)   ((KernelArgument){.value = &(float){(number)}, .size = 4})
-/// An element count or place, which may pass 2^32: ulong in a kernel.
+/// An element count or index, which may exceed 2^32: ulong in a kernel.
 #define ARG_COUNT(number) ((KernelArgument){.value = &(uint64_t){(uint64_t)(number)}, .size = 8})
 
-/// A tensor for a kernel that takes its pointer alone and counts rows from it: a view there would be read at the wrong
-/// place, so it becomes an argument that ops_launch refuses.
+/// A tensor for a kernel that takes only its pointer. The kernel would read a view at the wrong place, so a
+/// view becomes an argument that ops_launch refuses.
 #define ARG_TENSOR(tensor) ops_tensor_argument(tensor)
 KernelArgument ops_tensor_argument(const Tensor *tensor);
 /// A tensor that may be a view, for VIEW(type, name) in a kernel's arguments: pointer, first element, pitch.
 #define ARG_VIEW(tensor) ARG_BUFFER((tensor)->buffer), ARG_COUNT((tensor)->first), ARG_UINT((tensor)->pitch)
 
-/// STATUS_FAILED "op_x: tensor is [r, c], needs [r, c]" unless the tensor has this shape (a caller's mistake).
+/// Each of these fails with STATUS_FAILED, which is a caller's mistake, and a message that starts with `op`
+/// and `tensor`. Unless the tensor has this shape:
 STATUS_CHECKED Status ops_check_shape(const char *op, const char *tensor, const Tensor *value, size_t rows,
                                       size_t cols);
-/// Likewise unless it has this type.
+/// Unless it has this type:
 STATUS_CHECKED Status ops_check_type(const char *op, const char *tensor, const Tensor *value, DType type);
-/// Likewise unless its rows touch; unless it is dense and begins where its buffer does.
+/// Unless its rows touch:
 STATUS_CHECKED Status ops_check_dense(const char *op, const char *tensor, const Tensor *value);
+/// Unless its rows touch and it begins at its buffer's first element:
 STATUS_CHECKED Status ops_check_whole(const char *op, const char *tensor, const Tensor *value);
 
-/// A float32 scratch of at least `count` elements that lives with the Ops and grows (what it held is lost when it grows).
-/// Counted as activations. An operation may use a slot within itself only. `*out` is borrowed; in a plan its buffer is NULL.
+/// *out = a float32 scratch tensor of at least `count` elements, borrowed from the Ops; in a plan its buffer
+/// is NULL. A slot loses its content when it grows, and no operation may rely on it after it returns. Counted
+/// as activations.
 enum { SCRATCH_GEMM, SCRATCH_REDUCE, SCRATCH_OTHER, SCRATCH_SLOTS };
 STATUS_CHECKED Status ops_scratch(Ops *ops, int slot, size_t count, const Tensor **out);
 
-/// *out = the text of cl/<name> with each #include "…" replaced by that file, once; the caller frees it.
+/// *out = the text of cl/<name> with each #include "…" replaced by that file, the first time; the caller
+/// frees it.
 STATUS_CHECKED Status kernel_source(const char *name, char **out);

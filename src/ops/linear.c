@@ -1,4 +1,4 @@
-// Linear layers: three matrix products and the bias.
+// Linear layers: the three matrix products of forward and backward, and the bias.
 #include "gemm.h"
 #include "grid.h"
 #include "ops/ops.h"

@@ -1,4 +1,5 @@
-// The context of all operations: one program a file of cl/, one kernel a row of KERNEL_LIST, made once and from the cache.
+// The context of all operations: a program for each file of cl/ and a kernel for each row of KERNEL_LIST, all
+// made once, in ops_create.
 #include "context.h"
 
 #include "kernels.h"
@@ -17,35 +18,36 @@ static const KernelRow kernel_rows[] = {
 #undef KERNEL_ROW
 };
 
-/// Parses device.gemm into ops->vendor: a vendor's GEMM is asked first where the hardware is a GPU, or the user says so.
+/// Sets ops->vendor from device.gemm. With "auto" a GPU uses its vendor's GEMM and a CPU gee-cl's own.
 static Status choose_gemm(Ops *ops, const Device *device, const char *gemm) {
   static const GemmCall plain = {.m = 1, .n = 1, .k = 1}; // float32
-  bool there = device_can_gemm(device, &plain);
+  bool available = device_can_gemm(device, &plain);
   const DeviceInfo *info = device_info(device);
   if (gemm == NULL || strcmp(gemm, "auto") == 0) {
-    ops->vendor = there && info->kind == DEVICE_GPU ? device : NULL;
+    ops->vendor = available && info->kind == DEVICE_GPU ? device : NULL;
     return STATUS_OK;
   }
   if (strcmp(gemm, "own") == 0) return STATUS_OK;
   if (strcmp(gemm, "vendor") != 0 && strcmp(gemm, "clblast") != 0) {
-    return status_fail(STATUS_INPUT, "device.gemm = %s: there is auto, own, vendor and clblast", gemm);
+    return status_fail(STATUS_INPUT, "device.gemm = %s: use auto, own, vendor or clblast", gemm);
   }
-  if (!there) {
-    return status_fail(STATUS_INPUT, "device.gemm = %s: %s has no vendor's GEMM; use own or auto", gemm,
+  if (!available) {
+    return status_fail(STATUS_INPUT, "device.gemm = %s: %s has no vendor GEMM; use own or auto", gemm,
                        info->name);
   }
   ops->vendor = device;
   return STATUS_OK;
 }
 
-/// GROUP: the largest power of two that the device allows in a group, up to what the family takes.
+/// GROUP: the largest power of two that both the family and the device allow. max_row_items is a power of
+/// two.
 static size_t choose_group(const DeviceInfo *info, const KernelFamily *family) {
-  size_t items = family->most_row_items;
+  size_t items = family->max_row_items;
   while (items > 1 && items > info->max_group) items /= 2;
   return items;
 }
 
-/// Floats in the vectors of CPU tiles: what the device tells, within what gemm_cpu.cl has.
+/// VECTOR_WIDTH: floats in a vector of gemm_cpu.cl, which has code for 16, 8 and 4.
 static size_t choose_width(const DeviceInfo *info) {
   return info->vector_width >= 16 ? 16 : info->vector_width >= 8 ? 8 : 4;
 }
@@ -76,8 +78,8 @@ cleanup:
   return status;
 }
 
-/// True where the file is for this family: *_cpu.cl only for CPUs.
-static bool is_for(const char *file, const KernelFamily *family) {
+/// True if this family compiles the file: *.cl, but *_cpu.cl only in the CPU family.
+static bool is_compiled(const char *file, const KernelFamily *family) {
   return str_ends(file, ".cl") && (family->cpu_files || !str_ends(file, "_cpu.cl"));
 }
 
@@ -90,14 +92,16 @@ static Status build_programs(Ops *ops) {
   ops->program_count = count;
   TRY_CLEAN(ops_kernel_options(ops, &options));
   for (size_t i = 0; i < ops->program_count; i++) {
-    if (is_for(kernel_sources[i].name, ops->family)) TRY_CLEAN(build_program(ops, i, str_text(&options)));
+    if (is_compiled(kernel_sources[i].name, ops->family))
+      TRY_CLEAN(build_program(ops, i, str_text(&options)));
   }
 cleanup:
   str_free(&options);
   return status;
 }
 
-static void take_limits(Ops *ops, const DeviceInfo *info) {
+/// Sets the family and the sizes that depend on the device.
+static void set_limits(Ops *ops, const DeviceInfo *info) {
   ops->family = family_for(info);
   ops->group_items = choose_group(info, ops->family);
   ops->vector_width = choose_width(info);
@@ -111,7 +115,7 @@ Status ops_create(Device *device, const char *gemm, Ops **out) {
   TRY(mem_array(&ops, 1, "ops"));
   Status status = STATUS_OK;
   ops->device = device;
-  take_limits(ops, device_info(device));
+  set_limits(ops, device_info(device));
   TRY_CLEAN(choose_gemm(ops, device, gemm));
   TRY_CLEAN(build_programs(ops));
   *out = ops;
@@ -122,11 +126,11 @@ cleanup:
 }
 
 Status ops_create_plan(const Device *like, Ops **out) {
-  static const DeviceInfo roomy = {
+  static const DeviceInfo unlimited = {
       .vector_width = 16, .view_alignment = 128, .max_allocation = UINT64_MAX, .max_group = 256};
   *out = NULL;
   TRY(mem_array(out, 1, "ops"));
-  take_limits(*out, like != NULL ? device_info(like) : &roomy);
+  set_limits(*out, like != NULL ? device_info(like) : &unlimited);
   return like != NULL ? choose_gemm(*out, like, NULL) : STATUS_OK;
 }
 

@@ -1,5 +1,5 @@
-// RMSNorm and its backward. The weight's gradient is summed over chunks of rows, then over the chunks, so that a GPU has
-// groups enough and the order of the sum stays fixed.
+// RMSNorm and its backward. The weight's gradient is summed over chunks of rows, then over the chunks: this
+// gives a GPU enough groups and keeps the order of the sum fixed.
 #include "grid.h"
 #include "ops/ops.h"
 

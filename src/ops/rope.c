@@ -1,4 +1,4 @@
-// Rotary position embedding; the backward is the turn the other way.
+// Rotary position embedding. Its backward is the inverse rotation.
 #include "grid.h"
 #include "ops/ops.h"
 
@@ -7,7 +7,7 @@ Status op_rope(Tensor *x, const Tensor *positions, const Tensor *inv_freq, size_
   TRY(ops_check_shape("op_rope", "positions", positions, 1, x->rows));
   TRY(ops_check_shape("op_rope", "inv_freq", inv_freq, 1, head_dim / 2));
   if (head_dim == 0 || head_dim % 2 != 0 || x->cols % head_dim != 0) {
-    return status_fail(STATUS_FAILED, "op_rope: %zu columns are no heads of width %zu", x->cols, head_dim);
+    return status_fail(STATUS_FAILED, "op_rope: %zu columns cannot be heads of width %zu", x->cols, head_dim);
   }
   return LAUNCH(x->ops, rope, grid_rows(x->ops, x->rows), ARG_VIEW(x), ARG_TENSOR(positions),
                 ARG_TENSOR(inv_freq), ARG_UINT(x->cols / head_dim), ARG_UINT(head_dim / 2),

@@ -1,4 +1,4 @@
-// Rows gathered, stored and added by number.
+// Rows of a tensor read, stored and added to by row number.
 #include "grid.h"
 #include "ops/ops.h"
 

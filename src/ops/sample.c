@@ -1,8 +1,9 @@
-// Drawing tokens from logits.
+// Sampling tokens from logits.
 #include "grid.h"
 #include "ops/ops.h"
 
-enum { ROWS_AT_ONCE = 64, SCRATCH_PER_LOGIT = 3 };
+enum { ROWS_AT_ONCE = 64 };     // rows per launch, which bounds the scratch
+enum { SCRATCH_PER_LOGIT = 3 }; // a score, its list entry and its id: see cl/sample.cl
 
 static Status check(const Tensor *tokens, const Tensor *seen, const Tensor *logits, const Tensor *uniforms,
                     SampleShape shape) {

@@ -1,5 +1,6 @@
-// Known answers: every operation on the device against its double-precision twin. Runs in a moment, so that it can run before
-// real work: a driver that miscompiles a kernel is found here and not in a ruined training run.
+// Known-answer tests: every operation on the device against its double-precision twin. They take well under a
+// second, so they run before real work: a driver that miscompiles a kernel fails here and not by ruining a
+// training run.
 #include "selftest.h"
 
 #include "context.h"
@@ -8,7 +9,7 @@
 
 static const SelfCheck *const tables[] = {product_checks, layer_checks, head_checks};
 
-/// Runs one check and reports it; *failed = its operation where that is the first to be wrong.
+/// Runs one check and reports it. *failed = its operation, if it is the first one that is wrong.
 static Status run_check(Probe *probe, const SelfCheck *check, SelftestReport report, void *user,
                         const char **failed) {
   probe->used = 0;
@@ -38,8 +39,8 @@ static Status run_tables(Probe *probe, SelftestDepth depth, SelftestReport repor
   }
   if (failed == NULL) return STATUS_OK;
   return status_fail(STATUS_FAILED,
-                     "selftest: %s gives wrong numbers on this device; run gee-cl selftest for all, "
-                     "and try another device or driver",
+                     "selftest: %s gives wrong numbers on this device; run gee-cl selftest to see all "
+                     "results, and try another device or driver",
                      failed);
 }
 
@@ -51,7 +52,7 @@ Status ops_selftest(Ops *ops, SelftestDepth depth, SelftestReport report, void *
   TRY_CLEAN(mem_array(&probe.floats, SELFTEST_POOL, "selftest"));
   status = run_tables(&probe, depth, report, user);
 cleanup:
-  // Scratch would stay as large as the largest check made it, which no plan knows of.
+  // The large checks grow the scratch beyond what a memory plan counts, so it is freed.
   for (size_t i = 0; i < SCRATCH_SLOTS; i++) tensor_free(&ops->scratch[i]);
   free(probe.pool);
   free(probe.floats);

@@ -42,8 +42,8 @@ static Status check_pick_logprob(Probe *p) {
   return expect(p, out, expected);
 }
 
-/// uniforms[2 · i] and [2 · i + 1] = just inside both ends of a kept token's share, tokens[…] = that token: a token kept or
-/// removed by mistake moves the ends.
+/// uniforms[2 · i] and [2 · i + 1] = numbers just inside both ends of a kept token's share; tokens[…] = that
+/// token. A token that is kept or removed by mistake moves these ends, and another token is drawn.
 static void sample_at_ends(double *uniforms, int32_t *tokens, const double *scores, size_t draws) {
   const double margin = 1e-5;
   double mass = 0;

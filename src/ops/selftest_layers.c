@@ -50,7 +50,7 @@ static Status check_gather_rows(Probe *p) {
   return expect(p, dev_out, out);
 }
 
-/// Rows stored (add = false) or added.
+/// op_scatter_add_rows if `add`, else op_store_rows.
 static Status check_rows_into(Probe *p, bool add) {
   double *x = draw(p, M * N, 1), *out = draw(p, 7 * N, 1);
   Tensor *dev_out = device_f32(p, 7, N, out), *dev_x = device_f32(p, M, N, x);
@@ -113,7 +113,7 @@ static Status check_rope(Probe *p) {
 
 // ---- attention ----
 
-/// Two prompts, an answer to the first and one to the second, in this order, `lengths` rows each.
+/// Two prompts, then an answer to each, in this order; `lengths` are their rows.
 typedef struct Packing {
   size_t lengths[4], rows;
   AttentionShape shape;
@@ -141,8 +141,8 @@ static void fill_spans(const Packing *packing, int32_t *spans, int32_t *key_span
   }
 }
 
-/// Operands on the device, and the twin's. q, k and v lie side by side in one tensor, as one product leaves them, and are read
-/// as views of it.
+/// Operands on the device, and the twin's. q, k and v are views of one tensor, in which they lie side by side
+/// as one product would leave them.
 typedef struct AttentionProbe {
   size_t queries, keys; // elements of q, and of k or v
   Tensor q, k, v;
@@ -151,7 +151,7 @@ typedef struct AttentionProbe {
   Attention operands;
 } AttentionProbe;
 
-/// q | k | v on the device, from the twin's.
+/// Writes the twin's q, k and v side by side into one tensor on the device, and makes the three views.
 static void place_side_by_side(Probe *p, AttentionProbe *a) {
   const RefAttention *twin = &a->twin;
   size_t rows = twin->M, width = twin->heads * twin->D, kv_width = twin->kv_heads * twin->D;
@@ -169,7 +169,7 @@ static void place_side_by_side(Probe *p, AttentionProbe *a) {
   a->v = tensor_columns(qkv, width + kv_width, kv_width);
 }
 
-/// Draws the inputs and runs the twin's forward. The caller frees a->span_rows whatever is returned.
+/// Draws the inputs and runs the twin's forward. The caller frees a->span_rows, also after a failure.
 static Status make_attention(Probe *p, const Packing *packing, AttentionProbe *a) {
   const AttentionShape *shape = &packing->shape;
   size_t rows = packing->rows;

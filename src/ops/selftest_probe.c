@@ -1,4 +1,4 @@
-// Known numbers on the device, and comparison with what is expected of them.
+// Makes known numbers on the device, and compares results with what is expected.
 #include "selftest.h"
 
 #include "util/half.h"
@@ -57,6 +57,7 @@ Tensor *device_rounded(Probe *probe, DType type, size_t rows, size_t cols, doubl
 
 void keep_error(Probe *probe, double difference, double norm) {
   double error = difference / (norm > 0 ? norm : 1);
+  // Written so that a NaN is kept, and stays: no comparison with it is true.
   if (!(error <= probe->error)) probe->error = error;
 }
 

@@ -1,4 +1,4 @@
-// Self-test of matrix products, small at odd sizes against the twins, and large by projection.
+// Self-test of matrix products: small ones of odd sizes against the twins, large ones by projection.
 #include "selftest.h"
 
 #include "ref/ref.h"
@@ -9,7 +9,7 @@
 
 enum { M = 5, N = 33, K = 67 };
 
-/// What matrices are stored in on a device.
+/// The types that matrices are stored in on a device.
 static const DType weight_types[] = {DTYPE_F32, DTYPE_F16, DTYPE_BF16};
 enum { WEIGHT_TYPES = sizeof weight_types / sizeof *weight_types };
 
@@ -86,14 +86,14 @@ static Status check_convert(Probe *p) {
 
 // ---- large products ----
 //
-// Drivers fail where small sizes never come: in a second slab of k (256 and 512 steps in gee-cl's kernels, 2,048 in a call of
-// a vendor's), in tiles that are full, in a vendor's kernel for large matrices. A product of that size is too much for a twin on the
-// host, so it is projected: for a random r, C · r must be A · (B · r), which costs only a pass over each matrix and which any wrong
-// element spoils.
+// Drivers fail in code that small sizes never reach: the second slab of k (256 and 512 steps in gee-cl's
+// kernels, 2,048 in a call of a vendor's), full tiles, a vendor's kernel for large matrices. A twin on the
+// host would take too long for a product of that size, so it is projected: for a random r, C · r must be A ·
+// (B · r). This costs one pass over each matrix, and a wrong element anywhere changes the result.
 
 typedef enum Form { FORM_LINEAR, FORM_DX, FORM_DW } Form;
 
-/// A stored matrix, as the product takes it: itself or its transpose.
+/// A stored matrix that a product uses as it is, or transposed.
 typedef struct Factor {
   float *values;
   size_t rows, cols; // stored
@@ -116,7 +116,8 @@ static void project(const Factor *factor, const double *in, double *out) {
   }
 }
 
-/// Random values in [−1, 1) of the type, which the stored bits hold exactly; a congruential generator (Knuth's MMIX), for speed.
+/// Random values in [−1, 1) that the type holds exactly, from a linear congruential generator (Knuth's MMIX),
+/// which is fast.
 static Status make_factor(Probe *p, DType type, Factor *factor, uint64_t seed, Tensor **out) {
   size_t count = factor->rows * factor->cols;
   uint16_t *bits = NULL;
@@ -135,7 +136,7 @@ static Status make_factor(Probe *p, DType type, Factor *factor, uint64_t seed, T
   return p->status;
 }
 
-/// Keeps the error of C · r, r = `vector` [c's columns], against a · (b · r).
+/// Draws a random r and keeps the error of c · r against a · (b · r).
 static Status compare_projections(Probe *p, const Factor *a, const Factor *b, const Factor *c) {
   size_t inner = a->transposed ? a->rows : a->cols;
   double *r = draw(p, c->cols, 1), *middle = draw(p, inner, 0), *expected = draw(p, c->rows, 0),
@@ -152,7 +153,7 @@ static Status compare_projections(Probe *p, const Factor *a, const Factor *b, co
   return STATUS_OK;
 }
 
-/// One product of this form over x[m,k], w[n,k] and their kin.
+/// One product of this form, over x[m,k], w[n,k], out[m,n] or their gradients.
 static Status check_product(Probe *p, Form form, DType type, size_t m, size_t n, size_t k) {
   Factor a = {NULL, m, form == FORM_LINEAR ? k : n, form == FORM_DW};
   Factor b = {NULL, form == FORM_DW ? m : n, k, form == FORM_LINEAR};
@@ -174,7 +175,7 @@ cleanup:
   return status;
 }
 
-/// More than one tile, chunk and slab along every axis, for every type that weights are stored in.
+/// Sizes with more than one tile, chunk and slab along every axis, for every type that weights are stored in.
 static Status check_large_forms(Probe *p, Form form) {
   size_t m = form == FORM_DW ? 2107 : 203, n = form == FORM_DX ? 2107 : 165,
          k = form == FORM_LINEAR ? 2107 : 203;
@@ -193,8 +194,8 @@ static Status check_large_dw(Probe *p) {
   return check_large_forms(p, FORM_DW);
 }
 
-/// CLBlast has another kernel for products of m · n · k above a size that it knows for each device: 1,984³ at most in its
-/// database (1.6.3). gee-cl's own kernels have only the one, which large_linear has run.
+/// CLBlast uses another kernel if m · n · k is above a limit that depends on the device, at most 1,984³ in
+/// its database (1.6.3). gee-cl's own GEMMs have only the kernel that "linear, large" has checked.
 static Status check_vendor_linear(Probe *p) {
   return check_product(p, FORM_LINEAR, DTYPE_F32, 2311, 2293, 2309);
 }

@@ -1,5 +1,5 @@
-// The text of a kernel file with its includes put in: a program is built from one string, on a machine without the
-// sources. Every file is taken once, so headers need no guards.
+// The text of a kernel file with its includes expanded, because a program is built from one string, on a
+// machine without the source files. A file is included only the first time, so headers need no guards.
 #include "launch.h"
 
 #include "kernels.h"
@@ -11,7 +11,7 @@ enum { FILES_MAX = 64 };
 
 typedef struct Expansion {
   Str text;
-  bool taken[FILES_MAX];
+  bool included[FILES_MAX];
 } Expansion;
 
 static Status expand(Expansion *expansion, const char *name, size_t name_size);
@@ -37,8 +37,8 @@ static Status expand(Expansion *expansion, const char *name, size_t name_size) {
   for (size_t i = 0; i < FILES_MAX && kernel_sources[i].name != NULL; i++) {
     if (strlen(kernel_sources[i].name) != name_size || memcmp(kernel_sources[i].name, name, name_size) != 0)
       continue;
-    if (expansion->taken[i]) return STATUS_OK;
-    expansion->taken[i] = true;
+    if (expansion->included[i]) return STATUS_OK;
+    expansion->included[i] = true;
     return expand_lines(expansion, kernel_sources[i].text);
   }
   return status_fail(STATUS_FAILED, "cl/%.*s is not in this binary", (int)name_size, name);

@@ -1,4 +1,5 @@
-// Tensors: device buffers with a shape, a type and a purpose, counted by purpose. In a plan there is only the counting.
+// Tensors: device buffers with a shape, a type and a purpose. Their memory is counted by purpose; a plan only
+// counts.
 #include "context.h"
 
 #include "util/memory.h"
@@ -23,7 +24,7 @@ void ops_count_memory(Ops *ops, MemoryKind kind, uint64_t bytes, int sign) {
   if (use->now_total > use->peak_total) use->peak_total = use->now_total;
 }
 
-/// Bytes that a tensor takes: whole words, so that it can be zeroed as such.
+/// *bytes = the memory of a tensor: whole words of 4 bytes, because buffer_zero needs them.
 static Status tensor_bytes(size_t rows, size_t cols, DType type, size_t *bytes) {
   const DTypeInfo *info = dtype_info(type);
   if (cols % info->block_elements != 0) {
@@ -37,7 +38,7 @@ static Status tensor_bytes(size_t rows, size_t cols, DType type, size_t *bytes) 
   return STATUS_OK;
 }
 
-/// *out = a zeroed buffer of the ops' device.
+/// *out = a buffer of zeros on the ops' device.
 static Status create_buffer(Ops *ops, size_t bytes, Buffer **out) {
   TRY(buffer_create(ops->device, bytes, out));
   Status status = buffer_zero(*out, 0, bytes);
@@ -59,8 +60,8 @@ Status tensor_create(Ops *ops, const char *name, MemoryKind kind, DType dtype, s
     TRY(status_context(create_buffer(ops, bytes, &buffer), "%s [%zu, %zu]", name, rows, cols));
   } else if (bytes > ops->max_allocation) {
     return status_fail(STATUS_FAILED,
-                       "%s [%zu, %zu] takes %zu MiB, the device allocates at most %zu MiB in one piece", name,
-                       rows, cols, bytes >> 20, (size_t)(ops->max_allocation >> 20));
+                       "%s [%zu, %zu] takes %zu MiB, but the device allocates at most %zu MiB in one piece",
+                       name, rows, cols, bytes >> 20, (size_t)(ops->max_allocation >> 20));
   }
   ops_count_memory(ops, kind, bytes, 1);
   *out = (Tensor){.ops = ops,
@@ -110,7 +111,7 @@ void tensor_free(Tensor *tensor) {
 
 // ---- views without memory ----
 
-/// [rows, cols] from element `offset` of the tensor on; empty unless `inside`.
+/// [rows, cols] of the tensor, from element `offset`; [0, 0] unless `inside`.
 static Tensor window(const Tensor *tensor, bool inside, size_t offset, size_t rows, size_t cols) {
   Tensor view = *tensor;
   view.bytes = 0;
@@ -146,7 +147,7 @@ bool tensor_is_dense(const Tensor *tensor) {
 
 // ---- transfers ----
 
-/// *offset, *size = the bytes of elements [first, first + count) in the tensor's buffer.
+/// *offset, *size = where elements [first, first + count) lie in the tensor's buffer, in bytes.
 static Status locate(const char *what, const Tensor *tensor, size_t first, size_t count, size_t *offset,
                      size_t *size) {
   size_t whole = tensor->rows * tensor->cols, block = dtype_info(tensor->dtype)->block_elements;
@@ -178,7 +179,8 @@ Status tensor_zero(Tensor *tensor) {
   size_t offset = 0, size = 0;
   TRY(locate("tensor_zero", tensor, 0, tensor->rows * tensor->cols, &offset, &size));
   if (tensor->buffer == NULL) return STATUS_OK;
-  // A created tensor's memory is whole words, so the padding behind its last element may go to zero with it.
+  // A tensor that owns its memory has whole words, and the padding behind its last element may be zeroed too.
+  // A view whose size is not whole words is refused by buffer_zero.
   if (tensor->bytes > 0) size = tensor->bytes;
   return buffer_zero(tensor->buffer, offset, size);
 }

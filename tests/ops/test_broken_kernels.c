@@ -42,7 +42,7 @@ static const Break everywhere[] = {
 static const Break on_cpus[] = {
     {"attention_cpu.cl", KERNEL_ID(attention_cpu), "mass *= shrink", "", "attention"},
     {"attention_cpu.cl", KERNEL_ID(attention_dq_cpu), "(dp##i - row_delta)", "dp##i", "attention_backward"},
-    {"attention_cpu.cl", KERNEL_ID(attention_dkv_cpu), "(ds##i - delta[at##i])", "ds##i",
+    {"attention_cpu.cl", KERNEL_ID(attention_dkv_cpu), "(ds##i - delta[index##i])", "ds##i",
      "attention_backward"},
 };
 

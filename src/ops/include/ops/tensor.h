@@ -1,5 +1,5 @@
-// Matrices on a device, and the Ops context that every operation runs in. A Tensor is row-major [rows, cols]; a vector
-// has one row; heads lie side by side in the columns ([rows, heads * head_dim]).
+// Matrices on a device, and the Ops context that every operation runs in. A Tensor is row-major [rows, cols].
+// A vector has one row. Heads lie side by side in the columns: [rows, heads · head_dim].
 #pragma once
 
 #include "util/dtype.h"
@@ -11,7 +11,7 @@
 struct Buffer;
 struct Device;
 
-/// What memory is for; `gee-cl` prints and plans by these.
+/// What memory is used for. Memory is counted, planned and reported by these kinds.
 typedef enum MemoryKind {
   MEMORY_WEIGHTS,
   MEMORY_TRAINABLE, // values, gradients and optimizer state of what is trained
@@ -24,30 +24,32 @@ const char *memory_kind_name(MemoryKind kind);
 
 typedef struct Ops Ops;
 
-/// GEMM choice: "auto" (vendor's on a GPU, own on a CPU), "own", "vendor" (config device.gemm; "clblast" means vendor).
-/// Compiles every kernel. The device is borrowed and must outlive the Ops.
+/// Compiles every kernel. `gemm` is the config's device.gemm: "auto" or NULL (the vendor's GEMM on a GPU,
+/// gee-cl's own on a CPU), "own", or "vendor" ("clblast" means the same). The device is borrowed and must
+/// outlive the Ops.
 STATUS_CHECKED Status ops_create(struct Device *device, const char *gemm, Ops **out);
-/// An Ops without a device: tensors are only counted, every other call returns STATUS_OK and does nothing. Creating a
-/// model and a trainer on it plans their memory exactly. `like` gives alignment and largest allocation; may be NULL.
+/// An Ops without a device: tensors are counted but not allocated, and operations do nothing after their
+/// checks. Creating a model and a trainer on it plans their memory exactly. `like` is the device to plan for;
+/// NULL sets no limits.
 STATUS_CHECKED Status ops_create_plan(const struct Device *like, Ops **out);
 void ops_free(Ops *ops);
 bool ops_is_plan(const Ops *ops);
-/// Bytes allocated now and at most, by kind; peak_total is the peak of the sum.
+/// Bytes allocated now and at the peak, by kind. peak_total is the peak of the sum.
 typedef struct MemoryUse {
   uint64_t now[MEMORY_KINDS], peak[MEMORY_KINDS];
   uint64_t now_total, peak_total;
 } MemoryUse;
 const MemoryUse *ops_memory(const Ops *ops);
-/// Elements of float32 to which offsets of tensor_view must be aligned.
+/// The offset of a tensor_view is a multiple of this; in float32 elements.
 size_t ops_view_alignment(const Ops *ops);
-/// Largest tensor in bytes that the device allocates in one piece.
+/// The largest allocation of the device, in bytes.
 uint64_t ops_max_allocation(const Ops *ops);
 /// Waits until all queued work is done (for timing).
 STATUS_CHECKED Status ops_finish(Ops *ops);
 
-/// Element (r, c) lies at first + r · pitch + c of the buffer, counted in elements. A tensor that was created is dense: its
-/// rows touch, and it begins where its buffer does. A view may be neither, and an operation takes such a view only where
-/// ops/ops.h says "views"; it refuses one elsewhere.
+/// Element (r, c) is element first + r · pitch + c of the buffer. tensor_create makes a dense tensor, whose
+/// rows touch, at the start of its buffer. A view's rows may lie apart, and it may begin anywhere: an
+/// operation accepts such a view only where ops/ops.h says "view", and refuses it elsewhere.
 typedef struct Tensor {
   Ops *ops;
   struct Buffer *buffer; // NULL in a plan
@@ -55,35 +57,37 @@ typedef struct Tensor {
   MemoryKind kind;
   size_t rows, cols;
   size_t first, pitch; // pitch ≥ cols
-  size_t bytes;        // of device memory that it owns; 0 in a view, whose memory is another tensor's
+  size_t bytes;        // device memory that it owns; 0 in a view
 } Tensor;
 
-/// Allocates [rows, cols], zeroed. `cols` is a multiple of the type's block. `name` stands in messages.
+/// Allocates [rows, cols] and sets it to zero. `cols` is a multiple of the type's block. `name` is for
+/// messages.
 STATUS_CHECKED Status tensor_create(Ops *ops, const char *name, MemoryKind kind, DType dtype, size_t rows,
                                     size_t cols, Tensor *out);
-/// A [rows, cols] window of `parent` (float32), `offset` elements in; offset aligned to ops_view_alignment. Free it
-/// before or after the parent.
+/// A [rows, cols] window of `parent` (float32, whole) from element `offset`, a multiple of
+/// ops_view_alignment. It keeps the memory alive: free it before or after the parent.
 STATUS_CHECKED Status tensor_view(const Tensor *parent, size_t offset, size_t rows, size_t cols, Tensor *out);
 /// Safe on a zeroed Tensor and twice.
 void tensor_free(Tensor *tensor);
 
-// Views that cost nothing: values without memory of their own, never freed, good while the tensor lives. One that would
-// reach outside the tensor is empty, [0, 0], and every operation refuses that.
+// Views that cost nothing. They own no memory, are never freed and are valid while the tensor lives. A view
+// that would reach outside the tensor is [0, 0] instead, which every operation refuses.
 
 /// Rows [first, first + rows).
 Tensor tensor_rows(const Tensor *tensor, size_t first, size_t rows);
-/// Columns [first, first + cols) of every row: rows as far apart as the tensor's. first and cols fill whole blocks.
+/// Columns [first, first + cols) of every row, with the tensor's pitch. first and cols are whole blocks.
 Tensor tensor_columns(const Tensor *tensor, size_t first, size_t cols);
 /// The first rows · cols elements of a dense tensor as [rows, cols].
 Tensor tensor_reshape(const Tensor *tensor, size_t rows, size_t cols);
 /// True where the rows touch: pitch = cols, or there is one row.
 bool tensor_is_dense(const Tensor *tensor);
 
-// Transfers are of dense tensors. `first` and `count` are elements, whole blocks of the tensor's type.
+// Transfers need dense tensors. `first` and `count` are elements, in whole blocks of the tensor's type.
 
-/// Host to device, `count` elements of the tensor's own dtype from element `first`.
+/// Host to device: `count` elements of the tensor's type, from element `first` on.
 STATUS_CHECKED Status tensor_write(Tensor *to, size_t first, size_t count, const void *from);
+/// Device to host; waits for the device. Zeros in a plan.
 STATUS_CHECKED Status tensor_read(const Tensor *from, size_t first, size_t count, void *to);
 STATUS_CHECKED Status tensor_zero(Tensor *tensor);
-/// Whole copy; same dtype and shape.
+/// Copies the whole tensor; both have the same type and shape.
 STATUS_CHECKED Status tensor_copy(Tensor *to, const Tensor *from);
