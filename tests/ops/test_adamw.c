@@ -30,7 +30,7 @@ static void adamw(void **state) {
   }
 }
 
-/// A zero gradient at the first step leaves a weight without decay alone: 0 / (0 + ε) is 0.
+/// Without decay, a zero gradient at the first step does not change a weight: 0 / (0 + ε) is 0.
 static void adamw_at_rest(void **state) {
   (void)state;
   const double one[1] = {1.5}, none[1] = {0};

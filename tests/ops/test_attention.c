@@ -1,5 +1,5 @@
-// Attention over spans against its twin: shared prompts, unshared text, a cache with a span a row, head shapes of the
-// families and odd ones; and that a row's result does not depend on the rows beside it.
+// Attention over spans against its twin: shared prompts, unshared text, a cache with one span per row, the
+// model families' head shapes and odd ones. A row's result must not depend on the rows beside it.
 #include "support/ops_fixture.h"
 
 #include "attention.h"
@@ -9,10 +9,10 @@
 #include <string.h>
 
 static const double tolerance = 2e-6;
-/// The kernels in use: every test runs with both where the device is a CPU, else with the work groups'.
+/// The kernel family under test. Every test runs with the GPU family, and on a CPU device with both families.
 static const KernelFamily *family;
 
-/// `prompts` prompts of these lengths, then `answers` answers each: spans and key spans as model's batches make them.
+/// Spans and key spans as the batches of `model` make them.
 typedef struct Layout {
   size_t rows;
   int32_t *spans, *key_spans;
@@ -25,6 +25,7 @@ static void set_row(int32_t *row, size_t a, size_t b, size_t c, size_t d) {
   row[3] = (int32_t)d;
 }
 
+/// Prompts of these lengths, then `answers` answers to each.
 static Layout make_layout(size_t prompts, const size_t *prompt_length, size_t answers,
                           const size_t *answer_length) {
   Layout layout = {0};
@@ -92,7 +93,7 @@ static void check_layout(Layout layout, size_t heads, size_t kv_heads, size_t D)
   ops_fixture_clean(NULL);
 }
 
-/// A head width, or a narrow one on a simulated device.
+/// The head width D, or at most 9 on a simulated device.
 static size_t width(size_t D) {
   return fixture_small() && D > 9 ? 9 : D;
 }
@@ -117,7 +118,7 @@ static void odd_heads(void **state) {
   check_layout(make_layout(1, prompts, 1, answers), 17, 1, 9); // more heads than lanes
 }
 
-/// Unshared text of odd lengths, up to one that crosses many tiles.
+/// Unshared text of odd lengths, up to one of many tiles.
 static void causal_lengths(void **state) {
   (void)state;
   for (const size_t *length = fixture_sizes; *length != 0; length++) {
@@ -126,7 +127,7 @@ static void causal_lengths(void **state) {
   }
 }
 
-/// While sampling, rows see spans of a cache; one is a sequence's first token.
+/// While sampling, rows see spans of a cache. One row is the first token of a sequence.
 static void cached(void **state) {
   (void)state;
   enum { M = 21, HEADS = 6, KV = 2, CACHE = 300 };
@@ -158,7 +159,7 @@ static void cached(void **state) {
   fixture_compare("attention in a cache", dev_out, out, tolerance);
 }
 
-/// Each row alone gives the bits that it gives among the others.
+/// A row computed alone has the same bits as among the others.
 static void rows_stand_alone(void **state) {
   (void)state;
   enum { HEADS = 3, D = 64 };
@@ -187,7 +188,7 @@ static void rows_stand_alone(void **state) {
 
 static bool compiles_both;
 
-/// The GPU family's kernels compile everywhere; they come first, and say whether there is a second run.
+/// The GPU family's kernels compile on every device, so they are tested first.
 static int open_groups(void **state) {
   if (ops_fixture_open(state) != 0) return -1;
   family = &gpu_family;

@@ -1,5 +1,6 @@
-// Must fail: kernels with one term removed. Each is compiled from the embedded source with one piece of text replaced and put
-// in the sound one's place; the selftest must then name that operation as wrong, and nothing must be wrong afterwards.
+// The selftest must fail for a kernel with one term removed. Each is compiled from the embedded source with
+// one piece of text replaced, and takes the place of the sound kernel. The selftest must name its operation,
+// and only that one, as wrong, and must pass again afterwards.
 #include "support/ops_fixture.h"
 
 #include "context.h"
@@ -11,7 +12,7 @@ typedef struct Break {
   const char *file, *kernel;
   KernelId id;
   const char *before, *after;
-  const char *operation; // that must be found wrong
+  const char *operation; // must be found wrong
 } Break;
 
 #define KERNEL_ID(kernel) #kernel, KERNEL_##kernel
@@ -125,7 +126,7 @@ static void check_break(const Break *row) {
 
 static void everywhere_found(void **state) {
   (void)state;
-  // A selftest takes half a minute on a simulated device: one break there, the others on the drivers that compile.
+  // A selftest takes half a minute on a simulated device, so only one break is tried there.
   size_t count = fixture_small() ? 1 : sizeof everywhere / sizeof *everywhere;
   for (size_t i = 0; i < count; i++) check_break(&everywhere[i]);
 }
@@ -136,7 +137,8 @@ static void tiles_found(void **state) {
   for (size_t i = 0; i < (fixture_small() ? 1 : 3); i++) check_break(cpu ? &on_cpus[i] : &on_gpus[i]);
 }
 
-/// What goes wrong only in long sums or long spans: small sizes do not see it, and the deep self-test does.
+/// Some faults show only in long sums or long spans: the quick self-test misses them, the deep one finds
+/// them.
 static void what_only_large_sizes_show_is_found(void **state) {
   (void)state;
   static const Break breaks[] = {

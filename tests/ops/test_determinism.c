@@ -1,4 +1,5 @@
-// The same inputs give the same bits, and a row's result does not depend on how many other rows there are, nor on its place.
+// The same inputs give the same bits, and a row's result depends neither on the number of other rows nor on
+// its place.
 #include "support/ops_fixture.h"
 
 #include <stdlib.h>
@@ -52,7 +53,7 @@ static void rows_of_entropy(void **state) {
   }
 }
 
-/// The reductions over rows, twice.
+/// Sums over rows, computed twice.
 static void sums_repeat(void **state) {
   (void)state;
   double *x = fixture_random(M * C, 2), *zeros = fixture_zeros(C), first, second;

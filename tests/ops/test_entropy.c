@@ -1,5 +1,5 @@
-// The entropy head against its twin: from one logit to a vocabulary, peaked and flat, large and shifted; its gradient; log
-// probabilities; and that NaN is never swallowed.
+// The entropy head against its twin: from one logit to a whole vocabulary, peaked and flat, large and
+// shifted; its gradient; log probabilities. A NaN must never be hidden.
 #include "support/ops_fixture.h"
 
 #include "ref/ref.h"
@@ -41,7 +41,7 @@ static void sizes_and_temperatures(void **state) {
   }
 }
 
-/// Ascending logits make every block a new maximum, descending ones none.
+/// With ascending logits every block has a new maximum, with descending ones only the first.
 static void order_of_maxima(void **state) {
   (void)state;
   size_t V = fixture_small() ? 600 : 9001;
@@ -56,7 +56,7 @@ static void order_of_maxima(void **state) {
   check_row(peak, 1, V, 0.5);
 }
 
-/// A shift of all logits changes log Z alone.
+/// A shift of all logits changes only log Z.
 static void shift(void **state) {
   (void)state;
   enum { V = 257 };

@@ -1,5 +1,6 @@
-// Linear layers against double precision: all forms, odd sizes, alpha and beta, stored types, both GEMMs; and with the own
-// GEMM a row's bits do not depend on the other rows. Rule: an output's spare rows hold a pattern that must survive.
+// Linear layers against double precision: all forms, odd sizes, alpha and beta, stored types, both GEMMs.
+// With gee-cl's own GEMM a row's bits must not depend on the other rows.
+// Rule: the memory behind an output holds a pattern, which must survive.
 #include "support/test.h"
 
 #include "device/device.h"
@@ -54,8 +55,9 @@ static bool small(void) {
   return text != NULL && strcmp(text, "1") == 0;
 }
 
-/// A tensor of `type` with the values it can hold of values[count]; `held` (or NULL) takes what it then holds.
-static Tensor make(Ops *ops, DType type, size_t rows, size_t cols, const float *values, double *held) {
+/// A tensor of `type` with values[rows · cols] rounded to it. rounded[rows · cols], unless NULL, gets the
+/// rounded values.
+static Tensor make(Ops *ops, DType type, size_t rows, size_t cols, const float *values, double *rounded) {
   Tensor tensor;
   size_t count = rows * cols;
   assert_ok(tensor_create(ops, "test", MEMORY_ACTIVATIONS, type, rows, cols, &tensor));
@@ -65,7 +67,7 @@ static Tensor make(Ops *ops, DType type, size_t rows, size_t cols, const float *
     if (type == DTYPE_F16) halves[i] = half_from_float(values[i]);
     if (type == DTYPE_BF16) halves[i] = bfloat_from_float(values[i]);
     float value = type == DTYPE_F16 ? half_to_float(halves[i]) : bfloat_to_float(halves[i]);
-    if (held != NULL) held[i] = (double)(type == DTYPE_F32 ? values[i] : value);
+    if (rounded != NULL) rounded[i] = (double)(type == DTYPE_F32 ? values[i] : value);
   }
   assert_ok(tensor_write(&tensor, 0, count, type == DTYPE_F32 ? (const void *)values : halves));
   free(halves);
@@ -96,7 +98,7 @@ static size_t max(size_t a, size_t b) {
   return a > b ? a : b;
 }
 
-/// Runs one case; *result = out's bytes (free()).
+/// Runs one case. *result, unless result is NULL, is the output, which the caller frees.
 static void run(Ops *ops, const Case *c, float **result) {
   bool dw = c->form == WEIGHT_GRADIENT;
   size_t left_cols = c->form == FORWARD ? c->k : c->n;
@@ -109,7 +111,7 @@ static void run(Ops *ops, const Case *c, float **result) {
   float *left = random_floats(most, 1), *right = random_floats(most, 2), *start = random_floats(most, 3);
   assert_true(left_held != NULL && right_held != NULL && expected != NULL);
   for (size_t i = 0; i < count; i++) {
-    if (c->beta == 0.0f) start[i] = NAN; // must not be read
+    if (c->beta == 0.0f) start[i] = NAN; // with beta = 0 the output must not be read
     expected[i] = c->beta == 0.0f ? 0 : (double)start[i];
   }
   Tensor left_tensor = make(ops, DTYPE_F32, c->m, left_cols, left, left_held);
@@ -147,7 +149,7 @@ static void run(Ops *ops, const Case *c, float **result) {
   }
 }
 
-/// Every form at every combination of odd sizes, then stored types and factors.
+/// Every form with every combination of odd sizes, then with the stored types, alpha and beta.
 static void sweep(Ops *ops) {
   static const size_t sizes[] = {1, 8, 31, 33, 257};
   size_t count = small() ? 3 : 5;
@@ -179,7 +181,7 @@ static void vendor_gemm_is_right(void **state) {
   sweep(vendor);
 }
 
-/// The same product with more rows, or with weights of several scratch tiles, holds the same bits.
+/// Fewer rows of the same product have the same bits.
 static void a_row_does_not_depend_on_the_others(void **state) {
   (void)state;
   static const size_t row_counts[] = {1, 3, 4, 7, 12, 64, 193};
@@ -200,7 +202,7 @@ static void a_row_does_not_depend_on_the_others(void **state) {
   }
 }
 
-/// Row 5 of the input as a product of its own.
+/// Row 5 of the input, multiplied alone, has the same bits.
 static void a_row_does_not_depend_on_its_place(void **state) {
   (void)state;
   enum { ROWS = 17, N = 33, K = 129, ROW = 5 };
@@ -224,7 +226,8 @@ static void a_row_does_not_depend_on_its_place(void **state) {
   free(w);
 }
 
-/// Sums of positive numbers as long as a vocabulary: one chain of float32 additions is off by 4e-6.
+/// Sums of positive numbers over a whole vocabulary: a single chain of float32 additions would be off by
+/// 4e-6.
 static void a_long_sum_keeps_its_digits(void **state) {
   (void)state;
   enum { M = 3, K = 5 };

@@ -1,6 +1,6 @@
-// Every kernel that is not for CPUs only compiles as CUDA C++ too, for sm_80 and sm_90, and its PTX holds every kernel that
-// ops launches. Skipped where NVRTC is absent; no CUDA header is needed, its few functions are declared here.
-// $GEE_NVRTC names a libnvrtc.so that is not where the loader looks.
+// Every kernel file, except those for CPUs only, also compiles as CUDA C++, for sm_80 and sm_90, and its PTX
+// has every kernel that ops launches. Skipped if NVRTC is not installed. No CUDA header is needed: the few
+// functions are declared here. $GEE_NVRTC may name a libnvrtc.so that the loader does not find.
 #include "support/test.h"
 
 #include "context.h"
@@ -14,7 +14,7 @@
 
 typedef struct NvrtcProgram *NvrtcProgram;
 
-/// What a GPU's kernels are compiled with.
+/// Gives the options that a GPU's kernels are compiled with.
 static const Ops gpu_ops = {.family = &gpu_family, .group_items = 256, .vector_width = 4};
 enum { MOST_OPTIONS = 80 };
 
@@ -29,7 +29,7 @@ static struct {
   int (*destroy)(NvrtcProgram *program);
 } nvrtc;
 
-/// The first library of the loader's path or of the usual folders that opens.
+/// The first library that opens, from the loader's path or the usual folders; NULL if there is none.
 static void *open_library(void) {
   static const char *const names[] = {"libnvrtc.so.13", "libnvrtc.so.12", "libnvrtc.so.11.2", "libnvrtc.so"};
   static const char *const patterns[] = {"/usr/local/cuda*/lib64/libnvrtc.so*",
@@ -53,7 +53,8 @@ static void *open_library(void) {
   return library;
 }
 
-/// *function = the library's symbol, by way of memcpy: ISO C has no cast between object and function pointers.
+/// *function = the library's symbol, copied with memcpy because ISO C has no cast from object to function
+/// pointers.
 static bool load(void *library, const char *symbol, void *function) {
   void *address = dlsym(library, symbol);
   memcpy(function, &address, sizeof address);
@@ -76,7 +77,8 @@ static int open_nvrtc(void **state) {
   return whole ? 0 : -1;
 }
 
-/// *ptx = what `source` compiles to (free()), or NULL with the log printed.
+/// The PTX that `source` compiles to, which the caller frees. If it does not compile, prints the log and
+/// returns NULL.
 static char *compile(const char *name, const char *source, const char *architecture) {
   const char *options[MOST_OPTIONS] = {architecture};
   Str joined = {0};
@@ -110,7 +112,7 @@ static const struct {
 #undef KERNEL_ROW
 };
 
-/// Compiles every file and looks for its kernels in the PTX.
+/// Compiles every file, and finds each of its kernels in the PTX.
 static void compile_all(const char *architecture) {
   int failures = 0;
   for (size_t i = 0; kernel_sources[i].name != NULL; i++) {

@@ -1,5 +1,6 @@
-// The twins' backward passes against central differences of their forward passes, in double, with random cotangents: if L is
-// the sum of cotangent · output, each input's gradient must be (L(x + h) − L(x − h)) / 2h. Needs no device.
+// The twins' backward passes against central differences of their forward passes, in double, with random
+// cotangents. With L = Σ cotangent · output, each input's gradient must be (L(x + h) − L(x − h)) / 2h. Needs
+// no device.
 #include "support/ops_fixture.h"
 
 #include "ref/ref.h"
@@ -22,14 +23,14 @@ static double loss(Forward forward, double *const *inputs, const double *cotange
   return sum;
 }
 
-/// Each element of input `which`, moved both ways, against `gradient`.
-static void check(const char *what, Forward forward, double *const *inputs, size_t which, size_t count,
+/// Compares `gradient` with central differences over each element of inputs[input].
+static void check(const char *what, Forward forward, double *const *inputs, size_t input, size_t count,
                   const double *cotangent, const double *gradient) {
   double *out = fixture_zeros(forward.outputs), largest = 0;
   for (size_t i = 0; i < count; i++) largest = fmax(largest, fabs(gradient[i]));
   assert_true(largest > 0);
   for (size_t i = 0; i < count; i++) {
-    double *x = &inputs[which][i], before = *x;
+    double *x = &inputs[input][i], before = *x;
     *x = before + step;
     double up = loss(forward, inputs, cotangent, out);
     *x = before - step;
@@ -174,7 +175,7 @@ static void swiglu(void **state) {
 
 enum { V = 19 };
 
-/// H of each row; log Z takes no part in the loss.
+/// H of each row. log Z is not part of the loss.
 static void forward_entropy(double *out, double *const *in) {
   double stats[2 * M];
   ref_entropy(stats, in[0], M, V, 0.5);
@@ -194,7 +195,7 @@ static void entropy(void **state) {
   }
 }
 
-/// The check itself can fail: a gradient without one of its terms does.
+/// Shows that the check can fail: a gradient without one of its terms is found wrong.
 static void notices_a_missing_term(void **state) {
   (void)state;
   double *in[MAX_INPUTS] = {fixture_random(M * K, 1), fixture_random(K, 1)}, *c = fixture_random(M * K, 1),

@@ -1,4 +1,5 @@
-// Embedding, RMSNorm, rotary embedding, SwiGLU, sums and rows against their double-precision twins, at odd sizes.
+// Embedding, RMSNorm, rotary embedding, SwiGLU, sums and rows against their double-precision twins, at odd
+// sizes.
 #include "support/ops_fixture.h"
 
 #include "ref/ref.h"
@@ -6,7 +7,7 @@
 #include "util/rng.h"
 #include <math.h>
 
-/// Runs `body` for each pair of odd sizes; on a simulated device for the small ones.
+/// Runs the statement that follows for each pair of odd sizes, on a simulated device only for small ones.
 #define EACH_SIZE(M, C)                                                                                      \
   for (const size_t *m_ = fixture_sizes; *m_ != 0; m_++)                                                     \
     for (const size_t *c_ = fixture_sizes; *c_ != 0; c_++)                                                   \
@@ -46,7 +47,7 @@ static void embed(void **state) {
   }
 }
 
-/// Tables of 16-bit floats give the values they hold.
+/// A table of 16-bit floats gives exactly the values that it holds.
 static void embed_halves(void **state) {
   (void)state;
   enum { V = 5, C = 33, M = 3 };
@@ -110,7 +111,7 @@ static void rope(void **state) {
       Tensor *dev_freq = fixture_f32(1, D / 2, inv_freq);
       ref_rope(turned, positions, inv_freq, M, heads, D, 1);
       assert_ok(op_rope(dev, dev_positions, dev_freq, D, 1));
-      // The angle is a float32 product, as it is in Hugging Face's code: its rounding is position · 2^-24.
+      // The angle is a float32 product, as in Hugging Face's code, and is rounded by up to position · 2^-24.
       fixture_compare("rope", dev, turned, 1e-4);
       assert_ok(op_rope(dev, dev_positions, dev_freq, D, -1));
       fixture_compare("rope back", dev, x, tolerance);

@@ -1,5 +1,6 @@
-// Sampling: the twin keeps what transformers keeps (tests/golden/warpers.json), and the device draws what the twin draws:
-// at both ends of every kept token's share, so that a token too many or too few moves a boundary and is seen.
+// Sampling: the twin keeps the tokens that transformers keeps (tests/golden/warpers.json), and the device
+// draws what the twin draws. The draws are at both ends of every kept token's share, so a token too many or
+// too few moves an end and is noticed.
 #include "support/ops_fixture.h"
 
 #include "ref/ref.h"
@@ -65,7 +66,7 @@ static void twin_keeps_what_transformers_keeps(void **state) {
   cJSON_Delete(golden);
 }
 
-/// Draws from the same row of logits with each of `count` uniforms.
+/// Draws from the same row of logits with each of the `count` uniforms.
 static int32_t *draw_all(const double *row, const int32_t *seen, size_t V, const double *uniforms,
                          size_t count, SampleShape shape) {
   size_t words = (V + 31) / 32;
@@ -88,7 +89,7 @@ static int32_t *draw_all(const double *row, const int32_t *seen, size_t V, const
   return found;
 }
 
-/// Just inside both ends of each kept token's share the device draws that token.
+/// Just inside both ends of each kept token's share, the device draws that token.
 static void check_boundaries(const double *row, const int32_t *seen, size_t V, SampleShape shape) {
   const double margin = 3e-6;
   RefSample ref = {(double)shape.temperature, (double)shape.top_p, (double)shape.repetition_penalty,
@@ -134,7 +135,7 @@ static void device_keeps_what_the_twin_keeps(void **state) {
   }
 }
 
-/// A real vocabulary: the draw is the twin's at u or within rounding of it.
+/// A real vocabulary: the device draws the twin's token for u, or for a number within rounding of u.
 static void large_vocabulary(void **state) {
   (void)state;
   size_t draws = fixture_small() ? 3 : 70;
@@ -157,7 +158,7 @@ static void large_vocabulary(void **state) {
   }
 }
 
-/// Temperature 0 takes the largest, of equals the first, after the penalty.
+/// Temperature 0 takes the largest logit after the penalty, and the first of equal ones.
 static void largest(void **state) {
   (void)state;
   enum { V = 257 };
@@ -177,7 +178,7 @@ static void largest(void **state) {
   assert_int_equal(draw_all(row, seen, V, u, 1, shape)[0], 31);
 }
 
-/// Pearson's statistic of many draws with fixed seeds stays under its 99.9 % quantile.
+/// Pearson's chi-square statistic of many draws with fixed seeds is below its 99.9 % quantile.
 static void follows_the_distribution(void **state) {
   (void)state;
   enum { V = 33 };

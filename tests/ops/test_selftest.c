@@ -7,37 +7,37 @@
 #include <stdio.h>
 #include <string.h>
 
-typedef struct Seen {
+typedef struct Reported {
   size_t operations;
   char names[1024];
-} Seen;
+} Reported;
 
 static void note(void *user, const char *operation, double error, double tolerance, bool passed) {
-  Seen *seen = user;
-  seen->operations++;
-  (void)strncat(seen->names, operation, sizeof seen->names - strlen(seen->names) - 2);
-  (void)strcat(seen->names, " ");
+  Reported *reported = user;
+  reported->operations++;
+  (void)strncat(reported->names, operation, sizeof reported->names - strlen(reported->names) - 2);
+  (void)strcat(reported->names, " ");
   if (!passed || !(error <= tolerance)) fail_msg("%s: error %g, tolerance %g", operation, error, tolerance);
 }
 
 static void passes(void **state) {
   (void)state;
-  Seen seen = {0};
+  Reported reported = {0};
   SelftestDepth depth = fixture_small() ? SELFTEST_QUICK : SELFTEST_DEEP;
-  assert_ok(ops_selftest(fixture_ops(), depth, note, &seen));
+  assert_ok(ops_selftest(fixture_ops(), depth, note, &reported));
   bool vendor = fixture_ops()->vendor != NULL && depth == SELFTEST_DEEP;
-  assert_int_equal(seen.operations, (depth == SELFTEST_QUICK ? 26 : 31) + vendor);
+  assert_int_equal(reported.operations, (depth == SELFTEST_QUICK ? 26 : 31) + vendor);
   static const char *const all[] = {
       "linear ",           "linear_dx ", "linear_dw ", "bias ",   "embed ", "attention_backward ",
       "entropy_backward ", "sample ",    "adamw ",     "convert "};
   static const char *const deep[] = {"linear, large ", "linear_dx, large ", "linear_dw, large ",
                                      "attention, long spans ", "attention_backward, long spans "};
   for (size_t i = 0; i < sizeof deep / sizeof *deep && depth == SELFTEST_DEEP; i++)
-    assert_true(test_contains(seen.names, deep[i]));
-  for (size_t i = 0; i < sizeof all / sizeof *all; i++) assert_true(test_contains(seen.names, all[i]));
+    assert_true(test_contains(reported.names, deep[i]));
+  for (size_t i = 0; i < sizeof all / sizeof *all; i++) assert_true(test_contains(reported.names, all[i]));
 }
 
-/// Nothing to compute, nothing to be wrong.
+/// A plan computes nothing, so nothing can be wrong.
 static void skips_a_plan(void **state) {
   (void)state;
   Ops *plan = NULL;

@@ -1,4 +1,5 @@
-// Tensors and the Ops context: counting by purpose, views, bounds, a plan that counts as a device does, kernel sources.
+// Tensors and the Ops context: memory counted by purpose, views, bounds, a plan that counts as a device does,
+// kernel sources.
 #include "support/ops_fixture.h"
 
 #include "context.h"
@@ -33,8 +34,8 @@ static void memory_is_counted_by_purpose(void **state) {
   ops_free(ops);
 }
 
-/// The same calls on the device and on a plan of it.
-static void walk(Ops *ops) {
+/// Calls to make both on the device and on a plan of it.
+static void use_memory(Ops *ops) {
   Tensor slab, view, w, x, out;
   size_t step = ops_view_alignment(ops);
   assert_ok(tensor_create(ops, "slab", MEMORY_TRAINABLE, DTYPE_F32, 1, 4 * step, &slab));
@@ -57,8 +58,8 @@ static void a_plan_counts_as_the_device_does(void **state) {
   MemoryUse before = *ops_memory(fixture_ops());
   assert_int_equal(before.now_total, before.peak_total); // nothing else yet
   assert_ok(ops_create_plan(fixture_ops()->device, &plan));
-  walk(fixture_ops());
-  walk(plan);
+  use_memory(fixture_ops());
+  use_memory(plan);
   const MemoryUse *real = ops_memory(fixture_ops()), *planned = ops_memory(plan);
   assert_true(planned->peak_total > 0);
   assert_memory_equal(planned, real, sizeof *planned);
@@ -95,7 +96,7 @@ static void views_are_windows(void **state) {
   tensor_free(&ints);
 }
 
-/// A tensor takes the bytes of its blocks, and keeps that number: rows that do not fill blocks are refused.
+/// A quantised tensor takes the bytes of its blocks. Rows that do not fill whole blocks are refused.
 static void quantised_tensors_hold_whole_blocks(void **state) {
   (void)state;
   Tensor tensor;
@@ -114,7 +115,7 @@ static void quantised_tensors_hold_whole_blocks(void **state) {
                "do not fill the blocks of 256 of Q4_K");
 }
 
-/// A tensor starts as zeros, also in memory that was used before.
+/// A new tensor is zero, also in memory that was used before.
 static void tensors_start_zeroed(void **state) {
   (void)state;
   enum { COUNT = 1003 };

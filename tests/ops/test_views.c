@@ -1,5 +1,5 @@
-// Views: every operation that takes them gives on parts of wider tensors the bits that it gives on dense ones, and writes
-// nothing beside the part; every other refuses them.
+// Views: an operation that takes views gives the same bits on parts of wider tensors as on dense tensors, and
+// writes nothing outside the part. All other operations refuse views.
 #include "support/ops_fixture.h"
 
 #include "context.h"
@@ -8,18 +8,19 @@
 #include <string.h>
 
 enum { ABOVE = 2, BELOW = 1, LEFT = 5, RIGHT = 3 }; // rows and columns of the whole around a part
-static const float beside = 77.5f;
+static const float outside = 77.5f;                 // the value of every element around a part
 
 /// A part of a wider tensor, and the whole.
 typedef struct Part {
   Tensor *whole, view;
 } Part;
 
-/// The values (NULL: NaN) as rows [ABOVE, ABOVE + rows) and columns [LEFT, LEFT + cols) of a tensor.
+/// The values, or NaN if `values` is NULL, as rows [ABOVE, ABOVE + rows) and columns [LEFT, LEFT + cols) of a
+/// wider tensor.
 static Part make_part(size_t rows, size_t cols, const double *values) {
   size_t all_rows = ABOVE + rows + BELOW, all_cols = LEFT + cols + RIGHT;
   double *all = fixture_zeros(all_rows * all_cols);
-  for (size_t i = 0; i < all_rows * all_cols; i++) all[i] = (double)beside;
+  for (size_t i = 0; i < all_rows * all_cols; i++) all[i] = (double)outside;
   for (size_t r = 0; r < rows; r++) {
     for (size_t c = 0; c < cols; c++) {
       all[(ABOVE + r) * all_cols + LEFT + c] = values != NULL ? values[r * cols + c] : NAN;
@@ -31,7 +32,7 @@ static Part make_part(size_t rows, size_t cols, const double *values) {
   return part;
 }
 
-/// The part holds the bits of `dense`, and the rest of the whole is as it was.
+/// Fails unless the part has the bits of `dense` and the rest of the whole is unchanged.
 static void assert_part(const char *what, const Part *part, const Tensor *dense) {
   static float whole[1 << 14], expected[1 << 14];
   size_t all = part->whole->rows * part->whole->cols, count = dense->rows * dense->cols;
@@ -41,7 +42,7 @@ static void assert_part(const char *what, const Part *part, const Tensor *dense)
   for (size_t i = 0; i < all; i++) {
     size_t r = i / part->whole->cols, c = i % part->whole->cols;
     bool inside = r >= ABOVE && r < ABOVE + dense->rows && c >= LEFT && c < LEFT + dense->cols;
-    const float *wanted = inside ? &expected[(r - ABOVE) * dense->cols + c - LEFT] : &beside;
+    const float *wanted = inside ? &expected[(r - ABOVE) * dense->cols + c - LEFT] : &outside;
     if (memcmp(&whole[i], wanted, sizeof *wanted) != 0)
       fail_msg("%s: [%zu, %zu] of the whole is %.9g, needs %.9g", what, r, c, (double)whole[i],
                (double)*wanted);
@@ -67,7 +68,7 @@ static void products(void **state) {
   assert_part("linear_dw", &part_w, dense_w);
 }
 
-/// 16-bit weights are views too: some rows of a table of them.
+/// 16-bit weights may be views too: here some rows of a table.
 static void products_of_halves(void **state) {
   (void)state;
   uint16_t bits[(N + 4) * K];
@@ -94,7 +95,7 @@ static void products_of_halves(void **state) {
   }
 }
 
-/// What pitch is for: q, k and v from one product, each a view of it, have the bits of three products.
+/// The purpose of a pitch: q, k and v, taken as views of one product, have the bits of three products.
 static void one_product_has_the_bits_of_its_parts(void **state) {
   (void)state;
   enum { WIDTHS = 3 };

@@ -1,4 +1,4 @@
-// Tensors with sentinels: each is made with spare rows behind it that hold a pattern no operation writes.
+// Tensors with sentinels: behind each tensor are spare rows with a pattern that no operation writes.
 #include "support/ops_fixture.h"
 
 #include "device/device.h"

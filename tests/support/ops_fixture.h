@@ -1,20 +1,19 @@
-// What tests of operations share: one device (environment GEE_TEST_DEVICE, default auto; a name as in --device), tensors
-// with sentinels behind them, and comparison with the double-precision twins. GEE_TEST_SMALL=1 asks for sizes that a device
-// simulated instruction by instruction can bear.
+// Shared by the tests of operations: one device (named by $GEE_TEST_DEVICE as by --device; default auto),
+// tensors with sentinels behind them, and comparison with the double-precision twins. GEE_TEST_SMALL=1 asks
+// for sizes that are small enough for a device that is simulated instruction by instruction.
 #pragma once
 
-#include "support/test.h"
-// (cmocka's prerequisites stand in test.h)
 #include "ops/ops.h"
+#include "support/test.h"
 
-/// Group set-up: opens the device and its Ops. Exits with TEST_SKIPPED, saying why, where there is no device.
+/// Group set-up: opens the device and its Ops. If there is no device, says why and exits with TEST_SKIPPED.
 int ops_fixture_open(void **state);
 int ops_fixture_close(void **state);
-/// Test tear-down: frees what the test made with the functions below.
+/// Test tear-down: frees everything that the test made with the functions below.
 int ops_fixture_clean(void **state);
 
 Ops *fixture_ops(void);
-/// The device, for tests that make Ops of their own.
+/// The device, for tests that make their own Ops.
 struct Device *fixture_device(void);
 bool fixture_small(void);
 
@@ -24,19 +23,21 @@ double *fixture_random(size_t count, double scale);
 double *fixture_zeros(size_t count);
 int32_t *fixture_ints(size_t count);
 
-/// A float32 tensor of these values (NULL: NaN, for outputs that must be overwritten), with sentinels behind it.
+/// A float32 tensor of these values, with sentinels behind it. NULL fills it with NaN, for outputs that must
+/// be overwritten.
 Tensor *fixture_f32(size_t rows, size_t cols, const double *values);
 Tensor *fixture_i32(size_t rows, size_t cols, const int32_t *values);
 
-/// Fails unless the tensor is within `tolerance` of `expected` by relative L2 and by worst element over the largest
-/// expected one, all is finite and the sentinels stand. Returns the relative L2.
+/// Fails unless all values are finite, the sentinels are unchanged, the relative L2 error is at most
+/// `tolerance`, and no element is off by more than 4 · `tolerance` of the largest expected one. Returns the
+/// relative L2 error.
 double fixture_compare(const char *what, const Tensor *tensor, const double *expected, double tolerance);
-/// Fails unless the tensor's integers are these and its sentinels stand.
+/// Fails unless the tensor holds exactly these integers and its sentinels are unchanged.
 void fixture_compare_i32(const char *what, const Tensor *tensor, const int32_t *expected);
-/// The relative error without a verdict, NaN where something is not finite.
+/// The relative L2 error, without failing; NaN if a value is not finite.
 double fixture_error(const Tensor *tensor, const double *expected);
 
-/// Odd sizes that every operation is tried at; ends with 0.
+/// Odd sizes to try every operation with; ends with 0.
 extern const size_t fixture_sizes[];
 
 #define OPS_TEST(function)   cmocka_unit_test_teardown(function, ops_fixture_clean)
