@@ -15,79 +15,69 @@
 //
 // <evaluation>.jsonl (bias_eval.jsonl: the gap), a line per evaluation, step 0 before the first step:
 //   what evaluation_write_json says (eval/gap.h), and step, the steps done when it was measured
-#include "trainer.h"
+#include "report.h"
 
 #include "io/file.h"
+#include "io/json_write.h"
 #include "util/memory.h"
 #include "util/str.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-/// The first step whose lines are still to come. A run that starts anew takes nothing over, and evaluates at
-/// step 0; one that resumes keeps all up to its checkpoint.
-static size_t first_step(const Trainer *t) {
-  return t->saved_step == t->state.step ? t->state.step + 1 : 0;
-}
-
-static Status open_lines(const Trainer *t, const char *name, JsonLines **out) {
+static Status open_lines(const TrackedRun *run, const char *name, JsonLines **out) {
   char *path = NULL;
-  TRY(path_join(&path, t->folder, name));
-  Status status = jsonlines_open(path, (int64_t)first_step(t), out);
+  TRY(path_join(&path, run->folder, name));
+  Status status = jsonlines_open(path, (int64_t)run->first_step, out);
   free(path);
   return status;
 }
 
-static Status open_evaluations(Trainer *t) {
-  const TrainJob *job = t->job;
+static Status open_evaluations(Report *report, const TrackedRun *run) {
+  const TrainJob *job = report->job;
   if (job->train.bias_eval_steps == 0) return STATUS_OK;
-  TRY(mem_array(&t->evaluations, job->evaluation_count, "evaluations"));
+  TRY(mem_array(&report->evaluations, job->evaluation_count, "evaluations"));
   for (size_t i = 0; i < job->evaluation_count; i++) {
     char *name = NULL;
     TRY(str_format(&name, "%s.jsonl", job->evaluations[i]->name));
-    Status status = open_lines(t, name, &t->evaluations[i]);
+    Status status = open_lines(run, name, &report->evaluations[i]);
     free(name);
     TRY(status);
   }
   return STATUS_OK;
 }
 
-Status report_open(Trainer *t) {
-  const TrainJob *job = t->job;
-  TrackedRun run = {.folder = t->folder,
+Status report_open(Report *report, const TrainJob *job, const char *folder, size_t steps, bool resumed) {
+  // an evaluation before the first step has step 0
+  TrackedRun run = {.folder = folder,
                     .name = job->output.run_name,
                     .config_text = job->config_text,
-                    .first_step = first_step(t)};
-  TRY(tracker_add(&t->tracker, &metrics_jsonl, &run));
-  for (size_t i = 0; i < job->sink_count; i++) TRY(tracker_add(&t->tracker, job->sinks[i], &run));
-  if (job->track_samples) TRY(open_lines(t, "samples.jsonl", &t->samples));
-  TRY(open_evaluations(t));
-  t->reporting = true;
-  progress_begin(job->progress, "training", t->state.step, job->train.max_steps);
+                    .first_step = resumed ? steps + 1 : 0};
+  report->job = job;
+  TRY(tracker_add(&report->tracker, &metrics_jsonl, &run));
+  for (size_t i = 0; i < job->sink_count; i++) TRY(tracker_add(&report->tracker, job->sinks[i], &run));
+  if (job->track_samples) TRY(open_lines(&run, "samples.jsonl", &report->samples));
+  TRY(open_evaluations(report, &run));
+  report->open = true;
+  progress_begin(job->progress, "training", steps, job->train.max_steps);
   return STATUS_OK;
 }
 
-void report_close(Trainer *t) {
-  if (t->reporting) progress_end(t->job->progress);
-  tracker_close(&t->tracker);
-  jsonlines_close(t->samples);
-  for (size_t i = 0; t->evaluations != NULL && i < t->job->evaluation_count; i++)
-    jsonlines_close(t->evaluations[i]);
-  free(t->evaluations);
-  t->samples = NULL;
-  t->evaluations = NULL;
-  t->reporting = false;
+void report_close(Report *report) {
+  if (report->open) progress_end(report->job->progress);
+  tracker_close(&report->tracker);
+  jsonlines_close(report->samples);
+  for (size_t i = 0; report->evaluations != NULL && i < report->job->evaluation_count; i++)
+    jsonlines_close(report->evaluations[i]);
+  free(report->evaluations);
+  *report = (Report){0};
 }
 
-Status report_sync(Trainer *t) {
-  if (t->samples != NULL) TRY(jsonlines_sync(t->samples));
-  for (size_t i = 0; t->evaluations != NULL && i < t->job->evaluation_count; i++)
-    TRY(jsonlines_sync(t->evaluations[i]));
-  return tracker_sync(&t->tracker);
-}
-
-void report_phase(Trainer *t, const char *phase) {
-  progress_phase(t->job->progress, phase);
+Status report_sync(Report *report) {
+  if (report->samples != NULL) TRY(jsonlines_sync(report->samples));
+  for (size_t i = 0; report->evaluations != NULL && i < report->job->evaluation_count; i++)
+    TRY(jsonlines_sync(report->evaluations[i]));
+  return tracker_sync(&report->tracker);
 }
 
 // ---- metrics ----
@@ -97,7 +87,7 @@ static double relative_gap(const LossResult *loss) {
 }
 
 /// The order of the members of metrics.jsonl.
-static void list_metrics(const Trainer *t, const StepReport *r, MetricList *metrics) {
+static void list_metrics(const StepReport *r, const StepBatch *batch, MetricList *metrics) {
   const LossResult *loss = &r->loss;
   metrics_add(metrics, loss->loss, "loss");
   metrics_add(metrics, loss->loss_em, "loss_em");
@@ -105,35 +95,36 @@ static void list_metrics(const Trainer *t, const StepReport *r, MetricList *metr
   metrics_add(metrics, loss->gap, "entropy_gap");
   metrics_add(metrics, relative_gap(loss), "gap_relative");
   metrics_add(metrics, loss->H_bar, "H_bar");
-  for (size_t g = 0; g < t->batch.shape.groups; g++)
-    metrics_add(metrics, loss->H[g], "H_%s", groups_name(t->job->dataset->groups, g));
+  for (size_t g = 0; g < batch->shape.groups; g++)
+    metrics_add(metrics, loss->H[g], "H_%s", groups_name(batch->shape.dataset->groups, g));
   metrics_add(metrics, loss->lambda, "lambda_weight");
   metrics_add(metrics, r->grad_norm, "grad_norm");
   metrics_add(metrics, r->lr, "lr");
-  if (t->state.extended_from > 0) metrics_add(metrics, (double)t->state.extended_from, "extended_from");
+  if (r->extended_from > 0) metrics_add(metrics, (double)r->extended_from, "extended_from");
   metrics_add(metrics, (double)r->tokens_sampled, "tokens");
   metrics_add(metrics, (double)r->tokens_scored, "tokens_scored");
-  metrics_add(metrics, (double)t->batch.shape.count, "answers");
+  metrics_add(metrics, (double)batch->shape.total, "answers");
   metrics_add(metrics, (double)r->answers_ended, "answers_ended");
-  metrics_add(metrics, (double)t->batch.sequence_count, "sequences");
+  metrics_add(metrics, (double)batch->sequence_count, "sequences");
   metrics_add(metrics, r->seconds_sampling, "seconds_sampling");
   metrics_add(metrics, r->seconds_training, "seconds_training");
   metrics_add(metrics, r->seconds_update, "seconds_update");
 }
 
-static Status track_step(Trainer *t, const StepReport *r) {
+static Status track_step(Report *report, const StepReport *r, const StepBatch *batch) {
   MetricList metrics = {0};
-  list_metrics(t, r, &metrics);
-  Status status = tracker_write(&t->tracker, &(MetricRecord){.step = r->step, .metrics = &metrics});
+  list_metrics(r, batch, &metrics);
+  Status status = tracker_write(&report->tracker, &(MetricRecord){.step = r->step, .metrics = &metrics});
   metrics_free(&metrics);
   return status;
 }
 
 // ---- samples ----
 
-static Status write_sample(const Trainer *t, size_t step, size_t s) {
-  const Dataset *dataset = t->job->dataset;
-  const StepBatch *batch = &t->batch;
+/// Sequence `s` of the batch of step `step`.
+static Status write_sample(const Report *report, size_t step, const StepBatch *batch, size_t s) {
+  const Dataset *dataset = batch->shape.dataset;
+  const Tokenizer *tokenizer = report->job->tokenizer;
   const Sequence *sequence = &batch->sequences[s];
   const Prompt *prompt = &dataset->prompts[batch->drawn[sequence->under]];
   const Prompt *own = &dataset->prompts[batch->drawn[sequence->answer]];
@@ -141,8 +132,7 @@ static Status write_sample(const Trainer *t, size_t step, size_t s) {
   Str words = {0};
   JsonWriter json = {0};
   Status status = STATUS_OK;
-  if (t->job->tokenizer != NULL)
-    TRY_CLEAN(tokenizer_decode(t->job->tokenizer, answer->tokens, answer->count, true, &words));
+  if (tokenizer != NULL) TRY_CLEAN(tokenizer_decode(tokenizer, answer->tokens, answer->count, true, &words));
   json_object_begin(&json, NULL);
   json_integer(&json, "step", (int64_t)step);
   json_string(&json, "group", groups_name(dataset->groups, (size_t)prompt->group));
@@ -157,7 +147,7 @@ static Status write_sample(const Trainer *t, size_t step, size_t s) {
   json_number(&json, "weight", batch->samples[s].weight);
   json_number(&json, "em_weight", batch->samples[s].em_weight);
   json_object_end(&json);
-  TRY_CLEAN(jsonlines_write(t->samples, &json));
+  TRY_CLEAN(jsonlines_write(report->samples, &json));
 cleanup:
   str_free(&words);
   json_free(&json);
@@ -166,10 +156,10 @@ cleanup:
 
 // ---- a step ----
 
-static void show_step(Trainer *t, const StepReport *r) {
-  const TrainOptions *options = &t->job->train;
+static void show_step(const TrainJob *job, const StepReport *r) {
+  const TrainOptions *options = &job->train;
   if (options->log_steps > 1 && r->step % options->log_steps != 0 && r->step < options->max_steps) {
-    progress_update(t->job->progress, r->step);
+    progress_update(job->progress, r->step);
     return;
   }
   double seconds = r->seconds_sampling + r->seconds_training + r->seconds_update;
@@ -177,46 +167,46 @@ static void show_step(Trainer *t, const StepReport *r) {
   (void)snprintf(line, sizeof line, "loss %.4f  gap %.4f (%.1f %%)  H %.3f  %.0f tokens/s", r->loss.loss,
                  r->loss.gap, 100 * relative_gap(&r->loss), r->loss.H_bar,
                  seconds > 0 ? (double)r->tokens_sampled / seconds : 0);
-  progress_line(t->job->progress, r->step, line);
+  progress_line(job->progress, r->step, line);
 }
 
-Status report_step(Trainer *t, const StepReport *report) {
-  for (size_t s = 0; t->samples != NULL && s < t->batch.sequence_count; s++)
-    TRY(write_sample(t, report->step, s));
-  TRY(track_step(t, report));
-  show_step(t, report);
+Status report_step(Report *report, const StepReport *step, const StepBatch *batch) {
+  for (size_t s = 0; report->samples != NULL && s < batch->sequence_count; s++)
+    TRY(write_sample(report, step->step, batch, s));
+  TRY(track_step(report, step, batch));
+  show_step(report->job, step);
   return STATUS_OK;
 }
 
 // ---- an evaluation ----
 
-bool report_has_evaluation(const Trainer *t, size_t index) {
-  return jsonlines_last_step(t->evaluations[index]) == (int64_t)t->state.step;
+bool report_has_evaluation(const Report *report, size_t index, size_t steps) {
+  return jsonlines_last_step(report->evaluations[index]) == (int64_t)steps;
 }
 
-static Status write_evaluation(const Trainer *t, size_t index, const MetricList *metrics) {
+static Status write_evaluation(const Report *report, size_t index, size_t steps, const MetricList *metrics) {
   JsonWriter json = {0};
   Status status = STATUS_OK;
   json_object_begin(&json, NULL);
-  TRY_CLEAN(evaluation_write_json(t->job->evaluations[index], metrics, &json));
-  json_integer(&json, "step", (int64_t)t->state.step);
+  TRY_CLEAN(evaluation_write_json(report->job->evaluations[index], metrics, &json));
+  json_integer(&json, "step", (int64_t)steps);
   json_object_end(&json);
-  TRY_CLEAN(jsonlines_write(t->evaluations[index], &json));
+  TRY_CLEAN(jsonlines_write(report->evaluations[index], &json));
 cleanup:
   json_free(&json);
   return status;
 }
 
 /// The line in the evaluation's file comes last: it says that this evaluation need not run again.
-Status report_evaluation(Trainer *t, size_t index, const MetricList *metrics) {
-  const Evaluation *evaluation = t->job->evaluations[index];
-  MetricRecord record = {.step = t->state.step, .source = evaluation->name, .metrics = metrics};
+Status report_evaluation(Report *report, size_t index, size_t steps, const MetricList *metrics) {
+  const Evaluation *evaluation = report->job->evaluations[index];
+  MetricRecord record = {.step = steps, .source = evaluation->name, .metrics = metrics};
   Str line = {0};
   Status status = STATUS_OK;
   TRY_CLEAN(evaluation_summarize(evaluation, metrics, &line));
-  TRY_CLEAN(tracker_write(&t->tracker, &record));
-  TRY_CLEAN(write_evaluation(t, index, metrics));
-  progress_result(t->job->progress, t->state.step, str_text(&line));
+  TRY_CLEAN(tracker_write(&report->tracker, &record));
+  TRY_CLEAN(write_evaluation(report, index, steps, metrics));
+  progress_result(report->job->progress, steps, str_text(&line));
 cleanup:
   str_free(&line);
   return status;

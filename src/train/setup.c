@@ -183,7 +183,7 @@ Status trainer_create(Trainer *t) {
 }
 
 void trainer_free(Trainer *t) {
-  report_close(t);
+  report_close(&t->report);
   trainer_free_passes(t);
   optimizer_free(&t->optimizer);
   model_free(t->model);

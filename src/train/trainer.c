@@ -44,16 +44,17 @@ Status trainer_gradient(Trainer *t, StepReport *report) {
                        .training = t->training_pass,
                        .tau = job->loss.entropy_temperature,
                        .dropout = {.on = drops, .seed = job->train.seed, .step = step}};
-  *report = (StepReport){.step = step, .lr = learning_rate_at(&job->train, step)};
+  *report = (StepReport){
+      .step = step, .lr = learning_rate_at(&job->train, step), .extended_from = t->state.extended_from};
   double start = clock_seconds();
   TRY(t->plan ? step_batch_draw_largest(batch) : step_batch_draw(batch, job->train.seed, &t->state.data));
-  report_phase(t, "sampling");
+  progress_phase(job->progress, "sampling");
   GenerateJob sampling = step_batch_sampling(batch, &t->sampling, passes.tau, job->train.seed, step);
   TRY(sample_answers(t->sampling_pass, &sampling, batch->answers, report));
   step_batch_arrange(batch);
   report->tokens_scored = batch->predictions;
   double sampled = clock_seconds();
-  report_phase(t, "training");
+  progress_phase(job->progress, "training");
   TRY(measure_entropies(&passes, &sampling, batch));
   TRY(compute_loss(t, &report->loss));
   TRY(compute_gradient(&passes, batch, model_params(t->model)));
@@ -102,8 +103,8 @@ static Status save(Trainer *t, const char *name) {
                            .tokenizer_of = with_tokenizer ? model_files_path(job->files) : NULL,
                            .config_text = job->config_text};
   char *path = NULL;
-  report_phase(t, "saving");
-  TRY(report_sync(t));
+  progress_phase(job->progress, "saving");
+  TRY(report_sync(&t->report));
   TRY(checkpoint_save(&checkpoint, t->folder, name, &path));
   free(t->last_saved);
   t->last_saved = path;
@@ -151,7 +152,7 @@ static Status run_evaluation(Trainer *t, size_t index) {
   MetricList metrics = {0};
   Status status = status_context(evaluation_run(job->evaluations[index], &run, &metrics), "%s",
                                  job->evaluations[index]->name);
-  if (status == STATUS_OK) status = report_evaluation(t, index, &metrics);
+  if (status == STATUS_OK) status = report_evaluation(&t->report, index, t->state.step, &metrics);
   metrics_free(&metrics);
   return status;
 }
@@ -161,7 +162,7 @@ static Status run_evaluation(Trainer *t, size_t index) {
 static Status run_evaluations(Trainer *t) {
   trainer_free_passes(t);
   for (size_t i = 0; i < t->job->evaluation_count; i++) {
-    if (!report_has_evaluation(t, i)) TRY(run_evaluation(t, i));
+    if (!report_has_evaluation(&t->report, i, t->state.step)) TRY(run_evaluation(t, i));
   }
   return trainer_create_passes(t);
 }
@@ -190,7 +191,7 @@ static Status run_steps(Trainer *t) {
     StepReport report;
     TRY(fail_step(t, t->state.step + 1, train_step(t, &report)));
     take_state(t, &report);
-    TRY(report_step(t, &report));
+    TRY(report_step(&t->report, &report, &t->batch));
     if (every(t->job->output.save_steps, report.step)) TRY(save_step(t));
     TRY(evaluate_if_due(t));
   }
@@ -246,7 +247,7 @@ Status train_run(const TrainJob *job) {
     log_say(LOG_NOTE, "%s has no checkpoint yet: starting with step 1", t.folder);
   TRY_CLEAN(trainer_create(&t));
   if (found != NULL) TRY_CLEAN(restore(&t, found));
-  TRY_CLEAN(report_open(&t));
+  TRY_CLEAN(report_open(&t.report, job, t.folder, t.state.step, found != NULL));
   if (job->output.save_initial && t.state.step == 0 && found == NULL) TRY_CLEAN(save_step(&t));
   TRY_CLEAN(run_steps(&t));
 cleanup:

@@ -1,6 +1,6 @@
 // What the files of this room share. Rule: trainer.c holds the order of a step, and each other file one part
 // of it; all that a run keeps between steps is TrainState and the model's and optimiser's tensors, which is
-// what a checkpoint holds. The parts take what they use; only trainer.c, setup.c and report.c know a Trainer.
+// what a checkpoint holds. The parts take what they use; only trainer.c and setup.c know a Trainer.
 //
 //   setup.c       memory: model, passes, optimiser, host arrays
 //   step_batch.c  prompts, answers, sequences, micro batches of one step
@@ -14,19 +14,7 @@
 
 #include "checkpoint.h"
 #include "gradient.h"
-#include "step_batch.h"
-#include "track/jsonlines.h"
-#include "track/tracker.h"
-#include "train/train.h"
-
-/// What one step measured.
-typedef struct StepReport {
-  size_t step;
-  LossResult loss;
-  double grad_norm, lr;
-  size_t tokens_sampled, tokens_scored, answers_ended;
-  double seconds_sampling, seconds_training, seconds_update;
-} StepReport;
+#include "report.h"
 
 typedef struct Trainer {
   const TrainJob *job;
@@ -44,10 +32,7 @@ typedef struct Trainer {
   char *folder;      // save_root/run_name
   char *last_saved;  // newest whole checkpoint, or NULL
   size_t saved_step; // its step; SIZE_MAX: none
-  Tracker tracker;
-  JsonLines *samples;      // NULL unless asked for
-  JsonLines **evaluations; // [job->evaluation_count] <name>.jsonl
-  bool reporting;          // between report_open and report_close
+  Report report;
 } Trainer;
 
 // ---- setup.c ----
@@ -65,18 +50,3 @@ void trainer_free_passes(Trainer *trainer);
 
 /// Draw prompts → sample answers → measure H → loss → dL/dH → gradient: a step up to its update.
 STATUS_CHECKED Status trainer_gradient(Trainer *trainer, StepReport *report);
-
-// ---- report.c ----
-
-/// Opens the sinks of metrics and samples.jsonl, cut to the steps that are done.
-STATUS_CHECKED Status report_open(Trainer *trainer);
-void report_close(Trainer *trainer);
-STATUS_CHECKED Status report_step(Trainer *trainer, const StepReport *report);
-/// What evaluation `index` of the job has found after the steps that are done.
-STATUS_CHECKED Status report_evaluation(Trainer *trainer, size_t index, const MetricList *metrics);
-/// Whether the run this one goes on from had reported it after the same step.
-bool report_has_evaluation(const Trainer *trainer, size_t index);
-/// What is being done now, on the live line.
-void report_phase(Trainer *trainer, const char *phase);
-/// Everything written is on the disk.
-STATUS_CHECKED Status report_sync(Trainer *trainer);

@@ -41,7 +41,7 @@ static void start_run(void) {
   assert_ok(path_join(&run.trainer.folder, run.fixture.folder, "run"));
   assert_ok(directory_create(run.trainer.folder));
   assert_ok(create_run(&run.trainer));
-  assert_ok(report_open(&run.trainer));
+  assert_ok(report_open(&run.trainer.report, run.trainer.job, run.trainer.folder, 0, false));
 }
 
 static void close_run(void) {
@@ -95,7 +95,7 @@ static Status step(void *user) {
   Status status = trainer_gradient(t, &report);
   if (status == STATUS_OK)
     status = optimizer_step(&t->optimizer, model_params(t->model), &t->job->train, 1, &report.grad_norm);
-  if (status == STATUS_OK) status = report_step(t, &report);
+  if (status == STATUS_OK) status = report_step(&t->report, &report, &t->batch);
   for (size_t i = 0; i < t->batch.shape.count; i++) answer_free(&t->batch.answers[i]);
   return status;
 }
