@@ -159,10 +159,13 @@ def configs():
 
 
 def runs():
-    state = {"format": "gee-cl training state 1", "step": 1, "data_cursor": 4, "seed": "15", "first_gap": "0x1p-3",
-             "steps_under_target": 0, "settings": {"train.seed": "15"}}
+    state = {"format": "gee-cl training state 2", "step": 1, "data_cursor": 4, "first_gap": "0x1p-3", "steps_under_target": 0,
+             "extended_from": 0, "settings": {"train.learning_rate": "0.002", "train.max_steps": "6"},
+             "rounding": {"train.micro_batch_size": "2"}}
+    extended = {**state, "extended_from": 3, "settings": {**state["settings"], "train.max_steps": "4"}}
     lines = "".join(json.dumps({"step": i, "loss": 0.5}) + "\n" for i in range(1, 6)) + '{"step": 6, "lo'
     put("resume", "state", json.dumps(state), lines)
+    put("resume", "extended", json.dumps(extended), lines)
     key, binary = b"gee-cl compiled kernels\nnone\ndevice\n\nsource", b"bin"
     put("program_cache", "whole", b"GEECLPR1" + struct.pack("<QQQ", len(key), len(binary), fnv1a(binary)) + key + binary)
     put("program_cache", "other", b"GEECLPR1" + struct.pack("<QQQ", 4, 3, 9) + b"key1bin")
