@@ -1,9 +1,8 @@
-// Reading, detecting, expanding. Rule: a row becomes a whole set or nothing, and what a row becomes depends on that row and its
-// number alone.
+// Reading, detecting, expanding. Rule: a row becomes a whole set or nothing, and what a row becomes depends
+// on that row and its number alone.
 #include "drafts.h"
 
 #include "configs.h"
-#include "io/json.h"
 #include "util/hash.h"
 #include "util/memory.h"
 #include <stdlib.h>
@@ -11,41 +10,11 @@
 
 // ---- reading ----
 
-static Status read_built_in_line(const char *line, size_t size, const char *column, Record *out) {
-  cJSON *json = NULL;
-  Str known = {0};
-  Status status = STATUS_OK;
-  TRY_CLEAN(json_parse(line, size, "the built-in prompts", &json));
-  const cJSON *text = cJSON_GetObjectItemCaseSensitive(json, column);
-  if (!cJSON_IsString(text)) {
-    for (const cJSON *item = json->child; item != NULL; item = item->next)
-      TRY_CLEAN(str_append_format(&known, "%s%s", known.size > 0 ? ", " : "", item->string));
-    status = status_fail(STATUS_INPUT, "data.column = %s: the built-in prompts (data.use_test_data) have %s",
-                         column, str_text(&known));
-    goto cleanup;
-  }
-  TRY_CLEAN(mem_array(&out->messages, 1, "prompt"));
-  out->count = 1;
-  TRY_CLEAN(str_copy(&out->messages[0].content, text->valuestring, strlen(text->valuestring)));
-cleanup:
-  cJSON_Delete(json);
-  str_free(&known);
-  return status;
-}
-
 static Status read_built_in(const char *column, Records *out) {
   const char *text = config_find("prompts/occupations.jsonl");
   if (text == NULL) return status_fail(STATUS_FAILED, "the program was built without its prompts");
-  size_t capacity = 0;
-  for (const char *line = text; *line != '\0';) {
-    const char *end = strchr(line, '\n');
-    size_t size = end != NULL ? (size_t)(end - line) : strlen(line);
-    TRY(mem_reserve(&out->rows, &capacity, out->count + 1, "prompts"));
-    out->count++;
-    TRY(read_built_in_line(line, size, column, &out->rows[out->count - 1]));
-    line += size + (end != NULL ? 1 : 0);
-  }
-  return STATUS_OK;
+  Status status = records_read_bytes("prompts/occupations.jsonl", text, strlen(text), column, out);
+  return status_context(status, "data.use_test_data with data.column = %s", column);
 }
 
 static bool is_user(const RecordMessage *message) {
@@ -62,8 +31,9 @@ Status rows_read(const DataOptions *options, SourceRows *out) {
     TRY(read_built_in(column, &out->records));
   } else {
     if (options->train == NULL || options->train[0] == '\0')
-      return status_fail(STATUS_INPUT, "data.train is not set: give a .parquet, .jsonl or text file, or set "
-                                       "data.use_test_data = true");
+      return status_fail(STATUS_INPUT,
+                         "data.train is not set: give a .parquet, .jsonl, .csv or text file, or "
+                         "set data.use_test_data = true");
     TRY(records_read(options->train, column, &out->records));
   }
   TRY(mem_array(&out->rows, out->records.count, "prompts"));

@@ -1,15 +1,14 @@
 // The parts of the Parquet reader (https://github.com/apache/parquet-format), private to this room:
 //
-//   parquet.c            which column, and its values as records
+//   table_parquet.c      which column, and its values as cells
 //   parquet_meta.c       footer: schema, row groups, where each column chunk lies
 //   parquet_pages.c      pages of a chunk: headers, levels, which decoder
-//   parquet_encoding.c   the decoders: runs of levels and indices, strings plain, by dictionary, by deltas
+//   parquet_encoding.c   the decoders: runs of levels and indices; values plain and by deltas
 //   parquet_codec.c      decompression
 //   thrift_compact.c     the protocol of footer and page headers
 #pragma once
 
 #include "io/file.h"
-#include "record_list.h"
 #include <stdbool.h>
 
 /// Limits on what a file may unpack to: a few bytes can claim any number of equal rows.
@@ -19,7 +18,15 @@
   ((size_t)1 << 24)            // entries (values and nulls) of a column, all row groups together
 #define PARQUET_DEPTH_LIMIT 32 // of the schema; levels then fit a byte
 
-typedef enum ParquetType { PARQUET_BYTE_ARRAY = 6, PARQUET_GROUP = -1 } ParquetType;
+typedef enum ParquetType {
+  PARQUET_GROUP = -1,
+  PARQUET_BOOLEAN = 0,
+  PARQUET_INT32 = 1,
+  PARQUET_INT64 = 2,
+  PARQUET_FLOAT = 4,
+  PARQUET_DOUBLE = 5,
+  PARQUET_BYTE_ARRAY = 6
+} ParquetType;
 typedef enum ParquetRepetition {
   PARQUET_REQUIRED = 0,
   PARQUET_OPTIONAL = 1,
@@ -30,9 +37,11 @@ typedef enum ParquetRepetition {
 typedef struct ParquetNode {
   char *name;
   size_t parent;
-  size_t children; // 0: a leaf
-  size_t leaf;     // number of this leaf among the leaves = its chunk's place in every row group
-  int type;        // Parquet's number of a leaf's type; PARQUET_GROUP
+  size_t children;     // 0: a leaf
+  size_t leaf;         // number of this leaf among the leaves = its chunk's place in every row group
+  int type;            // Parquet's number of a leaf's type; PARQUET_GROUP
+  bool is_unsigned;    // integers
+  const char *meaning; // "decimals" and the like, where the values are not what their type says; else NULL
   ParquetRepetition repetition;
   uint8_t definition, repeats; // the largest definition and repetition level here
 } ParquetNode;
@@ -66,21 +75,29 @@ typedef struct ByteSpan {
   size_t size;
 } ByteSpan;
 
-/// A column chunk, decoded: `entries` levels, and a value for each entry whose definition is the largest. Values
-/// point into the file or into `buffers`.
+/// A value by its leaf's type: byte strings; integers, booleans as 0 and 1; floats and doubles.
+typedef union ParquetValue {
+  ByteSpan bytes;
+  int64_t integer;
+  double number;
+} ParquetValue;
+
+/// A column chunk, decoded: `entries` levels, and a value for each entry whose definition is the largest.
+/// Values point into the file or into `buffers`.
 typedef struct ParquetColumn {
   uint8_t *repetition, *definition;
   size_t entries, repetition_capacity, definition_capacity;
-  ByteSpan *values;
+  ParquetValue *values;
   size_t count, value_capacity;
-  ByteSpan *dictionary;
+  ParquetValue *dictionary;
   size_t dictionary_count;
   bool has_dictionary;
   uint8_t **buffers;
   size_t buffer_count, buffer_capacity, held; // held: bytes in buffers
 } ParquetColumn;
 
-/// Decodes the chunk of `leaf`. `out` is zeroed by the caller and freed by parquet_column_free, whatever this returns.
+/// Decodes the chunk of `leaf`. `out` is zeroed by the caller and freed by parquet_column_free, whatever this
+/// returns.
 STATUS_CHECKED Status parquet_column_read(const MappedFile *file, const ParquetMeta *meta,
                                           const ParquetNode *leaf, const ParquetChunk *chunk,
                                           ParquetColumn *out);
@@ -92,12 +109,17 @@ STATUS_CHECKED Status parquet_column_hold(ParquetColumn *column, size_t size, ui
 
 /// Runs: RLE / bit-packed hybrid of `count` numbers of `width` bits (at most 32).
 STATUS_CHECKED Status parquet_decode_runs(ByteSpan in, unsigned width, size_t count, uint32_t *out);
-/// PLAIN strings: u32 length and bytes each.
-STATUS_CHECKED Status parquet_decode_plain(ByteSpan in, size_t count, ByteSpan *out);
+/// PLAIN, by type: strings as u32 length and bytes, numbers as they lie in memory, booleans a bit each.
+STATUS_CHECKED Status parquet_decode_plain(int type, ByteSpan in, size_t count, ParquetValue *out);
+/// RLE booleans: u32 length, then runs of 1 bit.
+STATUS_CHECKED Status parquet_decode_booleans(ByteSpan in, size_t count, ParquetValue *out);
+/// DELTA_BINARY_PACKED integers of `type`.
+STATUS_CHECKED Status parquet_decode_delta_integers(int type, ByteSpan in, size_t count, ParquetValue *out);
 /// DELTA_LENGTH_BYTE_ARRAY: lengths by deltas, then the bytes.
-STATUS_CHECKED Status parquet_decode_delta_lengths(ByteSpan in, size_t count, ByteSpan *out);
-/// DELTA_BYTE_ARRAY: length shared with the string before, by deltas, then the suffixes as above. Memory from `column`.
-STATUS_CHECKED Status parquet_decode_delta_strings(ByteSpan in, size_t count, ByteSpan *out,
+STATUS_CHECKED Status parquet_decode_delta_lengths(ByteSpan in, size_t count, ParquetValue *out);
+/// DELTA_BYTE_ARRAY: length shared with the string before, by deltas, then the suffixes as above. Memory from
+/// `column`.
+STATUS_CHECKED Status parquet_decode_delta_strings(ByteSpan in, size_t count, ParquetValue *out,
                                                    ParquetColumn *column);
 
 // ---- codecs ----
@@ -106,8 +128,3 @@ const char *parquet_codec_name(int codec);
 /// out[size] = `in` unpacked, which must give exactly `size` bytes. STATUS_INPUT names an unsupported codec.
 STATUS_CHECKED Status parquet_unpack(int codec, ByteSpan in, uint8_t *out, size_t size);
 STATUS_CHECKED Status parquet_check_codec(int codec);
-
-// ---- the whole ----
-
-/// Appends the rows of column `column` to `list`.
-STATUS_CHECKED Status parquet_read(const MappedFile *file, const char *column, RecordList *list);

@@ -1,4 +1,5 @@
-// Unpacking of Parquet pages. Rule: the output has exactly the size the page header claims, or the page is refused.
+// Unpacking of Parquet pages. Rule: the output has exactly the size the page header claims, or the page is
+// refused.
 #include "parquet.h"
 
 #include <snappy-c.h>

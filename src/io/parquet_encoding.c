@@ -1,5 +1,6 @@
-// Parquet's encodings of levels, indices and strings (https://parquet.apache.org/docs/file-format/data-pages/encodings).
-// Rule: a decoder fills exactly `count` outputs or fails; nothing is read beyond `in`.
+// Parquet's encodings of levels, indices and values
+// (https://parquet.apache.org/docs/file-format/data-pages/encodings). Rule: a decoder fills exactly `count`
+// outputs or fails; nothing is read beyond `in`.
 //
 //   runs:    header varint h     h even: h/2 times the number that follows, in ⌈width / 8⌉ bytes
 //                                h odd:  h/2 groups of 8 numbers, packed from the lowest bit up
@@ -97,19 +98,76 @@ Status parquet_decode_runs(ByteSpan in, unsigned width, size_t count, uint32_t *
   return STATUS_OK;
 }
 
-// ---- strings ----
+// ---- plain ----
 
-Status parquet_decode_plain(ByteSpan in, size_t count, ByteSpan *out) {
+static Status decode_plain_strings(ByteSpan in, size_t count, ParquetValue *out) {
   for (size_t i = 0; i < count; i++) {
     if (in.size < 4) return fail_cut();
     size_t size = load_u32(in.bytes);
     if (size > in.size - 4) return fail_cut();
-    out[i] = (ByteSpan){in.bytes + 4, size};
+    out[i].bytes = (ByteSpan){in.bytes + 4, size};
     in.bytes += 4 + size;
     in.size -= 4 + size;
   }
   return STATUS_OK;
 }
+
+static double load_float(const uint8_t *bytes) {
+  float value = 0;
+  memcpy(&value, bytes, sizeof value);
+  return (double)value;
+}
+
+static double load_double(const uint8_t *bytes) {
+  double value = 0;
+  memcpy(&value, bytes, sizeof value);
+  return value;
+}
+
+Status parquet_decode_plain(int type, ByteSpan in, size_t count, ParquetValue *out) {
+  if (type == PARQUET_BYTE_ARRAY) return decode_plain_strings(in, count, out);
+  bool is_wide = type == PARQUET_INT64 || type == PARQUET_DOUBLE;
+  size_t bits = type == PARQUET_BOOLEAN ? 1 : is_wide ? 64 : 32; // counts are below 2^24
+  if ((count * bits + 7) / 8 > in.size) return fail_cut();
+  for (size_t i = 0; i < count; i++) {
+    switch (type) {
+    case PARQUET_BOOLEAN:
+      out[i].integer = in.bytes[i / 8] >> (i % 8) & 1;
+      break;
+    case PARQUET_INT32:
+      out[i].integer = (int32_t)load_u32(in.bytes + 4 * i);
+      break;
+    case PARQUET_INT64:
+      out[i].integer = (int64_t)load_u64(in.bytes + 8 * i);
+      break;
+    case PARQUET_FLOAT:
+      out[i].number = load_float(in.bytes + 4 * i);
+      break;
+    case PARQUET_DOUBLE:
+      out[i].number = load_double(in.bytes + 8 * i);
+      break;
+    default:
+      return status_fail(STATUS_INPUT, "values of type %d, which is not supported", type);
+    }
+  }
+  return STATUS_OK;
+}
+
+Status parquet_decode_booleans(ByteSpan in, size_t count, ParquetValue *out) {
+  uint32_t *bits = NULL;
+  if (in.size < 4 || load_u32(in.bytes) > in.size - 4) return fail_cut();
+  TRY(mem_array(&bits, count, "Parquet booleans"));
+  Status status = parquet_decode_runs((ByteSpan){in.bytes + 4, load_u32(in.bytes)}, 1, count, bits);
+  for (size_t i = 0; status == STATUS_OK && i < count; i++) {
+    out[i].integer = bits[i];
+    if (bits[i] > 1)
+      status = status_fail(STATUS_INPUT, "a boolean of %u; the page is damaged", (unsigned)bits[i]);
+  }
+  free(bits);
+  return status;
+}
+
+// ---- deltas ----
 
 typedef struct DeltaHeader {
   size_t per_miniblock, miniblocks;
@@ -132,7 +190,8 @@ static Status read_delta_header(ByteSpan *in, size_t count, DeltaHeader *out, in
   return STATUS_OK;
 }
 
-/// One block; *done numbers are there already, and out[*done − 1] is the last. Deltas wrap like the format's own.
+/// One block; *done numbers are there already, and out[*done − 1] is the last. Deltas wrap like the format's
+/// own.
 static Status decode_delta_block(ByteSpan *in, const DeltaHeader *header, size_t count, size_t *done,
                                  int64_t *out) {
   int64_t smallest = 0;
@@ -169,18 +228,29 @@ static Status decode_deltas(ByteSpan *in, size_t count, int64_t *out) {
   return STATUS_OK;
 }
 
+Status parquet_decode_delta_integers(int type, ByteSpan in, size_t count, ParquetValue *out) {
+  int64_t *numbers = NULL;
+  TRY(mem_array(&numbers, count, "Parquet integers"));
+  Status status = decode_deltas(&in, count, numbers);
+  for (size_t i = 0; status == STATUS_OK && i < count; i++)
+    out[i].integer =
+        type == PARQUET_INT32 ? (int32_t)numbers[i] : numbers[i]; // deltas wrap at the type's width
+  free(numbers);
+  return status;
+}
+
 /// Strings of the given lengths, one after the other in `in`.
-static Status cut_strings(ByteSpan in, size_t count, const int64_t *lengths, ByteSpan *out) {
+static Status cut_strings(ByteSpan in, size_t count, const int64_t *lengths, ParquetValue *out) {
   for (size_t i = 0; i < count; i++) {
     if (lengths[i] < 0 || (uint64_t)lengths[i] > in.size) return fail_cut();
-    out[i] = (ByteSpan){in.bytes, (size_t)lengths[i]};
+    out[i].bytes = (ByteSpan){in.bytes, (size_t)lengths[i]};
     in.bytes += lengths[i];
     in.size -= (size_t)lengths[i];
   }
   return STATUS_OK;
 }
 
-Status parquet_decode_delta_lengths(ByteSpan in, size_t count, ByteSpan *out) {
+Status parquet_decode_delta_lengths(ByteSpan in, size_t count, ParquetValue *out) {
   int64_t *lengths = NULL;
   TRY(mem_array(&lengths, count, "lengths of strings"));
   Status status = decode_deltas(&in, count, lengths);
@@ -190,11 +260,11 @@ Status parquet_decode_delta_lengths(ByteSpan in, size_t count, ByteSpan *out) {
 }
 
 /// out[i] = the first shared[i] bytes of out[i − 1], then suffix out[i], in memory of the column.
-static Status join_strings(size_t count, const int64_t *shared, ByteSpan *out, ParquetColumn *column) {
+static Status join_strings(size_t count, const int64_t *shared, ParquetValue *out, ParquetColumn *column) {
   size_t total = 0, before = 0;
   for (size_t i = 0; i < count; i++) {
     if (shared[i] < 0 || (uint64_t)shared[i] > before) return fail_cut();
-    before = (size_t)shared[i] + out[i].size;
+    before = (size_t)shared[i] + out[i].bytes.size;
     total += before;
     if (total > PARQUET_CHUNK_LIMIT) return status_fail(STATUS_INPUT, "a page holds too much text");
   }
@@ -202,15 +272,15 @@ static Status join_strings(size_t count, const int64_t *shared, ByteSpan *out, P
   TRY(parquet_column_hold(column, total, &bytes));
   for (size_t i = 0; i < count; i++) {
     size_t prefix = (size_t)shared[i];
-    if (prefix > 0) memcpy(bytes, out[i - 1].bytes, prefix);
-    if (out[i].size > 0) memcpy(bytes + prefix, out[i].bytes, out[i].size);
-    out[i] = (ByteSpan){bytes, prefix + out[i].size};
-    bytes += out[i].size;
+    if (prefix > 0) memcpy(bytes, out[i - 1].bytes.bytes, prefix);
+    if (out[i].bytes.size > 0) memcpy(bytes + prefix, out[i].bytes.bytes, out[i].bytes.size);
+    out[i].bytes = (ByteSpan){bytes, prefix + out[i].bytes.size};
+    bytes += out[i].bytes.size;
   }
   return STATUS_OK;
 }
 
-Status parquet_decode_delta_strings(ByteSpan in, size_t count, ByteSpan *out, ParquetColumn *column) {
+Status parquet_decode_delta_strings(ByteSpan in, size_t count, ParquetValue *out, ParquetColumn *column) {
   int64_t *shared = NULL;
   TRY(mem_array(&shared, count, "lengths of strings"));
   Status status = decode_deltas(&in, count, shared);

@@ -1,5 +1,5 @@
-// The footer of a Parquet file. Rule: after parquet_meta_read the schema is one tree, every row group has a chunk per
-// leaf, and every chunk that has values lies between the file's head and its footer.
+// The footer of a Parquet file. Rule: after parquet_meta_read the schema is one tree, every row group has a
+// chunk per leaf, and every chunk that has values lies between the file's head and its footer.
 //
 //   "PAR1" | column chunks … | FileMetaData (Thrift) | its length: u32 | "PAR1"
 #include "parquet.h"
@@ -14,6 +14,53 @@
 enum { MAGIC_BYTES = 4, TAIL_BYTES = 8 };
 
 // ---- schema ----
+
+/// What a leaf's values mean where they are more than numbers or text, by the older annotation,
+/// ConvertedType.
+static void set_converted(ParquetNode *node, int64_t converted) {
+  static const char *const meanings[] = {
+      [5] = "decimals",   [6] = "dates",       [7] = "times", [8] = "times",
+      [9] = "timestamps", [10] = "timestamps", [20] = "BSON", [21] = "intervals"};
+  if (converted >= 11 && converted <= 14) node->is_unsigned = true; // UINT_8 to UINT_64
+  if ((size_t)converted < sizeof meanings / sizeof meanings[0] && meanings[converted] != NULL)
+    node->meaning = meanings[converted];
+}
+
+/// IntType: its width, and whether it is signed.
+static Status read_integer_type(ThriftReader *reader, ParquetNode *node) {
+  ThriftField field = {0};
+  bool is_signed = true;
+  for (;;) {
+    TRY(thrift_next(reader, &field));
+    if (field.type == THRIFT_STOP) break;
+    if (field.id == 2)
+      TRY(thrift_boolean(&field, &is_signed));
+    else
+      TRY(thrift_skip(reader, &field));
+  }
+  node->is_unsigned = !is_signed;
+  return STATUS_OK;
+}
+
+/// The same by the newer annotation, LogicalType: a union, whose only field tells the kind.
+static Status read_logical(ThriftReader *reader, ParquetNode *node) {
+  static const char *const meanings[] = {
+      [5] = "decimals", [6] = "dates",  [7] = "times",         [8] = "timestamps",
+      [13] = "BSON",    [14] = "UUIDs", [15] = "16-bit floats"};
+  ThriftField kind = {0};
+  for (;;) {
+    TRY(thrift_next(reader, &kind));
+    if (kind.type == THRIFT_STOP) return STATUS_OK;
+    if (kind.id >= 0 && (size_t)kind.id < sizeof meanings / sizeof meanings[0] && meanings[kind.id] != NULL)
+      node->meaning = meanings[kind.id];
+    if (kind.id != 10) { // INTEGER
+      TRY(thrift_skip(reader, &kind));
+      continue;
+    }
+    TRY(thrift_struct(&kind));
+    TRY(read_integer_type(reader, node));
+  }
+}
 
 static Status read_node(ThriftReader *reader, ParquetNode *node) {
   ThriftField field = {0};
@@ -37,6 +84,12 @@ static Status read_node(ThriftReader *reader, ParquetNode *node) {
     } else if (field.id == 5) { // num_children
       TRY(thrift_integer(reader, &field, 0, INT32_MAX, &number));
       node->children = (size_t)number;
+    } else if (field.id == 6) { // converted_type
+      TRY(thrift_integer(reader, &field, 0, INT32_MAX, &number));
+      set_converted(node, number);
+    } else if (field.id == 10) { // logicalType
+      TRY(thrift_struct(&field));
+      TRY(read_logical(reader, node));
     } else {
       TRY(thrift_skip(reader, &field));
     }
@@ -56,7 +109,8 @@ static Status read_schema(ThriftReader *reader, const ThriftField *field, Parque
   return STATUS_OK;
 }
 
-/// Sets parents, levels and leaf numbers of the nodes, which lie depth first with the number of their children.
+/// Sets parents, levels and leaf numbers of the nodes, which lie depth first with the number of their
+/// children.
 static Status link_schema(ParquetMeta *meta) {
   size_t open[PARQUET_DEPTH_LIMIT],
       left[PARQUET_DEPTH_LIMIT]; // nodes on the way down, and children still to come

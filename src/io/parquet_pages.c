@@ -1,8 +1,8 @@
-// The pages of a column chunk. Rule: a page is unpacked whole into memory the column owns (or stays in the file where
-// it is not compressed), and is used only where its sizes, counts and checksum agree.
+// The pages of a column chunk. Rule: a page is unpacked whole into memory the column owns (or stays in the
+// file where it is not compressed), and is used only where its sizes, counts and checksum agree.
 //
 //   data v1:  header | packed( [u32 n | repetition runs: n] [u32 n | definition runs: n] values )
-//   data v2:  header | repetition runs | definition runs | packed( values )        the levels are never packed
+//   data v2:  header | repetition runs | definition runs | packed( values )    the levels are never packed
 //   Levels are there only where their largest is above 0.
 #include "parquet.h"
 #include "thrift_compact.h"
@@ -18,6 +18,7 @@ enum {
   ENCODING_PLAIN = 0,
   ENCODING_PLAIN_DICTIONARY = 2,
   ENCODING_RLE = 3,
+  ENCODING_DELTA = 5,
   ENCODING_DELTA_LENGTH = 6,
   ENCODING_DELTA_STRINGS = 7,
   ENCODING_RLE_DICTIONARY = 8
@@ -143,7 +144,8 @@ static unsigned bits_for(unsigned largest) {
   return bits;
 }
 
-/// Appends header->count levels to *levels, decoded from `in`; 0 where `largest` is 0. `scratch` has room for them.
+/// Appends header->count levels to *levels, decoded from `in`; 0 where `largest` is 0. `scratch` has room for
+/// them.
 static Status add_levels(ByteSpan in, unsigned largest, size_t count, size_t start, uint32_t *scratch,
                          uint8_t *levels) {
   if (largest == 0) return STATUS_OK; // the memory is zeroed
@@ -174,7 +176,7 @@ static Status take_levels(ByteSpan *page, unsigned largest, int64_t encoding, By
 // ---- values ----
 
 static Status look_up(const ParquetColumn *column, ByteSpan in, size_t count, uint32_t *scratch,
-                      ByteSpan *out) {
+                      ParquetValue *out) {
   if (!column->has_dictionary)
     return status_fail(STATUS_INPUT, "a page refers to a dictionary that is missing");
   if (in.size == 0) return status_fail(STATUS_INPUT, "a page ends before its values");
@@ -188,29 +190,32 @@ static Status look_up(const ParquetColumn *column, ByteSpan in, size_t count, ui
   return STATUS_OK;
 }
 
+/// `count` values of a page. Each encoding is only for the types it is defined for: a value is a pointer or a
+/// number by its type alone.
+static Status decode_values(ParquetColumn *column, const ParquetNode *leaf, int64_t encoding, ByteSpan in,
+                            size_t count, uint32_t *scratch) {
+  ParquetValue *out = column->values + column->count;
+  bool is_text = leaf->type == PARQUET_BYTE_ARRAY;
+  if (encoding == ENCODING_PLAIN) return parquet_decode_plain(leaf->type, in, count, out);
+  if (encoding == ENCODING_PLAIN_DICTIONARY || encoding == ENCODING_RLE_DICTIONARY)
+    return look_up(column, in, count, scratch, out);
+  if (encoding == ENCODING_RLE && leaf->type == PARQUET_BOOLEAN)
+    return parquet_decode_booleans(in, count, out);
+  if (encoding == ENCODING_DELTA && (leaf->type == PARQUET_INT32 || leaf->type == PARQUET_INT64))
+    return parquet_decode_delta_integers(leaf->type, in, count, out);
+  if (encoding == ENCODING_DELTA_LENGTH && is_text) return parquet_decode_delta_lengths(in, count, out);
+  if (encoding == ENCODING_DELTA_STRINGS && is_text)
+    return parquet_decode_delta_strings(in, count, out, column);
+  return status_fail(STATUS_INPUT, "values in encoding %d, which is not supported for their type",
+                     (int)encoding);
+}
+
 /// Appends `count` values of a page.
-static Status add_values(ParquetColumn *column, int64_t encoding, ByteSpan in, size_t count,
-                         uint32_t *scratch) {
+static Status add_values(ParquetColumn *column, const ParquetNode *leaf, int64_t encoding, ByteSpan in,
+                         size_t count, uint32_t *scratch) {
   if (count == 0) return STATUS_OK; // nulls only: some writers store nothing then
   TRY(mem_reserve(&column->values, &column->value_capacity, column->count + count, "Parquet values"));
-  ByteSpan *out = column->values + column->count;
-  switch (encoding) {
-  case ENCODING_PLAIN:
-    TRY(parquet_decode_plain(in, count, out));
-    break;
-  case ENCODING_PLAIN_DICTIONARY:
-  case ENCODING_RLE_DICTIONARY:
-    TRY(look_up(column, in, count, scratch, out));
-    break;
-  case ENCODING_DELTA_LENGTH:
-    TRY(parquet_decode_delta_lengths(in, count, out));
-    break;
-  case ENCODING_DELTA_STRINGS:
-    TRY(parquet_decode_delta_strings(in, count, out, column));
-    break;
-  default:
-    return status_fail(STATUS_INPUT, "strings in encoding %d, which is not supported", (int)encoding);
-  }
+  TRY(decode_values(column, leaf, encoding, in, count, scratch));
   column->count += count;
   return STATUS_OK;
 }
@@ -231,7 +236,7 @@ static Status add_entries(ParquetColumn *column, const ParquetNode *leaf, const 
   column->entries += count;
   size_t present = 0;
   for (size_t i = 0; i < count; i++) present += column->definition[start + i] == leaf->definition;
-  TRY_CLEAN(add_values(column, header->encoding, values, present, scratch));
+  TRY_CLEAN(add_values(column, leaf, header->encoding, values, present, scratch));
 
 cleanup:
   free(scratch);
@@ -260,20 +265,22 @@ static Status add_data_page_v2(ParquetColumn *column, const ParquetNode *leaf, i
   return add_entries(column, leaf, header, repetition, definition, values);
 }
 
-static Status set_dictionary(ParquetColumn *column, int codec, const PageHeader *header, ByteSpan packed) {
+static Status set_dictionary(ParquetColumn *column, const ParquetNode *leaf, int codec,
+                             const PageHeader *header, ByteSpan packed) {
   ByteSpan page;
   if (column->has_dictionary) return status_fail(STATUS_INPUT, "a second dictionary in one column chunk");
   if (header->encoding != ENCODING_PLAIN && header->encoding != ENCODING_PLAIN_DICTIONARY)
     return status_fail(STATUS_INPUT, "a dictionary in encoding %d, which is not supported",
                        (int)header->encoding);
+  if (leaf->type == PARQUET_BOOLEAN) return status_fail(STATUS_INPUT, "a dictionary of booleans");
   TRY(unpack(column, codec, packed, (size_t)header->unpacked_size, &page));
   size_t count = (size_t)header->count;
-  if (count > page.size / 4)
-    return status_fail(STATUS_INPUT, "a dictionary claims more strings than it has bytes for");
+  if (count > page.size / 4) // strings have a length, numbers 4 bytes at least
+    return status_fail(STATUS_INPUT, "a dictionary claims more values than it has bytes for");
   TRY(mem_array(&column->dictionary, count, "a Parquet dictionary"));
   column->has_dictionary = true;
   column->dictionary_count = count;
-  return parquet_decode_plain(page, count, column->dictionary);
+  return parquet_decode_plain(leaf->type, page, count, column->dictionary);
 }
 
 static Status add_page(ParquetColumn *column, const ParquetNode *leaf, int codec, const PageHeader *header,
@@ -286,7 +293,7 @@ static Status add_page(ParquetColumn *column, const ParquetNode *leaf, int codec
   case PAGE_DATA_V2:
     return add_data_page_v2(column, leaf, codec, header, packed);
   case PAGE_DICTIONARY:
-    return set_dictionary(column, codec, header, packed);
+    return set_dictionary(column, leaf, codec, header, packed);
   default:
     return STATUS_OK; // index pages hold no values
   }

@@ -1,5 +1,5 @@
-// The compact protocol's reader. Rule: no read without a check, no count believed beyond the bytes left (every item
-// takes a byte at least), no recursion beyond SKIP_DEPTH.
+// The compact protocol's reader. Rule: no read without a check, no count believed beyond the bytes left
+// (every item takes a byte at least), no recursion beyond SKIP_DEPTH.
 #include "thrift_compact.h"
 
 enum { SKIP_DEPTH = 32, VARINT_BYTES = 10 };

@@ -1,8 +1,8 @@
 // Reading Thrift's compact protocol, in which Parquet keeps its footer and page headers
 // (https://github.com/apache/thrift/blob/master/doc/specs/thrift-compact-protocol.md).
 //
-//   field:   | delta of id : 4 | type : 4 |            delta 0: the id follows as a zigzag varint; byte 0 ends a struct
-//   integer: zigzag varint      binary: varint length, bytes       list: | count : 4 | type : 4 |, 15: count follows
+//   field:   | delta of id : 4 | type : 4 |   delta 0: the id follows, a zigzag varint; byte 0 ends a struct
+//   integer: zigzag varint   binary: varint length, bytes   list: | count : 4 | type : 4 |, 15: count follows
 //
 // Every read is checked against the bytes left, and nesting against a limit.
 #pragma once
@@ -39,7 +39,8 @@ typedef struct ThriftField {
   ThriftType type;
 } ThriftField;
 
-/// Reads the next field header; type THRIFT_STOP at the end of the struct. All failures here are STATUS_INPUT.
+/// Reads the next field header; type THRIFT_STOP at the end of the struct. All failures here are
+/// STATUS_INPUT.
 STATUS_CHECKED Status thrift_next(ThriftReader *reader, ThriftField *field);
 
 /// The value of `field`, which must be an integer of any width within [low, high].
@@ -49,7 +50,8 @@ STATUS_CHECKED Status thrift_boolean(const ThriftField *field, bool *out);
 /// *bytes points into the reader's memory.
 STATUS_CHECKED Status thrift_binary(ThriftReader *reader, const ThriftField *field, const uint8_t **bytes,
                                     size_t *size);
-/// Opens a list of structs: the caller then reads `count` of them, field by field. The count fits in the bytes left.
+/// Opens a list of structs: the caller then reads `count` of them, field by field. The count fits in the
+/// bytes left.
 STATUS_CHECKED Status thrift_structs(ThriftReader *reader, const ThriftField *field, size_t *count);
 /// Fails unless the field is a struct; the caller then reads its fields.
 STATUS_CHECKED Status thrift_struct(const ThriftField *field);

@@ -211,14 +211,16 @@ static void test_winogender(void **state) {
   options.train = path;
   options.counterfactual = COUNTERFACTUAL_SWAP;
   Dataset data;
-  // a line is "occupation.participant.0.male.txt<TAB>sentence": its file name names the group as well
+  assert_fails(dataset_build(&options, NULL, CHAT_NONE, &data), STATUS_INPUT,
+               "no column \"prompt\"; there are: sentid, sentence");
+  options.column = "sentence";
   assert_ok(dataset_build(&options, NULL, CHAT_NONE, &data));
   check_sets(&data);
   const StageCount *detect = stage(&data, "detect");
-  assert_int_equal(detect->prompts, 721);
+  assert_int_equal(detect->prompts, 720);
   assert_int_equal(detect->per_group[0], 240);
   assert_int_equal(detect->per_group[1], 240);
-  assert_int_equal(detect->unnamed, 241);
+  assert_int_equal(detect->unnamed, 240);
   assert_int_equal(data.sets, 480);
   assert_int_equal(count_distinct(&data), 480); // each pair expands to the same two prompts
   dataset_free(&data);

@@ -1,0 +1,348 @@
+// Tables: the kind of a file, its columns, its groups of rows. Rule: a file is read as what it is or refused;
+// none is taken for text because nothing else fits.
+#include "io/table.h"
+
+#include "io/json.h"
+#include "table_parts.h"
+#include "util/memory.h"
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+// ---- memory of a group ----
+
+enum { BLOCK_BYTES = 64 << 10, ALIGNMENT = 16 };
+
+Status arena_alloc(Arena *arena, size_t count, size_t size, void *out) {
+  size_t bytes = 0;
+  TRY(mem_product(count, size, &bytes, "cells of a table"));
+  if (bytes > SIZE_MAX - ALIGNMENT) return status_fail(STATUS_FAILED, "a cell is too large for this machine");
+  bytes = (bytes + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
+  if (arena->block_count == 0 || bytes > arena->size - arena->used) {
+    size_t block = bytes > BLOCK_BYTES ? bytes : BLOCK_BYTES;
+    TRY(mem_reserve(&arena->blocks, &arena->block_capacity, arena->block_count + 1, "cells of a table"));
+    TRY(mem_array(&arena->blocks[arena->block_count], block, "cells of a table"));
+    arena->block_count++;
+    arena->used = 0;
+    arena->size = block;
+  }
+  void *memory = arena->blocks[arena->block_count - 1] + arena->used;
+  arena->used += bytes;
+  memcpy(out, &memory, sizeof memory);
+  return STATUS_OK;
+}
+
+Status arena_copy(Arena *arena, const char *bytes, size_t size, TableText *out) {
+  char *copy = NULL;
+  TRY(arena_alloc(arena, size, 1, &copy));
+  if (size > 0) memcpy(copy, bytes, size);
+  *out = (TableText){copy, size};
+  return STATUS_OK;
+}
+
+static void arena_free(Arena *arena) {
+  for (size_t i = 0; i < arena->block_count; i++) free(arena->blocks[i]);
+  free(arena->blocks);
+  *arena = (Arena){0};
+}
+
+void table_drop_group(Table *table) {
+  for (size_t i = 0; i < table->decoded_count; i++) parquet_column_free(&table->decoded[i]);
+  table->decoded_count = 0;
+  arena_free(&table->arena);
+  free(table->cells);
+  free(table->numbers);
+  table->cells = NULL;
+  table->numbers = NULL;
+  table->rows = table->cell_capacity = table->number_capacity = 0;
+}
+
+// ---- kind ----
+
+static const TableFormat *const FORMATS[] = {[TABLE_PARQUET] = &table_parquet,
+                                             [TABLE_JSON_LINES] = &table_json_lines,
+                                             [TABLE_JSON_LIST] = &table_json_list,
+                                             [TABLE_CSV] = &table_csv,
+                                             [TABLE_TSV] = &table_tsv,
+                                             [TABLE_TEXT] = &table_text_lines};
+
+static bool ends_with(const char *name, const char *ending) {
+  size_t size = strlen(name), end = strlen(ending);
+  return size >= end && strcasecmp(name + size - end, ending) == 0;
+}
+
+/// The kind that `name` tells; false where its ending is none of these.
+static bool kind_of_name(const char *name, TableKind *out) {
+  static const struct {
+    const char *ending;
+    TableKind kind;
+  } endings[] = {{".parquet", TABLE_PARQUET}, {".jsonl", TABLE_JSON_LINES}, {".ndjson", TABLE_JSON_LINES},
+                 {".json", TABLE_JSON_LINES}, {".csv", TABLE_CSV},          {".tsv", TABLE_TSV},
+                 {".txt", TABLE_TEXT}};
+  for (size_t i = 0; i < sizeof endings / sizeof endings[0]; i++) {
+    *out = endings[i].kind;
+    if (ends_with(name, endings[i].ending)) return true;
+  }
+  return false;
+}
+
+/// Refuses what is a file of another kind by its first bytes, whatever its name says.
+static Status refuse_other_kinds(const MappedFile *file) {
+  static const struct {
+    const char *start;
+    size_t size;
+    const char *is, *remedy;
+  } kinds[] = {{"\x1f\x8b", 2, "compressed with gzip", "unpack it first"},
+               {"BZh", 3, "compressed with bzip2", "unpack it first"},
+               {"\xfd\x37zXZ", 5, "compressed with xz", "unpack it first"},
+               {"\x28\xb5\x2f\xfd", 4, "compressed with zstd", "unpack it first"},
+               {"PK\3\4", 4, "a zip archive or an Excel sheet", "unpack it, or save it as .csv"},
+               {"\xff\xfe", 2, "UTF-16", "save it as UTF-8"},
+               {"\xfe\xff", 2, "UTF-16", "save it as UTF-8"}};
+  for (size_t i = 0; i < sizeof kinds / sizeof kinds[0]; i++) {
+    if (file->size >= kinds[i].size && memcmp(file->bytes, kinds[i].start, kinds[i].size) == 0)
+      return status_fail(STATUS_INPUT, "%s: is %s; %s", file->path, kinds[i].is, kinds[i].remedy);
+  }
+  return STATUS_OK;
+}
+
+static size_t skip_space(const char *text, size_t size) {
+  size_t at = 0;
+  while (at < size && (text[at] == ' ' || text[at] == '\t' || text[at] == '\r' || text[at] == '\n')) at++;
+  return at;
+}
+
+/// True where the first line that is not blank is a JSON object.
+static bool starts_with_object(const char *text, size_t size) {
+  size_t start = skip_space(text, size);
+  if (start == size || text[start] != '{') return false;
+  const char *end = memchr(text + start, '\n', size - start);
+  size_t length = end != NULL ? (size_t)(end - text) - start : size - start;
+  cJSON *value = NULL;
+  bool is_object = length <= TABLE_ROW_BYTES && json_parse(text + start, length, "", &value) == STATUS_OK;
+  cJSON_Delete(value);
+  return is_object;
+}
+
+/// The kind of a file whose name tells nothing.
+static Status kind_of_content(const Table *table, TableKind *out) {
+  size_t looked_at = table->text_size < TABLE_GROUP_BYTES ? table->text_size : TABLE_GROUP_BYTES;
+  if (memchr(table->text, '\0', looked_at) != NULL) {
+    return status_fail(
+        STATUS_INPUT,
+        "%s: is binary data of no kind that is read here; give a .parquet, .jsonl, .json, .csv, "
+        ".tsv or text file",
+        table->file.path);
+  }
+  *out = starts_with_object(table->text, table->text_size) ? TABLE_JSON_LINES : TABLE_TEXT;
+  return STATUS_OK;
+}
+
+static Status find_kind(Table *table) {
+  const MappedFile *file = &table->file;
+  table->text = (const char *)file->bytes;
+  table->text_size = file->size;
+  if (file->size >= 4 && memcmp(file->bytes, "PAR1", 4) == 0) {
+    table->kind = TABLE_PARQUET;
+    return STATUS_OK;
+  }
+  TRY(refuse_other_kinds(file));
+  if (file->size >= 3 &&
+      memcmp(file->bytes, "\xef\xbb\xbf", 3) == 0) { // the byte order mark says nothing in UTF-8
+    table->text += 3;
+    table->text_size -= 3;
+  }
+  if (!kind_of_name(file->path, &table->kind)) TRY(kind_of_content(table, &table->kind));
+  size_t start = skip_space(table->text, table->text_size);
+  if (table->kind == TABLE_JSON_LINES && start < table->text_size && table->text[start] == '[')
+    table->kind = TABLE_JSON_LIST;
+  return STATUS_OK;
+}
+
+// ---- opening ----
+
+static Status open_rows(Table *table) {
+  TRY(find_kind(table));
+  table->format = FORMATS[table->kind];
+  return table->format->open(table);
+}
+
+Status table_open(const char *path, Table **out) {
+  Table *table = NULL;
+  *out = NULL;
+  TRY(mem_array(&table, 1, "a table"));
+  Status status = file_map(path, &table->file);
+  table->is_mapped = status == STATUS_OK;
+  if (status == STATUS_OK) status = open_rows(table);
+  if (status == STATUS_OK)
+    *out = table;
+  else
+    table_close(table);
+  return status;
+}
+
+Status table_open_bytes(const char *name, const void *bytes, size_t size, Table **out) {
+  Table *table = NULL;
+  *out = NULL;
+  TRY(mem_array(&table, 1, "a table"));
+  table->file.bytes = bytes;
+  table->file.size = size;
+  Status status = str_copy(&table->file.path, name, strlen(name));
+  if (status == STATUS_OK) status = open_rows(table);
+  if (status == STATUS_OK)
+    *out = table;
+  else
+    table_close(table);
+  return status;
+}
+
+static void free_columns(TableColumn *columns, size_t count) {
+  for (size_t i = 0; i < count; i++) {
+    free(columns[i].name);
+    free(columns[i].holds);
+  }
+  free(columns);
+}
+
+void table_close(Table *table) {
+  if (table == NULL) return;
+  table_drop_group(table);
+  free(table->decoded);
+  free_columns(table->columns, table->column_count);
+  free_columns(table->selected, table->selected_count);
+  free(table->source);
+  free(table->places);
+  str_free(&table->where);
+  parquet_meta_free(&table->meta);
+  if (table->is_mapped)
+    file_unmap(&table->file);
+  else
+    free(table->file.path);
+  free(table);
+}
+
+TableKind table_kind(const Table *table) {
+  return table->kind;
+}
+
+// ---- columns ----
+
+Status table_add_column(Table *table, const char *name, size_t name_size, CellType type, const char *holds) {
+  if (table->column_count == TABLE_COLUMNS)
+    return status_fail(STATUS_INPUT, "%s: has more than %zu columns", table->file.path, TABLE_COLUMNS);
+  TRY(mem_reserve(&table->columns, &table->column_capacity, table->column_count + 1, "columns of a table"));
+  TableColumn *column = &table->columns[table->column_count++];
+  column->type = type;
+  TRY(str_copy(&column->name, name, name_size));
+  return str_copy(&column->holds, holds, strlen(holds));
+}
+
+static bool is_json(const Table *table) {
+  return table->kind == TABLE_JSON_LINES || table->kind == TABLE_JSON_LIST;
+}
+
+Status table_columns(Table *table, const TableColumn **columns, size_t *count) {
+  if (is_json(table) && table->column_count == 0) {
+    TableText row;
+    size_t number = 0;
+    TRY(table_first_json(table, &row, &number));
+    if (row.size > 0) TRY(table_add_json_columns(table, number, row));
+  }
+  *columns = table->columns;
+  *count = table->column_count;
+  return STATUS_OK;
+}
+
+const TableColumn *table_selected(const Table *table, size_t column) {
+  return &table->selected[column];
+}
+
+Status table_fail_missing(const Table *table, const char *name) {
+  Str names = {0};
+  Status status = STATUS_OK;
+  for (size_t i = 0; status == STATUS_OK && i < table->column_count && names.size < 600; i++)
+    status = str_append_format(&names, "%s%s", i > 0 ? ", " : "", table->columns[i].name);
+  if (status == STATUS_OK)
+    status = status_fail(STATUS_INPUT, "%s: no column \"%s\"; there are: %s", table->file.path, name,
+                         names.size > 0 ? str_text(&names) : "none");
+  str_free(&names);
+  return status;
+}
+
+Status table_select_declared(Table *table, size_t column) {
+  TableColumn *selected = &table->selected[column];
+  size_t found = 0;
+  for (size_t i = 0; i < table->column_count; i++) {
+    if (strcmp(table->columns[i].name, selected->name) != 0) continue;
+    table->source[column] = i;
+    found++;
+  }
+  if (found == 0) return table_fail_missing(table, selected->name);
+  if (found > 1)
+    return status_fail(STATUS_INPUT, "%s: %zu columns have the name \"%s\"; rename all but one",
+                       table->file.path, found, selected->name);
+  selected->type = table->columns[table->source[column]].type;
+  const char *holds = table->columns[table->source[column]].holds;
+  return str_copy(&selected->holds, holds, strlen(holds));
+}
+
+Status table_select(Table *table, const char *const *names, size_t count) {
+  free_columns(table->selected, table->selected_count);
+  table->selected = NULL;
+  table->selected_count = 0;
+  free(table->source);
+  free(table->places);
+  table->source = NULL;
+  table->places = NULL;
+  TRY(mem_array(&table->selected, count, "columns of a table"));
+  TRY(mem_array(&table->source, count, "columns of a table"));
+  TRY(mem_array(&table->places, count, "columns of a table"));
+  table->selected_count = count;
+  for (size_t i = 0; i < count; i++) {
+    TRY(str_copy(&table->selected[i].name, names[i], strlen(names[i])));
+    if (table->format->select != NULL) TRY(table->format->select(table, i));
+  }
+  return STATUS_OK;
+}
+
+// ---- groups ----
+
+Status table_add_rows(Table *table, size_t count) {
+  size_t rows = table->rows + count, cells = 0;
+  TRY(mem_product(rows, table->selected_count, &cells, "cells of a table"));
+  TRY(mem_reserve(&table->cells, &table->cell_capacity, cells, "cells of a table"));
+  TRY(mem_reserve(&table->numbers, &table->number_capacity, rows, "rows of a table"));
+  table->rows = rows;
+  return STATUS_OK;
+}
+
+Status table_add_row(Table *table, size_t number, Cell **cells) {
+  TRY(table_add_rows(table, 1));
+  table->numbers[table->rows - 1] = number;
+  *cells = &table->cells[(table->rows - 1) * table->selected_count];
+  return STATUS_OK;
+}
+
+Status table_check_row(const Table *table, size_t number, size_t size) {
+  if (size <= TABLE_ROW_BYTES) return STATUS_OK;
+  return status_fail(STATUS_INPUT, "%s: %s %zu has more than %zu MiB", table->file.path, table->format->place,
+                     number, TABLE_ROW_BYTES >> 20);
+}
+
+bool table_has_room(const Table *table, size_t start) {
+  return table->rows < TABLE_GROUP_ROWS && start - table->text_size < TABLE_GROUP_BYTES;
+}
+
+Status table_next_group(Table *table, size_t *rows) {
+  *rows = 0;
+  table_drop_group(table);
+  if (table->selected_count == 0)
+    return status_fail(STATUS_FAILED, "%s: no column was selected to be read", table->file.path);
+  TRY(table->format->next(table));
+  *rows = table->rows;
+  return STATUS_OK;
+}
+
+Status table_context(Status status, const Table *table, size_t row) {
+  return status_context(status, "%s: %s %zu", table->file.path, table->format->place, table->numbers[row]);
+}

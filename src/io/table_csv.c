@@ -1,0 +1,163 @@
+// CSV and TSV as RFC 4180 has them. Rule: every row has the header's number of cells, a quote that opens a
+// cell is closed before its end, and anything else is refused with its line. Where Python's csv module and
+// pandas differ from the RFC they agree with each other, and so does this: blank lines are passed over, a
+// carriage return alone ends a row, and a quote inside a cell that did not open with one is text.
+#include "table_parts.h"
+
+#include "util/memory.h"
+#include <stdlib.h>
+#include <string.h>
+
+/// A cell as it lies in the file, without its outer quotes.
+typedef struct CsvCell {
+  const char *bytes;
+  size_t size;
+  size_t doubled; // quotes written twice
+  bool is_last;   // of its row
+} CsvCell;
+
+static void advance(Table *table, size_t size) {
+  table->text += size;
+  table->text_size -= size;
+}
+
+/// Takes the end of a row, one line end in any form, or nothing.
+static bool take_line_end(Table *table) {
+  if (table->text_size == 0 || (table->text[0] != '\r' && table->text[0] != '\n')) return false;
+  bool pair = table->text[0] == '\r' && table->text_size > 1 && table->text[1] == '\n';
+  advance(table, pair ? 2 : 1);
+  table->number++;
+  return true;
+}
+
+static size_t count_lines(const char *text, size_t size) {
+  size_t lines = 0;
+  for (size_t i = 0; i < size; i++)
+    lines += text[i] == '\n' || (text[i] == '\r' && (i + 1 == size || text[i + 1] != '\n'));
+  return lines;
+}
+
+/// Takes a quoted cell up to and with its closing quote.
+static Status take_quoted(Table *table, CsvCell *cell) {
+  advance(table, 1);
+  *cell = (CsvCell){.bytes = table->text};
+  size_t at = 0;
+  for (;;) {
+    const char *quote = at < table->text_size ? memchr(table->text + at, '"', table->text_size - at) : NULL;
+    if (quote == NULL)
+      return status_fail(STATUS_INPUT, "%s: line %zu: a quote opens a cell and is not closed",
+                         table->file.path, table->number);
+    at = (size_t)(quote - table->text) + 1;
+    if (at == table->text_size || table->text[at] != '"') break;
+    cell->doubled++;
+    at++;
+  }
+  cell->size = at - 1;
+  table->number += count_lines(table->text, cell->size);
+  advance(table, at);
+  return STATUS_OK;
+}
+
+static void take_plain(Table *table, char separator, CsvCell *cell) {
+  size_t size = 0;
+  while (size < table->text_size && table->text[size] != separator && table->text[size] != '\n' &&
+         table->text[size] != '\r')
+    size++;
+  *cell = (CsvCell){.bytes = table->text, .size = size};
+  advance(table, size);
+}
+
+/// Takes the next cell and the separator or line end after it.
+static Status take_cell(Table *table, CsvCell *cell) {
+  char separator = table->kind == TABLE_TSV ? '\t' : ',';
+  if (table->text_size > 0 && table->text[0] == '"')
+    TRY(take_quoted(table, cell));
+  else
+    take_plain(table, separator, cell);
+  if (table->text_size > 0 && table->text[0] == separator) {
+    advance(table, 1);
+    return STATUS_OK;
+  }
+  cell->is_last = true;
+  if (table->text_size == 0 || take_line_end(table)) return STATUS_OK;
+  return status_fail(
+      STATUS_INPUT,
+      "%s: line %zu: text follows the quote that closes a cell; a quote inside a quoted cell is "
+      "written twice",
+      table->file.path, table->number);
+}
+
+/// The text of a cell: in the file, or in the group's memory where quotes are doubled.
+static Status cell_text(Table *table, const CsvCell *cell, TableText *out) {
+  *out = (TableText){cell->bytes, cell->size};
+  if (cell->doubled == 0) return STATUS_OK;
+  char *text = NULL;
+  TRY(arena_alloc(&table->arena, cell->size - cell->doubled, 1, &text));
+  *out = (TableText){text, cell->size - cell->doubled};
+  for (size_t i = 0; i < cell->size; i++) {
+    *text++ = cell->bytes[i];
+    if (cell->bytes[i] == '"') i++;
+  }
+  return STATUS_OK;
+}
+
+/// Passes over blank lines; false at the end of the file.
+static bool find_row(Table *table) {
+  while (take_line_end(table)) {
+  }
+  return table->text_size > 0;
+}
+
+static Status open_csv(Table *table) {
+  CsvCell cell = {0};
+  table->number = 1;
+  if (!find_row(table))
+    return status_fail(STATUS_INPUT, "%s: is empty; the first row of a %s file names its columns",
+                       table->file.path, table->kind == TABLE_TSV ? "TSV" : "CSV");
+  while (!cell.is_last) {
+    TableText name;
+    TRY(take_cell(table, &cell));
+    TRY(cell_text(table, &cell, &name));
+    TRY(table_add_column(table, name.bytes, name.size, CELL_TEXT, "text"));
+  }
+  return STATUS_OK;
+}
+
+/// Takes a row and keeps the selected cells. `columns`: cells of the row, as they lie in the file.
+static Status add_row(Table *table, CsvCell *columns) {
+  const char *start = table->text;
+  size_t number = table->number, count = 0;
+  CsvCell cell = {0};
+  for (; !cell.is_last; count++) {
+    TRY(take_cell(table, &cell));
+    if (count < table->column_count) columns[count] = cell;
+  }
+  if (count != table->column_count) {
+    return status_fail(STATUS_INPUT, "%s: line %zu has %zu cells, but the first row names %zu columns",
+                       table->file.path, number, count, table->column_count);
+  }
+  TRY(table_check_row(table, number, (size_t)(table->text - start)));
+  Cell *cells = NULL;
+  TRY(table_add_row(table, number, &cells));
+  for (size_t i = 0; i < table->selected_count; i++) {
+    cells[i].type = CELL_TEXT;
+    TRY(cell_text(table, &columns[table->source[i]], &cells[i].text));
+  }
+  return STATUS_OK;
+}
+
+static Status next_csv(Table *table) {
+  CsvCell *columns = NULL;
+  Status status = STATUS_OK;
+  TRY(mem_array(&columns, table->column_count, "cells of a row"));
+  size_t start = table->text_size;
+  while (status == STATUS_OK && table_has_room(table, start) && find_row(table))
+    status = add_row(table, columns);
+  free(columns);
+  return status;
+}
+
+const TableFormat table_csv = {
+    .place = "line", .is_typed = false, .open = open_csv, .select = table_select_declared, .next = next_csv};
+const TableFormat table_tsv = {
+    .place = "line", .is_typed = false, .open = open_csv, .select = table_select_declared, .next = next_csv};

@@ -1,0 +1,381 @@
+// Parquet as a table. Rule: what a column is, is told by levels and types, never by list annotations, which
+// differ between writers. A column is taken where its shape in the schema is one of these:
+//
+//   value        optional|required <type> <column>                            (inside structs as "outer.inner")
+//   list         optional group <column> { repeated group list { optional <type> element }}
+//     older      repeated <type> <column>, or a group that holds such a leaf alone
+//   chat         optional group <column> { repeated group list { optional group element { <chat> }}}
+//     older      optional group <column> { repeated group array { <chat> }}
+//                repeated group <column> { <chat> }                             <chat>: the strings role, content
+#include "table_parts.h"
+
+#include "util/memory.h"
+#include <stdlib.h>
+#include <string.h>
+
+// ---- finding columns ----
+
+/// True where `node`'s path from the root, joined with dots, is `path`.
+static bool has_path(const ParquetMeta *meta, size_t node, const char *path) {
+  size_t end = strlen(path);
+  for (; node != 0; node = meta->nodes[node].parent) {
+    const char *name = meta->nodes[node].name;
+    size_t size = strlen(name);
+    if (size > end || memcmp(path + end - size, name, size) != 0) return false;
+    end -= size;
+    if (meta->nodes[node].parent == 0) break;
+    if (end == 0 || path[end - 1] != '.') return false;
+    end--;
+  }
+  return end == 0;
+}
+
+static bool lies_below(const ParquetMeta *meta, size_t node, size_t ancestor) {
+  while (node > ancestor) node = meta->nodes[node].parent; // a parent lies before its children
+  return node == ancestor;
+}
+
+/// The nearest repeated node at `node` or above.
+static const ParquetNode *repeated_above(const ParquetMeta *meta, const ParquetNode *node) {
+  while (node->repetition != PARQUET_REPEATED && node != meta->nodes) node = &meta->nodes[node->parent];
+  return node;
+}
+
+static bool is_text(const ParquetNode *node) {
+  return node->children == 0 && node->type == PARQUET_BYTE_ARRAY && node->meaning == NULL;
+}
+
+/// Looks below `top` for two text leaves "role" and "content" of one struct that is repeated once.
+static bool find_chat(const ParquetMeta *meta, size_t top, ParquetPlace *out) {
+  const ParquetNode *parent = NULL;
+  for (size_t i = top + 1; i < meta->node_count && lies_below(meta, i, top); i++) {
+    const ParquetNode *node = &meta->nodes[i];
+    bool is_role = strcmp(node->name, "role") == 0, is_content = strcmp(node->name, "content") == 0;
+    if (!is_text(node) || node->repeats != 1 || node->repetition == PARQUET_REPEATED ||
+        (!is_role && !is_content))
+      continue;
+    if (parent != &meta->nodes[node->parent]) *out = (ParquetPlace){0};
+    parent = &meta->nodes[node->parent];
+    if (is_role)
+      out->role = node;
+    else
+      out->leaf = node;
+    out->repeated = repeated_above(meta, node);
+    if (out->role != NULL && out->leaf != NULL) return true;
+  }
+  return false;
+}
+
+/// The only leaf below `top`, with no struct of its own inside the list.
+static const ParquetNode *find_item(const ParquetMeta *meta, size_t top) {
+  const ParquetNode *node = &meta->nodes[top];
+  for (int depth = 0; depth < 2 && node->children == 1; depth++) node = &meta->nodes[++top];
+  return node->children == 0 && node->repeats == 1 ? node : NULL;
+}
+
+static CellType value_type(const ParquetNode *leaf) {
+  if (leaf->children > 0 || leaf->meaning != NULL) return CELL_OTHER;
+  switch (leaf->type) {
+  case PARQUET_BOOLEAN:
+    return CELL_BOOLEAN;
+  case PARQUET_INT32:
+  case PARQUET_INT64:
+    return CELL_INTEGER;
+  case PARQUET_FLOAT:
+  case PARQUET_DOUBLE:
+    return CELL_NUMBER;
+  case PARQUET_BYTE_ARRAY:
+    return CELL_TEXT;
+  default:
+    return CELL_OTHER;
+  }
+}
+
+/// Where column `node` lies, and its type; CELL_OTHER where it is of no shape above.
+static CellType find_place(const ParquetMeta *meta, size_t node, ParquetPlace *out) {
+  *out = (ParquetPlace){.leaf = &meta->nodes[node]};
+  if (out->leaf->children == 0 && out->leaf->repeats == 0) return value_type(out->leaf);
+  const ParquetNode *item = find_item(meta, node);
+  if (item != NULL && value_type(item) != CELL_OTHER) {
+    *out = (ParquetPlace){.leaf = item, .repeated = repeated_above(meta, item)};
+    return CELL_LIST;
+  }
+  return find_chat(meta, node, out) ? CELL_CHAT : CELL_OTHER;
+}
+
+/// "lists of 64-bit integers": what is in a column, in words.
+static Status describe(const ParquetMeta *meta, size_t node, CellType type, const ParquetPlace *place,
+                       Str *out) {
+  static const char *const types[] = {"booleans", "32-bit integers", "64-bit integers", "96-bit integers",
+                                      "floats",   "doubles",         "byte strings",    "fixed-size bytes"};
+  const ParquetNode *leaf = type == CELL_LIST ? place->leaf : &meta->nodes[node];
+  const char *found = leaf->children > 0 ? "nested values" : "values of an unknown type";
+  if (type == CELL_CHAT) return str_append_text(out, "chats");
+  if (leaf->children == 0 && leaf->type >= 0 && (size_t)leaf->type < sizeof types / sizeof types[0])
+    found = types[leaf->type];
+  if (leaf->meaning != NULL) found = leaf->meaning;
+  return str_append_format(out, "%s%s", leaf->repeats > 0 ? "lists of " : "", found);
+}
+
+/// A struct, whose members are columns: no list, nor a list's inside.
+static bool is_struct(const ParquetMeta *meta, size_t node) {
+  const ParquetNode *group = &meta->nodes[node];
+  return group->children > 0 && group->repeats == 0 &&
+         !(group->children == 1 && meta->nodes[node + 1].repetition == PARQUET_REPEATED);
+}
+
+/// Adds column `node` under its path from the root.
+static Status add_column(Table *table, size_t node, const char *path) {
+  ParquetPlace place;
+  Str holds = {0};
+  CellType type = find_place(&table->meta, node, &place);
+  Status status = describe(&table->meta, node, type, &place, &holds);
+  if (status == STATUS_OK) status = table_add_column(table, path, strlen(path), type, str_text(&holds));
+  str_free(&holds);
+  return status;
+}
+
+/// Puts the names of the nodes above in front of `node`'s.
+static Status path_of(const ParquetMeta *meta, size_t node, char **out) {
+  TRY(str_copy(out, meta->nodes[node].name, strlen(meta->nodes[node].name)));
+  for (size_t up = meta->nodes[node].parent; up != 0; up = meta->nodes[up].parent) {
+    char *longer = NULL;
+    Status status = str_format(&longer, "%s.%s", meta->nodes[up].name, *out);
+    free(*out);
+    *out = longer;
+    TRY(status);
+    if (strlen(longer) > TABLE_PATH_BYTES)
+      return status_fail(STATUS_INPUT, "a column's path has more than %d bytes", TABLE_PATH_BYTES);
+  }
+  return STATUS_OK;
+}
+
+static Status open_parquet(Table *table) {
+  const ParquetMeta *meta = &table->meta;
+  TRY(parquet_meta_read(&table->file, &table->meta));
+  for (size_t i = 1; i < meta->node_count; i++) {
+    size_t parent = meta->nodes[i].parent;
+    if ((parent != 0 && !is_struct(meta, parent)) || is_struct(meta, i)) continue;
+    char *path = NULL;
+    Status status = status_context(path_of(meta, i, &path), "%s", table->file.path);
+    if (status == STATUS_OK) status = add_column(table, i, path);
+    free(path);
+    TRY(status);
+  }
+  return STATUS_OK;
+}
+
+// ---- selecting ----
+
+/// What the footer claims of a leaf over all row groups: no more entries than the limit, and chunks that have
+/// bytes of their own. Without the latter a small file could have one chunk read any number of times.
+static Status check_claims(const Table *table, const ParquetNode *leaf, const char *column) {
+  const ParquetMeta *meta = &table->meta;
+  size_t entries = 0, bytes = 0;
+  for (size_t i = 0; i < meta->group_count; i++) {
+    const ParquetChunk *chunk = &meta->groups[i].chunks[leaf->leaf];
+    if (chunk->values > PARQUET_ENTRY_LIMIT - entries) {
+      return status_fail(STATUS_INPUT, "%s: column \"%s\" has more than %zu values; take a part of it",
+                         table->file.path, column, PARQUET_ENTRY_LIMIT);
+    }
+    entries += chunk->values;
+    if (chunk->values == 0) continue;
+    if (chunk->bytes > meta->data_size - bytes)
+      return status_fail(STATUS_INPUT,
+                         "%s: row groups of column \"%s\" share their bytes; the file is damaged",
+                         table->file.path, column);
+    bytes += chunk->bytes;
+  }
+  return STATUS_OK;
+}
+
+static Status select_column(Table *table, size_t column) {
+  TableColumn *selected = &table->selected[column];
+  ParquetPlace *place = &table->places[column];
+  const ParquetMeta *meta = &table->meta;
+  size_t node = 0, found = 0;
+  for (size_t i = 1; i < meta->node_count; i++) {
+    if (!has_path(meta, i, selected->name)) continue;
+    node = i;
+    found++;
+  }
+  if (found == 0) return table_fail_missing(table, selected->name);
+  if (found > 1)
+    return status_fail(STATUS_INPUT, "%s: %zu columns have the name \"%s\"; rename all but one",
+                       table->file.path, found, selected->name);
+  Str holds = {0};
+  selected->type = find_place(meta, node, place);
+  Status status = describe(meta, node, selected->type, place, &holds);
+  if (status == STATUS_OK) status = str_copy(&selected->holds, str_text(&holds), holds.size);
+  str_free(&holds);
+  TRY(status);
+  if (selected->type == CELL_OTHER)
+    return status_fail(STATUS_INPUT, "%s: column \"%s\" holds %s, which are not supported", table->file.path,
+                       selected->name, selected->holds);
+  if (place->role != NULL) TRY(check_claims(table, place->role, selected->name));
+  return check_claims(table, place->leaf, selected->name);
+}
+
+// ---- a row group as cells ----
+
+static Status value_cell(const ParquetNode *leaf, const ParquetValue *value, Cell *out) {
+  out->type = value_type(leaf);
+  if (out->type == CELL_TEXT) {
+    out->text = (TableText){(const char *)value->bytes.bytes, value->bytes.size};
+  } else if (out->type == CELL_NUMBER) {
+    out->number = value->number;
+  } else if (out->type == CELL_BOOLEAN) {
+    out->boolean = value->integer != 0;
+  } else {
+    out->integer = value->integer;
+    if (leaf->is_unsigned && leaf->type == PARQUET_INT32) out->integer = (uint32_t)value->integer;
+    if (leaf->is_unsigned && out->integer < 0)
+      return status_fail(STATUS_INPUT, "the integer %llu has more than 63 bits",
+                         (unsigned long long)value->integer);
+  }
+  return STATUS_OK;
+}
+
+/// A column of the current group, beginning at `cells`, a row's cells apart from row to row.
+typedef struct ColumnCells {
+  Table *table;
+  Cell *cells;
+  const ParquetPlace *place;
+  const ParquetColumn *leaf, *role;
+} ColumnCells;
+
+static Cell *cell_of_row(const ColumnCells *to, size_t row) {
+  return to->cells + row * to->table->selected_count;
+}
+
+static Status add_values(const ColumnCells *to) {
+  const ParquetNode *leaf = to->place->leaf;
+  const ParquetValue *value = to->leaf->values;
+  for (size_t i = 0; i < to->leaf->entries; i++) {
+    if (to->leaf->definition[i] != leaf->definition) continue;
+    TRY(status_context(value_cell(leaf, value++, cell_of_row(to, i)), "row %zu", to->table->numbers[i]));
+  }
+  return STATUS_OK;
+}
+
+/// The entry after those of the row that begins with entry `first`.
+static size_t row_end(const ParquetColumn *column, size_t first) {
+  size_t end = first + 1;
+  while (end < column->entries && column->repetition[end] != 0) end++;
+  return end;
+}
+
+/// The list itself is null where the definition is below that of the node the repeated one lies in. One whose
+/// entry lies at that node has no items.
+static CellType list_or_null(const ColumnCells *to, size_t first, CellType type) {
+  return to->leaf->definition[first] + 1 < to->place->repeated->definition ? CELL_NULL : type;
+}
+
+static Status add_list(const ColumnCells *to, size_t first, size_t end, const ParquetValue **value,
+                       Cell *out) {
+  const ParquetNode *leaf = to->place->leaf;
+  Cell *items = NULL;
+  size_t count = 0;
+  *out = (Cell){.type = list_or_null(to, first, CELL_LIST)};
+  TRY(arena_alloc(&to->table->arena, end - first, sizeof *items, &items));
+  for (size_t i = first; i < end; i++) {
+    if (to->leaf->definition[i] < to->place->repeated->definition) continue;
+    if (to->leaf->definition[i] == leaf->definition) TRY(value_cell(leaf, (*value)++, &items[count]));
+    count++;
+  }
+  if (out->type == CELL_LIST) out->list = (CellList){items, count};
+  return STATUS_OK;
+}
+
+static Status add_lists(const ColumnCells *to) {
+  const ParquetValue *value = to->leaf->values;
+  for (size_t first = 0, end = 0, row = 0; first < to->leaf->entries; first = end, row++) {
+    end = row_end(to->leaf, first);
+    TRY(status_context(add_list(to, first, end, &value, cell_of_row(to, row)), "row %zu",
+                       to->table->numbers[row]));
+  }
+  return STATUS_OK;
+}
+
+static TableText text_of(const ParquetValue *value) {
+  return (TableText){(const char *)value->bytes.bytes, value->bytes.size};
+}
+
+/// Walks both leaves in step. A message without role or content is left out.
+static Status add_chats(const ColumnCells *to) {
+  const ParquetColumn *role = to->role, *content = to->leaf;
+  const ParquetValue *role_value = role->values, *content_value = content->values;
+  if (role->entries != content->entries ||
+      (role->entries > 0 && memcmp(role->repetition, content->repetition, role->entries) != 0))
+    return status_fail(STATUS_INPUT, "roles and contents do not lie in step; the file is damaged");
+  for (size_t first = 0, end = 0, row = 0; first < content->entries; first = end, row++) {
+    Cell *cell = cell_of_row(to, row);
+    TableMessage *messages = NULL;
+    size_t count = 0;
+    end = row_end(content, first);
+    TRY(arena_alloc(&to->table->arena, end - first, sizeof *messages, &messages));
+    for (size_t i = first; i < end; i++) {
+      bool has_role = role->definition[i] == to->place->role->definition;
+      bool has_content = content->definition[i] == to->place->leaf->definition;
+      if (has_role && has_content)
+        messages[count++] = (TableMessage){text_of(role_value), text_of(content_value)};
+      role_value += has_role;
+      content_value += has_content;
+    }
+    *cell = (Cell){.type = list_or_null(to, first, CELL_CHAT)};
+    if (cell->type == CELL_CHAT) cell->chat = (TableChat){messages, count};
+  }
+  return STATUS_OK;
+}
+
+static Status decode(Table *table, const ParquetGroup *group, const ParquetNode *leaf,
+                     const ParquetColumn **out) {
+  ParquetColumn *column = &table->decoded[table->decoded_count++]; // freed with the group, whatever happens
+  TRY(parquet_column_read(&table->file, &table->meta, leaf, &group->chunks[leaf->leaf], column));
+  *out = column;
+  return STATUS_OK;
+}
+
+/// The rows of a decoded leaf must be those of the footer; only then is there room for their cells.
+static Status check_rows(Table *table, const ParquetGroup *group, const ParquetNode *leaf,
+                         const ParquetColumn *column) {
+  size_t rows = leaf->repeats == 0 ? column->entries : 0;
+  if (leaf->repeats > 0 && column->entries > 0 && column->repetition[0] != 0)
+    return status_fail(STATUS_INPUT, "begins inside a row; the file is damaged");
+  for (size_t i = 0; leaf->repeats > 0 && i < column->entries; i++) rows += column->repetition[i] == 0;
+  if (rows != group->rows)
+    return status_fail(STATUS_INPUT, "has %zu rows, but the footer says %zu; the file is damaged", rows,
+                       group->rows);
+  if (table->rows > 0) return STATUS_OK;
+  TRY(table_add_rows(table, rows));
+  for (size_t i = 0; i < rows; i++) table->numbers[i] = table->number++;
+  return STATUS_OK;
+}
+
+static Status read_column(Table *table, const ParquetGroup *group, size_t column) {
+  const ParquetPlace *place = &table->places[column];
+  ColumnCells to = {.table = table, .place = place};
+  if (place->role != NULL) TRY(decode(table, group, place->role, &to.role));
+  TRY(decode(table, group, place->leaf, &to.leaf));
+  TRY(check_rows(table, group, place->leaf, to.leaf));
+  to.cells = table->cells + column;
+  if (place->role != NULL) return add_chats(&to);
+  return place->repeated != NULL ? add_lists(&to) : add_values(&to);
+}
+
+static Status next_parquet(Table *table) {
+  const ParquetMeta *meta = &table->meta;
+  TRY(mem_reserve(&table->decoded, &table->decoded_capacity, 2 * table->selected_count, "Parquet columns"));
+  while (table->rows == 0 && table->row_group < meta->group_count) {
+    const ParquetGroup *group = &meta->groups[table->row_group];
+    for (size_t i = 0; i < table->selected_count; i++)
+      TRY(status_context(read_column(table, group, i), "%s: column \"%s\", row group %zu", table->file.path,
+                         table->selected[i].name, table->row_group));
+    table->row_group++;
+    if (table->rows == 0) table_drop_group(table);
+  }
+  return STATUS_OK;
+}
+
+const TableFormat table_parquet = {
+    .place = "row", .is_typed = true, .open = open_parquet, .select = select_column, .next = next_parquet};
