@@ -1,12 +1,12 @@
 // Parquet as a table. Rule: what a column is, is told by levels and types, never by list annotations, which
 // differ between writers. A column is taken where its shape in the schema is one of these:
 //
-//   value        optional|required <type> <column>                            (inside structs as "outer.inner")
+//   value        optional|required <type> <column>                  (inside structs as "outer.inner")
 //   list         optional group <column> { repeated group list { optional <type> element }}
 //     older      repeated <type> <column>, or a group that holds such a leaf alone
 //   chat         optional group <column> { repeated group list { optional group element { <chat> }}}
 //     older      optional group <column> { repeated group array { <chat> }}
-//                repeated group <column> { <chat> }                             <chat>: the strings role, content
+//                repeated group <column> { <chat> }                   <chat>: the strings role, content
 #include "table_parts.h"
 
 #include "util/memory.h"
@@ -104,11 +104,10 @@ static CellType find_place(const ParquetMeta *meta, size_t node, ParquetPlace *o
 }
 
 /// "lists of 64-bit integers": what is in a column, in words.
-static Status describe(const ParquetMeta *meta, size_t node, CellType type, const ParquetPlace *place,
-                       Str *out) {
+static Status describe(const ParquetMeta *meta, size_t node, CellType type, Str *out) {
   static const char *const types[] = {"booleans", "32-bit integers", "64-bit integers", "96-bit integers",
                                       "floats",   "doubles",         "byte strings",    "fixed-size bytes"};
-  const ParquetNode *leaf = type == CELL_LIST ? place->leaf : &meta->nodes[node];
+  const ParquetNode *item = find_item(meta, node), *leaf = item != NULL ? item : &meta->nodes[node];
   const char *found = leaf->children > 0 ? "nested values" : "values of an unknown type";
   if (type == CELL_CHAT) return str_append_text(out, "chats");
   if (leaf->children == 0 && leaf->type >= 0 && (size_t)leaf->type < sizeof types / sizeof types[0])
@@ -129,7 +128,7 @@ static Status add_column(Table *table, size_t node, const char *path) {
   ParquetPlace place;
   Str holds = {0};
   CellType type = find_place(&table->meta, node, &place);
-  Status status = describe(&table->meta, node, type, &place, &holds);
+  Status status = describe(&table->meta, node, type, &holds);
   if (status == STATUS_OK) status = table_add_column(table, path, strlen(path), type, str_text(&holds));
   str_free(&holds);
   return status;
@@ -205,7 +204,7 @@ static Status select_column(Table *table, size_t column) {
                        table->file.path, found, selected->name);
   Str holds = {0};
   selected->type = find_place(meta, node, place);
-  Status status = describe(meta, node, selected->type, place, &holds);
+  Status status = describe(meta, node, selected->type, &holds);
   if (status == STATUS_OK) status = str_copy(&selected->holds, str_text(&holds), holds.size);
   str_free(&holds);
   TRY(status);

@@ -1,10 +1,12 @@
-// Cut, flipped and random files. Rule: whatever the bytes, a reader gives rows or STATUS_INPUT with a message; it never
-// reads outside the file (the sanitizers watch, also past the end of a map), never runs out of memory, never hangs.
+// Cut, flipped and random files. Rule: whatever the bytes, a reader gives rows or STATUS_INPUT with a
+// message; it never reads outside the file (the sanitizers watch, also past the end of a map), never runs out
+// of memory, never hangs.
 #include "support/test.h"
 
 #include "io/file.h"
 #include "io/json.h"
 #include "io/records.h"
+#include "io/table.h"
 #include "io/tensors.h"
 #include "util/rng.h"
 #include <stdio.h>
@@ -38,6 +40,12 @@ static const Sample SAMPLES[] = {
     {"old_repeated.parquet", {"chat"}, false},
     {"empty.parquet", {"text", "chat"}, false},
     {"lines.jsonl", {"text", "chat"}, true},
+    {"table/typed_dictionary.parquet", {"text", "chat"}, false},
+    {"table/typed_plain.parquet", {"text", "chat"}, false},
+    {"table/typed_v2.parquet", {"text", "chat"}, false},
+    {"table/typed_delta.parquet", {"text", "chat"}, false},
+    {"table/quotes.csv", {"text", "chat"}, true},
+    {"table/list.json", {"text", "chat"}, true},
 };
 enum { SAMPLE_COUNT = sizeof SAMPLES / sizeof SAMPLES[0] };
 
@@ -45,12 +53,17 @@ static uint32_t draw(uint32_t stream, uint32_t a, uint32_t b) {
   return rng_bits(15, RNG_DATA, stream, a, b);
 }
 
+static const char *base_name(const char *name) {
+  const char *slash = strrchr(name, '/');
+  return slash != NULL ? slash + 1 : name;
+}
+
 /// Writes a file with the ending of `name`, without syncing: thousands are written here.
 static const char *put(const char *name, const uint8_t *bytes, size_t size) {
   static char path[600];
   static const char *folder;
   if (folder == NULL) folder = test_folder();
-  (void)snprintf(path, sizeof path, "%s/case-%s", folder, name);
+  (void)snprintf(path, sizeof path, "%s/case-%s", folder, base_name(name));
   FILE *file = fopen(path, "wb");
   assert_non_null(file);
   assert_int_equal(fwrite(bytes, 1, size, file), size);
@@ -87,11 +100,65 @@ static Status read_records(const char *path, const char *const columns[2]) {
   return worst;
 }
 
+/// Reads every byte that a cell points to.
+static size_t touch(const Cell *cell) {
+  size_t sum = (size_t)cell->type;
+  if (cell->type == CELL_TEXT)
+    for (size_t i = 0; i < cell->text.size; i++) sum += (uint8_t)cell->text.bytes[i];
+  if (cell->type == CELL_LIST)
+    for (size_t i = 0; i < cell->list.count; i++) sum += touch(&cell->list.items[i]);
+  for (size_t i = 0; cell->type == CELL_CHAT && i < cell->chat.count; i++) {
+    const TableMessage *message = &cell->chat.messages[i];
+    for (size_t b = 0; b < message->role.size; b++) sum += (uint8_t)message->role.bytes[b];
+    for (size_t b = 0; b < message->content.size; b++) sum += (uint8_t)message->content.bytes[b];
+  }
+  return sum;
+}
+
+static volatile size_t sink; // so that the reads stay
+
+/// Reads column `name`, group by group.
+static Status read_column(Table *table, const char *name) {
+  size_t rows = 0, sum = 0;
+  TRY(table_select(table, &name, 1));
+  do {
+    TRY(table_next_group(table, &rows));
+    for (size_t i = 0; i < rows; i++) sum += touch(table_cell(table, i, 0));
+  } while (rows > 0);
+  sink = sum;
+  return STATUS_OK;
+}
+
+/// Reads each column there is of a table in memory of exactly `size` bytes: the first failure, or a worse
+/// one.
+static Status read_table(const char *name, const uint8_t *bytes, size_t size) {
+  uint8_t *copy = malloc(size > 0 ? size : 1);
+  Status worst = STATUS_OK;
+  size_t count = 1;
+  assert_non_null(copy);
+  memcpy(copy, bytes, size);
+  for (size_t c = 0; c < count && (worst == STATUS_OK || worst == STATUS_INPUT); c++) {
+    const TableColumn *columns = NULL;
+    Table *table = NULL;
+    Status status = table_open_bytes(name, copy, size, &table);
+    if (status == STATUS_OK) status = table_columns(table, &columns, &count);
+    if (status == STATUS_OK && count > 0) status = read_column(table, columns[c].name);
+    if (status != STATUS_OK) worst = status;
+    table_close(table);
+  }
+  free(copy);
+  return worst;
+}
+
 /// Reads a case as `sample` is read; anything but success or one clear line of STATUS_INPUT fails the test.
 static Status read_case(const Sample *sample, const uint8_t *bytes, size_t size, const char *what,
                         size_t number) {
   const char *path = put(sample->name, bytes, size);
   Status status = sample->columns[0] == NULL ? read_tensors(path) : read_records(path, sample->columns);
+  if (sample->columns[0] != NULL && (status == STATUS_OK || status == STATUS_INPUT)) {
+    Status of_table = read_table(path, bytes, size);
+    if (of_table != STATUS_OK) status = of_table;
+  }
   if (status != STATUS_OK && status != STATUS_INPUT)
     fail_msg("%s, %s %zu: status %d, \"%s\"", sample->name, what, number, (int)status, status_message());
   if (status == STATUS_INPUT &&
@@ -143,7 +210,8 @@ static void survives_flips(void **state) {
       memcpy(copy, bytes, size);
       uint32_t flips = 1 + draw(s, i, 0) % 4;
       for (uint32_t f = 1; f <= flips; f++) {
-        // Every second one near the end, where Parquet keeps its footer, or near the start, where the others keep it.
+        // Every second one near the end, where Parquet keeps its footer, or near the start, where the others
+        // keep it.
         size_t reach = i % 2 == 0 ? size : size / 3;
         size_t place = draw(s, i, 2 * f) % reach;
         if (SAMPLES[s].columns[0] != NULL) place = size - 1 - place;

@@ -1,0 +1,352 @@
+// Tables as their callers meet them: how a file's kind is told, typed access, groups whose memory is bounded
+// whatever the file's size, and the benchmark files as Python reads them.
+#include "support/test.h"
+
+#include "io/file.h"
+#include "io/json.h"
+#include "io/records.h"
+#include "io/table.h"
+#include "util/hash.h"
+#include "util/str.h"
+#include <malloc.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#ifdef __SANITIZE_ADDRESS__
+size_t __sanitizer_get_current_allocated_bytes(void); // GCC's package lacks the header
+#endif
+
+#define DATA GEE_SOURCE_DIR "/tests/io/data/table/"
+
+static Status select_one(Table *table, const char *column) {
+  return table_select(table, &column, 1);
+}
+
+/// Opens `text` under a name and reads the first group of one column.
+static Status read_one(const char *name, const char *text, const char *column, Table **table, size_t *rows) {
+  TRY(table_open_bytes(name, text, strlen(text), table));
+  TRY(select_one(*table, column));
+  return table_next_group(*table, rows);
+}
+
+// ---- kinds ----
+
+static void tells_the_kind_by_content_then_name(void **state) {
+  (void)state;
+  static const struct {
+    const char *name, *text;
+    TableKind kind;
+  } cases[] = {{"a.csv", "x\n", TABLE_CSV},
+               {"A.CSV", "x\n", TABLE_CSV},
+               {"a.b.Tsv", "x\n", TABLE_TSV},
+               {"a.JSONL", "{}", TABLE_JSON_LINES},
+               {"a.ndjson", "", TABLE_JSON_LINES},
+               {"a.json", "{}", TABLE_JSON_LINES},
+               {"a.json", "\xef\xbb\xbf\n [", TABLE_JSON_LIST},
+               {"a.jsonl", "[{}]", TABLE_JSON_LIST},
+               {"a.txt", "{\"p\": 1}", TABLE_TEXT},
+               {"prompts", "one\ntwo\n", TABLE_TEXT},
+               {"winobias.txt.dev", "1 [The developer] argued", TABLE_TEXT},
+               {"prompts.md", "{not JSON}\n", TABLE_TEXT},
+               {"prompts.md", "[not JSON]\n", TABLE_TEXT},
+               {"data", "\n{\"p\": 1}\n{\"p\": 2}\n", TABLE_JSON_LINES},
+               {"csv", "a,b\n", TABLE_TEXT},
+               {"", "", TABLE_TEXT}};
+  for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+    Table *table = NULL;
+    assert_ok(table_open_bytes(cases[i].name, cases[i].text, strlen(cases[i].text), &table));
+    if (table_kind(table) != cases[i].kind)
+      fail_msg("%s with \"%s\" is of kind %d", cases[i].name, cases[i].text, (int)table_kind(table));
+    table_close(table);
+  }
+}
+
+static void refuses_other_kinds(void **state) {
+  (void)state;
+  static const struct {
+    const char *name, *bytes;
+    size_t size;
+    const char *part;
+  } cases[] = {{"a.csv", "\x1f\x8b\x08\0", 4, "a.csv: is compressed with gzip; unpack it first"},
+               {"a.xlsx", "PK\3\4\0", 5, "an Excel sheet; unpack it, or save it as .csv"},
+               {"a.zst", "\x28\xb5\x2f\xfd", 4, "compressed with zstd"},
+               {"a.txt",
+                "\xff\xfe"
+                "a\0",
+                4, "is UTF-16; save it as UTF-8"},
+               {"model.gguf", "GGUF\3\0\0\0", 8, "model.gguf: is binary data of no kind that is read here"},
+               {"data", "text\nwith\0a NUL", 15, "binary data"},
+               {"a.parquet", "PAR2 and more text", 18, "PAR1"}};
+  for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+    Table *table = NULL;
+    assert_fails(table_open_bytes(cases[i].name, cases[i].bytes, cases[i].size, &table), STATUS_INPUT,
+                 cases[i].part);
+    assert_null(table);
+  }
+  Table *table = NULL;
+  assert_fails(table_open(DATA "missing.csv", &table), STATUS_INPUT, "missing.csv: cannot open");
+  assert_null(table);
+  table_close(NULL);
+}
+
+// ---- typed access ----
+
+static void gives_cells_as_asked(void **state) {
+  (void)state;
+  Table *table = NULL;
+  size_t rows = 0;
+  TableText text;
+  int64_t integer = 0;
+  double number = 0;
+  CellList list;
+  static const char csv[] = "n\n 42\t\n-1.5e3\n9223372036854775807\n9223372036854775808\n1e999\nabc\n\"\"\n";
+  assert_ok(read_one("x.csv", csv, "n", &table, &rows));
+  assert_int_equal(rows, 7);
+  assert_ok(table_integer(table, 0, 0, &integer));
+  assert_int_equal(integer, 42);
+  assert_ok(table_number(table, 0, 0, &number));
+  assert_true(number == 42);
+  assert_ok(table_number(table, 1, 0, &number));
+  assert_true(number == -1500);
+  assert_fails(table_integer(table, 1, 0, &integer), STATUS_INPUT,
+               "x.csv: line 3: column \"n\" is text \"-1.5e3\", but must be an integer");
+  assert_ok(table_integer(table, 2, 0, &integer));
+  assert_true(integer == INT64_MAX);
+  assert_fails(table_integer(table, 3, 0, &integer), STATUS_INPUT, "text \"9223372036854775808\"");
+  assert_fails(table_number(table, 4, 0, &number), STATUS_INPUT, "must be a number");
+  assert_fails(table_number(table, 5, 0, &number), STATUS_INPUT, "line 7: column \"n\" is text \"abc\"");
+  assert_fails(table_integer(table, 6, 0, &integer), STATUS_INPUT, "text \"\"");
+  assert_ok(table_text(table, 6, 0, &text));
+  assert_int_equal(text.size, 0);
+  assert_false(table_is_null(table, 6, 0));
+  assert_fails(table_list(table, 5, 0, CELL_TEXT, &list), STATUS_INPUT, "must be a list");
+  table_close(table);
+}
+
+static void gives_typed_cells_as_they_are(void **state) {
+  (void)state;
+  Table *table = NULL;
+  size_t rows = 0;
+  TableText text;
+  int64_t integer = 0;
+  double number = 0;
+  bool boolean = false;
+  CellList list;
+  TableChat chat;
+  static const char json[] =
+      "{\"v\": \"5\"}\n{\"v\": 2.0}\n{\"v\": 9007199254740993}\n{\"v\": true}\n{\"v\": null}\n"
+      "{\"v\": [1, 2.5]}\n{\"v\": [null, null]}\n{\"v\": {\"x\": 1}}\n{\"v\": [\"a\", 7]}\n";
+  assert_ok(read_one("x.jsonl", json, "v", &table, &rows));
+  assert_int_equal(rows, 9);
+  assert_fails(table_integer(table, 0, 0, &integer), STATUS_INPUT, "line 1: column \"v\" is text \"5\"");
+  assert_ok(table_integer(table, 1, 0, &integer));
+  assert_int_equal(integer, 2);
+  assert_ok(table_integer(table, 2, 0, &integer));
+  assert_true(integer == 9007199254740993);
+  assert_fails(table_number(table, 2, 0, &number), STATUS_INPUT, "is an integer (9007199254740993)");
+  assert_ok(table_boolean(table, 3, 0, &boolean));
+  assert_true(boolean);
+  assert_fails(table_integer(table, 3, 0, &integer), STATUS_INPUT, "is a boolean, but must be an integer");
+  assert_fails(table_text(table, 4, 0, &text), STATUS_INPUT,
+               "line 5: column \"v\" is null, but must be text");
+  assert_fails(table_list(table, 5, 0, CELL_INTEGER, &list), STATUS_INPUT,
+               "\"v\", item 1, is a number (2.5)");
+  assert_ok(table_list(table, 5, 0, CELL_NUMBER, &list));
+  assert_int_equal(list.count, 2);
+  assert_true(list.items[0].number == 1 && list.items[1].number == 2.5);
+  assert_ok(table_chat(table, 6, 0, &chat));
+  assert_int_equal(chat.count, 0);
+  assert_fails(table_chat(table, 5, 0, &chat), STATUS_INPUT, "is a list, but must be a chat");
+  assert_fails(table_text(table, 7, 0, &text), STATUS_INPUT, "is an object, but must be text");
+  assert_fails(table_list(table, 8, 0, CELL_TEXT, &list), STATUS_INPUT,
+               "item 1, is an integer (7), but must be text");
+  assert_fails(table_context(status_fail(STATUS_INPUT, "odd"), table, 8), STATUS_INPUT,
+               "x.jsonl: line 9: odd");
+  table_close(table);
+}
+
+static void selects_before_it_reads(void **state) {
+  (void)state;
+  Table *table = NULL;
+  size_t rows = 0;
+  static const char csv[] = "a,b\n1,2\n";
+  assert_ok(table_open_bytes("x.csv", csv, sizeof csv - 1, &table));
+  assert_fails(table_next_group(table, &rows), STATUS_FAILED, "no column was selected");
+  assert_fails(select_one(table, "c"), STATUS_INPUT, "x.csv: no column \"c\"; there are: a, b");
+  static const char *const names[] = {"b", "a", "b"};
+  assert_ok(table_select(table, names, 3));
+  assert_ok(table_next_group(table, &rows));
+  assert_int_equal(table_cell(table, 0, 0)->text.bytes[0], '2');
+  assert_int_equal(table_cell(table, 0, 1)->text.bytes[0], '1');
+  assert_int_equal(table_cell(table, 0, 2)->text.bytes[0], '2');
+  assert_ok(table_next_group(table, &rows));
+  assert_int_equal(rows, 0);
+  assert_ok(table_next_group(table, &rows)); // the end stays the end
+  assert_int_equal(rows, 0);
+  table_close(table);
+}
+
+// ---- memory ----
+
+/// Bytes that are allocated and not freed, of the whole program.
+static size_t allocated(void) {
+#ifdef __SANITIZE_ADDRESS__
+  return __sanitizer_get_current_allocated_bytes();
+#else
+  struct mallinfo2 info = mallinfo2();
+  return info.uordblks + info.hblkhd;
+#endif
+}
+
+/// Reads column `column` to its end; *most = the most bytes held after a group.
+static void read_through(Table *table, const char *column, size_t *rows, size_t *groups, size_t *most) {
+  size_t before = allocated(), count = 0;
+  *rows = *groups = *most = 0;
+  assert_ok(select_one(table, column));
+  for (;;) {
+    assert_ok(table_next_group(table, &count));
+    if (count == 0) break;
+    *rows += count;
+    ++*groups;
+    size_t held = allocated() - before;
+    if (held > *most) *most = held;
+  }
+}
+
+static void holds_one_parquet_group(void **state) {
+  (void)state;
+  Table *table = NULL;
+  size_t rows = 0, groups = 0, most = 0;
+  assert_ok(table_open(DATA "groups.parquet", &table));
+  read_through(table, "text", &rows, &groups, &most);
+  assert_int_equal(rows, 100000);
+  assert_int_equal(groups, 100);
+  assert_in_range(most, 100000, 1 << 20); // a group is 104,000 bytes of text, all of them ten million
+  table_close(table);
+  assert_ok(table_open(DATA "groups.parquet", &table));
+  read_through(table, "id", &rows, &groups, &most);
+  assert_in_range(most, 8000, 1 << 17); // the text is not decoded
+  table_close(table);
+}
+
+/// 100,000 rows of 200 bytes under a name, whose cells must be copied rather than point into the file.
+static void check_lines(const char *name, const char *head, const char *row, const char *tail) {
+  enum { ROWS = 100000 };
+  Str text = {0};
+  Table *table = NULL;
+  size_t rows = 0, groups = 0, most = 0;
+  assert_ok(str_append_text(&text, head));
+  for (size_t i = 0; i < ROWS; i++) assert_ok(str_append_format(&text, "%s%s", i > 0 ? tail : "", row));
+  if (head[0] == '[') assert_ok(str_append_text(&text, "]"));
+  assert_ok(table_open_bytes(name, text.data, text.size, &table));
+  read_through(table, "text", &rows, &groups, &most);
+  assert_int_equal(rows, ROWS);
+  assert_true(groups >= text.size >> 20);
+  assert_in_range(most, 1, 3 << 20); // the file has 20 MB
+  table_close(table);
+  str_free(&text);
+}
+
+#define TEN     "0123456789"
+#define HUNDRED TEN TEN TEN TEN TEN TEN TEN TEN TEN TEN
+
+static void holds_one_group_of_lines(void **state) {
+  (void)state;
+  check_lines("x.csv", "text\n", "\"\"\"" HUNDRED HUNDRED "\"", "\n");
+  check_lines("x.jsonl", "", "{\"other\": 1, \"text\": \"" HUNDRED HUNDRED "\"}", "\n");
+  check_lines("x.json", "[", "{\"text\": \"" HUNDRED HUNDRED "\"}", ", ");
+  check_lines("x.txt", "", HUNDRED HUNDRED, "\r\n");
+}
+
+// ---- the benchmark files ----
+
+static Status append_cell(const Cell *cell, Str *out) {
+  switch (cell->type) {
+  case CELL_NULL:
+    return str_append_text(out, "null\n");
+  case CELL_TEXT:
+    TRY(str_append(out, cell->text.bytes, cell->text.size));
+    return str_append_text(out, "\n");
+  case CELL_INTEGER:
+    return str_append_format(out, "%lld\n", (long long)cell->integer);
+  case CELL_LIST:
+    TRY(str_append_text(out, "["));
+    for (size_t i = 0; i < cell->list.count; i++) TRY(append_cell(&cell->list.items[i], out));
+    return str_append_text(out, "]");
+  default:
+    return status_fail(STATUS_FAILED, "a cell of type %d", (int)cell->type);
+  }
+}
+
+/// Rows and hash of all cells of the columns that `wanted` names.
+static void check_benchmark(const cJSON *wanted) {
+  char path[1200], hash_text[20];
+  const char *names[32], *name = cJSON_GetObjectItem(wanted, "name")->valuestring;
+  const cJSON *columns = cJSON_GetObjectItem(wanted, "columns");
+  size_t count = (size_t)cJSON_GetArraySize(columns), rows = 0, all = 0;
+  uint64_t hash = HASH_START;
+  Table *table = NULL;
+  Str cells = {0};
+  (void)snprintf(path, sizeof path, "%s/data/%s", test_shared(), name);
+  if (!file_exists(path)) {
+    print_message("%s is not there\n", path);
+    return;
+  }
+  for (size_t i = 0; i < count; i++) names[i] = cJSON_GetArrayItem(columns, (int)i)->valuestring;
+  assert_ok(table_open(path, &table));
+  assert_ok(table_select(table, names, count));
+  do {
+    assert_ok(table_next_group(table, &rows));
+    all += rows;
+    str_clear(&cells);
+    for (size_t i = 0; i < rows; i++)
+      for (size_t c = 0; c < count; c++) assert_ok(append_cell(table_cell(table, i, c), &cells));
+    hash = hash_bytes(hash, str_text(&cells), cells.size);
+  } while (rows > 0);
+  (void)snprintf(hash_text, sizeof hash_text, "%016llx", (unsigned long long)hash);
+  if (all != (size_t)cJSON_GetObjectItem(wanted, "rows")->valueint) fail_msg("%s: %zu rows", name, all);
+  if (strcmp(hash_text, cJSON_GetObjectItem(wanted, "hash")->valuestring) != 0)
+    fail_msg("%s: the cells differ from what Python reads", name);
+  table_close(table);
+  str_free(&cells);
+}
+
+static void reads_the_benchmarks_as_python_does(void **state) {
+  (void)state;
+  cJSON *expected = NULL;
+  if (test_shared() == NULL) {
+    print_message("reads_the_benchmarks_as_python_does: no shared folder (GEE_SHARED)\n");
+    skip();
+  }
+  assert_ok(json_parse_file(DATA "expected.json", &expected));
+  const cJSON *benchmarks = cJSON_GetObjectItem(expected, "benchmarks");
+  assert_int_equal(cJSON_GetArraySize(benchmarks), 20);
+  for (const cJSON *file = benchmarks->child; file != NULL; file = file->next) check_benchmark(file);
+  cJSON_Delete(expected);
+}
+
+/// One nested document is no table: its data are lists inside one object, and the message says what it has.
+static void refuses_a_nested_document(void **state) {
+  (void)state;
+  static const char text[] = "{\"version\": \"1.0\", \"data\": {\"inter\": [{\"id\": 1}], \"intra\": []}}";
+  Records records;
+  assert_fails(records_read_bytes("dev.json", text, sizeof text - 1, "context", &records), STATUS_INPUT,
+               "dev.json: line 1: no member \"context\"; there are: version, data.inter, data.intra");
+  assert_int_equal(records.count, 0);
+}
+
+int main(void) {
+  const struct CMUnitTest tests[] = {
+      cmocka_unit_test(tells_the_kind_by_content_then_name),
+      cmocka_unit_test(refuses_other_kinds),
+      cmocka_unit_test(gives_cells_as_asked),
+      cmocka_unit_test(gives_typed_cells_as_they_are),
+      cmocka_unit_test(selects_before_it_reads),
+      cmocka_unit_test(holds_one_parquet_group),
+      cmocka_unit_test(holds_one_group_of_lines),
+      cmocka_unit_test(reads_the_benchmarks_as_python_does),
+      cmocka_unit_test(refuses_a_nested_document),
+  };
+  return cmocka_run_group_tests(tests, NULL, NULL);
+}
