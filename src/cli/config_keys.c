@@ -50,9 +50,9 @@ const ConfigKey config_keys[] = {
          "...)."),
 
     TEXT("data", "train", data.train, "", PROMPTS,
-         "Prompts: .parquet, .jsonl or plain text, a prompt a line."),
+         "Prompts: .parquet, .jsonl, .json, .csv, .tsv, or text with a prompt a line."),
     TEXT("data", "column", data.column, "prompt", PROMPTS,
-         "The column (or JSON member) that holds the prompt."),
+         "The column (or JSON member) that holds the prompt; \"outer.inner\" inside objects."),
     BOOL("data", "use_test_data", data.use_test_data, "false", PROMPTS,
          "Use the built-in prompts about 80 occupations; column is then prompt, story, question or advice."),
     BOOL("data", "balance_dataset", data.balance_dataset, "true", PROMPTS,

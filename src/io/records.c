@@ -78,10 +78,14 @@ void records_free(Records *records) {
 static Status add_cell(const Table *table, size_t row, const char *column, RecordList *list) {
   const Cell *cell = table_cell(table, row, 0);
   TableChat chat = {0};
+  Status status = STATUS_OK;
   if (cell->type == CELL_TEXT)
     TRY(add_message(list, NULL, cell->text));
-  else if (cell->type != CELL_NULL && table_chat(table, row, 0, &chat) != STATUS_OK)
+  else if (cell->type != CELL_NULL)
+    status = table_chat(table, row, 0, &chat);
+  if (status == STATUS_INPUT)
     return status_fail(STATUS_INPUT, "\"%s\" must be a string, or a list of {\"role\", \"content\"}", column);
+  TRY(status);
   for (size_t i = 0; i < chat.count; i++)
     TRY(add_message(list, &chat.messages[i].role, chat.messages[i].content));
   return end_row(list);

@@ -112,16 +112,19 @@ static size_t skip_space(const char *text, size_t size) {
   return at;
 }
 
-/// True where the first line that is not blank is a JSON object.
-static bool starts_with_object(const char *text, size_t size) {
+/// *out = whether the first line that is not blank is a JSON object.
+static Status starts_with_object(const char *text, size_t size, bool *out) {
   size_t start = skip_space(text, size);
-  if (start == size || text[start] != '{') return false;
+  *out = false;
+  if (start == size || text[start] != '{') return STATUS_OK;
   const char *end = memchr(text + start, '\n', size - start);
   size_t length = end != NULL ? (size_t)(end - text) - start : size - start;
+  if (length > TABLE_ROW_BYTES) return STATUS_OK;
   cJSON *value = NULL;
-  bool is_object = length <= TABLE_ROW_BYTES && json_parse(text + start, length, "", &value) == STATUS_OK;
+  Status status = json_parse(text + start, length, "the first line", &value);
+  *out = status == STATUS_OK;
   cJSON_Delete(value);
-  return is_object;
+  return status == STATUS_INPUT ? STATUS_OK : status; // no object, unless memory ran out
 }
 
 /// The kind of a file whose name tells nothing.
@@ -134,7 +137,9 @@ static Status kind_of_content(const Table *table, TableKind *out) {
         ".tsv or text file",
         table->file.path);
   }
-  *out = starts_with_object(table->text, table->text_size) ? TABLE_JSON_LINES : TABLE_TEXT;
+  bool is_json = false;
+  TRY(starts_with_object(table->text, table->text_size, &is_json));
+  *out = is_json ? TABLE_JSON_LINES : TABLE_TEXT;
   return STATUS_OK;
 }
 
@@ -185,7 +190,7 @@ Status table_open_bytes(const char *name, const void *bytes, size_t size, Table 
   Table *table = NULL;
   *out = NULL;
   TRY(mem_array(&table, 1, "a table"));
-  table->file.bytes = bytes;
+  table->file.bytes = bytes != NULL ? bytes : (const uint8_t *)"";
   table->file.size = size;
   Status status = str_copy(&table->file.path, name, strlen(name));
   if (status == STATUS_OK) status = open_rows(table);

@@ -318,8 +318,9 @@ static Status add_chats(const ColumnCells *to) {
       bool has_content = content->definition[i] == to->place->leaf->definition;
       if (has_role && has_content)
         messages[count++] = (TableMessage){text_of(role_value), text_of(content_value)};
-      role_value += has_role;
-      content_value += has_content;
+      // not += has_role: a column of nulls has no values, and NULL + 0 is undefined
+      if (has_role) role_value++;
+      if (has_content) content_value++;
     }
     *cell = (Cell){.type = list_or_null(to, first, CELL_CHAT)};
     if (cell->type == CELL_CHAT) cell->chat = (TableChat){messages, count};
@@ -357,6 +358,7 @@ static Status read_column(Table *table, const ParquetGroup *group, size_t column
   if (place->role != NULL) TRY(decode(table, group, place->role, &to.role));
   TRY(decode(table, group, place->leaf, &to.leaf));
   TRY(check_rows(table, group, place->leaf, to.leaf));
+  if (table->rows == 0) return STATUS_OK;
   to.cells = table->cells + column;
   if (place->role != NULL) return add_chats(&to);
   return place->repeated != NULL ? add_lists(&to) : add_values(&to);

@@ -118,6 +118,21 @@ static void prompts_that_cannot_be_read(void **state) {
   ASSERT_ERROR(data_of(in_folder(folder, "blank.txt")), 2, "blank.txt");
   write_text(in_folder(folder, "other.jsonl"), "{\"question\": \"x\"}\n");
   ASSERT_ERROR(data_of(in_folder(folder, "other.jsonl")), 2, "other.jsonl", "prompt", "question");
+  write_text(in_folder(folder, "other.csv"), "id,question\n1,He ran.\n2,She ran.\n");
+  ASSERT_ERROR(data_of(in_folder(folder, "other.csv")), 2, "other.csv", "no column \"prompt\"",
+               "id, question");
+  write_text(in_folder(folder, "ragged.csv"), "id,prompt\n1,He ran, he fell.\n");
+  ASSERT_ERROR(data_of(in_folder(folder, "ragged.csv")), 2, "ragged.csv: line 2 has 3 cells");
+  write_text(in_folder(folder, "sheet.xlsx"), "PK\3\4");
+  ASSERT_ERROR(data_of(in_folder(folder, "sheet.xlsx")), 2, "sheet.xlsx", "Excel");
+}
+
+static void prompts_in_csv(void **state) {
+  (void)state;
+  static const char rows[] =
+      "id,prompt\r\n1,\"He ran, and \"\"fell\"\".\"\r\n2,She ran.\r\n3,He sat.\r\n4,She sat.\r\n";
+  write_text(in_folder(folder, "a.csv"), rows);
+  assert_code(data_of(in_folder(folder, "a.csv")), 0);
 }
 
 static void a_cut_or_random_parquet(void **state) {
@@ -194,9 +209,9 @@ int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(models_missing_or_cut),       cmocka_unit_test(a_safetensors_header_that_lies),
       cmocka_unit_test(a_gguf_with_absurd_counts),   cmocka_unit_test(another_tokenizer_or_architecture),
-      cmocka_unit_test(prompts_that_cannot_be_read), cmocka_unit_test(a_cut_or_random_parquet),
-      cmocka_unit_test(json_nested_200000_deep),     cmocka_unit_test(lines_that_cannot_be_scored),
-      cmocka_unit_test(a_device_that_is_not_there),
+      cmocka_unit_test(prompts_that_cannot_be_read), cmocka_unit_test(prompts_in_csv),
+      cmocka_unit_test(a_cut_or_random_parquet),     cmocka_unit_test(json_nested_200000_deep),
+      cmocka_unit_test(lines_that_cannot_be_scored), cmocka_unit_test(a_device_that_is_not_there),
   };
   return cmocka_run_group_tests(tests, set_up, NULL);
 }

@@ -1,5 +1,5 @@
-// A Parquet file: footer, pages, codecs, a column of strings and one of chats.
-#include "fuzz.h"
+// A Parquet file: footer, pages, codecs, every column as a table and some as prompts.
+#include "fuzz_table.h"
 
 #include "io/records.h"
 
@@ -13,5 +13,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size) {
     }
     records_free(&records);
   }
+  fuzz_read_table(path, bytes, size);
   return 0;
 }

@@ -7,6 +7,7 @@
 #include "io/json.h"
 #include "io/json_write.h"
 #include "io/records.h"
+#include "io/table.h"
 #include "io/tensors.h"
 #include "util/memory.h"
 #include <stdio.h>
@@ -106,12 +107,12 @@ static void parses_json(void **state) {
   sweep("JSON", parse_json, "{\"a\": [1, -2.5e3, \"x\\u00e4\", null, true, {\"b\": {}}], \"c\": \"d\"}");
 }
 
-typedef struct Table {
+typedef struct PromptFile {
   const char *path, *column;
-} Table;
+} PromptFile;
 
-static Status read_table(void *user) {
-  const Table *table = user;
+static Status read_prompts(void *user) {
+  const PromptFile *table = user;
   Records records = {0};
   Status status = records_read(table->path, table->column, &records);
   if (status != STATUS_OK) assert_null(records.rows);
@@ -125,18 +126,58 @@ static void reads_prompts(void **state) {
   static const char rows[] = "[{\"text\": \"a\"}, {\"text\": [{\"role\": \"user\", \"content\": \"b\"}]}]";
   (void)snprintf(list, sizeof list, "%s/list.json", test_folder());
   assert_ok(file_write_atomic(list, rows, sizeof rows - 1));
-  const Table tables[] = {{DATA "snappy_v1_groups.parquet", "chat"},
-                          {DATA "gzip_v2.parquet", "text"},
-                          {DATA "zstd_v1.parquet", "outer.inner"},
-                          {DATA "zstd_v1_delta_length.parquet", "text"},
-                          {DATA "snappy_v2_delta_strings.parquet", "text"},
-                          {DATA "lines.jsonl", "chat"},
-                          {list, "text"}};
+  const PromptFile tables[] = {{DATA "snappy_v1_groups.parquet", "chat"},
+                               {DATA "gzip_v2.parquet", "text"},
+                               {DATA "zstd_v1.parquet", "outer.inner"},
+                               {DATA "zstd_v1_delta_length.parquet", "text"},
+                               {DATA "snappy_v2_delta_strings.parquet", "text"},
+                               {DATA "lines.jsonl", "chat"},
+                               {list, "text"}};
   for (size_t i = 0; i < 7; i++) {
-    FaultSweep job = {tables[i].path + strlen(DATA), read_table, NULL, (void *)(uintptr_t)&tables[i]};
+    FaultSweep job = {tables[i].path + strlen(DATA), read_prompts, NULL, (void *)(uintptr_t)&tables[i]};
     if (tables[i].path == list) job.name = "list.json";
     faults_sweep(&job);
   }
+}
+
+/// Reads every column that can be read, all at once.
+static Status read_table(void *user) {
+  enum { MOST = 40 };
+  Table *table = NULL;
+  const TableColumn *columns = NULL;
+  const char *names[MOST];
+  size_t count = 0, used = 0, rows = 0;
+  Status status = STATUS_OK;
+  TRY_CLEAN(table_open(user, &table));
+  TRY_CLEAN(table_columns(table, &columns, &count));
+  for (size_t i = 0; i < count && used < MOST; i++)
+    if (columns[i].type != CELL_OTHER) names[used++] = columns[i].name;
+  TRY_CLEAN(table_select(table, names, used));
+  do {
+    CellList list;
+    TRY_CLEAN(table_next_group(table, &rows));
+    for (size_t i = 0; i < rows * used; i++) {
+      status = table_list(table, i / used, i % used, CELL_TEXT, &list);
+      if (status == STATUS_FAILED) goto cleanup; // most cells are no lists of text
+    }
+    status = STATUS_OK;
+  } while (rows > 0);
+cleanup:
+  table_close(table);
+  return status;
+}
+
+static void reads_tables(void **state) {
+  (void)state;
+  char unknown[600];
+  static const char row[] = "{\"a\": [], \"b\": {\"c\": 1}}\n";
+  (void)snprintf(unknown, sizeof unknown, "%s/prompts", test_folder());
+  assert_ok(file_write_atomic(unknown, row, sizeof row - 1));
+  sweep("every type of Parquet", read_table, DATA "table/typed_v2.parquet");
+  sweep("Parquet deltas", read_table, DATA "table/typed_delta.parquet");
+  sweep("CSV", read_table, DATA "table/quotes.csv");
+  sweep("a JSON list", read_table, DATA "table/list.json");
+  sweep("a file of no known name", read_table, unknown);
 }
 
 // ---- writing ----
@@ -215,11 +256,9 @@ static void writes_whole_folders_or_none(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(notices_what_is_wrong),
-      cmocka_unit_test(opens_tensors),
-      cmocka_unit_test(parses_json),
-      cmocka_unit_test(reads_prompts),
-      cmocka_unit_test(writes_whole_folders_or_none),
+      cmocka_unit_test(notices_what_is_wrong), cmocka_unit_test(opens_tensors),
+      cmocka_unit_test(parses_json),           cmocka_unit_test(reads_prompts),
+      cmocka_unit_test(reads_tables),          cmocka_unit_test(writes_whole_folders_or_none),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
