@@ -292,6 +292,7 @@ Status table_select_declared(Table *table, size_t column) {
 }
 
 Status table_select(Table *table, const char *const *names, size_t count) {
+  table_drop_group(table); // its cells are those of the selection before
   free_columns(table->selected, table->selected_count);
   table->selected = NULL;
   table->selected_count = 0;

@@ -100,10 +100,10 @@ void table_close(Table *table);
 TableKind table_kind(const Table *table);
 
 /// The columns there are, in the file's order; members of structs and objects as "outer.inner". JSON declares
-/// none: they are those of the first row, with the types found there. The list belongs to the table.
+/// none: they are those of the next row, with the types found there. The list belongs to the table.
 STATUS_CHECKED Status table_columns(Table *table, const TableColumn **columns, size_t *count);
 
-/// Chooses what to read, before the first group; cells are then asked for by index into `names`. Nothing else
+/// Chooses what to read of the groups to come; cells are then asked for by index into `names`. Nothing else
 /// is decoded. A column that is not there fails with the list of those that are: here, or where JSON rows
 /// differ from each other, in the row that lacks it. So does a name that two columns or members have.
 STATUS_CHECKED Status table_select(Table *table, const char *const *names, size_t count);
