@@ -24,7 +24,9 @@ static void passes(void **state) {
   (void)state;
   Reported reported = {0};
   SelftestDepth depth = fixture_small() ? SELFTEST_QUICK : SELFTEST_DEEP;
+  MemoryUse before = *ops_memory(fixture_ops());
   assert_ok(ops_selftest(fixture_ops(), depth, note, &reported));
+  assert_memory_equal(ops_memory(fixture_ops()), &before, sizeof before);
   bool vendor = fixture_ops()->vendor != NULL && depth == SELFTEST_DEEP;
   assert_int_equal(reported.operations, (depth == SELFTEST_QUICK ? 26 : 31) + vendor);
   static const char *const all[] = {
