@@ -81,8 +81,25 @@ static Status fail_key(const char *section, const char *name) {
                      section, name);
 }
 
+/// What an .ini gives back as it was, in front of a "=".
+static bool is_type_name(const char *type) {
+  size_t size = strlen(type);
+  if (size == 0 || size > 64 || strchr(" \t", type[0]) != NULL || strchr(" \t", type[size - 1]) != NULL)
+    return false;
+  for (const char *c = type; *c != '\0'; c++) {
+    if ((unsigned char)*c < ' ' || strchr("=:;#[]", *c) != NULL) return false;
+  }
+  return true;
+}
+
 static Status set_task_weight(Config *config, const char *type, const char *text) {
   char *end = NULL;
+  if (!is_type_name(type))
+    return status_fail(STATUS_INPUT,
+                       TASK_WEIGHTS
+                       ": \"%.100s\" cannot be a prompt type; a name has 1 to 64 bytes, none of =:;#[] and "
+                       "no blanks at its ends",
+                       type);
   double weight = strtod(text, &end);
   if (end == text || *end != '\0' || !isfinite(weight) || weight < 0)
     return status_fail(STATUS_INPUT, TASK_WEIGHTS ".%.100s is \"%.200s\"; it must be a number from 0", type,
@@ -129,6 +146,7 @@ typedef struct Reading {
   Status status;
 } Reading;
 
+/// Blanks in front of a line are dropped: inih would take an indented key for more of the value before it.
 static char *read_line(char *text, int size, void *user) {
   Reading *reading = user;
   if (fgets(text, size, reading->file) == NULL) return NULL;
@@ -143,6 +161,8 @@ static char *read_line(char *text, int size, void *user) {
     }
     while (next != EOF && next != '\n') next = fgetc(reading->file);
   }
+  size_t blanks = strspn(text, " \t");
+  memmove(text, text + blanks, strlen(text + blanks) + 1);
   return text;
 }
 

@@ -2,7 +2,9 @@
 // one text.
 #include "config_value.h"
 
+#include <ctype.h>
 #include <errno.h>
+#include <ini.h>
 #include <inttypes.h>
 #include <math.h>
 #include <stdio.h>
@@ -77,15 +79,30 @@ static Status parse_number(const ConfigKey *key, const char *text, float *out) {
   return STATUS_OK;
 }
 
-/// What an .ini cannot give back as it was: line ends, the start of a comment, blanks at the ends.
-static Status check_text(const ConfigKey *key, const char *text) {
+/// Whether an .ini gives the text back as it was: one line that neither is nor holds a comment, with nothing at its ends
+/// that is dropped.
+static bool stands_in_a_line(const char *text) {
   size_t size = strlen(text);
-  bool blank_end =
-      size > 0 && (text[0] == ' ' || text[0] == '\t' || text[size - 1] == ' ' || text[size - 1] == '\t');
-  if (strpbrk(text, "\r\n") != NULL || strstr(text, " ;") != NULL || strstr(text, " #") != NULL || blank_end)
+  if (size == 0) return true;
+  if (isspace((unsigned char)text[0]) || isspace((unsigned char)text[size - 1]) ||
+      strchr(";#", text[0]) != NULL)
+    return false;
+  for (size_t i = 1; i < size; i++) {
+    if (isspace((unsigned char)text[i - 1]) && strchr(";#", text[i]) != NULL) return false;
+  }
+  return strpbrk(text, "\r\n") == NULL;
+}
+
+static Status check_text(const ConfigKey *key, const char *text) {
+  if (!stands_in_a_line(text))
     return fail_value(key, text,
-                      "one line without \" ;\" or \" #\" (those begin a comment) and blanks at its ends");
-  return STATUS_OK;
+                      "one line without \";\" or \"#\" at its start or after a blank (those begin a comment) "
+                      "and blanks at its ends");
+  size_t room = INI_MAX_LINE - 2 - strlen(key->name) - strlen(" = "); // beside the line end and the NUL
+  if (strlen(text) <= room) return STATUS_OK;
+  char allowed[64];
+  (void)snprintf(allowed, sizeof allowed, "at most %zu bytes, so that a line of an .ini holds it", room);
+  return fail_value(key, text, allowed);
 }
 
 Status config_parse_value(const ConfigKey *key, const char *text, void *field) {

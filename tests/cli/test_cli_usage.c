@@ -85,6 +85,34 @@ static void set_overrides_and_is_checked(void **state) {
                "a/b");
 }
 
+/// inih would take an indented key for more of the value before it.
+static void an_indented_key_is_a_key(void **state) {
+  (void)state;
+  const char *path = config("[data]\n  use_test_data = yes\n\tmax_prompt_tokens = 0\n");
+  ASSERT_ERROR(GEE("train", path), 2, "config.ini:3", "data.max_prompt_tokens", "from 1");
+}
+
+/// The config as run is saved: it must read back.
+static void what_no_line_of_an_ini_holds_is_refused(void **state) {
+  (void)state;
+  const char *path = config("[data]\nuse_test_data = yes\n");
+  char wide[260] = "--set=data.system=";
+  memset(wide + strlen(wide), 'x', 200);
+  ASSERT_ERROR(GEE("train", path, wide), 2, "data.system", "at most 189 bytes");
+  static const char *const values[] = {"#x", ";x", "a\t;b", "a #b", " a", "a\v"};
+  for (size_t i = 0; i < sizeof values / sizeof values[0]; i++) {
+    char set[64];
+    (void)snprintf(set, sizeof set, "--set=data.system=%s", values[i]);
+    ASSERT_ERROR(GEE("train", path, set), 2, "data.system", "comment");
+  }
+  static const char *const names[] = {"", "a;b", "[a", " a"};
+  for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+    char set[64];
+    (void)snprintf(set, sizeof set, "--set=task_weights.%s=1", names[i]);
+    ASSERT_ERROR(GEE("train", path, set), 2, "task_weights", "cannot be a prompt type");
+  }
+}
+
 static void help_config_is_a_config(void **state) {
   (void)state;
   Ran ran = GEE("train", "--help-config");
@@ -129,6 +157,8 @@ int main(void) {
       cmocka_unit_test(unknown_words_name_the_nearest),
       cmocka_unit_test(broken_configs_name_file_line_and_key),
       cmocka_unit_test(set_overrides_and_is_checked),
+      cmocka_unit_test(an_indented_key_is_a_key),
+      cmocka_unit_test(what_no_line_of_an_ini_holds_is_refused),
       cmocka_unit_test(help_config_is_a_config),
   };
   return cmocka_run_group_tests(tests, set_up, NULL);
