@@ -50,12 +50,12 @@ Status model_files_open(const char *path, ModelFiles **out) {
   TRY_CLEAN(str_format(&files->path, "%s", path));
   if (file_is_directory(path)) {
     TRY_CLEAN(open_folder(path, &files->tensors));
-    TRY_CLEAN(config_read_hf(path, files->tensors, &files->config));
+    TRY_CLEAN(model_config_read_hf(path, files->tensors, &files->config));
   } else {
     TRY_CLEAN(open_file(path, &files->tensors));
-    TRY_CLEAN(config_read_gguf(files->tensors, &files->config));
+    TRY_CLEAN(model_config_read_gguf(files->tensors, &files->config));
   }
-  TRY_CLEAN(config_check(&files->config, path));
+  TRY_CLEAN(model_config_check(&files->config, path));
   TRY_CLEAN(weights_check(&files->config, files->tensors));
   *out = files;
 cleanup:

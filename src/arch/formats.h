@@ -6,10 +6,11 @@
 
 /// Fills `config` from folder/config.json and folder/generation_config.json; config->tied is decided by
 /// `tensors` where the file is silent.
-STATUS_CHECKED Status config_read_hf(const char *folder, const TensorFile *tensors, ModelConfig *config);
-STATUS_CHECKED Status config_read_gguf(const TensorFile *tensors, ModelConfig *config);
+STATUS_CHECKED Status model_config_read_hf(const char *folder, const TensorFile *tensors,
+                                           ModelConfig *config);
+STATUS_CHECKED Status model_config_read_gguf(const TensorFile *tensors, ModelConfig *config);
 /// Refuses sizes that contradict each other or that no model has. `name` is the file for messages.
-STATUS_CHECKED Status config_check(const ModelConfig *config, const char *name);
+STATUS_CHECKED Status model_config_check(const ModelConfig *config, const char *name);
 /// FORMAT_HF for safetensors.
 static inline ModelFormat tensors_format(const TensorFile *file) {
   return tensors_is_gguf(file) ? FORMAT_GGUF : FORMAT_HF;

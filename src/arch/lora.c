@@ -2,7 +2,7 @@
 // for anything not computed here is refused.
 #include "arch/lora.h"
 
-#include "arch/config_write.h"
+#include "arch/model_config_write.h"
 #include "formats.h"
 #include "io/file.h"
 #include "io/json.h"

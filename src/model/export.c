@@ -1,6 +1,6 @@
 // Saves what is trained and reads it back, and exports the model with its adapters merged:
 // W + (alpha / rank) · B · A. Rule: one matrix at a time leaves the device.
-#include "arch/config_write.h"
+#include "arch/model_config_write.h"
 #include "parts.h"
 #include "util/half.h"
 #include "util/memory.h"
@@ -10,7 +10,7 @@ Status model_save_trained(Model *model, const char *directory) {
   if (model->lora.rank > 0) return adapters_save(model, directory);
   if (!model->full) return status_fail(STATUS_FAILED, "the model has no trained parameters to save");
   TensorToWrite *list = NULL;
-  TRY(config_write(&model->config, DTYPE_F32, directory));
+  TRY(model_config_write(&model->config, DTYPE_F32, directory));
   TRY(params_list(&model->params, &list));
   Status status = hf_write_weights(directory, list, model->params.count, params_fill, &model->params);
   free(list);
@@ -78,8 +78,8 @@ Status model_export_merged(Model *model, const ModelFiles *files, DType type, co
   size_t count = weight_count(&model->config);
   TensorToWrite *list = NULL;
   WeightSpec *specs = NULL; // own the names
-  TRY_CLEAN(config_write(&model->config, type, directory));
-  TRY_CLEAN(config_copy_generation(files, directory));
+  TRY_CLEAN(model_config_write(&model->config, type, directory));
+  TRY_CLEAN(model_config_copy_generation(files, directory));
   TRY_CLEAN(mem_array(&list, count, "list of tensors"));
   TRY_CLEAN(mem_array(&specs, count, "list of tensors"));
   for (size_t i = 0; i < count; i++) {

@@ -125,7 +125,7 @@ static Status load_frequencies(Model *model) {
   float *rounded = NULL;
   TRY_CLEAN(mem_array(&exact, count, "rotary frequencies"));
   TRY_CLEAN(mem_array(&rounded, count, "rotary frequencies"));
-  config_inverse_frequencies(&model->config, exact);
+  model_config_inverse_frequencies(&model->config, exact);
   for (size_t i = 0; i < count; i++) rounded[i] = (float)exact[i];
   TRY_CLEAN(
       tensor_create(model->ops, "rotary frequencies", MEMORY_WEIGHTS, DTYPE_F32, 1, count, &model->inv_freq));

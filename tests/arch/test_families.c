@@ -4,9 +4,9 @@
 #include "support/test.h"
 // (cmocka's prerequisites stand in test.h)
 
-#include "arch/config_write.h"
 #include "arch/family.h"
 #include "arch/lora.h"
+#include "arch/model_config_write.h"
 #include "arch/weights.h"
 #include "io/file.h"
 #include "io/json.h"
@@ -216,7 +216,7 @@ static void check_written(const char *name, const char *class_name, const char *
   cJSON *json = NULL;
   const char *text = NULL;
   const char *folder = test_folder();
-  assert_ok(config_write(&config, DTYPE_F32, folder));
+  assert_ok(model_config_write(&config, DTYPE_F32, folder));
   assert_ok(path_join(&path, folder, "config.json"));
   assert_ok(json_parse_file(path, &json));
   assert_ok(json_get_string(json, "model_type", path, &text));

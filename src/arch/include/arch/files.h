@@ -1,7 +1,7 @@
 // A model on disk: a Hugging Face folder or a .gguf file, its tensors checked against its config.
 #pragma once
 
-#include "arch/config.h"
+#include "arch/model_config.h"
 #include "arch/weights.h"
 #include "util/status.h"
 

@@ -3,7 +3,7 @@
 //   C width   V vocabulary   D head width
 #pragma once
 
-#include "arch/config.h"
+#include "arch/model_config.h"
 
 enum { WEIGHT_NAME_SIZE = 96 };
 

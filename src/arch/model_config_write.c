@@ -1,6 +1,6 @@
 // Writes a Hugging Face folder's config.json and generation_config.json. Rule: whatever model the numbers
 // came from, the config is written from ModelConfig, so it says what this program computed.
-#include "arch/config_write.h"
+#include "arch/model_config_write.h"
 
 #include "formats.h"
 #include "io/file.h"
@@ -85,12 +85,12 @@ static Status write_generation_config(const ModelConfig *config, const char *dir
   return json_save(&json, directory, "generation_config.json");
 }
 
-Status config_write(const ModelConfig *config, DType type, const char *directory) {
+Status model_config_write(const ModelConfig *config, DType type, const char *directory) {
   TRY(write_config(config, type, directory));
   return write_generation_config(config, directory);
 }
 
-Status config_copy_generation(const ModelFiles *files, const char *directory) {
+Status model_config_copy_generation(const ModelFiles *files, const char *directory) {
   Status status = STATUS_OK;
   char *from = NULL;
   char *to = NULL;

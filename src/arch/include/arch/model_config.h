@@ -21,4 +21,4 @@ typedef struct ModelConfig {
 } ModelConfig;
 
 /// inv_freq[D/2] of the rotary embedding, Llama 3 scaling applied.
-void config_inverse_frequencies(const ModelConfig *config, double *inv_freq);
+void model_config_inverse_frequencies(const ModelConfig *config, double *inv_freq);

@@ -7,7 +7,7 @@ static Status check_size(const char *name, const char *what, size_t value, size_
   return status_fail(STATUS_INPUT, "%s: %s is %zu, expected %zu to %zu", name, what, value, low, high);
 }
 
-Status config_check(const ModelConfig *config, const char *name) {
+Status model_config_check(const ModelConfig *config, const char *name) {
   TRY(check_size(name, "number of layers", config->layers, 1, 1024));
   TRY(check_size(name, "hidden size", config->width, 1, 1 << 17));
   TRY(check_size(name, "number of attention heads", config->heads, 1, 1024));
@@ -60,7 +60,7 @@ static double scaled_frequency(const ModelConfig *config, double frequency) {
 
 // Rounded where transformers rounds (float32 power, float32 reciprocal): at position 4,096 the last bit of a
 // frequency is worth 2e-4 of an angle.
-void config_inverse_frequencies(const ModelConfig *config, double *inv_freq) {
+void model_config_inverse_frequencies(const ModelConfig *config, double *inv_freq) {
   for (size_t i = 0; i < config->head_dim / 2; i++) {
     float power = (float)pow(config->rope_theta, 2.0 * (double)i / (double)config->head_dim);
     double frequency = (double)(1.0f / power);

@@ -137,7 +137,7 @@ cleanup:
   return status;
 }
 
-Status config_read_hf(const char *folder, const TensorFile *tensors, ModelConfig *config) {
+Status model_config_read_hf(const char *folder, const TensorFile *tensors, ModelConfig *config) {
   Status status = STATUS_OK;
   char *path = NULL;
   cJSON *json = NULL;

@@ -1,5 +1,5 @@
-// A model's config from GGUF metadata (keys: ggml's docs/gguf.md). Rule: as in config_hf.c, a setting that
-// would change the numbers and is not computed here is an error.
+// A model's config from GGUF metadata (keys: ggml's docs/gguf.md). Rule: as in model_config_hf.c, a setting
+// that would change the numbers and is not computed here is an error.
 #include "formats.h"
 #include <math.h>
 #include <stdio.h>
@@ -85,7 +85,7 @@ static Status read_rope_divisors(const TensorFile *file, const StoredTensor *ten
   for (size_t i = 0; i < count; i++) {
     if ((double)divisors[i] > config->rope_factor) config->rope_factor = (double)divisors[i];
   }
-  config_inverse_frequencies(config, scaled);
+  model_config_inverse_frequencies(config, scaled);
   for (size_t i = 0; i < count; i++) {
     double plain = pow(config->rope_theta, -2.0 * (double)i / (double)config->head_dim);
     if (!(fabs(plain / scaled[i] / (double)divisors[i] - 1) <= 1e-4)) {
@@ -128,7 +128,7 @@ static Status read_tokens(const TensorFile *file, ModelConfig *config) {
   return STATUS_OK;
 }
 
-Status config_read_gguf(const TensorFile *tensors, ModelConfig *config) {
+Status model_config_read_gguf(const TensorFile *tensors, ModelConfig *config) {
   const char *architecture = NULL;
   TRY(read_family(tensors, &architecture, config));
   TRY(read_sizes(tensors, architecture, config));
