@@ -106,15 +106,9 @@ static Status refuse_other_kinds(const MappedFile *file) {
   return STATUS_OK;
 }
 
-static size_t skip_space(const char *text, size_t size) {
-  size_t at = 0;
-  while (at < size && (text[at] == ' ' || text[at] == '\t' || text[at] == '\r' || text[at] == '\n')) at++;
-  return at;
-}
-
 /// *out = whether the first line that is not blank is a JSON object.
 static Status starts_with_object(const char *text, size_t size, bool *out) {
-  size_t start = skip_space(text, size);
+  size_t start = space_size(text, size);
   *out = false;
   if (start == size || text[start] != '{') return STATUS_OK;
   const char *end = memchr(text + start, '\n', size - start);
@@ -158,7 +152,7 @@ static Status find_kind(Table *table) {
     table->text_size -= 3;
   }
   if (!kind_of_name(file->path, &table->kind)) TRY(kind_of_content(table, &table->kind));
-  size_t start = skip_space(table->text, table->text_size);
+  size_t start = space_size(table->text, table->text_size);
   if (table->kind == TABLE_JSON_LINES && start < table->text_size && table->text[start] == '[')
     table->kind = TABLE_JSON_LIST;
   return STATUS_OK;
@@ -166,10 +160,19 @@ static Status find_kind(Table *table) {
 
 // ---- opening ----
 
-static Status open_rows(Table *table) {
-  TRY(find_kind(table));
-  table->format = FORMATS[table->kind];
-  return table->format->open(table);
+/// Reads what comes before the rows where `status`, of getting the bytes, is OK. The table goes to *out or is
+/// freed.
+static Status open_rows(Status status, Table *table, Table **out) {
+  if (status == STATUS_OK) status = find_kind(table);
+  if (status == STATUS_OK) {
+    table->format = FORMATS[table->kind];
+    status = table->format->open(table);
+  }
+  if (status == STATUS_OK)
+    *out = table;
+  else
+    table_close(table);
+  return status;
 }
 
 Status table_open(const char *path, Table **out) {
@@ -178,12 +181,7 @@ Status table_open(const char *path, Table **out) {
   TRY(mem_array(&table, 1, "a table"));
   Status status = file_map(path, &table->file);
   table->is_mapped = status == STATUS_OK;
-  if (status == STATUS_OK) status = open_rows(table);
-  if (status == STATUS_OK)
-    *out = table;
-  else
-    table_close(table);
-  return status;
+  return open_rows(status, table, out);
 }
 
 Status table_open_bytes(const char *name, const void *bytes, size_t size, Table **out) {
@@ -192,13 +190,7 @@ Status table_open_bytes(const char *name, const void *bytes, size_t size, Table 
   TRY(mem_array(&table, 1, "a table"));
   table->file.bytes = bytes != NULL ? bytes : (const uint8_t *)"";
   table->file.size = size;
-  Status status = str_copy(&table->file.path, name, strlen(name));
-  if (status == STATUS_OK) status = open_rows(table);
-  if (status == STATUS_OK)
-    *out = table;
-  else
-    table_close(table);
-  return status;
+  return open_rows(str_copy(&table->file.path, name, strlen(name)), table, out);
 }
 
 static void free_columns(TableColumn *columns, size_t count) {
@@ -333,6 +325,11 @@ Status table_check_row(const Table *table, size_t number, size_t size) {
   if (size <= TABLE_ROW_BYTES) return STATUS_OK;
   return status_fail(STATUS_INPUT, "%s: %s %zu has more than %zu MiB", table->file.path, table->format->place,
                      number, TABLE_ROW_BYTES >> 20);
+}
+
+void table_advance(Table *table, size_t size) {
+  table->text += size;
+  table->text_size -= size;
 }
 
 bool table_has_room(const Table *table, size_t start) {

@@ -16,16 +16,11 @@ typedef struct CsvCell {
   bool is_last;   // of its row
 } CsvCell;
 
-static void advance(Table *table, size_t size) {
-  table->text += size;
-  table->text_size -= size;
-}
-
 /// Takes the end of a row, one line end in any form, or nothing.
 static bool take_line_end(Table *table) {
   if (table->text_size == 0 || (table->text[0] != '\r' && table->text[0] != '\n')) return false;
   bool pair = table->text[0] == '\r' && table->text_size > 1 && table->text[1] == '\n';
-  advance(table, pair ? 2 : 1);
+  table_advance(table, pair ? 2 : 1);
   table->number++;
   return true;
 }
@@ -39,7 +34,7 @@ static size_t count_lines(const char *text, size_t size) {
 
 /// Takes a quoted cell up to and with its closing quote.
 static Status take_quoted(Table *table, CsvCell *cell) {
-  advance(table, 1);
+  table_advance(table, 1);
   *cell = (CsvCell){.bytes = table->text};
   size_t at = 0;
   for (;;) {
@@ -54,7 +49,7 @@ static Status take_quoted(Table *table, CsvCell *cell) {
   }
   cell->size = at - 1;
   table->number += count_lines(table->text, cell->size);
-  advance(table, at);
+  table_advance(table, at);
   return STATUS_OK;
 }
 
@@ -64,7 +59,7 @@ static void take_plain(Table *table, char separator, CsvCell *cell) {
          table->text[size] != '\r')
     size++;
   *cell = (CsvCell){.bytes = table->text, .size = size};
-  advance(table, size);
+  table_advance(table, size);
 }
 
 /// Takes the next cell and the separator or line end after it.
@@ -75,7 +70,7 @@ static Status take_cell(Table *table, CsvCell *cell) {
   else
     take_plain(table, separator, cell);
   if (table->text_size > 0 && table->text[0] == separator) {
-    advance(table, 1);
+    table_advance(table, 1);
     return STATUS_OK;
   }
   cell->is_last = true;

@@ -5,19 +5,18 @@
 
 #include <string.h>
 
-static void advance(Table *table, size_t size) {
-  table->text += size;
-  table->text_size -= size;
-}
-
 static bool is_space(char c) {
   return c == ' ' || c == '\t' || c == '\r' || c == '\n';
 }
 
+size_t space_size(const char *text, size_t size) {
+  size_t at = 0;
+  while (at < size && is_space(text[at])) at++;
+  return at;
+}
+
 static void skip_space(Table *table) {
-  size_t size = 0;
-  while (size < table->text_size && is_space(table->text[size])) size++;
-  advance(table, size);
+  table_advance(table, space_size(table->text, table->text_size));
 }
 
 /// Takes the next line without its end; false at the end of the file.
@@ -27,7 +26,7 @@ static bool take_line(Table *table, TableText *line) {
   size_t size = end != NULL ? (size_t)(end - table->text) : table->text_size;
   *line = (TableText){table->text, size};
   if (size > 0 && table->text[size - 1] == '\r') line->size--;
-  advance(table, end != NULL ? size + 1 : size);
+  table_advance(table, end != NULL ? size + 1 : size);
   table->number++;
   return true;
 }
@@ -96,7 +95,7 @@ static Status fail_list(const Table *table, const char *what) {
 
 static Status open_json_list(Table *table) {
   skip_space(table);
-  advance(table, 1); // the bracket that told the kind
+  table_advance(table, 1); // the bracket that told the kind
   return STATUS_OK;
 }
 
@@ -137,7 +136,7 @@ static Status take_entry(Table *table, TableText *entry) {
   char after = table->text[size];
   if (after == '}') return fail_list(table, "} closes nothing");
   if (size == 0 && (after == ',' || table->number > 0)) return fail_list(table, "a value is missing");
-  advance(table, size + 1);
+  table_advance(table, size + 1);
   if (after == ',') return STATUS_OK;
   table->list_ended = true;
   skip_space(table);

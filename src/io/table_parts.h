@@ -101,6 +101,10 @@ STATUS_CHECKED Status table_select_declared(Table *table, size_t column);
 Status table_fail_missing(const Table *table, const char *name);
 /// STATUS_INPUT where a row has more than TABLE_ROW_BYTES.
 STATUS_CHECKED Status table_check_row(const Table *table, size_t number, size_t size);
+/// Takes `size` bytes off what is still to be read.
+void table_advance(Table *table, size_t size);
+/// Bytes of spaces, tabs and line ends at the front of a text.
+size_t space_size(const char *text, size_t size);
 /// True while another row may join the group that began with `start` bytes left.
 bool table_has_room(const Table *table, size_t start);
 
