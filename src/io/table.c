@@ -16,8 +16,7 @@ enum { BLOCK_BYTES = 64 << 10, ALIGNMENT = 16 };
 Status arena_alloc(Arena *arena, size_t count, size_t size, void *out) {
   size_t bytes = 0;
   TRY(mem_product(count, size, &bytes, "cells of a table"));
-  if (bytes > SIZE_MAX - ALIGNMENT) return status_fail(STATUS_FAILED, "a cell is too large for this machine");
-  bytes = (bytes + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
+  TRY(mem_product(bytes / ALIGNMENT + 1, ALIGNMENT, &bytes, "cells of a table")); // rounded up
   if (arena->block_count == 0 || bytes > arena->size - arena->used) {
     size_t block = bytes > BLOCK_BYTES ? bytes : BLOCK_BYTES;
     TRY(mem_reserve(&arena->blocks, &arena->block_capacity, arena->block_count + 1, "cells of a table"));
