@@ -86,12 +86,34 @@ static void test_folder_is_copied(void **state) {
   assert_fails(tokenizer_export(FOLDER "nowhere.gguf", folder), STATUS_INPUT, "nowhere.gguf");
 }
 
+/// The first token of the file that has a letter beyond ASCII gets a byte that is no UTF-8.
+static void test_broken_tokens_are_refused(void **state) {
+  (void)state;
+  char gguf[512];
+  const char *folder = test_folder();
+  (void)snprintf(gguf, sizeof gguf, "%s/model.gguf", folder);
+  tokenizer_gguf_write("smollm", "smollm", false, gguf);
+  MappedFile file = {0};
+  assert_ok(file_map(gguf, &file));
+  char *bytes = malloc(file.size), *letter;
+  assert_non_null(bytes);
+  memcpy(bytes, file.bytes, file.size);
+  letter = memmem(bytes, file.size, "\xc4\xa0", 2);
+  assert_non_null(letter);
+  *letter = '\xff';
+  assert_ok(file_write_atomic(gguf, bytes, file.size));
+  assert_fails(tokenizer_export(gguf, folder), STATUS_INPUT, "of tokenizer.ggml.tokens is not UTF-8");
+  free(bytes);
+  file_unmap(&file);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(test_llama3),
       cmocka_unit_test(test_qwen2),
       cmocka_unit_test(test_smollm),
       cmocka_unit_test(test_folder_is_copied),
+      cmocka_unit_test(test_broken_tokens_are_refused),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

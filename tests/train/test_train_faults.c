@@ -3,6 +3,7 @@
 #include "support/alloc_faults.h"
 #include "support/train_fixture.h"
 // (cmocka's prerequisites stand in test.h)
+#include "eval/gap.h"
 #include "io/file.h"
 #include "trainer.h"
 #include "util/str.h"
@@ -197,27 +198,60 @@ static bool is_partial(const char *name) {
   return str_ends(name, ".partial") || str_ends(name, ".old");
 }
 
-/// final is whole or not there, and a run that failed can be tried again once it is out of the way.
-static void check_run(void *user, bool failed, FaultMode mode) {
+/// Nothing that is half there lies in the run's folder, at least where memory came back.
+static void check_names(FaultMode mode) {
   const char *folder = train_path(&run.fixture, "run", "");
-  const char *state = train_path(&run.fixture, "run", "final/trainer_state.json");
   char **names = NULL;
   size_t count = 0;
+  if (mode == FAULT_FROM || !file_exists(folder)) return;
+  assert_ok(directory_list(folder, &names, &count));
+  for (size_t i = 0; i < count; i++) assert_false(is_partial(names[i]));
+  directory_free_list(names);
+}
+
+/// final is whole or not there.
+static void check_run(void *user, bool failed, FaultMode mode) {
+  const char *state = train_path(&run.fixture, "run", "final/trainer_state.json");
   assert_true(failed || file_exists(state));
   if (file_exists(train_path(&run.fixture, "run", "final"))) assert_true(file_exists(state));
-  if (file_exists(folder)) assert_ok(directory_list(folder, &names, &count));
-  for (size_t i = 0; mode == FAULT_ONCE && i < count; i++) assert_false(is_partial(names[i]));
-  directory_free_list(names);
-  assert_ok(directory_remove(folder));
+  check_names(mode);
+  assert_ok(directory_remove(train_path(&run.fixture, "run", "")));
   check_device(user, failed, mode);
 }
 
-static void runs(void **state) {
+/// All of the finished run is still there.
+static void check_finished_run(void *user, bool failed, FaultMode mode) {
+  char *lines = train_lines(&run.fixture, "run", "metrics.jsonl");
+  assert_ptr_equal(strchr(lines, '\n'), lines + strlen(lines) - 1); // one line
+  free(lines);
+  assert_true(file_exists(train_path(&run.fixture, "run", "final/trainer_state.json")));
+  check_names(mode);
+  check_device(user, failed, mode);
+}
+
+static const GapOptions gap_options = {
+    .sampling = {.max_new_tokens = 2, .temperature = 1, .top_p = 1, .repetition_penalty = 1},
+    .entropy_tau = 1,
+    .answers = 1,
+    .sets = 2,
+    .seed = 15};
+
+/// One step with the gap measured after it, and the same once more, resumed where nothing is left to do.
+static void runs_and_resumes(void **state) {
   (void)state;
+  Evaluation *gap = NULL;
   open_run(false);
-  run.fixture.job.train.max_steps = 1;
-  run.fixture.job.output.save_steps = 0;
+  TrainJob *job = &run.fixture.job;
+  assert_ok(gap_evaluation_create("gap", &run.fixture.dataset, &gap_options, &gap));
+  job->evaluations = &gap;
+  job->evaluation_count = 1;
+  job->train.bias_eval_steps = job->train.max_steps = 1;
+  job->output.save_steps = 0;
   sweep("a run", train, check_run);
+  assert_ok(train_run(job));
+  job->resume = true;
+  sweep("a finished run resumed", train, check_finished_run);
+  evaluation_free(gap);
   train_fixture_close(&run.fixture);
 }
 
@@ -227,7 +261,7 @@ int main(void) {
       OPS_TEST(takes_steps),
       OPS_TEST(saves_and_resumes_lora),
       OPS_TEST(saves_and_resumes_full_training),
-      OPS_TEST(runs),
+      OPS_TEST(runs_and_resumes),
   };
   return RUN_OPS_TESTS(tests);
 }
