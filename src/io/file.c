@@ -1,5 +1,5 @@
-// Maps, paths, folders and checked writes. Rule: whatever the disk says is passed on; a write that was not synced
-// is not a success, and a size the system reports is the only size that is trusted.
+// Maps, paths, folders and checked writes. Rule: whatever the disk says is passed on; a write that was not
+// synced is not a success, and a size the system reports is the only size that is trusted.
 #include "io/file.h"
 
 #include "util/memory.h"
@@ -13,8 +13,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-// The bytes between a file's end and its last page's end are readable zeros, so an over-read would go unnoticed:
-// under AddressSanitizer they are poisoned.
+// The bytes between a file's end and its last page's end are readable zeros, so an over-read would go
+// unnoticed: under AddressSanitizer they are poisoned.
 #if defined(__has_feature)
 #if __has_feature(address_sanitizer)
 #define POISON_TAIL
@@ -37,8 +37,8 @@ static size_t tail_size(size_t size) {
 
 static const uint8_t EMPTY_FILE[1] = {0}; // stands for the bytes of an empty file: mmap refuses length 0
 
-/// Records "path: cannot <action>: <reason>". `code` is for reasons that lie in the path; where the system lacks
-/// something it is STATUS_FAILED.
+/// Records "path: cannot <action>: <reason>". `code` is for reasons that lie in the path; where the system
+/// lacks something it is STATUS_FAILED.
 static Status fail_system(Status code, const char *path, const char *action) {
   bool lacking = errno == ENOMEM || errno == EMFILE || errno == ENFILE || errno == EIO;
   return status_fail(lacking ? STATUS_FAILED : code, "%s: cannot %s: %s", path, action, strerror(errno));
@@ -125,7 +125,8 @@ Status directory_create(const char *path) {
   return status == STATUS_OK ? create_one(path) : status;
 }
 
-/// Removes the entries of the folder open at `descriptor` (which this closes). Links are removed, never followed.
+/// Removes the entries of the folder open at `descriptor` (which this closes). Links are removed, never
+/// followed.
 static Status remove_entries(int descriptor, const char *path) {
   DIR *directory = fdopendir(descriptor);
   if (directory == NULL) {

@@ -1,5 +1,6 @@
-// Files and folders that appear whole or not at all. Rule: everything is on the disk (fsync of the files, then of
-// the folders) before the rename that makes it visible, and the old one goes only after the new one stands.
+// Files and folders that appear whole or not at all. Rule: everything is on the disk (fsync of the files,
+// then of the folders) before the rename that makes it visible, and the old one goes only after the new one
+// stands.
 //
 //   step_5.partial ──sync──> exchanged with step_5 in one step ──> step_5.partial (now the old one), removed
 //
@@ -96,7 +97,8 @@ static Status copy_trimmed(char **out, const char *path) {
   return str_copy(out, path, length);
 }
 
-/// Undoes what a killed run left: a moved-aside folder goes back to its place, or away where its place is taken.
+/// Undoes what a killed run left: a moved-aside folder goes back to its place, or away where its place is
+/// taken.
 static Status recover(const char *path, const char *partial) {
   char *old = NULL;
   TRY(str_format(&old, "%s.old", path));
@@ -130,8 +132,8 @@ static void forget(AtomicDir *dir) {
   *dir = (AtomicDir){0};
 }
 
-/// Puts dir->partial in the place of a folder that is there, by two renames; where the second fails the old one
-/// stands again.
+/// Puts dir->partial in the place of a folder that is there, by two renames; where the second fails the old
+/// one stands again.
 static Status swap_by_renames(const AtomicDir *dir) {
   char *old = NULL;
   TRY(str_format(&old, "%s.old", dir->path));

@@ -5,8 +5,8 @@
 //   tensors:  name | rank u32 | size u64 × rank | type u32 | offset u64
 //   zeros up to the alignment | data …                offsets count from here
 //
-// Rule: a count is believed only where the rest of the file could hold that many; sizes lie innermost first in the
-// file and are turned round here.
+// Rule: a count is believed only where the rest of the file could hold that many; sizes lie innermost first
+// in the file and are turned round here.
 #include "tensor_file.h"
 
 #include "util/memory.h"

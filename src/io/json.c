@@ -1,5 +1,5 @@
-// JSON through cJSON. Rule: a number is an integer only where a double holds it exactly (|n| <= 2^53), and every
-// failure names the file, the key and what stood there.
+// JSON through cJSON. Rule: a number is an integer only where a double holds it exactly (|n| <= 2^53), and
+// every failure names the file, the key and what stood there.
 #include "io/json.h"
 
 #include "io/file.h"
@@ -23,8 +23,8 @@ static size_t line_of(const char *bytes, size_t at) {
   return line;
 }
 
-/// Parses text[size], which a terminator follows. cJSON gives up at a failed allocation as it does at a broken text;
-/// only errno tells them apart.
+/// Parses text[size], which a terminator follows. cJSON gives up at a failed allocation as it does at a
+/// broken text; only errno tells them apart.
 static Status parse_text(const char *text, size_t size, const char *name, cJSON **out) {
   const char *end = NULL;
   errno = 0;

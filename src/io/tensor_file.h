@@ -1,5 +1,5 @@
-// What the readers of tensor files share inside this room: the open file, its list of tensors, and the blocks of
-// quantised types. tensors.c owns the list; safetensors.c and gguf.c fill it.
+// What the readers of tensor files share inside this room: the open file, its list of tensors, and the blocks
+// of quantised types. tensors.c owns the list; safetensors.c and gguf.c fill it.
 #pragma once
 
 #include "io/file.h"
@@ -24,21 +24,21 @@ struct TensorFile {
 /// Maps one more file; *out stays valid while no other is added.
 STATUS_CHECKED Status tensors_add_map(TensorFile *file, const char *path, MappedFile **out);
 
-/// Appends a tensor with a copy of `name`; the caller has checked that `size` bytes lie in the map. Fails where the
-/// name is empty or holds control characters.
+/// Appends a tensor with a copy of `name`; the caller has checked that `size` bytes lie in the map. Fails
+/// where the name is empty or holds control characters.
 STATUS_CHECKED Status tensors_add(TensorFile *file, const char *path, const char *name, size_t name_size,
                                   const StoredTensor *tensor);
 
 /// True for bytes a name in a file may have: not empty, no control characters.
 bool tensor_name_is_valid(const char *name, size_t size);
 
-/// *elements and *size (bytes) of a tensor of `type` and `shape`; fails on overflow, and for quantised types where a
-/// row is no multiple of a block.
+/// *elements and *size (bytes) of a tensor of `type` and `shape`; fails on overflow, and for quantised types
+/// where a row is no multiple of a block.
 STATUS_CHECKED Status tensor_measure(DType type, size_t rank, const size_t *shape, size_t *elements,
                                      size_t *size);
 
-/// Checks tensors [first, count) of `path`, which lie in data[size]: no two may overlap; `packed`: no holes either,
-/// from the first byte to the last.
+/// Checks tensors [first, count) of `path`, which lie in data[size]: no two may overlap; `packed`: no holes
+/// either, from the first byte to the last.
 STATUS_CHECKED Status tensors_check_layout(const TensorFile *file, const char *path, size_t first,
                                            const uint8_t *data, size_t size, bool packed);
 

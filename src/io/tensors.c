@@ -1,5 +1,5 @@
-// Named tensors of a file, whatever the format: the kind is told by content, the reader of that kind fills the list,
-// and the list is checked here. Rule: a StoredTensor in the list lies wholly inside its map.
+// Named tensors of a file, whatever the format: the kind is told by content, the reader of that kind fills
+// the list, and the list is checked here. Rule: a StoredTensor in the list lies wholly inside its map.
 #include "tensor_file.h"
 
 #include "util/memory.h"

@@ -1,5 +1,5 @@
-// The one place through which warnings leave the rooms. Rule: a sink runs on one thread at a time, since a driver may
-// report a fault from a thread of its own while ours says something.
+// The one place through which warnings leave the rooms. Rule: a sink runs on one thread at a time, since a
+// driver may report a fault from a thread of its own while ours says something.
 #include "util/log.h"
 
 #include <pthread.h>

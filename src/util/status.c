@@ -1,5 +1,6 @@
-// The per-thread message behind Status. Rule: a message is always terminated, never grows past its buffer, and is one
-// line without control characters: names in it may come from hostile files, and it goes to a terminal.
+// The per-thread message behind Status. Rule: a message is always terminated, never grows past its buffer,
+// and is one line without control characters: names in it may come from hostile files, and it goes to a
+// terminal.
 #include "util/status.h"
 
 #include <stdarg.h>

@@ -1,5 +1,5 @@
-// UTF-8 by its table of well-formed byte sequences (Unicode 16.0, table 3-7). Rule: nothing is read past `size`, and a
-// step is never 0.
+// UTF-8 by its table of well-formed byte sequences (Unicode 16.0, table 3-7). Rule: nothing is read past
+// `size`, and a step is never 0.
 #include "util/utf8.h"
 
 #include <string.h>

@@ -1,4 +1,5 @@
-// Tiny models, their samples and golden numbers. Rule: whatever fails here fails the test with the room's own message.
+// Tiny models, their samples and golden numbers. Rule: whatever fails here fails the test with the room's own
+// message.
 #include "support/model_fixture.h"
 
 #include "io/json.h"

@@ -1,5 +1,6 @@
-// What tests of whole models share: the tiny models and samples of tests/golden (make_golden.py says what they are), and
-// the way from a batch's entropies to the loss and the weights of its rows. Uses the device of ops_fixture.
+// What tests of whole models share: the tiny models and samples of tests/golden (make_golden.py says what
+// they are), and the way from a batch's entropies to the loss and the weights of its rows. Uses the device of
+// ops_fixture.
 #pragma once
 
 #include "support/ops_fixture.h"
@@ -54,8 +55,8 @@ double samples_loss(const Samples *samples, const double *entropy, double *dH);
 void samples_weights(const Samples *samples, const Batch *batch, size_t first, const double *dH,
                      float *weights);
 
-/// Fills all gradients of the samples' loss, in micro batches of `micro` answers: measured first, then differentiated.
-/// Returns the loss.
+/// Fills all gradients of the samples' loss, in micro batches of `micro` answers: measured first, then
+/// differentiated. Returns the loss.
 double samples_backward(Model *model, Pass *pass, const Samples *samples, size_t micro, bool share,
                         DropoutDraw dropout);
 

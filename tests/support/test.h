@@ -33,7 +33,8 @@ bool test_contains(const char *text, const char *part);
 const char *test_folder(void);
 /// ../shared relative to the source, or $GEE_SHARED; NULL where it is absent (then skip, saying so).
 const char *test_shared(void);
-/// The SmolLM2 GGUF: $GEE_SMOLLM2, or models/SmolLM2-135M-Instruct.Q4_1.gguf under the source; NULL where absent.
+/// The SmolLM2 GGUF: $GEE_SMOLLM2, or models/SmolLM2-135M-Instruct.Q4_1.gguf under the source; NULL where
+/// absent.
 const char *test_smollm2(void);
 /// Deterministic floats in [−1, 1).
 void test_random(float *out, size_t count, uint64_t seed);

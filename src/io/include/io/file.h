@@ -29,7 +29,8 @@ STATUS_CHECKED Status directory_remove(const char *path);
 STATUS_CHECKED Status directory_list(const char *path, char ***names, size_t *count);
 void directory_free_list(char **names);
 
-/// Writes a file beside its place, syncs it and renames it over `path`: readers see the old or the new, whole.
+/// Writes a file beside its place, syncs it and renames it over `path`: readers see the old or the new,
+/// whole.
 STATUS_CHECKED Status file_write_atomic(const char *path, const void *bytes, size_t size);
 
 /// A file being written in order; every call checks the disk. Used inside an AtomicDir.
@@ -41,9 +42,9 @@ STATUS_CHECKED Status writer_close(FileWriter *writer);
 /// Closes without a promise about what is on the disk; safe on NULL.
 void writer_abandon(FileWriter *writer);
 
-/// A folder that appears whole or not at all: filled as "<path>.partial", then synced and renamed to <path>, or
-/// exchanged with an older <path>, which is removed after. Where the file system cannot exchange, the older one is
-/// moved aside to "<path>.old" first; one left there by a kill is put back by the next begin.
+/// A folder that appears whole or not at all: filled as "<path>.partial", then synced and renamed to <path>,
+/// or exchanged with an older <path>, which is removed after. Where the file system cannot exchange, the
+/// older one is moved aside to "<path>.old" first; one left there by a kill is put back by the next begin.
 typedef struct AtomicDir {
   char *path;
   char *partial; // write into this folder

@@ -1,6 +1,6 @@
-// Counter-based random numbers: Philox4x32-10 (Salmon et al., "Parallel random numbers: as easy as 1, 2, 3", SC'11).
-// A draw is a pure function of its key and counter, so it is the same at any micro batch, thread or resume. The
-// device computes the same function in cl/philox.h.
+// Counter-based random numbers: Philox4x32-10 (Salmon et al., "Parallel random numbers: as easy as 1, 2, 3",
+// SC'11). A draw is a pure function of its key and counter, so it is the same at any micro batch, thread or
+// resume. The device computes the same function in cl/philox.h.
 #pragma once
 
 #include <stddef.h>

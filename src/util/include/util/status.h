@@ -11,9 +11,9 @@ typedef enum Status {
 
 #define STATUS_CHECKED __attribute__((warn_unused_result))
 
-/// Records a message and returns `code`. The message is one line, says what was found and what to do, and names
-/// the file, key or device; it carries no trailing newline. Longer than 1023 bytes is cut; control characters, which
-/// names out of files may hold, become '?'.
+/// Records a message and returns `code`. The message is one line, says what was found and what to do, and
+/// names the file, key or device; it carries no trailing newline. Longer than 1023 bytes is cut; control
+/// characters, which names out of files may hold, become '?'.
 Status status_fail(Status code, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 /// Puts "context: " in front of the current message and returns `code` unchanged; does nothing on STATUS_OK.
