@@ -44,7 +44,8 @@ static int by_score(const void *a, const void *b) {
   return x->index < y->index ? -1 : x->index > y->index;
 }
 
-/// Takes out all but the top_k largest, then the tail beyond top_p of the mass. What ties with the last that is kept stays.
+/// Removes all but the top_k largest scores, then the tail beyond top_p of the mass. Scores equal to the last
+/// one kept stay.
 static Status keep_top(double *scores, size_t V, RefSample shape) {
   Scored *sorted = NULL;
   TRY(mem_array(&sorted, V, "sorted scores"));
@@ -59,7 +60,8 @@ static Status keep_top(double *scores, size_t V, RefSample shape) {
     size_t within = kept;
     double mass = 0, tail = 0;
     for (size_t i = 0; i < kept; i++) mass += exp(sorted[i].score - sorted[0].score);
-    // tail: the mass from the smallest up to and including token i; removed where that is at most 1 − top_p
+    // tail: the mass from the smallest score up to and including entry i, which is removed if that is at most
+    // 1 − top_p.
     for (size_t i = kept; i-- > 1;) {
       tail += exp(sorted[i].score - sorted[0].score) / mass;
       if (tail > 1 - shape.top_p) break;

@@ -1,4 +1,4 @@
-// Monotonic wall time.
+// Monotonic time.
 #include "util/clock.h"
 
 #include <time.h>

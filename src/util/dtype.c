@@ -1,4 +1,4 @@
-// The table of element types, made from the one list in util/dtype.h.
+// The table of element types, made from the list in util/dtype.h.
 #include "util/dtype.h"
 
 #include <strings.h>

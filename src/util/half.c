@@ -1,4 +1,5 @@
-// 16-bit floats on the host. Rule: every NaN stays a NaN and every value representable in 16 bits is exact.
+// 16-bit floats on the host. Rule: every NaN stays a NaN, and every value that 16 bits can represent is
+// exact.
 #include "util/half.h"
 
 #include <math.h>
@@ -38,6 +39,8 @@ uint16_t half_from_float(float value) {
     float scaled = ldexpf(float_of_bits(magnitude), 24);
     return (uint16_t)(sign | (uint16_t)nearbyintf(scaled));
   }
+  // Round to nearest even: add just under half a unit, and one more if the last bit kept is odd. A carry into
+  // the exponent gives the right result, because the exponent lies above the mantissa.
   uint32_t rounded = magnitude + 0xfffu + (magnitude >> 13 & 1u);
   return (uint16_t)(sign | (rounded - 0x38000000u) >> 13);
 }

@@ -1,5 +1,5 @@
-// The one place through which warnings leave the rooms. Rule: a sink runs on one thread at a time, since a
-// driver may report a fault from a thread of its own while ours says something.
+// All warnings of the rooms go through here. Rule: the sink runs on one thread at a time, because a driver
+// may report a fault from a thread of its own while ours logs a line.
 #include "util/log.h"
 
 #include <pthread.h>
@@ -9,7 +9,7 @@
 
 static LogSink current_sink;
 static void *current_user;
-static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER; // of both
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER; // protects both, and is held while the sink runs
 
 void log_set_sink(LogSink sink, void *user) {
   (void)pthread_mutex_lock(&lock);

@@ -1,4 +1,4 @@
-// Checked allocation. Rule: no product of sizes is used before it was checked.
+// Checked allocation. Rule: no product of sizes is used before it has been checked.
 #include "util/memory.h"
 
 #include <stdint.h>

@@ -1,4 +1,4 @@
-// Philox4x32-10. Rule: no state; a draw depends on its arguments alone.
+// Philox4x32-10. Rule: there is no state; a draw depends only on its arguments.
 #include "util/rng.h"
 
 void philox4x32(uint32_t out[4], const uint32_t counter[4], const uint32_t key[2]) {

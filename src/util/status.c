@@ -1,6 +1,6 @@
-// The per-thread message behind Status. Rule: a message is always terminated, never grows past its buffer,
-// and is one line without control characters: names in it may come from hostile files, and it goes to a
-// terminal.
+// The per-thread message behind Status. Rule: a message is always terminated, never exceeds its buffer, and
+// is one line without control characters, because names in it may come from hostile files and it is printed
+// to a terminal.
 #include "util/status.h"
 
 #include <stdarg.h>
@@ -10,7 +10,8 @@
 
 static _Thread_local char message[1024];
 
-/// Stores `text` as the message.
+/// Makes `text` the message. `text` is terminated, so the loop ends within both arrays, which have the same
+/// size.
 static void store(const char text[sizeof message]) {
   size_t i = 0;
   for (; text[i] != '\0'; i++) message[i] = (unsigned char)text[i] < 0x20 || text[i] == 0x7f ? '?' : text[i];
@@ -21,7 +22,7 @@ Status status_fail(Status code, const char *format, ...) {
   char text[sizeof message] = "";
   va_list args;
   va_start(args, format);
-  (void)vsnprintf(text, sizeof text, format, args); // into a copy: an argument may be the message itself
+  (void)vsnprintf(text, sizeof text, format, args); // not into `message`, which may be an argument
   va_end(args);
   store(text);
   return code;
@@ -35,14 +36,15 @@ Status status_context(Status code, const char *format, ...) {
   int used = vsnprintf(text, sizeof text, format, args);
   va_end(args);
   if (used < 0) return code;
-  size_t at = (size_t)used < sizeof text ? (size_t)used : sizeof text - 1;
+  // size ≤ sizeof text − 1 throughout, so there is always room for the terminator; what does not fit is cut.
+  size_t size = (size_t)used < sizeof text ? (size_t)used : sizeof text - 1;
   const char *parts[] = {": ", message};
-  for (size_t i = 0; i < 2; i++) { // what does not fit is cut
-    size_t length = strnlen(parts[i], sizeof text - 1 - at);
-    memcpy(text + at, parts[i], length);
-    at += length;
+  for (size_t i = 0; i < 2; i++) {
+    size_t length = strnlen(parts[i], sizeof text - 1 - size);
+    memcpy(text + size, parts[i], length);
+    size += length;
   }
-  text[at] = '\0';
+  text[size] = '\0';
   store(text);
   return code;
 }

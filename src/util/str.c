@@ -1,4 +1,4 @@
-// Growable strings. Rule: `data[size]` is always the terminator once `data` exists.
+// Growable strings. Rule: once `data` is allocated, `data[size]` is always the terminator.
 #include "util/str.h"
 #include "util/memory.h"
 
@@ -92,9 +92,11 @@ bool str_ends(const char *text, const char *suffix) {
   return length >= tail && memcmp(text + length - tail, suffix, tail) == 0;
 }
 
-enum { NEAREST_MAX = 64 }; // longer words are not names of ours
+enum { NEAREST_MAX = 64 }; // none of our names is longer
 
-/// Levenshtein distance by one rolling row.
+/// Levenshtein distance, computed in one row. Both words have at most NEAREST_MAX bytes. In the inner loop
+/// row[j − 1] is already of this row, row[j] still of the row above, and `diagonal` is the row above's entry
+/// j − 1.
 static size_t edit_distance(const char *a, const char *b) {
   size_t row[NEAREST_MAX + 1];
   size_t rows = strlen(a), columns = strlen(b);

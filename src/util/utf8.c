@@ -1,22 +1,23 @@
-// UTF-8 by its table of well-formed byte sequences (Unicode 16.0, table 3-7). Rule: nothing is read past
-// `size`, and a step is never 0.
+// UTF-8, by the table of well-formed byte sequences (Unicode 16.0, table 3-7). Rule: nothing is read past
+// `size`, and a character's size is never 0, so every loop over characters ends.
 #include "util/utf8.h"
 
 #include <string.h>
 
-/// Bytes a leading byte promises, and the range its first continuation byte must lie in.
+/// The length of the character that `byte` starts, or 0 if none starts with it; [*low, *high] = the range of
+/// its second byte.
 static size_t lead(uint8_t byte, uint8_t *low, uint8_t *high) {
   *low = 0x80;
   *high = 0xBF;
   if (byte < 0x80) return 1;
   if (byte >= 0xC2 && byte <= 0xDF) return 2;
   if (byte >= 0xE0 && byte <= 0xEF) {
-    if (byte == 0xE0) *low = 0xA0;  // shorter form exists
+    if (byte == 0xE0) *low = 0xA0;  // below it there is a shorter form
     if (byte == 0xED) *high = 0x9F; // surrogates
     return 3;
   }
   if (byte >= 0xF0 && byte <= 0xF4) {
-    if (byte == 0xF0) *low = 0x90;  // shorter form exists
+    if (byte == 0xF0) *low = 0x90;  // below it there is a shorter form
     if (byte == 0xF4) *high = 0x8F; // above U+10FFFF
     return 4;
   }
@@ -46,17 +47,17 @@ Utf8Char utf8_read(const char *text, size_t size) {
 }
 
 size_t utf8_valid_prefix(const char *bytes, size_t size) {
-  size_t at = 0;
-  while (at < size) {
-    if ((uint8_t)bytes[at] < 0x80) {
-      at++;
+  size_t valid = 0;
+  while (valid < size) {
+    if ((uint8_t)bytes[valid] < 0x80) {
+      valid++;
       continue;
     }
-    Utf8Char c = utf8_read(bytes + at, size - at);
+    Utf8Char c = utf8_read(bytes + valid, size - valid);
     if (!c.valid) break;
-    at += c.size;
+    valid += c.size;
   }
-  return at;
+  return valid;
 }
 
 size_t utf8_write(uint32_t code, char out[4]) {
@@ -74,14 +75,14 @@ size_t utf8_write(uint32_t code, char out[4]) {
 }
 
 Status utf8_append_lossy(Str *out, const char *bytes, size_t size) {
-  size_t at = 0;
-  while (at < size) {
-    size_t good = utf8_valid_prefix(bytes + at, size - at);
-    TRY(str_append(out, bytes + at, good));
-    at += good;
-    if (at == size) break;
+  size_t offset = 0;
+  while (offset < size) {
+    size_t valid = utf8_valid_prefix(bytes + offset, size - offset);
+    TRY(str_append(out, bytes + offset, valid));
+    offset += valid;
+    if (offset == size) break;
     TRY(str_append_text(out, "\xEF\xBF\xBD"));
-    at += utf8_read(bytes + at, size - at).size;
+    offset += utf8_read(bytes + offset, size - offset).size;
   }
   return STATUS_OK;
 }
@@ -129,11 +130,11 @@ size_t utf8_trailing_space(const char *text, size_t size) {
 }
 
 size_t utf8_leading_space(const char *text, size_t size) {
-  size_t at = 0;
-  while (at < size) {
-    Utf8Char c = utf8_read(text + at, size - at);
+  size_t space = 0;
+  while (space < size) {
+    Utf8Char c = utf8_read(text + space, size - space);
     if (!utf8_is_space(c.code)) break;
-    at += c.size;
+    space += c.size;
   }
-  return at;
+  return space;
 }

@@ -1,5 +1,5 @@
-// What may be called from any thread: the log and status messages. Built with ThreadSanitizer (preset tsan) this finds
-// races that the counts miss.
+// The log and status messages may be used from any thread. Built with ThreadSanitizer (preset tsan), this
+// also finds races that do not change the counts.
 #include "support/test.h"
 
 #include "util/log.h"
@@ -9,7 +9,7 @@
 
 enum { THREADS = 4, LINES = 2000 };
 
-/// What the sink keeps without a lock of its own: log_say has one.
+/// What the sink has received. It needs no lock, because log_say calls it on one thread at a time.
 typedef struct Seen {
   size_t lines, warnings;
   char last[64];

@@ -1,4 +1,5 @@
-// The util room: Philox against its published answers, 16-bit floats over all their values, strings, memory, status.
+// The util room: Philox against published answers, 16-bit floats over all their values, strings, memory,
+// status.
 #include "support/test.h"
 
 #include "util/half.h"
@@ -10,7 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/// The known answers that come with the paper's own library (Random123, kat_vectors, philox4x32 10).
+/// The known answers of the paper's own library (Random123, kat_vectors, philox4x32 10).
 static void test_philox_known_answers(void **state) {
   (void)state;
   static const struct {
@@ -61,7 +62,8 @@ static void test_shuffle_is_a_permutation(void **state) {
   assert_true(moved > 200);
 }
 
-/// Every binary16 value goes to float and back; rounding is checked against the midpoints of neighbours.
+/// Every binary16 value goes to float and back. Rounding is checked at the midpoints between neighbours and
+/// next to them.
 static void test_half_round_trip_and_rounding(void **state) {
   (void)state;
   for (uint32_t bits = 0; bits < 0x10000; bits++) {
@@ -139,7 +141,7 @@ static void test_memory(void **state) {
   assert_non_null(numbers);
   free(numbers);
   assert_fails(mem_alloc(&numbers, SIZE_MAX / 2, 4, "a lie"), STATUS_FAILED, "a lie");
-  assert_null(numbers); // not to be freed twice
+  assert_null(numbers); // so it cannot be freed twice
   int *list = NULL;
   size_t capacity = 0;
   for (size_t i = 0; i < 100; i++) {
@@ -173,7 +175,7 @@ static void test_hash_known_answers(void **state) {
   assert_true(hash_bytes(HASH_START, "foobar", 6) == UINT64_C(0x85944171f73967e8));
 }
 
-/// The table of types: one row says all, by name and by GGUF's number.
+/// The table of types: names, GGUF's numbers and block sizes.
 static void test_types(void **state) {
   (void)state;
   static const struct {

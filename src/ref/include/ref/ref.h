@@ -1,7 +1,8 @@
-// Every operation once more, in plain C and double precision: what the device is measured against, by the tests and by
-// `gee-cl selftest`. Written from the formulas for reading, not for speed; no tricks that a kernel uses, so that the two can
-// be wrong only for different reasons. Arrays are row-major as in ops/ops.h, which has the shapes and names of sizes; M, C, …
-// follow the arrays. Nothing here fails: the caller's arrays are large enough.
+// The twin of every operation, in plain C and double precision. The tests and `gee-cl selftest` compare the
+// device with it. It is written from the formulas, to be read and not to be fast, and uses none of the
+// kernels' tricks, so that both are not wrong for the same reason. Arrays are row-major; ops/ops.h has the
+// shapes and the names of sizes. The caller's arrays are large enough, so nothing fails except ref_warp,
+// which allocates.
 #pragma once
 
 #include "util/status.h"
@@ -22,13 +23,13 @@ void ref_bias_backward(double *dbias, const double *dout, size_t M, size_t N);
 // ---- rows ----
 
 void ref_embed(double *out, const double *table, const int32_t *ids, size_t M, size_t C);
-/// dtable += rows of dout by id.
+/// Adds each row of dout to the row of dtable that its id names.
 void ref_embed_backward(double *dtable, const double *dout, const int32_t *ids, size_t M, size_t C);
 
 // ---- RMSNorm ----
 
 void ref_rmsnorm(double *out, double *rstd, const double *x, const double *w, size_t M, size_t C, double eps);
-/// dx += …, dw += … (dw may be NULL)
+/// Adds to dx and, unless it is NULL, to dw.
 void ref_rmsnorm_backward(double *dx, double *dw, const double *dout, const double *x, const double *w,
                           const double *rstd, size_t M, size_t C);
 
@@ -39,23 +40,24 @@ void ref_rope(double *x, const int32_t *positions, const double *inv_freq, size_
 
 // ---- attention over spans ----
 
-/// The operands of both directions, as in ops/ops.h; the forward looks only at those of the first two groups.
+/// The operands of both directions, as in ops/ops.h.
 typedef struct RefAttention {
   size_t M, key_rows, heads, kv_heads, D;
   double scale;
-  const double *q, *k, *v; // [M,heads·D], [key_rows,kv_heads·D] twice
+  const double *q, *k, *v; // [M,heads·D], [key_rows,kv_heads·D], [key_rows,kv_heads·D]
   const int32_t *spans;    // [M,4]
 
   double *out; // [M,heads·D]
   double *lse; // [M,heads]
 
-  double *dq, *dk, *dv; // as q, k, v; overwritten
-  const double *dout;   // as out
+  // Used only by the backward:
+  double *dq, *dk, *dv; // shapes of q, k, v; overwritten
+  const double *dout;   // [M,heads·D]
 } RefAttention;
 
 /// Writes out and lse.
 void ref_attention(const RefAttention *attention);
-/// Writes dq, dk and dv, from the spans alone (the device also has key_spans).
+/// Writes dq, dk and dv. It needs only the spans; the device's kernels also use key_spans.
 void ref_attention_backward(const RefAttention *attention);
 
 // ---- SwiGLU ----
@@ -79,8 +81,9 @@ typedef struct RefSample {
   size_t top_k;
 } RefSample;
 
-/// transformers' RepetitionPenalty, Temperature, TopK and TopP on one row: scores[V] = what remains of logits[V], −INFINITY
-/// where a token is out. `seen` [ceil(V/32)] bits. Temperature 0 leaves the largest logit alone (lowest index).
+/// transformers' RepetitionPenalty, Temperature, TopK and TopP on one row: scores[V] from logits[V],
+/// −INFINITY for a token that is removed. seen[ceil(V/32)] has a bit per token. Temperature 0 keeps only the
+/// largest logit, and the lowest index on ties.
 STATUS_CHECKED Status ref_warp(double *scores, const double *logits, const uint32_t *seen, size_t V,
                                RefSample shape);
 /// The first token, by index, whose running share of exp(scores) exceeds u.

@@ -1,4 +1,4 @@
-// Monotonic wall time in seconds, for durations only.
+// Monotonic time in seconds; only differences mean something.
 #pragma once
 
 double clock_seconds(void);

@@ -1,6 +1,6 @@
-// Element types, of files and of devices: one list, from which come the enum, the table and the numbers that kernels
-// compare with (ops passes them by -D). A type is stored in blocks: one element of a plain type, 32 or 256 of a
-// quantised one, which only exist whole. Block sizes: ggml's ggml-common.h.
+// Element types of files and of devices. The enum, the table and the numbers that kernels compare with (ops
+// passes them with -D) all come from one list. A type is stored in whole blocks: of one element for a plain
+// type, of 32 or 256 for a quantised one. The block sizes are those of ggml's ggml-common.h.
 #pragma once
 
 #include <stdbool.h>
@@ -62,16 +62,17 @@ typedef struct DTypeInfo {
   int gguf; // the type's number in GGUF files
 } DTypeInfo;
 
-/// The table's row; `type` is below DTYPE_COUNT.
+/// The type's row of the table. `type` must be below DTYPE_COUNT.
 const DTypeInfo *dtype_info(DType type);
-/// "BF16"; "unknown" for a number that is no type.
+/// "BF16", for example; "unknown" for a number that is not a type.
 const char *dtype_name(DType type);
 bool dtype_is_half(DType type);
 
-/// Bytes of `elements`, whole blocks. The caller has checked that the product fits: a block has at most 8 bytes an element.
+/// The bytes of `elements`, which must be whole blocks. The caller has checked that the result fits: a block
+/// has at most 8 bytes per element.
 size_t dtype_bytes(DType type, size_t elements);
 
-/// *out = the type of this name, whatever its case; false where there is none.
+/// *out = the type of this name, in upper or lower case; false if there is none.
 bool dtype_from_name(const char *name, DType *out);
-/// *out = the type of this number in GGUF files; false where there is none.
+/// *out = the type of this number in GGUF files; false if there is none.
 bool dtype_from_gguf(unsigned number, DType *out);

@@ -1,4 +1,5 @@
-// FNV-1a, 64 bits: names of cache files and fingerprints of configurations, never a safeguard against malice.
+// FNV-1a, 64 bits, for names of cache files and fingerprints of configurations. It does not protect against
+// an attacker.
 #pragma once
 
 #include <stddef.h>
@@ -6,5 +7,5 @@
 
 #define HASH_START UINT64_C(0xcbf29ce484222325)
 
-/// Continues `hash` (HASH_START at first) over `size` bytes.
+/// Continues `hash`, which is HASH_START at first, over `size` bytes.
 uint64_t hash_bytes(uint64_t hash, const void *bytes, size_t size);

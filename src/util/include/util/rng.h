@@ -1,12 +1,12 @@
 // Counter-based random numbers: Philox4x32-10 (Salmon et al., "Parallel random numbers: as easy as 1, 2, 3",
-// SC'11). A draw is a pure function of its key and counter, so it is the same at any micro batch, thread or
-// resume. The device computes the same function in cl/philox.h.
+// SC'11). A draw depends only on its key and counter, so it is the same in any micro batch, on any thread and
+// after a resume. cl/philox.h computes the same function on a device.
 #pragma once
 
 #include <stddef.h>
 #include <stdint.h>
 
-/// What a draw is for; part of the counter, so that no two uses share numbers.
+/// What a draw is for. It is part of the counter, so that no two uses share numbers.
 typedef enum RngUse {
   RNG_SAMPLE = 1,
   RNG_LORA_INIT = 2,
@@ -15,14 +15,15 @@ typedef enum RngUse {
   RNG_BOOTSTRAP = 5
 } RngUse;
 
-/// out[4] = Philox4x32-10 of counter[4] under key[2].
+/// out[4] = Philox4x32-10 for the counter[4] and the key[2].
 void philox4x32(uint32_t out[4], const uint32_t counter[4], const uint32_t key[2]);
 
 /// One 32-bit draw for (seed, use, a, b, c).
 uint32_t rng_bits(uint64_t seed, RngUse use, uint32_t a, uint32_t b, uint32_t c);
-/// Uniform in [0, 1) with 24 bits: rng_bits >> 8 times 2^-24.
+/// Uniform in [0, 1): the upper 24 bits of rng_bits, times 2^-24.
 float rng_uniform(uint64_t seed, RngUse use, uint32_t a, uint32_t b, uint32_t c);
-/// Uniform integer in [0, bound), bound > 0, without modulo bias worth speaking of (32x32 multiply).
+/// A uniform integer in [0, bound), bound > 0: the upper 32 bits of bound · draw. The relative bias is at
+/// most bound / 2^32.
 uint32_t rng_below(uint32_t bound, uint64_t seed, RngUse use, uint32_t a, uint32_t b, uint32_t c);
-/// Fisher-Yates shuffle of `order`, keyed by (seed, RNG_DATA, stream).
+/// Fisher-Yates shuffle of `order` with the draws of (seed, RNG_DATA, stream).
 void rng_shuffle(size_t *order, size_t count, uint64_t seed, uint32_t stream);
