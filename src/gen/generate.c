@@ -1,10 +1,10 @@
-// Sampling. Rule: a draw depends on (seed, step, stream, token) and the row's logits alone, never on which other rows are
-// alive, so an answer is the same in any company.
+// Sampling. Rule: a draw depends only on (seed, step, stream, token) and on the row's logits, never on which
+// other answers are still decoding. So an answer is the same whatever is sampled with it.
 //
 //   cache rows   prompt 0 | prompt 1 | … | answer 0: max_new − 1 rows | answer 1 | …
 //
-// The rows of a prompt are written once by the prefill; each of its answers sees them as its prefix. An answer's last
-// token needs no row: nothing is predicted from it.
+// The prefill writes a prompt's rows once, and all its answers see them as their prefix. An answer's last
+// token needs no row, because nothing is predicted from it.
 #include "gen/generate.h"
 
 #include "ops/ops.h"
@@ -35,26 +35,26 @@ void answer_free(Answer *answer) {
   *answer = (Answer){0};
 }
 
-/// Everything while a job runs.
+/// The state of a running job.
 typedef struct Generator {
   Pass *pass;
   const GenerateJob *job;
   Answer *answers;
   const ModelConfig *config;
-  bool plan; // no device: nothing ends early, so that a plan sees the longest answers
+  bool plan; // no device: no answer ends early, so that a plan counts the longest answers
 
-  size_t *prompt_begin; // [prompts + 1] cache rows
-  size_t new_rows;      // cache rows an answer has
-  size_t words;         // of a row of seen bits
+  size_t *prompt_begin; // [prompts + 1] first cache row of each prompt, then of the answers
+  size_t new_rows;      // cache rows per answer
+  size_t words;         // 32-bit words in a row of seen bits
   uint32_t *seen;       // [requests, words]; NULL without a repetition penalty
-  size_t *live;         // [requests] those still decoding, ascending
+  size_t *live;         // [requests] the answers to draw for next, ascending
   size_t live_count;
-  bool *alive;         // [requests] drawn for, and going on
+  bool *continues;     // [requests] whether the answer goes on after the token drawn last
   int32_t *logit_rows; // [requests] row of the last forward that predicts each live answer's next token
 
-  RowList rows; // of a forward
+  RowList rows; // of the next forward
 
-  size_t tile; // rows of logits at a time
+  size_t tile; // rows of logits per head tile
   Tensor seen_tile, uniforms, tokens, stats;
   float *host_uniforms, *host_stats; // [tile], [tile, 2]
   uint32_t *host_seen;               // [tile, words]
@@ -65,44 +65,48 @@ static Status check_sampling(const SamplingOptions *sampling) {
   if (sampling->max_new_tokens == 0)
     return status_fail(STATUS_INPUT, "sampling.max_new_tokens is 0: set at least 1");
   if (!(sampling->temperature >= 0 && sampling->temperature < 1e6f)) {
-    return status_fail(STATUS_INPUT, "sampling.sample_temp = %g: 0 or larger is needed",
+    return status_fail(STATUS_INPUT, "sampling.sample_temp = %g: set a number from 0 to below 1e6",
                        (double)sampling->temperature);
   }
   if (!(sampling->top_p > 0 && sampling->top_p <= 1)) {
-    return status_fail(STATUS_INPUT, "sampling.top_p = %g: more than 0 and at most 1 is needed (1 is off)",
+    return status_fail(STATUS_INPUT, "sampling.top_p = %g: set more than 0 and at most 1 (1 is off)",
                        (double)sampling->top_p);
   }
   if (!(sampling->repetition_penalty > 0 && sampling->repetition_penalty < 1e6f)) {
-    return status_fail(STATUS_INPUT, "sampling.repetition_penalty = %g: more than 0 is needed (1 is off)",
+    return status_fail(STATUS_INPUT,
+                       "sampling.repetition_penalty = %g: set more than 0 and below 1e6 (1 is off)",
                        (double)sampling->repetition_penalty);
   }
   return STATUS_OK;
 }
 
+/// Afterwards every prompt has 1 to max_rows tokens of the vocabulary, and room for max_new_tokens more
+/// positions.
 static Status check_prompts(const GenerateJob *job, const PassOptions *options, const ModelConfig *config) {
   for (size_t p = 0; p < job->prompt_count; p++) {
     size_t count = job->prompts[p].count;
     if (count == 0)
-      return status_fail(STATUS_INPUT, "prompt %zu has no tokens: there is nothing to go on from", p);
+      return status_fail(STATUS_INPUT, "prompt %zu has no tokens: an answer needs at least one to continue",
+                         p);
     if (count > options->max_rows) {
       return status_fail(STATUS_INPUT,
-                         "prompt %zu has %zu tokens, the pass has %zu rows: lower data.max_prompt_tokens", p,
-                         count, options->max_rows);
+                         "prompt %zu has %zu tokens, but the pass has %zu rows: lower data.max_prompt_tokens",
+                         p, count, options->max_rows);
     }
     if (count + job->sampling.max_new_tokens > config->max_positions) {
       return status_fail(
           STATUS_INPUT,
-          "prompt %zu has %zu tokens: with %zu new ones it passes the model's %zu positions; lower "
+          "prompt %zu has %zu tokens: with %zu new ones it exceeds the model's %zu positions; lower "
           "data.max_prompt_tokens or sampling.max_new_tokens",
           p, count, job->sampling.max_new_tokens, config->max_positions);
     }
     for (size_t i = 0; i < count; i++) {
       int32_t id = job->prompts[p].ids[i];
       if (id >= 0 && (size_t)id < config->vocab) continue;
-      return status_fail(STATUS_INPUT,
-                         "prompt %zu has token %d, the model's vocabulary has %zu: tokenizer and model "
-                         "do not belong together",
-                         p, id, config->vocab);
+      return status_fail(
+          STATUS_INPUT,
+          "prompt %zu has token %d, but the model's vocabulary has %zu tokens: use the model's own tokenizer",
+          p, id, config->vocab);
     }
   }
   return STATUS_OK;
@@ -112,14 +116,13 @@ static Status check_job(const Pass *pass, const GenerateJob *job, const ModelCon
   const PassOptions *options = pass_options(pass);
   if (options->kind != PASS_INFERENCE) return status_fail(STATUS_FAILED, "sampling needs an inference pass");
   if (!(job->entropy_tau > 0)) {
-    return status_fail(STATUS_INPUT, "loss.temperature = %g: more than 0 is needed",
-                       (double)job->entropy_tau);
+    return status_fail(STATUS_INPUT, "loss.temperature = %g: set more than 0", (double)job->entropy_tau);
   }
   TRY(check_sampling(&job->sampling));
   TRY(check_prompts(job, options, config));
   if (job->request_count > options->max_rows) {
     return status_fail(STATUS_INPUT,
-                       "%zu answers at once, the pass has %zu rows: lower train.effective_batch",
+                       "%zu answers at once, but the pass has %zu rows: lower train.effective_batch",
                        job->request_count, options->max_rows);
   }
   for (size_t i = 0; i < job->request_count; i++) {
@@ -134,10 +137,10 @@ static Status check_job(const Pass *pass, const GenerateJob *job, const ModelCon
 static Status make_host_memory(Generator *g, size_t max_rows) {
   const GenerateJob *job = g->job;
   size_t requests = job->request_count, words = 0;
-  TRY(mem_array(&g->prompt_begin, job->prompt_count + 1, "places of prompts"));
+  TRY(mem_array(&g->prompt_begin, job->prompt_count + 1, "cache rows of prompts"));
   TRY(mem_array(&g->live, requests, "live answers"));
   TRY(mem_array(&g->logit_rows, requests, "live answers"));
-  TRY(mem_array(&g->alive, requests, "live answers"));
+  TRY(mem_array(&g->continues, requests, "live answers"));
   TRY(row_list_create(max_rows, &g->rows));
   TRY(mem_array(&g->host_uniforms, g->tile, "draws"));
   TRY(mem_array(&g->host_stats, 2 * g->tile, "draws"));
@@ -163,20 +166,23 @@ static Status make_tensors(Generator *g) {
   return tensor_create(ops, "entropies", MEMORY_HEAD, DTYPE_F32, g->tile, 2, &g->stats);
 }
 
+/// `token` is within the vocabulary: check_prompts and take_token have checked it.
 static void mark_seen(Generator *g, size_t request, int32_t token) {
   if (g->seen != NULL)
     g->seen[request * g->words + (size_t)token / 32] |= UINT32_C(1) << ((size_t)token % 32);
 }
 
-/// Lays out the cache and marks the prompts' tokens.
+/// Lays out the cache and marks the prompts' tokens as seen.
 static Status lay_out(Generator *g, size_t cache_rows) {
   const GenerateJob *job = g->job;
   prompt_cache_rows(job, g->prompt_begin);
   g->new_rows = job->sampling.max_new_tokens - 1;
+  // Cannot overflow: check_job bounds the answers by the pass's rows and the new rows by the model's
+  // positions.
   size_t rows = g->prompt_begin[job->prompt_count] + job->request_count * g->new_rows;
   if (rows > cache_rows) {
     return status_fail(STATUS_INPUT,
-                       "sampling needs %zu rows of keys and values, the pass has %zu: lower "
+                       "sampling needs %zu rows of keys and values, but the pass has %zu: lower "
                        "train.effective_batch or sampling.max_new_tokens",
                        rows, cache_rows);
   }
@@ -207,7 +213,7 @@ static void generator_free(Generator *g) {
   free(g->prompt_begin);
   free(g->seen);
   free(g->live);
-  free(g->alive);
+  free(g->continues);
   free(g->logit_rows);
   row_list_free(&g->rows);
   free(g->host_uniforms);
@@ -222,8 +228,9 @@ static void generator_free(Generator *g) {
 
 // ---- rows ----
 
-/// Runs prompts [first, end): as many whole ones as fit. Leaves in `live` the answers to them, with the rows that predict
-/// their first tokens.
+/// Runs prompts [first, *end), as many whole ones as fit a pass, and sets `live` to their answers with the
+/// rows that predict their first tokens. *end > first, because every single prompt fits. A request has one
+/// prompt, so it is in one piece.
 static Status prefill_piece(Generator *g, size_t first, size_t *end) {
   const GenerateJob *job = g->job;
   size_t p = first, base = g->prompt_begin[first], max_rows = pass_options(g->pass)->max_rows;
@@ -245,7 +252,9 @@ static Status prefill_piece(Generator *g, size_t first, size_t *end) {
   return row_list_forward(&g->rows, g->pass);
 }
 
-/// Runs the last token of every live answer.
+/// Runs the last token of every live answer. All fit one forward, because a job has at most max_rows answers.
+/// A live answer has fewer than max_new_tokens tokens, so last < new_rows and its cache row is within its own
+/// rows.
 static Status decode_forward(Generator *g) {
   const GenerateJob *job = g->job;
   g->rows.count = 0;
@@ -262,7 +271,8 @@ static Status decode_forward(Generator *g) {
 
 // ---- draws ----
 
-/// Draws a token for live answers [first, first + count) and measures the distributions they come from.
+/// Draws a token for each of the live answers [first, first + count), and measures the distributions that the
+/// tokens are drawn from.
 static Status draw_tile(Generator *g, size_t first, size_t count) {
   const GenerateJob *job = g->job;
   const SamplingOptions *sampling = &job->sampling;
@@ -297,11 +307,13 @@ static bool is_eos(const ModelConfig *config, int32_t token) {
   return false;
 }
 
-/// Appends a drawn token and says in `alive` whether the answer goes on.
+/// Appends a drawn token and sets `continues`. There is room: only answers with fewer than max_new_tokens
+/// tokens are live.
 static Status take_token(Generator *g, size_t request, int32_t token, const float stats[2]) {
   Answer *answer = &g->answers[request];
   if (token < 0 || (size_t)token >= g->config->vocab) {
-    return status_fail(STATUS_FAILED, "the device drew token %d of %zu: the model's numbers are broken",
+    return status_fail(STATUS_FAILED,
+                       "the device drew token %d of a vocabulary of %zu: the model's numbers are broken",
                        token, g->config->vocab);
   }
   answer->tokens[answer->count] = token;
@@ -311,11 +323,12 @@ static Status take_token(Generator *g, size_t request, int32_t token, const floa
   mark_seen(g, request, token);
   answer->ended = !g->plan && is_eos(g->config, token);
   bool wanted = g->job->on_token == NULL || g->job->on_token(g->job->user, request, token);
-  g->alive[request] = wanted && !answer->ended && answer->count < g->job->sampling.max_new_tokens;
+  g->continues[request] = wanted && !answer->ended && answer->count < g->job->sampling.max_new_tokens;
   return STATUS_OK;
 }
 
-/// Draws for all live answers and drops those that end, keeping the order.
+/// Draws for all live answers, then removes those that end from `live`, keeping the order. The list is
+/// compacted in place: kept ≤ first + row, so only entries that have been drawn for are overwritten.
 static Status draw(Generator *g) {
   size_t kept = 0, count = g->live_count;
   for (size_t first = 0; first < count; first += g->tile) {
@@ -324,8 +337,7 @@ static Status draw(Generator *g) {
     for (size_t row = 0; row < rows; row++) {
       size_t request = g->live[first + row];
       TRY(take_token(g, request, g->host_tokens[row], g->host_stats + 2 * row));
-      if (g->alive[request])
-        g->live[kept++] = request; // kept ≤ first + row: what is overwritten has been drawn
+      if (g->continues[request]) g->live[kept++] = request;
     }
   }
   g->live_count = kept;
@@ -337,7 +349,9 @@ static Status check_stop(const GenerateJob *job) {
   return status_fail(STATUS_INTERRUPTED, "sampling was interrupted");
 }
 
-/// First tokens of all answers, a piece of prompts at a time; leaves in `live` all that go on, in order of request.
+/// Draws the first tokens of all answers, one piece of prompts after another: a piece is drawn before the
+/// next forward replaces its logits. Afterwards `live` holds all answers that continue, in the order of the
+/// requests, so that decoding does not depend on how the prompts were split.
 static Status prefill(Generator *g) {
   const GenerateJob *job = g->job;
   for (size_t first = 0, end = 0; first < job->prompt_count; first = end) {
@@ -347,7 +361,7 @@ static Status prefill(Generator *g) {
   }
   g->live_count = 0;
   for (size_t i = 0; i < job->request_count; i++) {
-    if (g->alive[i]) g->live[g->live_count++] = i;
+    if (g->continues[i]) g->live[g->live_count++] = i;
   }
   return STATUS_OK;
 }

@@ -1,4 +1,4 @@
-// Laying out the rows of a cached forward. Rule: whoever adds rows keeps within the pass's max_rows.
+// The rows of a cached forward. Rule: the caller adds at most the pass's max_rows.
 #include "row_list.h"
 
 #include "util/memory.h"

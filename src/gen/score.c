@@ -1,47 +1,48 @@
-// Scoring given answers. Rule: as many answers as fit go through the pass together, an answer always with its prompt.
+// Scoring given answers. Rule: a batch has as many answers as fit the pass, each answer together with its
+// prompt.
 #include "gen/score.h"
 
 #include "util/memory.h"
 #include <stdlib.h>
 
-/// What every batch needs, in memory for the largest.
+/// Memory for the largest batch.
 typedef struct Scorer {
   Pass *pass;
   size_t max_rows;
   const ScoreJob *job;
-  TokenSpan *batch_prompts;   // [answer_count] of the batch at hand
-  BatchAnswer *batch_answers; // [answer_count]
+  TokenSpan *batch_prompts;   // [answer_count] of the current batch
+  BatchAnswer *batch_answers; // [answer_count] of the current batch
   float *row_entropy;         // [max_rows] by head row
 } Scorer;
 
-/// *end = the first answer that no longer fits the batch that begins at `begin`; fills the batch's lists.
+/// Fills the lists of the batch with the answers [begin, *end) that fit, at least one. Answers are ordered by
+/// prompt, so a prompt that several of them share is added once.
 static Status gather(Scorer *s, size_t begin, size_t *end, size_t *prompt_count) {
   const ScoreJob *job = s->job;
-  size_t rows = 0, count = 0, at = begin;
-  for (; at < job->answer_count; at++) {
-    const BatchAnswer *answer = &job->answers[at];
-    bool same = at > begin && answer->prompt == job->answers[at - 1].prompt;
+  size_t rows = 0, count = 0, i = begin;
+  for (; i < job->answer_count; i++) {
+    const BatchAnswer *answer = &job->answers[i];
+    bool same_prompt = i > begin && answer->prompt == job->answers[i - 1].prompt;
     size_t needed = answer->tokens.count - (answer->tokens.count > 0);
-    if (!same) needed += job->prompts[answer->prompt].count;
+    if (!same_prompt) needed += job->prompts[answer->prompt].count;
     if (rows + needed > s->max_rows) {
-      if (at > begin) break;
-      return status_fail(
-          STATUS_INPUT,
-          "answer %zu takes %zu rows with its prompt, the pass has %zu: cut it, or raise the limit "
-          "on tokens",
-          at, needed, s->max_rows);
+      if (i > begin) break;
+      return status_fail(STATUS_INPUT,
+                         "answer %zu takes %zu rows with its prompt, but the pass has %zu: shorten it, "
+                         "or raise the limit on tokens",
+                         i, needed, s->max_rows);
     }
     rows += needed;
-    if (!same) s->batch_prompts[count++] = job->prompts[answer->prompt];
-    s->batch_answers[at - begin] = *answer;
-    s->batch_answers[at - begin].prompt = count - 1;
+    if (!same_prompt) s->batch_prompts[count++] = job->prompts[answer->prompt];
+    s->batch_answers[i - begin] = *answer;
+    s->batch_answers[i - begin].prompt = count - 1;
   }
-  *end = at;
+  *end = i;
   *prompt_count = count;
   return STATUS_OK;
 }
 
-/// One batch; outputs begin at this batch's first prediction.
+/// Runs one batch. entropy and logprob begin at the batch's first prediction.
 static Status score_batch(Scorer *s, size_t prompt_count, size_t count, float *entropy, float *logprob,
                           size_t *predictions) {
   Batch batch = {0};

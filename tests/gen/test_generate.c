@@ -1,5 +1,5 @@
-// Sampling and scoring on the tiny models: what is drawn does not depend on company, and what is measured is what a whole
-// forward pass measures.
+// Sampling and scoring on the tiny models: an answer does not depend on the others, and the measured numbers
+// are those of a whole forward pass.
 #include "support/model_fixture.h"
 
 #include "gen/generate.h"
@@ -16,7 +16,7 @@ static const SamplingOptions greedy = {
 static const SamplingOptions warm = {
     .max_new_tokens = NEW_TOKENS, .temperature = 1.5f, .top_p = 0.98f, .repetition_penalty = 1.15f};
 
-/// Prompts of the golden samples, six answers in mixed order.
+/// Six answers to the prompts of the golden samples, in mixed order.
 static const AnswerRequest requests[] = {{0, 0}, {2, 1}, {1, 2}, {0, 3}, {1, 4}, {0, 5}};
 enum { REQUESTS = sizeof requests / sizeof *requests };
 
@@ -52,7 +52,8 @@ static void expect_equal(const Answer *a, const Answer *b) {
   assert_memory_equal(a->log_z, b->log_z, a->count * sizeof *a->log_z);
 }
 
-/// Entropies, log probabilities and the arg max of every prediction, by whole forward passes of one answer alone.
+/// Compares the entropies, log Z and, if greedy, the arg max of every prediction with a whole forward pass of
+/// each answer alone.
 static void expect_measured(Model *model, const GenerateJob *job, const Answer *answers, bool is_greedy) {
   PassOptions options = {.kind = PASS_INFERENCE, .max_rows = 5 + NEW_TOKENS, .head_tile_rows = 3};
   Pass *pass = NULL;
@@ -84,7 +85,7 @@ static void expect_measured(Model *model, const GenerateJob *job, const Answer *
   pass_free(pass);
 }
 
-static void test_entropies_and_greedy_are_the_forward_passes(void **state) {
+static void test_entropies_and_greedy_tokens_match_the_forward_pass(void **state) {
   (void)state;
   static const char *const names[] = {"llama", "qwen2"};
   for (size_t m = 0; m < 2; m++) {
@@ -102,13 +103,18 @@ static void test_entropies_and_greedy_are_the_forward_passes(void **state) {
   }
 }
 
-/// Together, alone, twice, in other pieces of prefill, in other tiles of logits: the same bits.
-static void test_company_does_not_matter(void **state) {
+/// Sampled together, alone, twice, with smaller pieces of prefill or smaller tiles of logits: the bits are
+/// the same.
+static void test_answers_do_not_depend_on_the_others(void **state) {
   (void)state;
   Model *model = fixture_model("llama", DTYPE_F32);
   Pass *pass = sampling_pass(model, 9, 5);
-  Pass *small = sampling_pass(
-      model, 5, 1); // a prefill of 5 rows: prompts go in three pieces… of at most 12 answers' rows
+  // 6 rows for 9 prompt tokens: the prefill takes more than one piece.
+  PassOptions options = generate_pass_options(9, 5, REQUESTS, NEW_TOKENS);
+  options.head_tile_rows = 1;
+  Pass *small = NULL;
+  assert_int_equal(options.max_rows, 6);
+  assert_ok(pass_create(model, &options, &small));
   GenerateJob job = job_of(&warm, 0, REQUESTS);
   Answer together[REQUESTS], again[REQUESTS], alone;
   assert_ok(generate(pass, &job, together));
@@ -130,7 +136,7 @@ static void test_company_does_not_matter(void **state) {
   model_free(model);
 }
 
-/// A prompt's answers share its rows; as prompts of their own they are the same.
+/// Answers that share a prompt's rows are the same as when each has its own copy of the prompt.
 static void test_shared_prompts(void **state) {
   (void)state;
   const Samples *samples = golden_samples();
@@ -158,7 +164,7 @@ static void test_shared_prompts(void **state) {
   model_free(model);
 }
 
-/// Equal streams of one prompt draw equal answers; other streams, seeds and steps draw others.
+/// Equal streams of one prompt draw equal answers; other streams, seeds and steps draw other answers.
 static void test_streams(void **state) {
   (void)state;
   Model *model = fixture_model("llama", DTYPE_F32);
@@ -172,10 +178,10 @@ static void test_streams(void **state) {
   assert_ok(generate(pass, &job, base));
   expect_equal(&base[0], &base[1]);
   assert_true(memcmp(base[0].tokens, base[2].tokens, 2 * sizeof(int32_t)) != 0);
-  for (int what = 0; what < 2; what++) {
+  for (int key = 0; key < 2; key++) {
     GenerateJob changed = job;
-    if (what == 0) changed.seed++;
-    if (what == 1) changed.step++;
+    if (key == 0) changed.seed++;
+    if (key == 1) changed.step++;
     assert_ok(generate(pass, &changed, other));
     assert_true(memcmp(base[0].tokens, other[0].tokens, 2 * sizeof(int32_t)) != 0);
     free_answers(other, 3);
@@ -185,14 +191,14 @@ static void test_streams(void **state) {
   model_free(model);
 }
 
-/// With an overwhelming penalty no token comes twice, and none of the prompt's.
+/// With an overwhelming penalty no token is drawn twice, and none of the prompt's is drawn.
 static void test_repetition_penalty_counts_the_prompt(void **state) {
   (void)state;
   const Samples *samples = golden_samples();
   Model *model = fixture_model("llama", DTYPE_F32);
   Pass *pass = sampling_pass(model, 9, 5);
   SamplingOptions sampling = greedy;
-  sampling.repetition_penalty = 1e5f; // z/1e5 is about 0, −|z|·1e5 is out of the question
+  sampling.repetition_penalty = 1e5f; // seen tokens score z / 1e5, about 0, or −|z| · 1e5
   GenerateJob job = job_of(&sampling, 0, REQUESTS);
   Answer answers[REQUESTS];
   assert_ok(generate(pass, &job, answers));
@@ -210,7 +216,7 @@ static void test_repetition_penalty_counts_the_prompt(void **state) {
   model_free(model);
 }
 
-/// Answers end with their first EOS (2 and 5 in these models), which is in them; the others go on.
+/// An answer ends with its first EOS (2 or 5 in these models), which it includes; the other answers continue.
 static void test_answers_end(void **state) {
   (void)state;
   Model *model = fixture_model("llama", DTYPE_F32);
@@ -237,7 +243,7 @@ static void test_answers_end(void **state) {
     }
     free_answers(answers, MAX_ANSWERS);
   }
-  assert_true(ended > 0 && cut > 0); // both were tried
+  assert_true(ended > 0 && cut > 0); // both cases occurred
   pass_free(pass);
   model_free(model);
 }
@@ -306,7 +312,7 @@ static void test_jobs_that_do_not_fit(void **state) {
   model_free(model);
 }
 
-/// Scoring splits into what fits; the numbers are those of one whole pass.
+/// Scoring in batches gives the numbers of one whole pass.
 static void test_scoring_splits(void **state) {
   (void)state;
   const Samples *samples = golden_samples();
@@ -344,12 +350,12 @@ static void test_scoring_splits(void **state) {
 enum { PROMPTS = 3, READINGS = REQUESTS * PROMPTS };
 
 static void note_read(void *user, size_t readings) {
-  size_t *told = user;
-  assert_true(readings > *told && readings <= READINGS);
-  *told = readings;
+  size_t *reported = user;
+  assert_true(readings > *reported && readings <= READINGS);
+  *reported = readings;
 }
 
-/// H of `answer` under `prompt` in a forward of its own.
+/// The entropies of `answer` under `prompt`, from a forward of its own.
 static void score_under(Pass *pass, const GenerateJob *job, size_t prompt, const Answer *answer,
                         float *entropy) {
   BatchAnswer one = {.tokens = {answer->tokens, answer->count}};
@@ -361,7 +367,7 @@ static void score_under(Pass *pass, const GenerateJob *job, size_t prompt, const
   assert_ok(score_answers(pass, &score, entropy, NULL));
 }
 
-/// Every answer under every prompt, its own among them, as forwards of their own measure it.
+/// Every answer under every prompt, its own included, has the entropies that a separate forward measures.
 static void test_reading_again_is_scoring(void **state) {
   (void)state;
   static const char *const names[] = {"llama", "qwen2"};
@@ -372,7 +378,7 @@ static void test_reading_again_is_scoring(void **state) {
     Answer answers[REQUESTS];
     Reading readings[READINGS];
     float entropy[READINGS * NEW_TOKENS], log_z[READINGS * NEW_TOKENS], expected[NEW_TOKENS];
-    size_t told = 0, at = 0;
+    size_t reported = 0, offset = 0;
     assert_int_equal(job.prompt_count, PROMPTS);
     assert_ok(generate(pass, &job, answers));
     for (size_t i = 0; i < READINGS; i++) readings[i] = (Reading){i * 5 % REQUESTS, i % PROMPTS};
@@ -381,16 +387,17 @@ static void test_reading_again_is_scoring(void **state) {
                         .readings = readings,
                         .count = READINGS,
                         .on_read = note_read,
-                        .user = &told};
+                        .user = &reported};
     assert_ok(reread_answers(pass, &reread, entropy, log_z));
-    assert_int_equal(told, READINGS);
+    assert_int_equal(reported, READINGS);
     for (size_t i = 0; i < READINGS; i++) {
       const Answer *answer = &answers[readings[i].answer];
       bool own = job.requests[readings[i].answer].prompt == readings[i].prompt;
       score_under(alone, &job, readings[i].prompt, answer, expected);
-      for (size_t t = 0; t < answer->count; t++, at++) {
-        assert_true(fabsf(entropy[at] - expected[t]) <= 1e-5f);
-        if (own) assert_true(fabsf(log_z[at] - answer->log_z[t]) <= 1e-5f * fmaxf(1, fabsf(log_z[at])));
+      for (size_t t = 0; t < answer->count; t++, offset++) {
+        float limit = 1e-5f * fmaxf(1, fabsf(log_z[offset]));
+        assert_true(fabsf(entropy[offset] - expected[t]) <= 1e-5f);
+        if (own) assert_true(fabsf(log_z[offset] - answer->log_z[t]) <= limit);
       }
     }
     free_answers(answers, REQUESTS);
@@ -404,17 +411,17 @@ static void test_readings_that_are_refused(void **state) {
   (void)state;
   Model *model = fixture_model("llama", DTYPE_F32);
   Pass *pass = sampling_pass(model, 9, 5);
-  GenerateJob job = job_of(&warm, 0, 2); // of the prompts 0 and 2
+  GenerateJob job = job_of(&warm, 0, 2); // answers to prompts 0 and 2
   Answer answers[2];
   float entropy[4 * NEW_TOKENS], log_z[4 * NEW_TOKENS];
   assert_ok(generate(pass, &job, answers));
-  const Reading wrong[] = {
-      {0, 1}, {2, 0}, {0, PROMPTS}}; // a prompt without an answer; no such answer; no such prompt
+  // A prompt without an answer, an answer that does not exist, a prompt that does not exist.
+  const Reading wrong[] = {{0, 1}, {2, 0}, {0, PROMPTS}};
   for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++) {
     RereadJob reread = {.generated = &job, .answers = answers, .readings = &wrong[i], .count = 1};
-    assert_fails(reread_answers(pass, &reread, entropy, log_z), STATUS_FAILED, "which are not there");
+    assert_fails(reread_answers(pass, &reread, entropy, log_z), STATUS_FAILED, "which were not sampled");
   }
-  Answer longer = {.count = 14, .tokens = (int32_t[14]){0}}; // than the 12 rows of this pass
+  Answer longer = {.count = 14, .tokens = (int32_t[14]){0}}; // its 13 rows exceed the pass's 12
   const Answer two[] = {longer, answers[1]};
   const Reading reading = {0, 2};
   RereadJob reread = {.generated = &job, .answers = two, .readings = &reading, .count = 1};
@@ -426,8 +433,8 @@ static void test_readings_that_are_refused(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      OPS_TEST(test_entropies_and_greedy_are_the_forward_passes),
-      OPS_TEST(test_company_does_not_matter),
+      OPS_TEST(test_entropies_and_greedy_tokens_match_the_forward_pass),
+      OPS_TEST(test_answers_do_not_depend_on_the_others),
       OPS_TEST(test_shared_prompts),
       OPS_TEST(test_streams),
       OPS_TEST(test_repetition_penalty_counts_the_prompt),

@@ -1,5 +1,5 @@
-// Sampling: a whole batch of answers decodes together, each distinct prompt is computed once, finished rows drop out, and
-// every sampled position keeps its entropy.
+// Sampling. All answers of a batch decode together, each distinct prompt is computed once, an answer that
+// ends leaves the batch, and the entropy at every sampled position is kept.
 #pragma once
 
 #include "model/model.h"
@@ -10,25 +10,26 @@ typedef struct SamplingOptions {
   size_t max_new_tokens;
   float temperature, top_p; // temperature 0: the largest logit
   size_t top_k;
-  float repetition_penalty; // the prompt's tokens count as seen, as in transformers
+  float repetition_penalty; // as in transformers, the prompt's tokens count as seen
 } SamplingOptions;
 
-/// One answer wanted.
+/// Asks for one answer.
 typedef struct AnswerRequest {
   size_t prompt;   // index
-  uint32_t stream; // names its random numbers: equal streams draw equal numbers (counterfactual partners)
+  uint32_t stream; // of its random numbers: equal streams draw equal numbers (counterfactual partners)
 } AnswerRequest;
 
+/// The distribution that a token is predicted from is softmax(z / entropy_tau), without the changes that
+/// sampling makes to it.
 typedef struct Answer {
   int32_t *tokens; // first EOS included
   size_t count;
-  bool ended; // by an EOS, not by max_new_tokens
-  float *
-      entropy; // [count] H of the distribution each token was predicted from, at tau, before any sampling warp
-  float *log_z; // [count] log Σ exp(z / tau)
+  bool ended;     // with an EOS, and not because of max_new_tokens
+  float *entropy; // [count] H of the distribution that each token is predicted from
+  float *log_z;   // [count] log Σ exp(z / entropy_tau)
 } Answer;
 
-/// Called for each token as it is drawn, in order of row; return false to stop that answer.
+/// Called for each token as it is drawn. Returns false to stop that answer.
 typedef bool (*TokenCallback)(void *user, size_t request, int32_t token);
 
 typedef struct GenerateJob {
@@ -42,16 +43,17 @@ typedef struct GenerateJob {
   uint32_t step;          // random numbers are keyed (seed, RNG_SAMPLE, step, stream, token)
   TokenCallback on_token; // may be NULL
   void *user;
-  const atomic_bool *stop; // set by a signal: generation ends early with STATUS_INTERRUPTED; may be NULL
+  const atomic_bool *stop; // once true, sampling ends with STATUS_INTERRUPTED; may be NULL
 } GenerateJob;
 
-/// The rows a PASS_INFERENCE needs for the largest such job: cache_rows, max_rows, head_tile_rows. prompt_tokens_total is
-/// the sum over distinct prompts; prompt_rows_at_once, at least the longest prompt, bounds a piece of the prefill.
+/// The PASS_INFERENCE that a job needs which is at most this large. prompt_tokens_total is the sum over
+/// distinct prompts. prompt_rows_at_once bounds a piece of the prefill and is at least the longest prompt.
 PassOptions generate_pass_options(size_t prompt_tokens_total, size_t prompt_rows_at_once, size_t answers,
                                   size_t max_new_tokens);
-/// answers[request_count], each freed with answer_free whatever is returned (an interrupted job leaves what was drawn).
-/// Prefill runs in pieces of the pass's max_rows, whole prompts; decode takes all live answers at once. STATUS_INPUT where
-/// the job does not fit the pass or the model's positions. On a plan Ops every answer has max_new_tokens zeros.
+/// Fills answers[request_count]. The caller frees each with answer_free, also after a failure; an interrupted
+/// job leaves the tokens drawn so far. The prefill runs whole prompts in pieces of at most the pass's
+/// max_rows; decoding runs all live answers together. STATUS_INPUT if the job does not fit the pass or the
+/// model's positions. In a plan every answer has max_new_tokens zeros.
 STATUS_CHECKED Status generate(Pass *pass, const GenerateJob *job, Answer *answers);
 /// Safe on a zeroed struct and twice.
 void answer_free(Answer *answer);

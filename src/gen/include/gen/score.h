@@ -1,4 +1,4 @@
-// Scoring: what a model says of given answers under given prompts, in micro batches that fit a pass.
+// Scoring: entropies and log probabilities of given answers under given prompts, in batches that fit a pass.
 #pragma once
 
 #include "model/model.h"
@@ -11,7 +11,8 @@ typedef struct ScoreJob {
   float tau;
 } ScoreJob;
 
-/// entropy[i][t] and logprob[i][t] at the predicting positions, at tau. The arrays are parallel to the answers' tokens,
-/// concatenated: offset of answer i = Σ_{j<i} count_j. Either may be NULL. Splits into micro batches of at most the pass's
-/// max_rows rows, never splitting an answer from its prompt; STATUS_INPUT where one answer with its prompt does not fit.
+/// entropy and logprob hold, answer after answer, a number for each token: the entropy of the distribution
+/// that it is predicted from, and the token's log probability in it, at tau. Either may be NULL. Runs batches
+/// of at most the pass's max_rows rows, each answer together with its prompt. STATUS_INPUT if one answer with
+/// its prompt does not fit.
 STATUS_CHECKED Status score_answers(Pass *pass, const ScoreJob *job, float *entropy, float *logprob);
