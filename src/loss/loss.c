@@ -1,5 +1,6 @@
-// The GEE loss. Rule: every form is a sum over contrasts a of group means, of (aᵀH)², |aᵀH| or (aᵀH)² − aᵀ C a, so pairwise
-// and centred, weighted or not, share one derivative; all in double, sums in the order of the samples.
+// The GEE loss. Rule: every form is a sum over contrasts a of group means: of (aᵀH)², |aᵀH| or (aᵀH)² − aᵀ C
+// a. So all forms share one derivative: pairwise and centred, weighted or not. Everything is computed in
+// double, with sums in the order of the samples.
 #include "loss/loss.h"
 
 #include "util/memory.h"
@@ -7,25 +8,25 @@
 #include <stdlib.h>
 
 enum {
-  COLUMNS = LOSS_MAX_GROUPS + 1, // groups, and last the samples in no group: they move H̄
+  COLUMNS = LOSS_MAX_GROUPS + 1, // one per group, and the last for samples in no group, which count in H̄
   MAX_CONTRASTS = LOSS_MAX_GROUPS * (LOSS_MAX_GROUPS - 1) / 2,
 };
 
-/// Group means and what depends on them. `column` of a sample is its group, or `groups` for none.
+/// Group means and what depends on them. A sample's column is its group, or `groups` if it is in none.
 typedef struct Means {
   size_t columns;
   double weight[COLUMNS];     // Σ b_i
-  double H[COLUMNS];          // 0 where the weight is 0; never used there
-  double slope[COLUMNS];      // d loss_bias / d H_g, without the variance
+  double H[COLUMNS];          // 0 and unused if the weight is 0
+  double slope[COLUMNS];      // d loss_bias / d H_g, without the variance that `unbiased` subtracts
   double Q[COLUMNS][COLUMNS]; // Σ_contrasts a aᵀ
 } Means;
 
-/// Samples gathered by unit: tables of [columns][units].
+/// The samples by unit. share, r and slope are [columns][units].
 typedef struct Units {
   size_t count;
-  size_t *of;    // [samples] dense index of the sample's unit
-  double *share; // α
-  double *r;     // r
+  size_t *index; // [samples] the unit of each sample, numbered from 0
+  double *share; // α of the header
+  double *r;     // r of the header
   double *slope; // d tr(Q C) / d m
 } Units;
 
@@ -35,7 +36,7 @@ static size_t column_of(const LossSample *sample, size_t groups) {
 
 static Status check_options(const LossOptions *o, size_t groups) {
   if (groups < 1 || groups > LOSS_MAX_GROUPS)
-    return status_fail(STATUS_INPUT, "%zu groups: the loss takes 1 to %d", groups, LOSS_MAX_GROUPS);
+    return status_fail(STATUS_INPUT, "%zu groups: the loss needs 1 to %d", groups, LOSS_MAX_GROUPS);
   if (!(isfinite(o->lambda_weight) && isfinite(o->em_weight)))
     return status_fail(STATUS_INPUT, "loss.lambda_weight and loss.em_weight must be finite numbers");
   if (o->auto_anneal && !(o->anneal_min >= 0 && o->anneal_min <= o->anneal_max && isfinite(o->anneal_max)))
@@ -98,7 +99,7 @@ static void group_means(size_t groups, const LossSample *samples, size_t count, 
   result->gap = result->groups_present >= 2 ? high - low : 0;
 }
 
-/// Adds the term of one contrast to loss_bias, the slopes and Q.
+/// Adds one contrast's term to loss_bias, the slopes and Q.
 static void add_contrast(const LossOptions *o, const double *a, Means *m, double *loss_bias) {
   double x = 0;
   for (size_t g = 0; g < m->columns; g++) x += a[g] * m->H[g];
@@ -110,6 +111,7 @@ static void add_contrast(const LossOptions *o, const double *a, Means *m, double
   }
 }
 
+/// Contrasts are taken only between groups that are present. `total` is not 0, because at least two are.
 static void add_contrasts(const LossOptions *o, Means *m, double *loss_bias) {
   size_t groups = m->columns - 1;
   double total = 0;
@@ -143,53 +145,55 @@ static int by_name(const void *a, const void *b) {
 }
 
 static void units_free(Units *units) {
-  free(units->of);
+  free(units->index);
   free(units->share);
   free(units->r);
   free(units->slope);
 }
 
-/// Numbers the units densely and fills α and r.
+/// Numbers the units from 0 in the order of their names and fills share and r.
 static Status units_gather(size_t groups, const LossSample *samples, size_t count, const Means *m,
                            Units *units) {
   UnitName *names = NULL;
   Status status = STATUS_OK;
   size_t cells = 0;
   TRY_CLEAN(mem_array(&names, count, "units of the loss"));
-  TRY_CLEAN(mem_array(&units->of, count, "units of the loss"));
+  TRY_CLEAN(mem_array(&units->index, count, "units of the loss"));
   for (size_t i = 0; i < count; i++) names[i] = (UnitName){samples[i].unit, i};
   qsort(names, count, sizeof *names, by_name);
   for (size_t i = 0; i < count; i++) {
     if (i == 0 || names[i].name != names[i - 1].name) units->count++;
-    units->of[names[i].sample] = units->count - 1;
+    units->index[names[i].sample] = units->count - 1;
   }
   TRY_CLEAN(mem_product(m->columns, units->count, &cells, "units of the loss"));
   TRY_CLEAN(mem_array(&units->share, cells, "units of the loss"));
   TRY_CLEAN(mem_array(&units->r, cells, "units of the loss"));
   TRY_CLEAN(mem_array(&units->slope, cells, "units of the loss"));
   for (size_t i = 0; i < count; i++) {
-    size_t g = column_of(&samples[i], groups), cell = g * units->count + units->of[i];
+    size_t g = column_of(&samples[i], groups), cell = g * units->count + units->index[i];
     if (!(samples[i].weight > 0)) continue;
     double share = samples[i].weight / m->weight[g];
     units->share[cell] += share;
-    units->r[cell] += share * (samples[i].H - m->H[g]); // Σ_i of this is α (m − H)
+    units->r[cell] += share * (samples[i].H - m->H[g]); // the sum over the unit's samples is α (m − H)
   }
 cleanup:
   free(names);
   return status;
 }
 
-/// c_gh of the header; 0 where nothing can be estimated: no shared unit, or a group of one unit.
+/// c_gh of the header, from α_g and α_h; 0 if nothing can be estimated: no shared unit, or a group with a
+/// single unit.
 static double covariance_scale(const Units *units, const double *a, const double *b) {
   double shared = 0, denominator = 0;
   for (size_t u = 0; u < units->count; u++) shared += a[u] * b[u];
   for (size_t u = 0; u < units->count; u++) denominator += a[u] * b[u] * (1 - a[u] - b[u] + shared);
-  // exact arithmetic gives 0 for a single unit; rounding leaves some 1e-17
+  // For a single unit the denominator is 0 in exact arithmetic, and about 1e-17 after rounding.
   return denominator > 1e-12 * shared ? shared / denominator : 0;
 }
 
-/// result = tr(Q C), and the slopes of it by every unit mean:
-///   d r_gv / d m_gu = α_gv (δ_uv − α_gu)   ⟹   d tr(QC) / d m_gu = 2 Σ_h Q_gh c_gh α_gu (r_hu − Σ_v α_gv r_hv)
+/// Returns tr(Q C), and adds its derivative by every unit mean to units->slope:
+///   d r_gv / d m_gu = α_gv (δ_uv − α_gu)
+///   ⟹  d tr(QC) / d m_gu = 2 Σ_h Q_gh c_gh α_gu (r_hu − Σ_v α_gv r_hv)
 static double variance_of_contrasts(const Means *m, Units *units) {
   double trace = 0;
   size_t n = units->count;
@@ -221,16 +225,18 @@ static Status subtract_variance(size_t groups, const LossSample *samples, size_t
   result->loss_bias -= result->bias_variance;
   for (size_t i = 0; i < count; i++) {
     if (!(samples[i].weight > 0)) continue;
-    size_t g = column_of(&samples[i], groups), cell = g * units.count + units.of[i];
-    double of_mean = samples[i].weight / (units.share[cell] * m->weight[g]); // d m_gu / d H_i
-    dH[i] -= result->lambda * units.slope[cell] * of_mean;
+    size_t g = column_of(&samples[i], groups), cell = g * units.count + units.index[i];
+    // d m_gu / d H_i; the share is not 0, because it includes this sample's weight.
+    double share = samples[i].weight / (units.share[cell] * m->weight[g]);
+    dH[i] -= result->lambda * units.slope[cell] * share;
   }
 cleanup:
   units_free(&units);
   return status;
 }
 
-static double annealed(const LossOptions *o, double gap, double first_gap) {
+/// λ after annealing.
+static double annealed_lambda(const LossOptions *o, double gap, double first_gap) {
   if (!o->auto_anneal) return o->lambda_weight;
   double factor = first_gap > 0 ? gap / first_gap : 1;
   return o->lambda_weight * fmin(fmax(factor, o->anneal_min), o->anneal_max);
@@ -254,7 +260,7 @@ Status loss_compute(const LossOptions *options, size_t groups, const LossSample 
   *result = (LossResult){0};
   for (size_t g = 0; g < LOSS_MAX_GROUPS; g++) result->H[g] = NAN;
   group_means(groups, samples, count, &m, result);
-  result->lambda = annealed(options, result->gap, first_gap);
+  result->lambda = annealed_lambda(options, result->gap, first_gap);
   if (result->groups_present >= 2) add_contrasts(options, &m, &result->loss_bias);
 
   double em = options->debias_only ? 0 : options->em_weight, em_total = 0;

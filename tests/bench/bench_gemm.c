@@ -1,11 +1,12 @@
-// How fast the linear operations are on a device, beside what it could do: the rate of a kernel that only multiplies and
-// adds in registers, and the rate at which memory is read. Not a test.
+// How fast the linear operations are on a device, compared with its peak rates: those of a kernel that only
+// multiplies and adds in registers, and of one that only reads memory. Not a test.
 //
 //   build/bench_gemm [DEVICE [own|vendor]]
 //
-// Shapes are those of SmolLM2-135M (width 576, feed-forward 1536, key/value 192, vocabulary 49152). A figure is the best of
-// several runs. `ms` is wall time. `GFLOP/s a core` counts the processor time that this program used, all threads together,
-// and so holds on a machine that other programs share; on a GPU there is only wall time, and a core is the device.
+// The shapes are those of SmolLM2-135M (width 576, feed-forward 1536, key/value 192, vocabulary 49152). Each
+// figure is the best of several runs. `ms` is wall time. `GFLOP/s a core` is per second of processor time,
+// all threads together, so that other programs on the machine do not change it. A GPU has only wall time, and
+// "a core" is the whole device.
 #include "device/device.h"
 #include "ops/ops.h"
 #include "util/clock.h"
@@ -15,7 +16,9 @@
 
 static const char peak_source[] =
     "__kernel void multiply_add(__global float *out, float factor) {\n"
-    "  vector s[12];\n" // as many chains as hide an fma's latency, of the device's own width: none leaves its register
+    // Enough chains to hide an fma's latency, as wide as the device's vectors, so that each stays in a
+    // register.
+    "  vector s[12];\n"
     "  for (int i = 0; i < 12; i++) s[i] = (vector)(factor * i);\n"
     "  for (int n = 0; n < 2000000; n++) {\n"
     "    _Pragma(\"unroll\") for (int i = 0; i < 12; i++) s[i] = fma(s[i], (vector)(factor), "
@@ -58,7 +61,7 @@ static const Shape shapes[] = {
     {WEIGHT_GRADIENT, 2048, 8, 576, DTYPE_F32},   {WEIGHT_GRADIENT, 2048, 576, 8, DTYPE_F32},
 };
 
-/// Best times of one piece of work, in seconds: on the clock, and of processors (wall time on a GPU).
+/// The best times of one piece of work in seconds: wall time, and processor time (on a GPU wall time too).
 typedef struct Timing {
   double wall, core;
 } Timing;
@@ -95,7 +98,7 @@ static Status time_launch(Device *device, Kernel *kernel, size_t groups, const K
   return STATUS_OK;
 }
 
-/// What the device can do at most, a core.
+/// The device's peak rates per core.
 static Status measure_peaks(Device *device, double *gflops, double *gbytes) {
   Status status = STATUS_OK;
   Program *program = NULL;

@@ -1,16 +1,17 @@
-// How fast a model's matrices are multiplied one after another: every product takes the next of 30 layers' weights, so they
-// come from memory as they do in a run. tests/bench/peer_gemm.py measures the same with PyTorch. Not a test.
+// How fast a model's matrices are multiplied one after another. Every product uses the next of 30 layers'
+// weights, so they come from memory, as in a run. tests/bench/peer_gemm.py measures the same with PyTorch.
+// Not a test.
 //
 //   build/bench_gemm_stream [DEVICE]
 //
-// GFLOP/s of the whole device, wall time: the fastest product, and the mean of all.
+// Prints GFLOP/s of the whole device by wall time: of the fastest product, and the mean.
 #include "device/device.h"
 #include "ops/ops.h"
 #include "util/clock.h"
 #include <stdio.h>
 
-enum { LAYERS = 30, LARGE = 10000000 }; // a matrix of more words than LARGE is a head: two of them
-static const double seconds = 2;        // of each shape
+enum { LAYERS = 30, LARGE = 10000000 }; // a matrix of more than LARGE words is a head, and two are enough
+static const double seconds = 2;        // per shape
 
 typedef struct Shape {
   bool dx; // dx = dout w; else out = x w'
@@ -35,7 +36,7 @@ static Status measure(Ops *ops, const Shape *s) {
   TRY_CLEAN(tensor_create(ops, "out", MEMORY_ACTIVATIONS, DTYPE_F32, s->m, s->dx ? s->k : s->n, &out));
   for (size_t i = 0; i < layers; i++)
     TRY_CLEAN(tensor_create(ops, "weights", MEMORY_WEIGHTS, DTYPE_F32, s->n, s->k, &weights[i]));
-  for (size_t i = 0; i < layers; i++) TRY_CLEAN(multiply(s, &out, &in, &weights[i])); // touched, compiled
+  for (size_t i = 0; i < layers; i++) TRY_CLEAN(multiply(s, &out, &in, &weights[i])); // warm-up
   double began = clock_seconds(), now = began;
   for (; now - began < seconds; calls++) {
     double start = now;

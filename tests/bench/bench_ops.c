@@ -1,10 +1,11 @@
-// Times the operations at SmolLM2-135M's sizes (9 heads, 3 key/value heads of width 64, width 576, feed-forward 1,536,
-// vocabulary 49,152) on the device that GEE_TEST_DEVICE names:
+// Times the operations at SmolLM2-135M's sizes (9 heads, 3 key/value heads of width 64, width 576,
+// feed-forward 1,536, vocabulary 49,152) on the device that $GEE_TEST_DEVICE names. Not a test.
 //
-//   bench_ops [rows]      default 2,048 rows: 32 prompts of 32 rows, the rest answers that share them
+//   bench_ops [rows]      default 2,048 rows: 32 prompts of 32 rows, and answers that share them
 //
-// Each line: the best and the median of several runs, and the bytes an operation must move at least, per second. While
-// decoding, a row reads a prompt of 32 rows and 16 of its own.
+// Each line has the best and the median time of several runs, and the rate in bytes per second, from the
+// fewest bytes that the operation can move. While decoding, a row reads a prompt of 32 rows and 16 rows of
+// its own.
 #include "device/device.h"
 #include "ops/ops.h"
 #include "util/clock.h"
@@ -44,7 +45,7 @@ static Status fill(Tensor *tensor, uint64_t seed) {
   return status;
 }
 
-/// Bell-shaped logits (standard deviation 2.5), of which one a row stands out by 12: as a model's are.
+/// Logits like a model's: bell-shaped with standard deviation 2.5, and one in each row is 12 higher.
 static Status fill_logits(Tensor *tensor) {
   float *row = NULL;
   Status status = STATUS_OK;
@@ -72,7 +73,7 @@ static Status make_ints(Bench *bench, Tensor *tensor, size_t rows, size_t cols, 
   return tensor_write(tensor, 0, rows * cols, values);
 }
 
-/// Prompts first, then an equal share of the other rows as each prompt's answer.
+/// The prompts first, then an answer to each; the answers share the remaining rows equally.
 static Status make_spans(Bench *bench) {
   int32_t *spans = NULL, *key_spans = NULL, *positions = NULL, decode[4 * DECODE_ROWS];
   Status status = STATUS_OK;
@@ -93,7 +94,7 @@ static Status make_spans(Bench *bench) {
     }
     positions[r] = in_prompt ? r - prompt : PROMPT_ROWS + r - own;
   }
-  for (int32_t r = 0; r < DECODE_ROWS; r++) { // two answers a prompt, each with its own rows of the cache
+  for (int32_t r = 0; r < DECODE_ROWS; r++) { // two answers per prompt, each with its own cache rows
     int32_t prompt = r / 2 * PROMPT_ROWS, own = answers + r * (share / 2);
     int32_t span[4] = {prompt, prompt + PROMPT_ROWS, own, own + share / 2};
     for (int i = 0; i < 4; i++) decode[4 * r + i] = span[i];

@@ -1,7 +1,7 @@
-// Memory that runs out while devices are listed, one is opened, and buffers, views, programs and kernels are
-// made on it.
+// Every allocation fails once, and from then on: while devices are listed, while one is opened, and while
+// buffers, views, programs and kernels are made on it.
 #include "support/alloc_faults.h"
-// (cmocka's prerequisites stand in test.h)
+
 #include "device/device.h"
 #include <stdio.h>
 #include <stdlib.h>
@@ -30,7 +30,7 @@ static Status open_and_close(void *user) {
   return status;
 }
 
-/// A kernel fills a view, and the whole buffer is read.
+/// A kernel fills a view, and the result is read through the whole buffer.
 static Status compute(void *user) {
   static const size_t groups[3] = {1, 1, 1}, items[3] = {16, 1, 1};
   Device *device = user;

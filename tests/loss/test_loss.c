@@ -1,5 +1,5 @@
-// The loss against hand-worked numbers, its derivative against central differences for every combination of options, and the
-// unbiased square against its expectation over every outcome.
+// The loss against numbers worked out by hand, its derivative against central differences for every
+// combination of options, and the unbiased square against its expectation over all outcomes.
 #include "support/test.h"
 
 #include "loss/loss.h"
@@ -147,8 +147,9 @@ static void test_single_unit_has_no_variance(void **state) {
   assert_near(r.bias_variance, 0, 0);
 }
 
-// Units 0–2 hold group 0, units 1–4 group 1: two are shared. A unit's means are 2 + z_u and 2.5 + 0.8 z_u + 0.6 w_u with z, w
-// independent ±1: variance 1 each, covariance 0.8. Over all 2^9 outcomes the average is the square of the true difference.
+// Units 0–2 have group 0 and units 1–4 have group 1, so they share two units. A unit's means are 2 + z_u and
+// 2.5 + 0.8 z_u + 0.6 w_u, where z and w are independent and ±1: each has variance 1, and the covariance is
+// 0.8. The average over all 2^9 outcomes must be the square of the true difference.
 static void test_unbiased_over_all_outcomes(void **state) {
   (void)state;
   for (int form = LOSS_PAIRWISE; form <= LOSS_CENTRED; form++) {
@@ -171,14 +172,14 @@ static void test_unbiased_over_all_outcomes(void **state) {
       sum += r.loss_bias / 512;
       biased += (r.loss_bias + r.bias_variance) / 512;
     }
-    // centred: H̄ weighs the groups 3 : 4, so H_g − H̄ = −4/7 and 3/7 of the difference
+    // Centred: H̄ weighs the groups 3 : 4, so H_g − H̄ is −4/7 and 3/7 of the difference.
     double expected = form == LOSS_PAIRWISE ? 0.25 : 0.25 * (16 + 9) / 49.0;
     assert_near(sum, expected, 1e-13);
     assert_true(biased > expected + 0.1); // the plain square is far off
   }
 }
 
-/// The loss with λ held, as the derivative has it.
+/// The loss with λ kept constant, as the derivative treats it.
 static double loss_at(const LossOptions *o, size_t groups, const LossSample *s, size_t count, double lambda) {
   LossResult r;
   double dH[64];
@@ -204,7 +205,8 @@ static void check_derivative(const LossOptions *o, size_t groups, LossSample *s,
 
 enum { MIXED = 24 };
 
-/// Samples of `pattern`: 0 paired sets, 1 unequal units, a group absent and samples in no group, 2 weights as well.
+/// Samples by `pattern`. 0: paired sets. 1: unequal units, an absent group, and samples in no group. 2: as 1,
+/// and with weights.
 static void make_samples(int pattern, size_t groups, LossSample *s) {
   for (uint32_t i = 0; i < MIXED; i++) {
     float u = rng_uniform(7, RNG_DATA, i, (uint32_t)pattern, 1), w = rng_uniform(7, RNG_DATA, i, 3, 2);

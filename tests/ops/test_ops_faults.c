@@ -1,9 +1,9 @@
-// Memory that runs out while the kernels are compiled and the operations made ready. Every program and every
-// kernel is made by the same lines and takes the driver milliseconds, so not all allocations fail here, but
-// the first ones (all that comes before, the first program, the first kernels) and the last.
+// Allocations fail while ops_create compiles the kernels. All programs and kernels are made by the same
+// lines, and each takes the driver milliseconds, so not every allocation is tried: only the first ones, up to
+// the first programs and kernels, and the last.
 #include "support/alloc_faults.h"
 #include "support/ops_fixture.h"
-// (cmocka's prerequisites stand in test.h)
+
 #include <stdlib.h>
 
 enum { FIRST = 40, LAST = 3 };
