@@ -44,7 +44,7 @@ static Status run_tables(Probe *probe, SelftestDepth depth, SelftestReport repor
                      failed);
 }
 
-/// Frees the scratch, which the large checks grew, and takes the self-test out of the peaks: a memory plan knows of neither.
+/// Frees the scratch, which the large checks grew, and restores the peaks: a memory plan counts neither.
 static void forget_memory(Ops *ops, const MemoryUse *before) {
   MemoryUse *use = &ops->memory;
   for (size_t i = 0; i < SCRATCH_SLOTS; i++) tensor_free(&ops->scratch[i]);
