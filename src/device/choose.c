@@ -4,6 +4,7 @@
 
 #include "util/str.h"
 #include <ctype.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -36,9 +37,7 @@ static bool matches(const DeviceInfo *device, size_t index, const char *name) {
   // At most 8 digits, so that atol cannot overflow.
   if (is_number(name)) return strlen(name) < 9 && (size_t)atol(name) == index;
   char full[sizeof device->platform + sizeof device->name + 1];
-  (void)strcpy(full, device->platform);
-  (void)strcat(full, " ");
-  (void)strcat(full, device->name);
+  (void)snprintf(full, sizeof full, "%s %s", device->platform, device->name);
   return contains_ignoring_case(full, name);
 }
 

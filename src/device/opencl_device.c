@@ -172,8 +172,8 @@ Status opencl_open(size_t index, Device **out) {
   *out = NULL;
   Status status = STATUS_OK;
   OpenclDevice *device = NULL;
-  Found *found;
-  size_t count;
+  Found *found = NULL;
+  size_t count = 0;
   TRY(find_all(&found, &count));
   if (index >= count) {
     status = status_fail(STATUS_FAILED, "OpenCL device %zu is gone; %zu are left", index, count);

@@ -343,7 +343,7 @@ static bool load_integer(GgufType type, const uint8_t *bytes, int64_t *out) {
     *out = bytes[0];
     return true;
   case GGUF_I8:
-    *out = (int8_t)bytes[0];
+    *out = bytes[0] < 128 ? bytes[0] : bytes[0] - 256;
     return true;
   case GGUF_U16:
     *out = load_u16(bytes);

@@ -337,6 +337,15 @@ cleanup:
   return status;
 }
 
+/// Not every tokenizer that llama.cpp knows can be one of Hugging Face's: a merge may make a token that is marked unused,
+/// which no tokenizer.json has.
+static Status check_exported(const char *directory) {
+  Tokenizer *tokenizer = NULL;
+  TRY(status_context(tokenizer_load(directory, &tokenizer), "the tokenizer cannot be exported"));
+  tokenizer_free(tokenizer);
+  return STATUS_OK;
+}
+
 Status tokenizer_export(const char *model, const char *directory) {
   if (file_is_directory(model)) return copy_folder(model, directory);
   Status status = STATUS_OK;
@@ -351,6 +360,7 @@ Status tokenizer_export(const char *model, const char *directory) {
   TRY_CLEAN(write_tokenizer(&source, directory));
   TRY_CLEAN(write_config(&source, directory));
   TRY_CLEAN(write_specials(&source, directory));
+  TRY_CLEAN(check_exported(directory));
 cleanup:
   free(source.types);
   tensors_close(file);

@@ -2,6 +2,8 @@
 // is one line without control characters, because names in it may come from hostile files and it is printed
 // to a terminal.
 #include "util/status.h"
+#undef status_fail
+#undef status_context
 
 #include <stdarg.h>
 #include <stddef.h>

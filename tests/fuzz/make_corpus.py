@@ -100,6 +100,7 @@ def tokenizers():
     }
     for pre in ("smollm", "gpt-2", "llama-bpe", "qwen2"):
         put("tokenizer_gguf", pre, gguf({**ggml, "tokenizer.ggml.pre": pre}))
+    put("tokenizer_gguf", "merge_of_unused", gguf({**ggml, "tokenizer.ggml.token_type": [3, 1, 1, 5, 1, 4]}))
     chatml = "{% for message in messages %}{{'<|im_start|>' + message['role']}}{% endfor %}"
     put("tokenizer_gguf", "template", gguf({**ggml, "tokenizer.chat_template": chatml}))
 

@@ -77,6 +77,14 @@ static void test_smollm(void **state) {
   check_family("smollm", "smollm", false);
 }
 
+/// A tokenizer.json without the token that a merge makes would not load.
+static void test_what_cannot_be_exported(void **state) {
+  (void)state;
+  assert_fails(
+      tokenizer_export(GEE_SOURCE_DIR "/tests/fuzz/corpus/tokenizer_gguf/merge_of_unused", test_folder()),
+      STATUS_INPUT, "cannot be exported");
+}
+
 static void test_folder_is_copied(void **state) {
   (void)state;
   const char *folder = test_folder();
@@ -109,9 +117,8 @@ static void test_broken_tokens_are_refused(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(test_llama3),
-      cmocka_unit_test(test_qwen2),
-      cmocka_unit_test(test_smollm),
+      cmocka_unit_test(test_llama3),           cmocka_unit_test(test_qwen2),
+      cmocka_unit_test(test_smollm),           cmocka_unit_test(test_what_cannot_be_exported),
       cmocka_unit_test(test_folder_is_copied),
       cmocka_unit_test(test_broken_tokens_are_refused),
   };
