@@ -38,8 +38,9 @@ typedef struct Usage {
   const char *text;       // what it does, and an example
 } Usage;
 
-/// Fills the options' `out`. `--help` prints to stdout and sets *helped; the command is then done. *positional (may be NULL
-/// where usage has none) is NULL where it was not given. STATUS_INPUT names the nearest option of an unknown one.
+/// Fills the options' `out`. `--help` prints to stdout and sets *helped; the command is then done.
+/// *positional (may be NULL where usage has none) is NULL where it was not given. STATUS_INPUT names the
+/// nearest option of an unknown one.
 STATUS_CHECKED Status args_parse(const Usage *usage, int argc, char **argv, const char **positional,
                                  bool *helped);
 /// STATUS_INPUT: "name is needed", with the way to help.

@@ -1,5 +1,5 @@
-// What the subcommands share: their table, the terminal (terminal.h), and the objects a run needs opened in order.
-// Rule: of all rooms only this one prints, reads the command line or exits.
+// What the subcommands share: their table, the terminal (terminal.h), and the objects a run needs opened in
+// order. Rule: of all rooms only this one prints, reads the command line or exits.
 #pragma once
 
 #include "args.h"
@@ -51,7 +51,8 @@ typedef struct Runtime {
   DType dtype; // of the model's matrices
 } Runtime;
 
-/// Opens the files and the text side of a model: what can be wrong with them is told before a device is touched.
+/// Opens the files and the text side of a model: what can be wrong with them is told before a device is
+/// touched.
 STATUS_CHECKED Status runtime_open_files(Runtime *runtime, const char *path, const char *chat_template);
 STATUS_CHECKED Status runtime_open_device(Runtime *runtime, const DeviceOptions *options);
 /// Compiles the kernels and runs the self-test.
@@ -60,8 +61,9 @@ STATUS_CHECKED Status runtime_open_ops(Runtime *runtime, const char *gemm);
 STATUS_CHECKED Status runtime_load_model(Runtime *runtime, DType dtype, const char *adapter);
 /// All of it, for commands that take ModelArgs; files already open stay.
 STATUS_CHECKED Status runtime_open(Runtime *runtime, const ModelArgs *args);
-/// Appends the tokens a model sees before its answer: of `text` in the chat template (`chat`; `system` NULL: the template's own),
-/// or of `text` alone, with a start token where it would be empty. STATUS_INPUT where there is no template.
+/// Appends the tokens a model sees before its answer: of `text` in the chat template (`chat`; `system` NULL:
+/// the template's own), or of `text` alone, with a start token where it would be empty. STATUS_INPUT where
+/// there is no template.
 STATUS_CHECKED Status runtime_encode_prompt(const Runtime *runtime, const char *text, bool chat,
                                             const char *system, Tokens *out);
 /// Safe on a zeroed struct and twice.
@@ -71,7 +73,8 @@ void runtime_close(Runtime *runtime);
 
 /// Prints `use` by kind.
 void memory_print(const MemoryUse *use, const char *title);
-/// STATUS_INPUT where `planned` cannot fit the device, or the host that a CPU device shares; says which keys to lower.
+/// STATUS_INPUT where `planned` cannot fit the device, or the host that a CPU device shares; says which keys
+/// to lower.
 STATUS_CHECKED Status memory_check(const MemoryUse *planned, const DeviceInfo *info);
 
 // ---- config and data (config_command.c) ----

@@ -1,4 +1,5 @@
-// The files of configs/ that the program carries, embedded by cmake/embed.cmake: group files, types, built-in prompts.
+// The files of configs/ that the program carries, embedded by cmake/embed.cmake: group files, types, built-in
+// prompts.
 #pragma once
 
 typedef struct EmbeddedConfig {

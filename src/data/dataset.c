@@ -1,5 +1,5 @@
-// The pipeline from a file to a Dataset. Rule: after every stage the prompts of each group are counted, and a group left empty
-// ends the run with the stage's name.
+// The pipeline from a file to a Dataset. Rule: after every stage the prompts of each group are counted, and a
+// group left empty ends the run with the stage's name.
 #include "data/data.h"
 
 #include "drafts.h"

@@ -1,4 +1,5 @@
-// The pipeline's prompts before they are tokens: chats read from a file, the groups they name, the sets they expand to.
+// The pipeline's prompts before they are tokens: chats read from a file, the groups they name, the sets they
+// expand to.
 #pragma once
 
 #include "group_file.h"

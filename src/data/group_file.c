@@ -1,5 +1,5 @@
-// Reading group files. Rule: a file is checked whole on loading, so whatever uses it later need not doubt it; every message
-// names the file and the key.
+// Reading group files. Rule: a file is checked whole on loading, so whatever uses it later need not doubt it;
+// every message names the file and the key.
 #include "group_file.h"
 
 #include "configs.h"
@@ -222,7 +222,8 @@ static Status append_quoted(Str *pattern, const char *word) {
   return STATUS_OK;
 }
 
-/// One pattern for all words: the longest word that stands at a place, between characters that belong to no word.
+/// One pattern for all words: the longest word that stands at a place, between characters that belong to no
+/// word.
 static Status compile_words(GroupFile *g) {
   WordEntry *order = NULL; // borrows the entries' words
   Str pattern = {0};

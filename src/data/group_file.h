@@ -81,7 +81,8 @@ typedef struct WordHits {
   bool unswappable; // a word without a counterpart is among them
 } WordHits;
 
-/// Finds the group words of a text. Zero-initialise `out`; calls add up, with hits of the last text in `list`.
+/// Finds the group words of a text. Zero-initialise `out`; calls add up, with hits of the last text in
+/// `list`.
 STATUS_CHECKED Status words_find(const GroupFile *groups, const char *text, size_t size, WordHits *out);
 void words_free(WordHits *hits);
 /// Appends the text with every hit replaced by its counterpart in group `target`.

@@ -1,12 +1,13 @@
-// Drawing batches. Rule: what is drawn depends on the seed and the cursor alone; every epoch is a permutation of the sets.
+// Drawing batches. Rule: what is drawn depends on the seed and the cursor alone; every epoch is a permutation
+// of the sets.
 #include "data/data.h"
 
 #include "util/memory.h"
 #include "util/rng.h"
 #include <stdlib.h>
 
-/// Positions cursor, cursor + 1, … of an endless sequence of shuffled epochs over `items`; the epoch in hand is kept in
-/// `order`.
+/// Positions cursor, cursor + 1, … of an endless sequence of shuffled epochs over `items`; the epoch in hand
+/// is kept in `order`.
 typedef struct Walk {
   const size_t *items;
   size_t count;
@@ -14,7 +15,8 @@ typedef struct Walk {
   uint64_t epoch; // of `order`; UINT64_MAX: none yet
 } Walk;
 
-/// Epochs of different groups draw different orders. An epoch's stream repeats after 2^24 epochs of 16 groups.
+/// Epochs of different groups draw different orders. An epoch's stream repeats after 2^24 epochs of 16
+/// groups.
 static size_t walk_at(Walk *walk, uint64_t seed, size_t group, uint64_t position) {
   uint64_t epoch = position / walk->count;
   if (epoch != walk->epoch) {

@@ -47,7 +47,8 @@ static Status drop_tokens(const Tokenizer *tokenizer, size_t over, char *text) {
   TRY_CLEAN(tokenizer_encode(tokenizer, text, strlen(text), false, &tokens));
   size_t keep = tokens.count > over ? tokens.count - over : 0;
   TRY_CLEAN(tokenizer_decode(tokenizer, tokens.ids, keep, false, &kept));
-  // what both texts begin with: free of the U+FFFD that decoding puts for half a character, and always shorter
+  // what both texts begin with: free of the U+FFFD that decoding puts for half a character, and always
+  // shorter
   size_t same = 0, size = strlen(text);
   while (same < kept.size && same + 1 < size && kept.data[same] == text[same]) same++;
   while (same > 0 && ((unsigned char)text[same] & 0xC0) == 0x80) same--;

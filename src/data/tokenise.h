@@ -10,7 +10,7 @@ typedef struct TokeniseOptions {
   size_t max_tokens;  // 0: no limit
 } TokeniseOptions;
 
-/// Appends the tokens of the draft. Where they are too many, the user text that is asked loses its end, in `draft` too, and
-/// *shortened is true; STATUS_INPUT where the rest alone is too long.
+/// Appends the tokens of the draft. Where they are too many, the user text that is asked loses its end, in
+/// `draft` too, and *shortened is true; STATUS_INPUT where the rest alone is too long.
 STATUS_CHECKED Status draft_tokenise(const TokeniseOptions *options, Draft *draft, Tokens *out,
                                      bool *shortened);

@@ -1,5 +1,5 @@
-// Finding group words and replacing them by their counterparts. Rule: what is not a group word, or an article in front of one,
-// is copied byte for byte.
+// Finding group words and replacing them by their counterparts. Rule: what is not a group word, or an article
+// in front of one, is copied byte for byte.
 #include "group_file.h"
 
 #include "util/memory.h"
@@ -132,8 +132,8 @@ cleanup:
   return status;
 }
 
-/// The word after `at` on the same line: blanks and opening marks are stepped over, what follows an apostrophe is cut off.
-/// *out = it, folded; NULL where there is none.
+/// The word after `at` on the same line: blanks and opening marks are stepped over, what follows an
+/// apostrophe is cut off. *out = it, folded; NULL where there is none.
 static Status next_word(const char *text, size_t size, size_t at, char **out) {
   size_t bytes = 0, start = at;
   *out = NULL;
@@ -188,7 +188,8 @@ static bool first_is_capital(const char *text, size_t size) {
   return c >= 0 && utf8proc_category(c) == UTF8PROC_CATEGORY_LU;
 }
 
-/// Names count where they are written as in the file, or all in capitals (three letters at least: "MS" is no Ms).
+/// Names count where they are written as in the file, or all in capitals (three letters at least: "MS" is no
+/// Ms).
 static bool written_right(const WordEntry *entry, const char *word, size_t size) {
   if (entry->row == NULL || !entry->row->as_written) return true;
   if (strlen(entry->as) == size && memcmp(entry->as, word, size) == 0) return true;
@@ -307,8 +308,8 @@ static bool same_word(const char *text, size_t size, const char *word) {
   return true;
 }
 
-/// Mends "a" and "an" at the end of `out`, of which the last `copied` bytes stand before `hit` in the text, where the word
-/// that comes wants the other one.
+/// Mends "a" and "an" at the end of `out`, of which the last `copied` bytes stand before `hit` in the text,
+/// where the word that comes wants the other one.
 static Status mend_article(const GroupFile *g, const char *text, const WordHit *hit, const char *to,
                            size_t copied, Str *out) {
   if (g->vowel == NULL || copied == 0) return STATUS_OK;

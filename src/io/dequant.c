@@ -1,5 +1,5 @@
-// From stored elements to float32. Rule: each value is the one ggml computes, to the bit: products and sums are
-// rounded one at a time, in float32. d and m are binary16; util/dtype.h has the sizes of blocks.
+// From stored elements to float32. Rule: each value is the one ggml computes, to the bit: products and sums
+// are rounded one at a time, in float32. d and m are binary16; util/dtype.h has the sizes of blocks.
 //
 //   Q8_0, 34 bytes   | d | q0 q1 … q31 |                      x[i] = d * q[i]               q: int8
 //
@@ -71,7 +71,8 @@ static void decode_q4_1(const uint8_t *block, size_t count, float *out) {
     float m = half_to_float(load_u16(block + 2));
     for (size_t i = 0; i < 16; i++) {
       uint8_t both = block[4 + i];
-      // Products in variables of their own: a compiler may fuse a * b + c inside one expression, and round once.
+      // Products in variables of their own: a compiler may fuse a * b + c inside one expression, and round
+      // once.
       float low = d * (float)(both & 15);
       float high = d * (float)(both >> 4);
       out[i] = low + m;

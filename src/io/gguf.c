@@ -1,9 +1,9 @@
 // Reading GGUF versions 2 and 3 (https://github.com/ggml-org/ggml/blob/master/docs/gguf.md), little-endian.
 //
 //   "GGUF" | version u32 | tensors u64 | values u64
-//   values:   key | type u32 | value                  string: length u64, bytes     array: type u32, count u64, items
-//   tensors:  name | rank u32 | size u64 × rank | type u32 | offset u64
-//   zeros up to the alignment | data …                offsets count from here
+//   values:   key | type u32 | value                  string: length u64, bytes     array: type u32, count
+//   u64, items tensors:  name | rank u32 | size u64 × rank | type u32 | offset u64 zeros up to the alignment
+//   | data …                offsets count from here
 //
 // Rule: a count is believed only where the rest of the file could hold that many; sizes lie innermost first
 // in the file and are turned round here.

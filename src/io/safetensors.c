@@ -1,7 +1,8 @@
 // Reading safetensors, one file or a sharded index (https://github.com/huggingface/safetensors, "Format").
 //
-//   | N: u64 | header: N bytes of JSON                                                        | data …          |
-//              {"name": {"dtype": "F32", "shape": [2, 3], "data_offsets": [begin, end]}, …}     begin, end count
+//   | N: u64 | header: N bytes of JSON                                                        | data … |
+//              {"name": {"dtype": "F32", "shape": [2, 3], "data_offsets": [begin, end]}, …}     begin, end
+//              count
 //              "__metadata__" may hold strings                                                  from here
 //
 // Rule: begin, end and shape × size must agree, and the tensors must fill the data without holes or overlaps.

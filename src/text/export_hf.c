@@ -337,8 +337,8 @@ cleanup:
   return status;
 }
 
-/// Not every tokenizer that llama.cpp knows can be one of Hugging Face's: a merge may make a token that is marked unused,
-/// which no tokenizer.json has.
+/// Not every tokenizer that llama.cpp knows can be one of Hugging Face's: a merge may make a token that is
+/// marked unused, which no tokenizer.json has.
 static Status check_exported(const char *directory) {
   Tokenizer *tokenizer = NULL;
   TRY(status_context(tokenizer_load(directory, &tokenizer), "the tokenizer cannot be exported"));

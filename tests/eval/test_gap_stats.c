@@ -1,6 +1,6 @@
-// Intervals against numbers computed apart from gee-cl: t quantiles by mpmath (the integral of the density, 25 digits), the
-// pairs' interval and the bootstrap by numpy (200,000 draws of the same table; the tolerances are four standard deviations
-// between 100 repetitions with 10,000 draws).
+// Intervals against numbers computed apart from gee-cl: t quantiles by mpmath (the integral of the density,
+// 25 digits), the pairs' interval and the bootstrap by numpy (200,000 draws of the same table; the tolerances
+// are four standard deviations between 100 repetitions with 10,000 draws).
 #include "support/test.h"
 
 #include "gap_stats.h"

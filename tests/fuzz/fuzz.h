@@ -1,6 +1,6 @@
-// What the fuzz targets share. A target reads one input as the program reads a file of its kind and frees what it got; a
-// crash, a finding of a sanitizer, a hang, too much memory or a broken FUZZ_CHECK is a fault. Rule: an input may be
-// refused, in one line of text; it may never be taken for something else.
+// What the fuzz targets share. A target reads one input as the program reads a file of its kind and frees
+// what it got; a crash, a finding of a sanitizer, a hang, too much memory or a broken FUZZ_CHECK is a fault.
+// Rule: an input may be refused, in one line of text; it may never be taken for something else.
 #pragma once
 
 #include "util/status.h"
@@ -32,7 +32,8 @@ typedef struct FuzzParts {
   const uint8_t *first, *second;
   size_t first_size, second_size;
 } FuzzParts;
-/// Cuts an input in two at the first line that is "----"; without one the second part is empty. For inputs of two texts.
+/// Cuts an input in two at the first line that is "----"; without one the second part is empty. For inputs of
+/// two texts.
 FuzzParts fuzz_cut(const uint8_t *bytes, size_t size);
 /// A NUL-terminated copy; the caller frees it.
 char *fuzz_text(const uint8_t *bytes, size_t size);

@@ -1,5 +1,5 @@
-// adapter_config.json, and after a line "----" adapter_model.safetensors, on the model of tests/golden/llama. The model is
-// planned, not loaded: no device is needed.
+// adapter_config.json, and after a line "----" adapter_model.safetensors, on the model of tests/golden/llama.
+// The model is planned, not loaded: no device is needed.
 #include "fuzz.h"
 
 #include "model/model.h"

@@ -1,5 +1,5 @@
-// A run's .ini, and after a line "----" an assignment as in --set. What is accepted renders to an .ini that reads back to
-// itself.
+// A run's .ini, and after a line "----" an assignment as in --set. What is accepted renders to an .ini that
+// reads back to itself.
 #include "fuzz.h"
 
 #include "config.h"

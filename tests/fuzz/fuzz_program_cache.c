@@ -1,4 +1,5 @@
-// A file in the folder of compiled programs: only what has this program's key, and a hash that is right, is taken.
+// A file in the folder of compiled programs: only what has this program's key, and a hash that is right, is
+// taken.
 #include "fuzz.h"
 
 #include "cache.h"

@@ -1,4 +1,5 @@
-// tokenizer.json, and after a line "----" tokenizer_config.json; then a text with what such a tokenizer meets.
+// tokenizer.json, and after a line "----" tokenizer_config.json; then a text with what such a tokenizer
+// meets.
 #include "fuzz_tokens.h"
 
 #include "text/chat.h"

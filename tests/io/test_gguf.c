@@ -1,5 +1,5 @@
-// GGUF: a file of the format's own library (every metadata type, every tensor type, bit for bit), files whose counts
-// and offsets lie, and the real model where it is there.
+// GGUF: a file of the format's own library (every metadata type, every tensor type, bit for bit), files whose
+// counts and offsets lie, and the real model where it is there.
 #include "support/test.h"
 
 #include "io/file.h"

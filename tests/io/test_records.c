@@ -1,5 +1,6 @@
-// Prompt files: every Parquet codec, page version and encoding against what pyarrow wrote (tests/io/make_parquet.py),
-// the older list forms, JSON Lines, text, and what each kind of wrong file is told.
+// Prompt files: every Parquet codec, page version and encoding against what pyarrow wrote
+// (tests/io/make_parquet.py), the older list forms, JSON Lines, text, and what each kind of wrong file is
+// told.
 #include "support/test.h"
 
 #include "io/file.h"

@@ -119,8 +119,7 @@ int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(test_llama3),           cmocka_unit_test(test_qwen2),
       cmocka_unit_test(test_smollm),           cmocka_unit_test(test_what_cannot_be_exported),
-      cmocka_unit_test(test_folder_is_copied),
-      cmocka_unit_test(test_broken_tokens_are_refused),
+      cmocka_unit_test(test_folder_is_copied), cmocka_unit_test(test_broken_tokens_are_refused),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

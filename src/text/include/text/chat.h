@@ -21,8 +21,8 @@ typedef struct ChatMessage {
 
 /// What the model at `model` (folder or .gguf) uses: CHAT_NONE where it has no template. `override`: a
 /// family's name from chat_family_name (config model.chat_template), or NULL / "auto". STATUS_INPUT where the
-/// template is not known and not overridden (the message then suggests the family `usual`, unless that is NULL),
-/// or the override names no family.
+/// template is not known and not overridden (the message then suggests the family `usual`, unless that is
+/// NULL), or the override names no family.
 STATUS_CHECKED Status chat_detect(const char *model, const char *override, const char *usual,
                                   ChatFamily *out);
 /// The family a template's text belongs to; STATUS_INPUT (naming `name`, suggesting `usual`) where it is not
