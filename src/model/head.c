@@ -1,12 +1,10 @@
 // The head in tiles: final norm and logits of a few rows at a time, their entropies, and the way back. Rule:
 // logits of more than head_tile_rows rows never exist.
 #include "parts.h"
+
+#include "util/memory.h"
 #include <math.h>
 #include <string.h>
-
-static size_t smaller(size_t a, size_t b) {
-  return a < b ? a : b;
-}
 
 // One tile: views of the head's buffers for its rows. What only the backward has is absent in an inference
 // pass.
@@ -90,7 +88,7 @@ Status pass_statistics(Pass *pass, const Batch *batch, float tau, float *entropy
   Head *head = &pass->head;
   size_t step = pass->options.head_tile_rows;
   for (size_t first = 0; first < batch->head_rows; first += step) {
-    size_t count = smaller(step, batch->head_rows - first);
+    size_t count = size_min(step, batch->head_rows - first);
     Tile tile;
     TRY(tile_logits(pass, batch->head_row + first, count, &tile));
     TRY(op_entropy(&tile.stats, &tile.logits, tau));
@@ -158,7 +156,7 @@ Status head_backward(Pass *pass, const Batch *batch, float tau, const float *wei
   size_t step = pass->options.head_tile_rows;
   TRY(tensor_zero(&pass->now.dx));
   for (size_t first = 0; first < batch->head_rows; first += step) {
-    size_t count = smaller(step, batch->head_rows - first);
+    size_t count = size_min(step, batch->head_rows - first);
     if (all_zero(weights + first, count)) continue;
     Tile tile;
     TRY(tile_logits(pass, batch->head_row + first, count, &tile));

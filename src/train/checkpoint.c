@@ -1,5 +1,5 @@
-// Checkpoints. Rule: a folder step_N or final is whole or not there, and holds all that the next step depends
-// on.
+// Writing checkpoints. Rule: a folder step_N or final is complete or does not exist, and it holds everything
+// that the next step depends on.
 #include "checkpoint.h"
 
 #include "io/file.h"
@@ -25,7 +25,7 @@ static Status write_text(const char *folder, const char *name, const char *text)
 static Status write_state(const Checkpoint *checkpoint, const char *folder) {
   const TrainState *state = checkpoint->state;
   JsonWriter json = {.layout = JSON_PRETTY};
-  char gap[40]; // as C's %a, which gives back every bit
+  char gap[40]; // as %a prints it: every bit survives
   (void)snprintf(gap, sizeof gap, "%a", state->first_gap);
   json_object_begin(&json, NULL);
   json_string(&json, "format", CHECKPOINT_FORMAT);
@@ -41,13 +41,13 @@ static Status write_state(const Checkpoint *checkpoint, const char *folder) {
 
 static Status write_optimizer(const Checkpoint *checkpoint, const char *folder) {
   char *path = NULL;
-  TRY(path_join(&path, folder, CHECKPOINT_OPTIMISER));
+  TRY(path_join(&path, folder, CHECKPOINT_OPTIMIZER));
   Status status = optimizer_save(checkpoint->optimizer, model_params(checkpoint->model), path);
   free(path);
   return status;
 }
 
-static Status write_all(const Checkpoint *checkpoint, const char *folder) {
+static Status write_files(const Checkpoint *checkpoint, const char *folder) {
   TRY(model_save_trained(checkpoint->model, folder));
   if (checkpoint->tokenizer_of != NULL) TRY(tokenizer_export(checkpoint->tokenizer_of, folder));
   TRY(write_optimizer(checkpoint, folder));
@@ -61,7 +61,7 @@ Status checkpoint_save(const Checkpoint *checkpoint, const char *folder, const c
   *path = NULL;
   TRY_CLEAN(path_join(path, folder, name));
   TRY_CLEAN(atomic_dir_begin(*path, &dir));
-  TRY_CLEAN(write_all(checkpoint, dir.partial));
+  TRY_CLEAN(write_files(checkpoint, dir.partial));
   TRY_CLEAN(atomic_dir_commit(&dir));
   return STATUS_OK;
 

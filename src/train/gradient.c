@@ -1,29 +1,31 @@
-// From answers to the gradient. Rule: the loss is known over the whole effective batch before the first
-// backward, so each micro batch's backward has its final weights dL/dH, and their size cannot change the
-// result.
+// From answers to the gradient. Rule: the loss of the whole effective batch is known before the first
+// backward. So the backward of each micro batch starts from the final dL/dH, and the size of the micro
+// batches cannot change the result.
 #include "gradient.h"
 
 #include "util/memory.h"
 #include <stdlib.h>
 #include <string.h>
 
-/// How entropies become known before the loss.
+/// Where the entropies that the loss needs come from.
 typedef enum Measuring {
-  // every answer is scored under its own prompt, of which sampling kept the entropies
+  // answers are scored under their own prompts only: sampling kept those entropies
   MEASURED_BY_SAMPLING,
-  // under the others it is read again while the sampling pass still holds their keys and values
+  // answers are also scored under other prompts: they are read again while the sampling pass still caches the
+  // prompts
   MEASURED_IN_CACHE,
-  // with the dropout of the gradient, or in the one forward whose activations serve the gradient
+  // a forward of the training pass: with dropout it must draw what the gradient's forward draws, and with a
+  // single micro batch its activations serve the gradient too
   MEASURED_BY_FORWARD,
 } Measuring;
 
-static Measuring measuring(const StepPasses *passes, const StepBatch *batch) {
+static Measuring choose_measuring(const StepPasses *passes, const StepBatch *batch) {
   if (passes->dropout.on) return MEASURED_BY_FORWARD;
   if (!batch->shape.paired) return MEASURED_BY_SAMPLING;
   return batch->micro_count == 1 ? MEASURED_BY_FORWARD : MEASURED_IN_CACHE;
 }
 
-/// The statistics of a micro batch's head rows, spread over its predictions.
+/// Runs a micro batch forward and copies the statistics of its head rows to its predictions.
 static Status measure_micro(const StepPasses *passes, MicroBatch micro, StepBatch *all) {
   Batch batch = {0};
   float *entropy = NULL, *log_z = NULL;
@@ -55,7 +57,7 @@ static void set_statistics(StepBatch *batch, const Sequence *sequence, const flo
   memcpy(batch->log_z + sequence->first_token, log_z, sequence->tokens * sizeof *log_z);
 }
 
-static void take_sampled(StepBatch *batch) {
+static void copy_sampled(StepBatch *batch) {
   for (size_t s = 0; s < batch->sequence_count; s++) {
     const Sequence *sequence = &batch->sequences[s];
     const Answer *answer = &batch->answers[sequence->answer];
@@ -77,11 +79,11 @@ static Status reread_others(Pass *pass, const GenerateJob *sampled, StepBatch *b
   TRY_CLEAN(mem_array(&entropy, tokens, "entropies"));
   TRY_CLEAN(mem_array(&log_z, tokens, "entropies"));
   TRY_CLEAN(reread_answers(pass, &job, entropy, log_z));
-  for (size_t s = 0, at = 0; s < batch->sequence_count; s++) {
+  for (size_t s = 0, offset = 0; s < batch->sequence_count; s++) {
     const Sequence *sequence = &batch->sequences[s];
     if (is_own(sequence)) continue;
-    set_statistics(batch, sequence, entropy + at, log_z + at);
-    at += sequence->tokens;
+    set_statistics(batch, sequence, entropy + offset, log_z + offset);
+    offset += sequence->tokens;
   }
 cleanup:
   free(entropy);
@@ -90,12 +92,12 @@ cleanup:
 }
 
 Status measure_entropies(const StepPasses *passes, const GenerateJob *sampled, StepBatch *batch) {
-  Measuring how = measuring(passes, batch);
-  if (how == MEASURED_BY_FORWARD) {
+  Measuring measuring = choose_measuring(passes, batch);
+  if (measuring == MEASURED_BY_FORWARD) {
     for (size_t m = 0; m < batch->micro_count; m++) TRY(measure_micro(passes, batch->micro[m], batch));
   } else {
-    take_sampled(batch);
-    if (how == MEASURED_IN_CACHE) TRY(reread_others(passes->sampling, sampled, batch));
+    copy_sampled(batch);
+    if (measuring == MEASURED_IN_CACHE) TRY(reread_others(passes->sampling, sampled, batch));
   }
   for (size_t s = 0; s < batch->sequence_count; s++) {
     Sequence *sequence = &batch->sequences[s];
@@ -106,7 +108,7 @@ Status measure_entropies(const StepPasses *passes, const GenerateJob *sampled, S
   return STATUS_OK;
 }
 
-/// By head row: dL/dH_t = Σ dL/dH_i / T_i over the predictions made from it, and its statistics.
+/// Fills, for each head row, dL/dH_t = Σ dL/dH_i / T_i over the predictions made from it, and its statistics.
 static Status head_weights(const StepBatch *all, MicroBatch micro, const Batch *batch, float *weights,
                            float *entropy, float *log_z) {
   double *sums = NULL;
@@ -125,7 +127,7 @@ static Status head_weights(const StepBatch *all, MicroBatch micro, const Batch *
   return STATUS_OK;
 }
 
-/// `forward_done`: the pass still holds this micro batch's activations.
+/// With `forward_done` the pass still holds this micro batch's activations.
 static Status backward_micro(const StepPasses *passes, const StepBatch *all, MicroBatch micro,
                              bool forward_done) {
   Batch batch = {0};
@@ -154,7 +156,7 @@ static bool has_gradient(const StepBatch *batch, MicroBatch micro) {
 }
 
 Status compute_gradient(const StepPasses *passes, const StepBatch *batch, ParamSet *params) {
-  bool forward_done = measuring(passes, batch) == MEASURED_BY_FORWARD && batch->micro_count == 1;
+  bool forward_done = choose_measuring(passes, batch) == MEASURED_BY_FORWARD && batch->micro_count == 1;
   TRY(params_zero_grads(params));
   for (size_t m = 0; m < batch->micro_count; m++) {
     if (has_gradient(batch, batch->micro[m]))

@@ -1,5 +1,5 @@
-// AdamW over slabs, after clipping by the norm of all gradients. Rule: padding between parameters is zero in
-// gradients and moments, so slabs are treated whole.
+// AdamW over slabs, after clipping by the norm of all gradients. Rule: the padding between parameters is zero
+// in gradients and moments, so every operation runs over whole slabs.
 #include "optimizer.h"
 
 #include "io/tensors.h"
@@ -10,8 +10,8 @@
 #include <string.h>
 
 Status optimizer_create(Ops *ops, const ParamSet *params, Optimizer *optimizer) {
-  TRY(mem_array(&optimizer->m, params->slabs, "optimiser"));
-  TRY(mem_array(&optimizer->v, params->slabs, "optimiser"));
+  TRY(mem_array(&optimizer->m, params->slabs, "optimizer"));
+  TRY(mem_array(&optimizer->v, params->slabs, "optimizer"));
   optimizer->slabs = params->slabs;
   for (size_t s = 0; s < params->slabs; s++) {
     size_t count = params->values[s].cols;
@@ -36,10 +36,10 @@ double learning_rate_at(const TrainOptions *options, size_t step) {
   double rate = (double)options->learning_rate;
   if (step <= options->warmup_steps) return rate * (double)step / (double)options->warmup_steps;
   if (options->schedule == SCHEDULE_CONSTANT || options->max_steps <= options->warmup_steps) return rate;
-  double along =
+  double share =
       (double)(step - 1 - options->warmup_steps) / (double)(options->max_steps - options->warmup_steps);
-  if (along > 1) along = 1;
-  return options->schedule == SCHEDULE_LINEAR ? rate * (1 - along) : rate * 0.5 * (1 + cos(pi * along));
+  if (share > 1) share = 1;
+  return options->schedule == SCHEDULE_LINEAR ? rate * (1 - share) : rate * 0.5 * (1 + cos(pi * share));
 }
 
 static Status gradient_norm(const ParamSet *params, double *norm) {
@@ -60,7 +60,7 @@ Status optimizer_step(Optimizer *optimizer, ParamSet *params, const TrainOptions
                       double *norm) {
   TRY(gradient_norm(params, norm));
   double scale = 1, limit = (double)options->max_grad_norm;
-  if (limit > 0 && limit < *norm + 1e-6) scale = limit / (*norm + 1e-6); // clip_grad_norm_'s guard against 0
+  if (limit > 0 && limit < *norm + 1e-6) scale = limit / (*norm + 1e-6); // 1e-6 as in clip_grad_norm_
   AdamWShape shape = {.lr = (float)learning_rate_at(options, step),
                       .beta1 = options->beta1,
                       .beta2 = options->beta2,
@@ -82,18 +82,18 @@ typedef struct MomentFile {
   const ParamSet *params;
 } MomentFile;
 
-static Tensor *moment(const Optimizer *optimizer, const ParamSpec *spec, size_t which) {
-  return which == 0 ? &optimizer->m[spec->slab] : &optimizer->v[spec->slab];
+static Tensor *moment(const Optimizer *optimizer, const ParamSpec *spec, bool second) {
+  return second ? &optimizer->v[spec->slab] : &optimizer->m[spec->slab];
 }
 
-static Status moment_name(const ParamSpec *spec, size_t which, char **out) {
-  return str_format(out, "%s.%s", which == 0 ? "exp_avg" : "exp_avg_sq", spec->name);
+static Status moment_name(const ParamSpec *spec, bool second, char **out) {
+  return str_format(out, "%s.%s", second ? "exp_avg_sq" : "exp_avg", spec->name);
 }
 
 static Status fill_moment(void *user, size_t index, size_t first, size_t count, float *out) {
   const MomentFile *file = user;
   const ParamSpec *spec = &file->params->specs[index / 2];
-  return tensor_read(moment(file->optimizer, spec, index % 2), spec->offset + first, count, out);
+  return tensor_read(moment(file->optimizer, spec, index % 2 == 1), spec->offset + first, count, out);
 }
 
 Status optimizer_save(const Optimizer *optimizer, const ParamSet *params, const char *path) {
@@ -102,11 +102,11 @@ Status optimizer_save(const Optimizer *optimizer, const ParamSet *params, const 
   MomentFile file = {optimizer, params};
   Status status = STATUS_OK;
   size_t count = 2 * params->count;
-  TRY_CLEAN(mem_array(&tensors, count, "optimiser file"));
-  TRY_CLEAN(mem_array(&names, count, "optimiser file"));
+  TRY_CLEAN(mem_array(&tensors, count, "optimizer file"));
+  TRY_CLEAN(mem_array(&names, count, "optimizer file"));
   for (size_t i = 0; i < count; i++) {
     const ParamSpec *spec = &params->specs[i / 2];
-    TRY_CLEAN(moment_name(spec, i % 2, &names[i]));
+    TRY_CLEAN(moment_name(spec, i % 2 == 1, &names[i]));
     tensors[i] = (TensorToWrite){.name = names[i], .type = DTYPE_F32, .rank = spec->rank};
     if (spec->rank == 2) tensors[i].shape[0] = spec->rows;
     tensors[i].shape[spec->rank - 1] = spec->cols;
@@ -127,7 +127,7 @@ static Status load_moment(const TensorFile *file, const ParamSpec *spec, const c
                        tensors_path(file), name, count);
   }
   float *values = NULL;
-  TRY(mem_array(&values, count, "optimiser file"));
+  TRY(mem_array(&values, count, "optimizer file"));
   Status status = tensors_read_f32(stored, 0, count, values);
   if (status == STATUS_OK) status = tensor_write(to, spec->offset, count, values);
   free(values);
@@ -141,8 +141,8 @@ Status optimizer_load(Optimizer *optimizer, const ParamSet *params, const char *
   for (size_t i = 0; status == STATUS_OK && i < 2 * params->count; i++) {
     const ParamSpec *spec = &params->specs[i / 2];
     char *name = NULL;
-    status = moment_name(spec, i % 2, &name);
-    if (status == STATUS_OK) status = load_moment(file, spec, name, moment(optimizer, spec, i % 2));
+    status = moment_name(spec, i % 2 == 1, &name);
+    if (status == STATUS_OK) status = load_moment(file, spec, name, moment(optimizer, spec, i % 2 == 1));
     free(name);
   }
   tensors_close(file);

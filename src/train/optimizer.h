@@ -4,7 +4,7 @@
 #include "model/model.h"
 #include "train/train.h"
 
-/// m and v, slabs like those of the parameters.
+/// The moments m and v, in slabs like the parameters'.
 typedef struct Optimizer {
   Tensor *m, *v; // [slabs]
   size_t slabs;
@@ -12,14 +12,14 @@ typedef struct Optimizer {
 
 STATUS_CHECKED Status optimizer_create(Ops *ops, const ParamSet *params, Optimizer *optimizer);
 void optimizer_free(Optimizer *optimizer);
-/// Learning rate of step `step` ≥ 1: step/warmup of it while warming up; then constant, or falling from the
-/// whole rate at the first step after the warm-up towards 0 at the (never taken) step max_steps + 1, along a
-/// line or a cosine.
+/// Learning rate of step `step` ≥ 1. It rises to the full rate over the warm-up steps. Then it stays
+/// constant, or falls along a line or a cosine: it is full at the first step after the warm-up, and would be
+/// 0 at step max_steps + 1.
 double learning_rate_at(const TrainOptions *options, size_t step);
-/// Clips to max_grad_norm as PyTorch's clip_grad_norm_ (0: off) and takes an AdamW step. *norm before
-/// clipping. STATUS_FAILED where the gradient is not finite; the parameters are untouched then.
+/// Clips to max_grad_norm as PyTorch's clip_grad_norm_ does (0: off) and takes an AdamW step. *norm = the
+/// norm before clipping. If the gradient is not finite: STATUS_FAILED, and the parameters are unchanged.
 STATUS_CHECKED Status optimizer_step(Optimizer *optimizer, ParamSet *params, const TrainOptions *options,
                                      size_t step, double *norm);
-/// optimiser.safetensors: exp_avg.<parameter> and exp_avg_sq.<parameter>, as PyTorch names them.
+/// optimizer.safetensors: exp_avg.<parameter> and exp_avg_sq.<parameter>, as PyTorch names them.
 STATUS_CHECKED Status optimizer_save(const Optimizer *optimizer, const ParamSet *params, const char *path);
 STATUS_CHECKED Status optimizer_load(Optimizer *optimizer, const ParamSet *params, const char *path);

@@ -1,20 +1,20 @@
-// What a run tells. Rule: a line of metrics.jsonl holds numbers that any rerun repeats to the bit, and apart
-// from these only fields that begin with "seconds_".
+// What a run reports. Rule: the numbers in metrics.jsonl are ones that a rerun reproduces bit for bit; the
+// only others begin with "seconds_".
 //
 // metrics.jsonl, a line per step:
 //   step, loss, loss_em, loss_bias, entropy_gap (max − min H_g), gap_relative (gap / H_bar), H_bar, H_<group>
 //   lambda_weight (after annealing), grad_norm (before clipping), lr
-//   extended_from: max_steps before --extend, from the first step on that follows the new learning rate curve
+//   extended_from: max_steps before --extend; from the first step that follows the new learning rate curve
 //   tokens (answer tokens sampled), tokens_scored (predictions in the loss; with pairing = paired each answer
 //   counts under every prompt), answers, answers_ended (by an end token), sequences
 //   seconds_sampling, seconds_training (measuring, loss, gradient), seconds_update (clipping, AdamW)
 //
 // samples.jsonl, a line per sequence, enough to compute the loss again:
 //   step, group, type, prompt_tokens, answer_tokens, answer, H, set, answer_of (group whose prompt it was
-//   sampled from), unit (what loss.unbiased takes as one observation), weight, em_weight (of its type)
+//   sampled from), unit (one observation for loss.unbiased), weight, em_weight (of its type)
 //
 // <evaluation>.jsonl (bias_eval.jsonl: the gap), a line per evaluation, step 0 before the first step:
-//   what evaluation_write_json says (eval/gap.h), and step, the steps done when it was measured
+//   what evaluation_write_json writes (eval/gap.h), and step: the steps done when it ran
 #include "report.h"
 
 #include "io/file.h"
@@ -33,7 +33,7 @@ static Status open_lines(const TrackedRun *run, const char *name, JsonLines **ou
   return status;
 }
 
-static Status open_evaluations(Report *report, const TrackedRun *run) {
+static Status open_evaluation_files(Report *report, const TrackedRun *run) {
   const TrainJob *job = report->job;
   if (job->train.bias_eval_steps == 0) return STATUS_OK;
   TRY(mem_array(&report->evaluations, job->evaluation_count, "evaluations"));
@@ -48,7 +48,7 @@ static Status open_evaluations(Report *report, const TrackedRun *run) {
 }
 
 Status report_open(Report *report, const TrainJob *job, const char *folder, size_t steps, bool resumed) {
-  // an evaluation before the first step has step 0
+  // a new run starts at 0: the evaluation before its first step has step 0
   TrackedRun run = {.folder = folder,
                     .name = job->output.run_name,
                     .config_text = job->config_text,
@@ -57,7 +57,7 @@ Status report_open(Report *report, const TrainJob *job, const char *folder, size
   TRY(tracker_add(&report->tracker, &metrics_jsonl, &run));
   for (size_t i = 0; i < job->sink_count; i++) TRY(tracker_add(&report->tracker, job->sinks[i], &run));
   if (job->track_samples) TRY(open_lines(&run, "samples.jsonl", &report->samples));
-  TRY(open_evaluations(report, &run));
+  TRY(open_evaluation_files(report, &run));
   report->open = true;
   progress_begin(job->progress, "training", steps, job->train.max_steps);
   return STATUS_OK;
@@ -86,7 +86,7 @@ static double relative_gap(const LossResult *loss) {
   return loss->H_bar > 0 ? loss->gap / loss->H_bar : 0;
 }
 
-/// The order of the members of metrics.jsonl.
+/// Lists the metrics in the order of the members of metrics.jsonl.
 static void list_metrics(const StepReport *r, const StepBatch *batch, MetricList *metrics) {
   const LossResult *loss = &r->loss;
   metrics_add(metrics, loss->loss, "loss");
@@ -197,7 +197,8 @@ cleanup:
   return status;
 }
 
-/// The line in the evaluation's file comes last: it says that this evaluation need not run again.
+/// The line in the evaluation's file is written last, because a resumed run takes it to mean that this
+/// evaluation is done.
 Status report_evaluation(Report *report, size_t index, size_t steps, const MetricList *metrics) {
   const Evaluation *evaluation = report->job->evaluations[index];
   MetricRecord record = {.step = steps, .source = evaluation->name, .metrics = metrics};

@@ -1,4 +1,4 @@
-// What a run tells: metrics, samples, what evaluations found, and progress.
+// What a run reports: metrics, samples, results of evaluations, and progress.
 #pragma once
 
 #include "step_batch.h"
@@ -11,7 +11,7 @@ typedef struct StepReport {
   size_t step;
   LossResult loss;
   double grad_norm, lr;
-  size_t extended_from; // TrainState's
+  size_t extended_from; // as in TrainState
   size_t tokens_sampled, tokens_scored, answers_ended;
   double seconds_sampling, seconds_training, seconds_update;
 } StepReport;
@@ -25,18 +25,18 @@ typedef struct Report {
   bool open;               // progress is shown
 } Report;
 
-/// Opens the files in `folder` and the sinks of metrics. A run that is resumed after `steps` keeps the lines
-/// up to there; one that starts anew keeps none. `report` is freed by report_close whatever is returned.
+/// Opens the files in `folder` and the sinks of metrics. A run resumed after `steps` steps keeps their lines;
+/// a new run keeps none. Call report_close in any case, also after a failure.
 STATUS_CHECKED Status report_open(Report *report, const TrainJob *job, const char *folder, size_t steps,
                                   bool resumed);
 /// Safe on a zeroed struct and twice.
 void report_close(Report *report);
-/// `batch` is the step's.
+/// Reports a step; `batch` is the step's batch.
 STATUS_CHECKED Status report_step(Report *report, const StepReport *step, const StepBatch *batch);
-/// What evaluation `index` of the job has found after `steps`.
+/// Reports what the job's evaluation `index` measured after `steps` steps.
 STATUS_CHECKED Status report_evaluation(Report *report, size_t index, size_t steps,
                                         const MetricList *metrics);
-/// Whether the run that is resumed had reported it after the same steps.
+/// Whether the run being resumed had already reported that evaluation after `steps` steps.
 bool report_has_evaluation(const Report *report, size_t index, size_t steps);
-/// Everything written is on the disk.
+/// Waits until everything written is on the disk.
 STATUS_CHECKED Status report_sync(Report *report);

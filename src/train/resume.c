@@ -1,5 +1,5 @@
-// The way back from a checkpoint. Rule: nothing of a run is touched before its checkpoint is known to be
-// whole and to belong to this config.
+// Finding and reading checkpoints. Rule: nothing in a run is changed until its checkpoint is known to be
+// complete and to belong to this config.
 #include "checkpoint.h"
 
 #include "io/file.h"
@@ -10,7 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const double largest_count = 9007199254740992.0; // 2^53: JSON's numbers are exact up to here
+static const double largest_count = 9007199254740992.0; // 2^53: JSON numbers are exact up to here
 
 static Status read_state(const char *folder, cJSON **out) {
   char *path = NULL;
@@ -20,15 +20,15 @@ static Status read_state(const char *folder, cJSON **out) {
   return status;
 }
 
-/// "step_12" and "final"; leftovers such as step_12.partial are not.
+/// Accepts "step_12" and "final", but no leftovers such as "step_12.partial".
 static bool is_checkpoint_name(const char *name) {
   if (strcmp(name, "final") == 0) return true;
   if (!str_starts(name, "step_") || name[5] == '\0') return false;
   return strspn(name + 5, "0123456789") == strlen(name + 5);
 }
 
-/// *step = of the checkpoint at `path`, −1 where it cannot be resumed. Only a file that is wrong is passed
-/// over: were it so for lack of memory, an older checkpoint would be resumed unnoticed.
+/// *step = the step of the checkpoint at `path`, or −1 if it cannot be resumed. Only a bad file counts as
+/// that: if a lack of memory did too, an older checkpoint would be resumed without a word.
 static Status checkpoint_step(const char *path, bool warn, int64_t *step) {
   cJSON *state = NULL;
   *step = -1;
@@ -36,7 +36,7 @@ static Status checkpoint_step(const char *path, bool warn, int64_t *step) {
   if (status == STATUS_OK) status = json_get_integer(state, "step", path, 0, (int64_t)largest_count, step);
   cJSON_Delete(state);
   if (status != STATUS_INPUT) return status;
-  if (warn) log_say(LOG_WARNING, "leaving out %s: %s", path, status_message());
+  if (warn) log_say(LOG_WARNING, "skipping %s: %s", path, status_message());
   return STATUS_OK;
 }
 
@@ -65,7 +65,7 @@ Status checkpoint_find(const char *folder, bool warn, char **path) {
   return status;
 }
 
-/// A number that was written as text; all of it must be one.
+/// Reads a number that is stored as text; the whole text must be a number.
 static Status get_hex_double(const cJSON *object, const char *key, const char *name, double *out) {
   const char *text = NULL;
   char *end = NULL;
@@ -86,7 +86,7 @@ static Status check_format(const cJSON *object, const char *name) {
       name, format, CHECKPOINT_FORMAT);
 }
 
-static Status take_state(const cJSON *object, const char *name, TrainState *state) {
+static Status parse_state(const cJSON *object, const char *name, TrainState *state) {
   int64_t step = 0, cursor = 0, streak = 0, extended_from = 0;
   TRY(json_get_integer(object, "step", name, 0, UINT32_MAX / 2, &step));
   TRY(json_get_integer(object, "data_cursor", name, 0, (int64_t)largest_count, &cursor));
@@ -100,14 +100,29 @@ static Status take_state(const cJSON *object, const char *name, TrainState *stat
   return STATUS_OK;
 }
 
+/// A missing file is found before any memory is taken.
+static Status check_optimizer_file(const char *path) {
+  char *moments = NULL;
+  TRY(path_join(&moments, path, CHECKPOINT_OPTIMIZER));
+  Status status = STATUS_OK;
+  if (!file_exists(moments))
+    status = status_fail(STATUS_INPUT,
+                         "%s is missing: this checkpoint is damaged, or from another version of gee-cl; "
+                         "delete its folder to resume the one before it, or set another output.run_name",
+                         moments);
+  free(moments);
+  return status;
+}
+
 Status checkpoint_read(const char *path, const Settings *settings, bool extend, TrainState *state) {
   cJSON *object = NULL;
   size_t extended_from = 0;
   Status status = STATUS_OK;
   TRY_CLEAN(read_state(path, &object));
   TRY_CLEAN(check_format(object, path));
+  TRY_CLEAN(check_optimizer_file(path));
   TRY_CLEAN(settings_compare(settings, object, path, extend, &extended_from));
-  TRY_CLEAN(take_state(object, path, state));
+  TRY_CLEAN(parse_state(object, path, state));
   if (extended_from > 0) state->extended_from = extended_from;
 cleanup:
   cJSON_Delete(object);
@@ -121,7 +136,7 @@ Status checkpoint_load(const char *path, const Settings *settings, Model *model,
   TRY_CLEAN(read_state(path, &object));
   settings_note_rounding(settings, object);
   TRY_CLEAN(model_load_trained(model, path));
-  TRY_CLEAN(path_join(&moments, path, CHECKPOINT_OPTIMISER));
+  TRY_CLEAN(path_join(&moments, path, CHECKPOINT_OPTIMIZER));
   TRY_CLEAN(optimizer_load(optimizer, model_params(model), moments));
 cleanup:
   free(moments);

@@ -1,5 +1,5 @@
-// What a run depends on. Rule: a checkpoint is resumed under the settings it was made with, or the difference
-// is one that leaves the numbers alone (rounding) or that the user has asked for (--extend).
+// What a run depends on. Rule: a checkpoint is resumed only with the settings it was made with. Two
+// differences are allowed: one that only changes rounding, and one that the user asks for (--extend).
 #include "settings.h"
 
 #include "arch/files.h"
@@ -16,7 +16,7 @@
 
 // ---- facts ----
 
-/// Bytes that are hashed at each end of a weight: enough to tell models apart, and no time for any of them.
+/// Bytes hashed at each end of a weight: enough to tell models apart, in no time at any size.
 enum { WEIGHT_SAMPLE = 512 };
 
 static uint64_t hash_weights(const ModelFiles *files) {
@@ -33,23 +33,23 @@ static uint64_t hash_weights(const ModelFiles *files) {
   return sum;
 }
 
-/// The prompts as the run sees them: tokens, groups, types and sets, and which of them are one.
+/// Hashes the prompts as the run sees them: tokens, groups, types, sets, and which prompts are equal.
 static uint64_t hash_data(const Dataset *dataset) {
-  uint64_t whole[2] = {groups_count(dataset->groups), dataset->counterfactual};
-  uint64_t sum = hash_bytes(HASH_START, whole, sizeof whole);
+  uint64_t header[2] = {groups_count(dataset->groups), dataset->counterfactual};
+  uint64_t sum = hash_bytes(HASH_START, header, sizeof header);
   for (size_t i = 0; i < dataset->count; i++) {
     const Prompt *prompt = &dataset->prompts[i];
-    uint64_t where[5] = {prompt->tokens.count, (uint64_t)prompt->group, (uint64_t)prompt->type, prompt->set,
-                         prompt->distinct};
-    sum = hash_bytes(sum, where, sizeof where);
+    uint64_t fields[5] = {prompt->tokens.count, (uint64_t)prompt->group, (uint64_t)prompt->type, prompt->set,
+                          prompt->distinct};
+    sum = hash_bytes(sum, fields, sizeof fields);
     sum = hash_bytes(sum, prompt->tokens.ids, prompt->tokens.count * sizeof *prompt->tokens.ids);
   }
   return sum;
 }
 
-/// Appends to a fact what fits; facts are sized so that all of it does.
-static void describe(char *fact, const char *format, ...) __attribute__((format(printf, 2, 3)));
-static void describe(char *fact, const char *format, ...) {
+/// Appends to a fact. SETTINGS_FACT_SIZE is large enough for every fact; anything longer is cut.
+static void append_fact(char *fact, const char *format, ...) __attribute__((format(printf, 2, 3)));
+static void append_fact(char *fact, const char *format, ...) {
   size_t used = strlen(fact);
   va_list arguments;
   va_start(arguments, format);
@@ -58,21 +58,21 @@ static void describe(char *fact, const char *format, ...) {
 }
 
 static void describe_shape(const ModelConfig *c, char *fact) {
-  describe(fact, "%s, %zu layers, width %zu, %zu/%zu heads of %zu, ffn %zu, vocabulary %zu%s",
-           c->family->class_name, c->layers, c->width, c->heads, c->kv_heads, c->head_dim, c->ffn, c->vocab,
-           c->tied ? ", tied head" : "");
+  append_fact(fact, "%s, %zu layers, width %zu, %zu/%zu heads of %zu, ffn %zu, vocabulary %zu%s",
+              c->family->class_name, c->layers, c->width, c->heads, c->kv_heads, c->head_dim, c->ffn,
+              c->vocab, c->tied ? ", tied head" : "");
 }
 
 static void describe_constants(const ModelConfig *c, char *fact) {
-  describe(fact, "rms_eps %.9g, rope %.17g", (double)c->rms_eps, c->rope_theta);
+  append_fact(fact, "rms_eps %.9g, rope %.17g", (double)c->rms_eps, c->rope_theta);
   if (c->rope_factor != 1)
-    describe(fact, " scaled by %.9g (%.9g to %.9g of %.9g positions)", c->rope_factor, c->rope_low,
-             c->rope_high, c->rope_original_positions);
-  describe(fact, ", end tokens");
-  for (size_t i = 0; i < c->eos_count; i++) describe(fact, " %d", c->eos[i]);
+    append_fact(fact, " scaled by %.9g (%.9g to %.9g of %.9g positions)", c->rope_factor, c->rope_low,
+                c->rope_high, c->rope_original_positions);
+  append_fact(fact, ", end tokens");
+  for (size_t i = 0; i < c->eos_count; i++) append_fact(fact, " %d", c->eos[i]);
 }
 
-/// Adds a fact; its value is written to what is returned.
+/// Adds a fact and returns the buffer for its value.
 static char *add_fact(Settings *s, size_t job_settings, const char *key) {
   char *value = s->facts[s->count - job_settings];
   s->list[s->count++] = (Setting){key, value, SETTING_DECIDES};
@@ -87,13 +87,13 @@ Status settings_collect(const TrainJob *job, size_t new_tokens, const double *ty
   if (given > 0) memcpy(out->list, job->settings, given * sizeof *out->list);
   describe_shape(model, add_fact(out, given, "model (shape)"));
   describe_constants(model, add_fact(out, given, "model (constants)"));
-  describe(add_fact(out, given, "model (weights)"), "%016" PRIx64, hash_weights(job->files));
-  describe(add_fact(out, given, "data (contents)"), "%zu prompts, %016" PRIx64, job->dataset->count,
-           hash_data(job->dataset));
-  describe(add_fact(out, given, "[task_weights]"), "%016" PRIx64,
-           hash_bytes(HASH_START, type_weights, DATA_MAX_TYPES * sizeof *type_weights));
-  describe(add_fact(out, given, "sampling.max_new_tokens (within train.max_sequence_tokens)"), "%zu",
-           new_tokens);
+  append_fact(add_fact(out, given, "model (weights)"), "%016" PRIx64, hash_weights(job->files));
+  append_fact(add_fact(out, given, "data (contents)"), "%zu prompts, %016" PRIx64, job->dataset->count,
+              hash_data(job->dataset));
+  append_fact(add_fact(out, given, "[task_weights]"), "%016" PRIx64,
+              hash_bytes(HASH_START, type_weights, DATA_MAX_TYPES * sizeof *type_weights));
+  append_fact(add_fact(out, given, "sampling.max_new_tokens (within train.max_sequence_tokens)"), "%zu",
+              new_tokens);
   return STATUS_OK;
 }
 
@@ -123,7 +123,7 @@ void settings_write(const Settings *settings, JsonWriter *json) {
 
 // ---- comparing ----
 
-/// The saved value of a key; NULL where there is none.
+/// The saved value of a key, or NULL.
 static const char *saved_value(const cJSON *object, const char *key) {
   return cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(object, key));
 }
@@ -135,7 +135,7 @@ static bool is_listed(const Settings *settings, const char *key) {
   return false;
 }
 
-/// `was` and `is` are NULL where the checkpoint or the config has no such setting.
+/// `was` is NULL if the checkpoint lacks the setting, `is` if the config does.
 static Status fail_differs(const char *name, const char *key, const char *was, const char *is) {
   return status_fail(
       STATUS_INPUT,
@@ -144,10 +144,11 @@ static Status fail_differs(const char *name, const char *key, const char *was, c
       name, key, was != NULL ? was : "nothing", is != NULL ? is : "nothing");
 }
 
-/// Settings that decide: what differs is refused, but an extension, which is left in *extension.
+/// Refuses any difference in the settings that decide, except an extension: that one is returned in
+/// *extension.
 static Status compare_deciding(const Settings *now, const cJSON *saved, const char *name,
                                const Setting **extension) {
-  // a key that only one side has is there because another, which both have, differs: that one is named
+  // a key that only one side has is there because another key differs, which both have: name that one first
   for (size_t i = 0; i < now->count; i++) {
     const Setting *setting = &now->list[i];
     if (setting->kind == SETTING_ROUNDS) continue;
@@ -178,7 +179,7 @@ static Status parse_count(const char *text, const char *name, const char *key, s
   return STATUS_OK;
 }
 
-/// A setting of kind SETTING_EXTENDS that differs.
+/// Checks a SETTING_EXTENDS that differs.
 static Status extend_from(const Setting *setting, const cJSON *saved, const char *name, bool extend,
                           size_t *extended_from) {
   const char *was = saved_value(saved, setting->key);
@@ -186,15 +187,17 @@ static Status extend_from(const Setting *setting, const cJSON *saved, const char
   TRY(parse_count(was, name, setting->key, &before));
   TRY(parse_count(setting->value, "the config", setting->key, &after));
   if (after < before)
-    return status_fail(STATUS_INPUT,
-                       "%s was made with %s = %s, the config has %s: a run may be extended, not shortened; "
-                       "resume with %s, or set another output.run_name",
-                       name, setting->key, was, setting->value, was);
+    return status_fail(
+        STATUS_INPUT,
+        "%s was made with %s = %s, the config has %s: a run can be extended but not shortened; "
+        "resume with %s, or set another output.run_name",
+        name, setting->key, was, setting->value, was);
   if (!extend)
-    return status_fail(STATUS_INPUT,
-                       "%s was made with %s = %s, the config has %s, which is another curve of the learning "
-                       "rate: resume with %s, or take the new curve from here on with --resume --extend",
-                       name, setting->key, was, setting->value, was);
+    return status_fail(
+        STATUS_INPUT,
+        "%s was made with %s = %s, the config has %s, which gives another learning rate curve: "
+        "resume with %s, or switch to the new curve from here on with --resume --extend",
+        name, setting->key, was, setting->value, was);
   *extended_from = before;
   return STATUS_OK;
 }
@@ -203,14 +206,13 @@ static Status fail_nothing_to_extend(const Settings *now, const char *name) {
   for (size_t i = 0; i < now->count; i++) {
     const Setting *setting = &now->list[i];
     if (setting->kind == SETTING_EXTENDS)
-      return status_fail(
-          STATUS_INPUT,
-          "--extend: %s has %s = %s as the config has: raise it in the config, or leave --extend out", name,
-          setting->key, setting->value);
+      return status_fail(STATUS_INPUT,
+                         "--extend: %s already has %s = %s: raise it in the config, or drop --extend", name,
+                         setting->key, setting->value);
   }
   return status_fail(STATUS_INPUT,
-                     "--extend: %s was made with train.schedule = constant, where train.max_steps may be "
-                     "raised as it is: leave --extend out",
+                     "--extend: %s was made with train.schedule = constant, so train.max_steps can be raised "
+                     "without it: drop --extend",
                      name);
 }
 
@@ -220,7 +222,7 @@ void settings_note_rounding(const Settings *now, const cJSON *saved) {
     const Setting *setting = &now->list[i];
     const char *was = saved_value(rounding, setting->key);
     if (setting->kind != SETTING_ROUNDS || was == NULL || strcmp(was, setting->value) == 0) continue;
-    log_say(LOG_NOTE, "%s = %s, and %s before: the same run, but rounded differently in its last bits",
+    log_say(LOG_NOTE, "%s is now %s, was %s: the same run, but its numbers are rounded differently",
             setting->key, setting->value, was);
   }
 }
@@ -233,7 +235,7 @@ Status settings_compare(const Settings *now, const cJSON *saved, const char *nam
   TRY(json_get_object(saved, MEMBER_SETTINGS, name, &deciding));
   Status status = compare_deciding(now, deciding, name, &extension);
   if (status != STATUS_OK && extend)
-    return status_context(status, "--extend is for a larger train.max_steps alone");
+    return status_context(status, "--extend only allows a larger train.max_steps");
   TRY(status);
   if (extension != NULL) {
     TRY(extend_from(extension, deciding, name, extend, extended_from));

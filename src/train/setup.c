@@ -1,5 +1,5 @@
-// What a run is made of. Rule: the sizes of all memory follow from the options and the dataset before the
-// first step, so that the plan, which runs this same code, is exact.
+// Checks a job, and creates what a run is made of. Rule: all sizes follow from the options and the dataset
+// before the first step, so the memory plan, which runs this same code, is exact.
 #include "trainer.h"
 
 #include "util/log.h"
@@ -9,47 +9,44 @@
 #include <string.h>
 
 enum {
-  SAMPLING_ROWS = 1024, // of prompts, or of answers read again, at a time; more gains nothing
+  SAMPLING_ROWS = 1024, // of prompts or reread answers at a time; more gains nothing
   DEFAULT_TILE = 128,
 };
-
-static size_t smaller(size_t a, size_t b) {
-  return a < b ? a : b;
-}
 
 // ---- checks ----
 
 static Status check_train_options(const TrainOptions *o) {
   if (o->effective_batch == 0)
-    return status_fail(STATUS_INPUT, "train.effective_batch is 0: set at least one answer");
+    return status_fail(STATUS_INPUT, "train.effective_batch = 0 must be at longest_row 1");
   if (!(o->learning_rate >= 0 && isfinite(o->learning_rate))) {
-    return status_fail(STATUS_INPUT, "train.learning_rate = %g: 0 or more is needed",
+    return status_fail(STATUS_INPUT, "train.learning_rate = %g must be at longest_row 0",
                        (double)o->learning_rate);
   }
   if (!(o->beta1 >= 0 && o->beta1 < 1 && o->beta2 >= 0 && o->beta2 < 1)) {
     return status_fail(STATUS_INPUT,
-                       "train.beta1 = %g, train.beta2 = %g: both must be at least 0 and under 1",
+                       "train.beta1 = %g, train.beta2 = %g: both must be at longest_row 0 and under 1",
                        (double)o->beta1, (double)o->beta2);
   }
   if (!(o->epsilon > 0))
     return status_fail(STATUS_INPUT, "train.epsilon = %g must be above 0", (double)o->epsilon);
   if (o->max_steps > UINT32_MAX / 2) {
-    return status_fail(STATUS_INPUT, "train.max_steps = %zu is more than %u", o->max_steps, UINT32_MAX / 2);
+    return status_fail(STATUS_INPUT, "train.max_steps = %zu must be at read_rows %u", o->max_steps,
+                       UINT32_MAX / 2);
   }
   return STATUS_OK;
 }
 
-static Status check_job(const TrainJob *job) {
+static Status check_train_job(const TrainJob *job) {
   TRY(check_train_options(&job->train));
   size_t groups = groups_count(job->dataset->groups);
   if (job->train.effective_batch % groups != 0) {
-    return status_fail(STATUS_INPUT, "train.effective_batch = %zu: set a multiple of the %zu groups",
+    return status_fail(STATUS_INPUT,
+                       "train.effective_batch = %zu must be a multiple of the number of groups, %zu",
                        job->train.effective_batch, groups);
   }
   if (job->loss.pairing == PAIRING_PAIRED && !job->dataset->counterfactual) {
-    return status_fail(STATUS_INPUT,
-                       "loss.pairing = paired needs prompts of every group that belong together: set "
-                       "groups.counterfactual = auto, or loss.pairing = own");
+    return status_fail(STATUS_INPUT, "loss.pairing = paired needs the same prompt for every group: set "
+                                     "groups.counterfactual = auto, or loss.pairing = own");
   }
   if (job->train.full && job->dtype != DTYPE_F32) {
     return status_fail(STATUS_INPUT, "train.mode = full needs model.dtype = f32");
@@ -73,20 +70,20 @@ static Status set_type_weights(const TrainJob *job, TypeWeights *weights) {
   return STATUS_OK;
 }
 
-/// *new_tokens = as many as an answer may have so that every sequence stays within max_sequence_tokens and
-/// the model's positions.
+/// *new_tokens = the longest answer with which every sequence stays within max_sequence_tokens and the
+/// model's positions.
 static Status set_new_tokens(const TrainJob *job, size_t longest_prompt, size_t *new_tokens) {
   size_t positions = model_files_config(job->files)->max_positions;
   size_t limit =
-      job->train.max_sequence_tokens > 0 ? smaller(job->train.max_sequence_tokens, positions) : positions;
+      job->train.max_sequence_tokens > 0 ? size_min(job->train.max_sequence_tokens, positions) : positions;
   if (longest_prompt >= limit) {
-    return status_fail(
-        STATUS_INPUT,
-        "the longest prompt has %zu tokens, a sequence may have %zu: lower data.max_prompt_tokens, or "
-        "raise train.max_sequence_tokens (the model's limit is %zu)",
-        longest_prompt, limit, positions);
+    return status_fail(STATUS_INPUT,
+                       "the longest prompt has %zu tokens, but a sequence may have only %zu: lower "
+                       "data.max_prompt_tokens, or "
+                       "raise train.max_sequence_tokens (the model's limit is %zu)",
+                       longest_prompt, limit, positions);
   }
-  *new_tokens = smaller(job->sampling.max_new_tokens, limit - longest_prompt);
+  *new_tokens = size_min(job->sampling.max_new_tokens, limit - longest_prompt);
   return STATUS_OK;
 }
 
@@ -105,25 +102,25 @@ static StepShape batch_shape(const TrainJob *job, size_t new_tokens) {
                      .share_prompts = o->share_prompts};
 }
 
-/// The rows of both passes, and how long answers may be.
+/// Finds the rows of both passes, and how long answers may be.
 static Status plan_passes(Trainer *t) {
   const TrainJob *job = t->job;
   const TrainOptions *o = &job->train;
   bool paired = job->loss.pairing == PAIRING_PAIRED;
   size_t sequences = o->effective_batch * (paired ? groups_count(job->dataset->groups) : 1);
-  size_t micro = o->micro_batch_size == 0 ? sequences : smaller(o->micro_batch_size, sequences);
+  size_t micro = o->micro_batch_size == 0 ? sequences : size_min(o->micro_batch_size, sequences);
   size_t drawn_tokens = 0, micro_tokens = 0, longest = 0, new_tokens = 0;
   TRY(longest_prompts(job->dataset, o->effective_batch, &drawn_tokens, &longest));
-  TRY(longest_prompts(job->dataset, smaller(micro, o->effective_batch), &micro_tokens, NULL));
+  TRY(longest_prompts(job->dataset, size_min(micro, o->effective_batch), &micro_tokens, NULL));
   TRY(set_new_tokens(job, longest, &new_tokens));
   if (!o->share_prompts) micro_tokens = micro * longest;
   size_t read_again = paired ? sequences * new_tokens : 0;
-  size_t most = drawn_tokens > read_again ? drawn_tokens : read_again;
-  size_t least = longest > new_tokens ? longest : new_tokens; // a prompt or an answer goes in whole
-  size_t at_once = smaller(most, least > SAMPLING_ROWS ? least : SAMPLING_ROWS);
+  size_t read_rows = drawn_tokens > read_again ? drawn_tokens : read_again;
+  size_t longest_row = longest > new_tokens ? longest : new_tokens; // a prompt or an answer goes in whole
+  size_t rows = size_min(read_rows, longest_row > SAMPLING_ROWS ? longest_row : SAMPLING_ROWS);
   t->sampling = job->sampling;
   t->sampling.max_new_tokens = new_tokens;
-  t->sampling_options = generate_pass_options(drawn_tokens, at_once, o->effective_batch, new_tokens);
+  t->sampling_options = generate_pass_options(drawn_tokens, rows, o->effective_batch, new_tokens);
   t->training_options =
       (PassOptions){.kind = PASS_TRAINING,
                     .max_rows = micro_tokens + micro * (new_tokens - 1),
@@ -152,18 +149,18 @@ static Status create_model(Trainer *t) {
 
 Status trainer_prepare(Trainer *t) {
   t->state.first_gap = -1;
-  TRY(check_job(t->job));
+  TRY(check_train_job(t->job));
   TRY(set_type_weights(t->job, &t->weights));
   return plan_passes(t);
 }
 
-/// What follows from the sizes and may surprise.
+/// Warns of consequences of the sizes that may surprise.
 static void warn_of_sizes(const Trainer *t) {
   const TrainJob *job = t->job;
   if (t->sampling.max_new_tokens < job->sampling.max_new_tokens)
     log_say(LOG_WARNING,
-            "answers are cut to %zu tokens: with the longest prompt a sequence has then as many as "
-            "train.max_sequence_tokens or the model permits",
+            "answers are cut to %zu tokens: with the longest prompt, that is all that "
+            "train.max_sequence_tokens or the model allows",
             t->sampling.max_new_tokens);
   if (job->train.warmup_steps > job->train.max_steps)
     log_say(LOG_WARNING,

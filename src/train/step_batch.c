@@ -1,6 +1,6 @@
-// The effective batch of a step: which prompts are drawn, which answer is scored under which prompt, and in
-// which company. Rule: the order of sequences does not depend on the micro batch size, so neither does a sum
-// over them.
+// The effective batch of a step: which prompts are drawn, which answer is scored under which prompt, and
+// which sequences share a micro batch. Rule: the order of sequences does not depend on the size of a micro
+// batch, so neither does any sum over them.
 //
 //   drawn       set 0: f m | set 1: f m          answers   a0 a1 | a2 a3
 //   own         (a0, f0) (a1, m0) (a2, f1) (a3, m1)
@@ -49,7 +49,7 @@ void step_batch_free(StepBatch *batch) {
 
 // ---- drawing ----
 
-/// A prompt of the dataset by its tokens.
+/// A prompt of the dataset, for sorting by length.
 typedef struct PromptLength {
   size_t tokens, index;
 } PromptLength;
@@ -60,7 +60,7 @@ static int longest_first(const void *a, const void *b) {
   return x->index < y->index ? -1 : x->index > y->index;
 }
 
-/// *list = distinct prompts of `group` (−1: of all), the longest first; the caller frees it.
+/// *list = the distinct prompts of `group` (−1: of all groups), longest first; the caller frees it.
 static Status list_distinct(const Dataset *dataset, int group, PromptLength **list, size_t *count) {
   *count = 0;
   TRY(mem_array(list, dataset->count, "prompts by length"));
@@ -84,7 +84,7 @@ Status longest_prompts(const Dataset *dataset, size_t count, size_t *sum, size_t
   return STATUS_OK;
 }
 
-/// Index of the drawn prompt in batch->prompts, where equal prompts are one.
+/// The index of a drawn prompt in batch->prompts, where equal prompts appear once; adds it if it is new.
 static size_t place_prompt(const Dataset *dataset, StepBatch *batch, size_t drawn) {
   size_t distinct = dataset->prompts[drawn].distinct;
   for (size_t p = 0; p < batch->prompt_count; p++) {
@@ -96,13 +96,14 @@ static size_t place_prompt(const Dataset *dataset, StepBatch *batch, size_t draw
   return batch->prompt_count++;
 }
 
-/// Lists the distinct prompts and what is asked of them.
+/// Lists the distinct prompts and requests an answer for each drawn one.
 static void request_answers(StepBatch *batch) {
   const StepShape *shape = &batch->shape;
   batch->prompt_count = 0;
   for (size_t i = 0; i < shape->count; i++) {
     size_t answer = shape->first + i;
-    // counterfactual partners draw the same numbers, which ties their answers together until they part
+    // counterfactual partners draw the same numbers, so their answers stay alike until the prompts make them
+    // differ
     size_t stream = shape->dataset->counterfactual ? answer / shape->groups : answer;
     batch->requests[i] =
         (AnswerRequest){place_prompt(shape->dataset, batch, batch->drawn[i]), (uint32_t)stream};
@@ -118,7 +119,7 @@ Status step_batch_draw(StepBatch *batch, uint64_t seed, SamplerState *state) {
   return STATUS_OK;
 }
 
-/// The groups of a set may be taken from different sets: memory does not mind.
+/// The prompts of a set may come from different sets here: only their lengths matter.
 Status step_batch_draw_largest(StepBatch *batch) {
   const StepShape *shape = &batch->shape;
   for (size_t g = 0; g < shape->groups; g++) {
@@ -213,7 +214,7 @@ Status step_batch_pack(const StepBatch *batch, MicroBatch micro, Batch *out) {
     const Answer *answer = &batch->answers[sequence->answer];
     if (i == 0 || sequence->prompt != sequence[-1].prompt)
       prompts[prompt_count++] = batch->prompts[sequence->prompt];
-    // named by the answer: under every prompt of its set the same dropout is drawn
+    // named after the answer, so it draws the same dropout under every prompt of its set
     answers[i] = (BatchAnswer){.prompt = prompt_count - 1,
                                .tokens = {answer->tokens, answer->count},
                                .row_id = (uint32_t)(batch->shape.first + sequence->answer)};

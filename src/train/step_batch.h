@@ -1,7 +1,7 @@
-// The effective batch of a step: prompts, answers, sequences and micro batches. Rule: an answer is named by
-// its number in the whole batch of the step, `first` + its index here. Its random numbers (sampling, dropout)
-// and its unit in the loss follow that number, so a process that computes only a part of the batch draws what
-// one that computes all of it draws.
+// The effective batch of a step: prompts, answers, sequences and micro batches. Rule: an answer is identified
+// by its number in the whole batch, `first` + its index here. Its random numbers (sampling, dropout) and its
+// unit in the loss follow from that number. So a process that computes part of the batch draws what a process
+// that computes all of it draws.
 #pragma once
 
 #include "data/data.h"
@@ -13,14 +13,14 @@ typedef struct StepShape {
   const Dataset *dataset; // borrowed
   size_t groups;          // of the dataset
   size_t total;           // answers of a step: train.effective_batch
-  size_t first, count;    // those here, [first, first + count): whole sets, so multiples of `groups`
-  size_t new_tokens;      // of an answer at most
-  size_t micro;           // sequences that go through the training pass together at most; 0: all
+  size_t first, count;    // computed here: [first, first + count), whole sets (multiples of `groups`)
+  size_t new_tokens;      // most tokens of an answer
+  size_t micro;           // most sequences in the training pass at a time; 0: all
   bool paired;            // every answer is scored under each prompt of its set, not only under its own
   bool share_prompts;     // rows of a prompt are computed once for all its answers in a micro batch
 } StepShape;
 
-/// One answer under one prompt: what the loss calls a sample. All are indices into this part of the batch.
+/// One answer under one prompt: what the loss calls a sample. Indices are into this part of the batch.
 typedef struct Sequence {
   size_t answer;      // of StepBatch.answers; its own prompt is drawn[answer]
   size_t under;       // scored under the prompt drawn[under]
@@ -40,7 +40,7 @@ typedef struct TypeWeights {
   double bias[DATA_MAX_TYPES], em[DATA_MAX_TYPES];
 } TypeWeights;
 
-/// Arrays are made once, for the largest batch of the shape.
+/// The arrays are allocated once, for the largest batch of the shape.
 typedef struct StepBatch {
   StepShape shape;
   size_t *drawn;          // [count] prompts of the dataset, sets of one prompt per group side by side
@@ -60,22 +60,24 @@ typedef struct StepBatch {
   double *dH;             // [sequence_count] dL/dH
 } StepBatch;
 
-/// `batch` may be freed whatever is returned.
+/// Call step_batch_free in any case, also after a failure.
 STATUS_CHECKED Status step_batch_create(const StepShape *shape, StepBatch *batch);
 /// Safe on a zeroed struct and twice.
 void step_batch_free(StepBatch *batch);
-/// Draws this part's prompts of the step at `state`, which moves past the whole batch.
+/// Draws this part's prompts from `state` on, and advances `state` past the whole batch.
 STATUS_CHECKED Status step_batch_draw(StepBatch *batch, uint64_t seed, SamplerState *state);
-/// In place of a draw, for a plan: the prompts that take most memory.
+/// For a memory plan, instead of a draw: takes the prompts that need the most memory.
 STATUS_CHECKED Status step_batch_draw_largest(StepBatch *batch);
-/// The job that samples the answers of step `step` ≥ 1, which borrows from the batch. `tau` is the entropy's.
+/// The job that samples the answers of step `step` ≥ 1; it borrows from the batch. `tau` is the temperature
+/// of the entropy.
 GenerateJob step_batch_sampling(const StepBatch *batch, const SamplingOptions *sampling, float tau,
                                 uint64_t seed, uint32_t step);
-/// Once the answers are there: lists sequences and micro batches.
+/// Lists sequences and micro batches; call it when the answers are sampled.
 void step_batch_arrange(StepBatch *batch);
-/// Once the entropies are measured: fills `samples`.
+/// Fills `samples`; call it when the entropies are measured.
 void step_batch_list_samples(StepBatch *batch, const TypeWeights *weights);
 /// Packs one micro batch into rows; free with batch_free.
 STATUS_CHECKED Status step_batch_pack(const StepBatch *batch, MicroBatch micro, Batch *out);
-/// Sum of the tokens of the `count` longest distinct prompts of a dataset; *longest may be NULL.
+/// *sum = the tokens of the dataset's `count` longest distinct prompts together; *longest = those of the
+/// longest (may be NULL).
 STATUS_CHECKED Status longest_prompts(const Dataset *dataset, size_t count, size_t *sum, size_t *longest);

@@ -1,6 +1,6 @@
 // Training with GEE: the order of a run and of a step. Rule: a step reads nothing but the model, the
-// optimiser and TrainState, and all of these are in a checkpoint; so a resumed run takes the same steps to
-// the same bits.
+// optimizer and TrainState, and a checkpoint holds all of them. So a resumed run computes the same bits as an
+// uninterrupted one.
 #include "trainer.h"
 
 #include "io/file.h"
@@ -30,7 +30,7 @@ static Status compute_loss(Trainer *t, LossResult *result) {
   step_batch_list_samples(batch, &t->weights);
   TRY(loss_compute(&t->job->loss, batch->shape.groups, batch->samples, batch->sequence_count,
                    t->state.first_gap, result, batch->dH));
-  // a plan has no entropies: any weight that is not 0 makes the backward run as it will
+  // a plan has no entropies; weights other than 0 make the backward run as in a real step
   for (size_t s = 0; t->plan && s < batch->sequence_count; s++) batch->dH[s] = 1;
   return STATUS_OK;
 }
@@ -39,11 +39,11 @@ Status trainer_gradient(Trainer *t, StepReport *report) {
   const TrainJob *job = t->job;
   StepBatch *batch = &t->batch;
   uint32_t step = (uint32_t)(t->state.step + 1);
-  bool drops = !job->train.full && job->lora.dropout > 0;
+  bool has_dropout = !job->train.full && job->lora.dropout > 0;
   StepPasses passes = {.sampling = t->sampling_pass,
                        .training = t->training_pass,
                        .tau = job->loss.entropy_temperature,
-                       .dropout = {.on = drops, .seed = job->train.seed, .step = step}};
+                       .dropout = {.on = has_dropout, .seed = job->train.seed, .step = step}};
   *report = (StepReport){
       .step = step, .lr = learning_rate_at(&job->train, step), .extended_from = t->state.extended_from};
   double start = clock_seconds();
@@ -64,7 +64,7 @@ Status trainer_gradient(Trainer *t, StepReport *report) {
   return STATUS_OK;
 }
 
-/// The gradient, and a clipped AdamW step along it.
+/// Computes the gradient and takes a clipped AdamW step.
 static Status train_step(Trainer *t, StepReport *report) {
   TRY(trainer_gradient(t, report));
   double start = clock_seconds();
@@ -75,7 +75,7 @@ static Status train_step(Trainer *t, StepReport *report) {
   return STATUS_OK;
 }
 
-static void take_state(Trainer *t, const StepReport *report) {
+static void advance_state(Trainer *t, const StepReport *report) {
   t->state.step = report->step;
   if (t->state.first_gap < 0 && report->loss.groups_present >= 2) t->state.first_gap = report->loss.gap;
   (void)loss_target_reached(&t->job->loss, &report->loss, &t->state.streak);
@@ -128,7 +128,7 @@ static Status fail_step(const Trainer *t, size_t step, Status status) {
                      t->last_saved != NULL ? t->last_saved : "");
 }
 
-/// Everything done is saved before the run ends early.
+/// Saves everything that is done before the run ends early.
 static Status interrupt(Trainer *t) {
   if (t->saved_step != t->state.step) TRY(save_step(t));
   return status_fail(STATUS_INTERRUPTED, "step %zu of %zu is done and saved as %s: resume with --resume",
@@ -157,8 +157,8 @@ static Status run_evaluation(Trainer *t, size_t index) {
   return status;
 }
 
-/// Runs the evaluations of this step that have not run yet: a run stopped among them goes on with the next.
-/// They create passes of their own, so the trainer's give way to them.
+/// Runs the evaluations of this step that have not run yet, so a run stopped between two of them resumes with
+/// the second. They create passes of their own; the trainer's are freed meanwhile to make room.
 static Status run_evaluations(Trainer *t) {
   trainer_free_passes(t);
   for (size_t i = 0; i < t->job->evaluation_count; i++) {
@@ -190,7 +190,7 @@ static Status run_steps(Trainer *t) {
     if (stopping(t)) return interrupt(t);
     StepReport report;
     TRY(fail_step(t, t->state.step + 1, train_step(t, &report)));
-    take_state(t, &report);
+    advance_state(t, &report);
     TRY(report_step(&t->report, &report, &t->batch));
     if (every(t->job->output.save_steps, report.step)) TRY(save_step(t));
     TRY(evaluate_if_due(t));
@@ -198,7 +198,7 @@ static Status run_steps(Trainer *t) {
   return save(t, "final");
 }
 
-/// *found = the checkpoint to resume, or NULL; refuses to write over an earlier run.
+/// *found = the checkpoint to resume, or NULL. Refuses to overwrite an earlier run.
 static Status find_start(Trainer *t, bool warn, char **found) {
   const TrainJob *job = t->job;
   TRY(path_join(&t->folder, job->output.save_root, job->output.run_name));
@@ -209,10 +209,10 @@ static Status find_start(Trainer *t, bool warn, char **found) {
                        *found);
   }
   if (*found != NULL || !job->extend) return STATUS_OK;
-  return status_fail(STATUS_INPUT, "--extend: %s has no checkpoint to extend: leave --extend out", t->folder);
+  return status_fail(STATUS_INPUT, "--extend: %s has no checkpoint to extend: drop --extend", t->folder);
 }
 
-/// Sizes, settings, and the state that a checkpoint holds; makes and changes nothing.
+/// Finds sizes and settings, and reads the state of the checkpoint. Creates and changes nothing.
 static Status prepare_start(Trainer *t, bool warn, char **found) {
   TRY(find_start(t, warn, found));
   TRY(trainer_prepare(t));
@@ -244,7 +244,7 @@ Status train_run(const TrainJob *job) {
   TRY_CLEAN(prepare_start(&t, true, &found));
   TRY_CLEAN(directory_create(t.folder));
   if (found == NULL && job->resume)
-    log_say(LOG_NOTE, "%s has no checkpoint yet: starting with step 1", t.folder);
+    log_say(LOG_NOTE, "%s has no checkpoint yet: starting at step 1", t.folder);
   TRY_CLEAN(trainer_create(&t));
   if (found != NULL) TRY_CLEAN(restore(&t, found));
   TRY_CLEAN(report_open(&t.report, job, t.folder, t.state.step, found != NULL));
@@ -263,7 +263,8 @@ Status train_plan(const TrainJob *job) {
   if (!ops_is_plan(job->ops)) return status_fail(STATUS_FAILED, "planning needs a plan");
   TRY_CLEAN(trainer_prepare(&t));
   TRY_CLEAN(trainer_create(&t));
-  // what operations take while they run; the second step samples beside what the first one's training left
+  // running steps counts what operations allocate; the second one samples while the first one's training
+  // buffers exist
   for (int step = 0; step < 2; step++) TRY_CLEAN(train_step(&t, &report));
   TRY_CLEAN(plan_evaluations(&t));
 cleanup:

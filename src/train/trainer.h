@@ -1,15 +1,16 @@
 // What the files of this room share. Rule: trainer.c holds the order of a step, and each other file one part
-// of it; all that a run keeps between steps is TrainState and the model's and optimiser's tensors, which is
-// what a checkpoint holds. The parts take what they use; only trainer.c and setup.c know a Trainer.
+// of it. Between steps a run keeps TrainState and the tensors of the model and the optimizer, nothing else:
+// that is what a checkpoint holds. The parts are passed what they use; only trainer.c and setup.c know
+// Trainer.
 //
-//   setup.c       memory: model, passes, optimiser, host arrays
+//   setup.c       memory: model, passes, optimizer, host arrays
 //   step_batch.c  prompts, answers, sequences, micro batches of one step
 //   gradient.c    entropies, and the gradient in the parameters
 //   optimizer.c   clipping, schedule, AdamW
 //   checkpoint.c  step_N and final
-//   resume.c      the way back
-//   settings.c    what must not change on it
-//   report.c      metrics, samples.jsonl, what evaluations found, progress
+//   resume.c      finding and reading them
+//   settings.c    what must not change on a resume
+//   report.c      metrics, samples.jsonl, results of evaluations, progress
 #pragma once
 
 #include "checkpoint.h"
@@ -19,7 +20,7 @@
 typedef struct Trainer {
   const TrainJob *job;
   bool plan;                // on a plan Ops: everything is created and counted, nothing is computed
-  SamplingOptions sampling; // the job's, with answers as long as a sequence may be
+  SamplingOptions sampling; // the job's, with max_new_tokens cut to what fits a sequence
   TypeWeights weights;
   Model *model;
   PassOptions sampling_options, training_options;
@@ -30,17 +31,17 @@ typedef struct Trainer {
   Settings settings; // empty on a plan
   // while running
   char *folder;      // save_root/run_name
-  char *last_saved;  // newest whole checkpoint, or NULL
+  char *last_saved;  // newest complete checkpoint, or NULL
   size_t saved_step; // its step; SIZE_MAX: none
   Report report;
 } Trainer;
 
 // ---- setup.c ----
 
-/// Checks trainer->job and finds the sizes of everything, without a device. `trainer` may be freed whatever
-/// is returned.
+/// Checks trainer->job and finds all sizes, without a device. Call trainer_free in any case, also after a
+/// failure.
 STATUS_CHECKED Status trainer_prepare(Trainer *trainer);
-/// After trainer_prepare: loads the model and creates all memory of a run.
+/// Loads the model and creates all memory of a run; call it after trainer_prepare.
 STATUS_CHECKED Status trainer_create(Trainer *trainer);
 void trainer_free(Trainer *trainer);
 STATUS_CHECKED Status trainer_create_passes(Trainer *trainer);
@@ -48,5 +49,5 @@ void trainer_free_passes(Trainer *trainer);
 
 // ---- trainer.c ----
 
-/// Draw prompts → sample answers → measure H → loss → dL/dH → gradient: a step up to its update.
+/// A step up to its update: draw prompts → sample answers → measure H → loss → dL/dH → gradient.
 STATUS_CHECKED Status trainer_gradient(Trainer *trainer, StepReport *report);

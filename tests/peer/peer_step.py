@@ -78,8 +78,8 @@ def saved(run, step):
 
 def gradients(run, step):
     """The clipped gradients that gee-cl took `step` with, from AdamW's first moment: m = 0.9 · m_before + 0.1 · g."""
-    moments = load_file(path("runs", run["name"], f"step_{step}", "optimiser.safetensors"))
-    before = load_file(path("runs", run["name"], f"step_{step - 1}", "optimiser.safetensors"))
+    moments = load_file(path("runs", run["name"], f"step_{step}", "optimizer.safetensors"))
+    before = load_file(path("runs", run["name"], f"step_{step - 1}", "optimizer.safetensors"))
     names = [name for name in moments if name.startswith("exp_avg.")]
     return {n.removeprefix("exp_avg."): (moments[n].double() - 0.9 * before[n].double()) / 0.1 for n in names}
 

@@ -151,7 +151,7 @@ void stopped_assert_same(const char *root_a, const char *a, const char *root_b, 
     cJSON_Delete(y);
   }
   static const char *const files[] = {"final/adapter_model.safetensors", "final/model.safetensors",
-                                      "final/optimiser.safetensors"};
+                                      "final/optimizer.safetensors"};
   for (size_t i = 0; i < sizeof files / sizeof files[0]; i++) {
     if (!file_exists(run_file(root_a, a, files[i]))) continue; // an adapter or a whole model
     assert_same_file(run_file(root_a, a, files[i]), run_file(root_b, b, files[i]));

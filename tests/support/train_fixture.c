@@ -167,7 +167,7 @@ void train_same_file(const char *a, const char *b) {
 
 void train_same_run(const TrainFixture *a, const char *run_a, const TrainFixture *b, const char *run_b) {
   static const char *const lines[] = {"metrics.jsonl", "samples.jsonl"};
-  static const char *const files[] = {"final/adapter_model.safetensors", "final/optimiser.safetensors",
+  static const char *const files[] = {"final/adapter_model.safetensors", "final/optimizer.safetensors",
                                       "final/trainer_state.json"};
   for (size_t i = 0; i < sizeof lines / sizeof *lines; i++) {
     char *x = train_lines(a, run_a, lines[i]), *y = train_lines(b, run_b, lines[i]);

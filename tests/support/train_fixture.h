@@ -35,5 +35,5 @@ char *train_lines(const TrainFixture *fixture, const char *run, const char *name
 double train_metric(const TrainFixture *fixture, const char *run, size_t index, const char *key);
 /// Fails unless both files hold the same bytes.
 void train_same_file(const char *a, const char *b);
-/// Fails unless two runs have the same metrics, samples, and final weights and optimiser, to the bit.
+/// Fails unless two runs have the same metrics, samples, and final weights and optimizer, to the bit.
 void train_same_run(const TrainFixture *a, const char *run_a, const TrainFixture *b, const char *run_b);

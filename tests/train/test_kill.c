@@ -133,7 +133,7 @@ static void test_full_disk(void **state) {
   char name[64];
   (void)snprintf(name, sizeof name, "step_%zu/adapter_model.safetensors", saved);
   expect_whole(train_path(&f, "killed", name));
-  (void)snprintf(name, sizeof name, "step_%zu/optimiser.safetensors", saved);
+  (void)snprintf(name, sizeof name, "step_%zu/optimizer.safetensors", saved);
   expect_whole(train_path(&f, "killed", name));
   run_whole(&f, "killed"); // room again
   run_whole(&f, "whole");

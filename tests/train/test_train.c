@@ -215,6 +215,21 @@ static void test_broken_checkpoints_are_passed_over(void **state) {
   train_fixture_close(&f);
 }
 
+/// A checkpoint without its moments, also where they have the name that an earlier version gave them.
+static void test_missing_moments_are_refused(void **state) {
+  (void)state;
+  TrainFixture f;
+  train_fixture_open(&f, "llama", fixture_ops());
+  assert_ok(train_run(&f.job));
+  assert_int_equal(rename(train_path(&f, "run", "final/optimizer.safetensors"),
+                          train_path(&f, "run", "final/optimiser.safetensors")),
+                   0);
+  f.job.resume = true;
+  assert_fails(train_check(&f.job), STATUS_INPUT, "final/optimizer.safetensors is missing");
+  assert_fails(train_run(&f.job), STATUS_INPUT, "final/optimizer.safetensors is missing");
+  train_fixture_close(&f);
+}
+
 /// debias_only ends once the gap has stayed small, also where that was in the part before a resume.
 static void test_target_ends_the_run(void **state) {
   (void)state;
@@ -322,8 +337,8 @@ static void test_full_training(void **state) {
   assert_ok(train_run(&f.job));
   train_same_file(train_path(&f, "run", "final/model.safetensors"),
                   train_path(&f, "two", "final/model.safetensors"));
-  train_same_file(train_path(&f, "run", "final/optimiser.safetensors"),
-                  train_path(&f, "two", "final/optimiser.safetensors"));
+  train_same_file(train_path(&f, "run", "final/optimizer.safetensors"),
+                  train_path(&f, "two", "final/optimizer.safetensors"));
   train_fixture_close(&f);
 }
 
@@ -439,6 +454,7 @@ int main(void) {
       OPS_TEST(test_resumed_runs_are_the_same),
       OPS_TEST(test_other_configs_are_refused),
       OPS_TEST(test_broken_checkpoints_are_passed_over),
+      OPS_TEST(test_missing_moments_are_refused),
       OPS_TEST(test_target_ends_the_run),
       OPS_TEST(test_samples_tell_the_loss),
       OPS_TEST(test_single_prompts),

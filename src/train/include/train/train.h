@@ -1,5 +1,5 @@
-// Training with GEE: sample, measure, differentiate, update, save; and go on where a run stopped, to the same
-// bits.
+// Training with GEE: sample, measure, differentiate, update, save. A run that stopped can be resumed and
+// computes the same bits.
 #pragma once
 
 #include "data/data.h"
@@ -39,21 +39,21 @@ typedef struct TaskWeight {
   double weight;
 } TaskWeight;
 
-/// What it means for a resume that a setting of the run differs from the config's.
+/// What happens on a resume if the config's value of a setting differs from the run's.
 typedef enum SettingKind {
   SETTING_DECIDES, // other numbers: refused
-  SETTING_EXTENDS, // a whole number: refused as well, but a larger one is taken with TrainJob.extend
-  SETTING_ROUNDS,  // the same numbers but for rounding: taken, with a note
+  SETTING_EXTENDS, // a whole number: refused too, but TrainJob.extend accepts a larger one
+  SETTING_ROUNDS,  // the same numbers except for rounding: accepted, with a note
 } SettingKind;
 
-/// A value that a run depends on. Two values are the same where their texts are.
+/// A value that a run depends on. Two values are equal if their texts are.
 typedef struct Setting {
-  const char *key;   // as messages name it: "train.learning_rate"
+  const char *key;   // "train.learning_rate", as messages name it
   const char *value; // "2e-05"
   SettingKind kind;
 } Setting;
 
-/// Everything a run is. All pointers are borrowed for its length.
+/// Everything that defines a run. All pointers are borrowed while it lasts.
 typedef struct TrainJob {
   Ops *ops;
   const ModelFiles *files;
@@ -67,31 +67,30 @@ typedef struct TrainJob {
   OutputOptions output;
   const TaskWeight *task_weights;
   size_t task_weight_count;
-  bool task_weights_em; // types also weigh in the EM term
+  bool task_weights_em; // types weigh in the entropy term too
   bool track_samples;
   const char *config_text; // the config as run, saved with each checkpoint
-  // What the config says of everything above that decides numbers; saved with each checkpoint and compared on
-  // a resume. What no key says (the model's shape and weights, the data's contents, ...) the trainer adds
-  // itself.
+  // The config keys that decide the run's numbers; saved with each checkpoint and compared on a resume. The
+  // trainer adds what no key states (the model's shape and weights, the data's contents, ...).
   const Setting *settings;
   size_t setting_count;
   bool resume;
-  bool extend;             // on a resume: take a larger SETTING_EXTENDS; an error where there is none
+  bool extend;             // on a resume: accept a larger SETTING_EXTENDS; an error if none is larger
   Progress *progress;      // NULL is silent
   const atomic_bool *stop; // set by SIGINT
-  /// Run before the first step, every bias_eval_steps, and after the last step, in this order; not at all
-  /// where bias_eval_steps is 0. The plan counts their memory.
+  /// Run in this order before the first step, every bias_eval_steps, and after the last step; never if
+  /// bias_eval_steps is 0. The plan counts their memory.
   Evaluation *const *evaluations;
   size_t evaluation_count;
-  const MetricSinkType *const *sinks; // what gets the metrics besides metrics.jsonl
+  const MetricSinkType *const *sinks; // where metrics go besides metrics.jsonl
   size_t sink_count;
 } TrainJob;
 
 /// Runs (or resumes) the job: metrics.jsonl, samples.jsonl and step_N/, final/ under save_root/run_name.
-/// STATUS_INTERRUPTED after a saved step where `stop` was set.
+/// STATUS_INTERRUPTED if `stop` was set; the last step is then saved.
 STATUS_CHECKED Status train_run(const TrainJob *job);
-/// Refuses what train_run would refuse before it takes memory: options that contradict one another, an
-/// earlier run in the folder, a checkpoint of another config. Nothing is written, and job->ops is not used.
+/// Refuses what train_run would refuse, but takes no memory: options that contradict each other, an earlier
+/// run in the folder, a checkpoint of another config. Writes nothing and does not use job->ops.
 STATUS_CHECKED Status train_check(const TrainJob *job);
-/// Plans the memory of the job on a plan Ops (ops_create_plan): creates everything, runs nothing.
+/// Counts the memory of the job on a plan Ops (ops_create_plan): creates everything, computes nothing.
 STATUS_CHECKED Status train_plan(const TrainJob *job);

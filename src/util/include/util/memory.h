@@ -19,5 +19,9 @@ STATUS_CHECKED Status mem_grow(void *array, size_t *capacity, size_t needed, siz
 #define mem_reserve(array, capacity, needed, what)                                                           \
   mem_grow((array), (capacity), (needed), sizeof **(array), (what))
 
+static inline size_t size_min(size_t a, size_t b) {
+  return a < b ? a : b;
+}
+
 /// *out = a * b, or a failure that names `what` if that overflows.
 STATUS_CHECKED Status mem_product(size_t a, size_t b, size_t *out, const char *what);
