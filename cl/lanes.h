@@ -84,7 +84,7 @@ INLINE float lanes_first(lanes value) {
 #define LANES_FROM_BITS(value) float_of_bits(value)
 #endif
 
-/// A number whose exp() is 0 and which max() never picks, but which gives no NaN as inf − inf does.
+/// Below every score, but finite, because inf − inf is NaN.
 #define LOWEST         (-3.0e38f)
 #define MINUS_INFINITY float_of_bits(0xff800000u)
 

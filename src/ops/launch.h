@@ -53,15 +53,15 @@ KernelArgument ops_tensor_argument(const Tensor *tensor);
 /// A tensor that may be a view, for VIEW(type, name) in a kernel's arguments: pointer, first element, pitch.
 #define ARG_VIEW(tensor) ARG_BUFFER((tensor)->buffer), ARG_COUNT((tensor)->first), ARG_UINT((tensor)->pitch)
 
-/// Each of these fails with STATUS_FAILED, which is a caller's mistake, and a message that starts with `op`
-/// and `tensor`. Unless the tensor has this shape:
+/// STATUS_FAILED unless the tensor has this shape, which is a caller's mistake. The message names the
+/// operation and the tensor: "op_x: tensor is [r, c], needs [r, c]".
 STATUS_CHECKED Status ops_check_shape(const char *op, const char *tensor, const Tensor *value, size_t rows,
                                       size_t cols);
-/// Unless it has this type:
+/// STATUS_FAILED unless the tensor has this type.
 STATUS_CHECKED Status ops_check_type(const char *op, const char *tensor, const Tensor *value, DType type);
-/// Unless its rows touch:
+/// STATUS_FAILED unless the tensor's rows touch.
 STATUS_CHECKED Status ops_check_dense(const char *op, const char *tensor, const Tensor *value);
-/// Unless its rows touch and it begins at its buffer's first element:
+/// STATUS_FAILED unless the tensor's rows touch and it begins at its buffer's first element.
 STATUS_CHECKED Status ops_check_whole(const char *op, const char *tensor, const Tensor *value);
 
 /// *out = a float32 scratch tensor of at least `count` elements, borrowed from the Ops; in a plan its buffer
