@@ -12,6 +12,7 @@
 #include "io/json.h"
 #include "text/chat.h"
 #include "util/str.h"
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -148,6 +149,10 @@ static void test_every_family(void **state) {
       assert_string_equal(family_linear_name(family, role), targets[role]);
     }
     check_distinct(family);
+    char golden[256];
+    (void)snprintf(golden, sizeof golden, GEE_SOURCE_DIR "/tests/golden/%s/config.json",
+                   family->name[FORMAT_HF]);
+    if (!file_exists(golden)) fail_msg("%s: every family needs a tiny model that PyTorch computed", golden);
     assert_false(family->gguf_interleaved && family->qkv_bias);
     ChatFamily chat = CHAT_NONE;
     if (family->chat != NULL) assert_ok(chat_detect("", family->chat, NULL, &chat));

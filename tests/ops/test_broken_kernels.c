@@ -146,7 +146,7 @@ static void what_only_large_sizes_show_is_found(void **state) {
       {"attention_cpu.cl", KERNEL_ID(attention_cpu), "return last;",
        "return last > *begin + 99 ? *begin + 99 : last;", "attention, long spans"},
       {"gemm.cl", KERNEL_ID(gemm), "for (uint k = k_begin;", "for (uint k = 0;", "linear, large"},
-      {"attention.cl", KERNEL_ID(attention), "key += TILE) {", "key += key > begin + 99 ? 2 * TILE : TILE) {",
+      {"attention.cl", KERNEL_ID(attention), "key += TILE) {", "key += key > begin + 40 ? 2 * TILE : TILE) {",
        "attention, long spans"},
   };
   if (fixture_small()) skip();

@@ -39,6 +39,30 @@ static void passes(void **state) {
   for (size_t i = 0; i < sizeof all / sizeof *all; i++) assert_true(test_contains(reported.names, all[i]));
 }
 
+/// Kernels that this family never launches: another family's, and what only a vendor's GEMM needs.
+static bool is_idle(const Ops *ops, KernelId kernel) {
+  if (kernel == KERNEL_widen) return ops->vendor == NULL;
+  if (kernel == KERNEL_gemm) return ops->vendor != NULL || ops->family == &cpu_family;
+  if (kernel == KERNEL_gemm_cpu) return ops->vendor != NULL;
+  bool tiles = kernel == KERNEL_attention || kernel == KERNEL_attention_dq || kernel == KERNEL_attention_dkv;
+  return tiles && ops->family == &cpu_family;
+}
+
+/// A kernel that the self-test never launches could be wrong unnoticed. Without any one kernel it must fail.
+static void launches_every_kernel(void **state) {
+  (void)state;
+  if (fixture_small()) skip();
+  Ops *ops = fixture_ops();
+  for (size_t kernel = 0; kernel < KERNEL_COUNT; kernel++) {
+    Kernel *compiled = ops->kernels[kernel];
+    if (compiled == NULL || is_idle(ops, (KernelId)kernel)) continue;
+    ops->kernels[kernel] = NULL;
+    Status status = ops_selftest(ops, SELFTEST_QUICK, NULL, NULL);
+    ops->kernels[kernel] = compiled;
+    if (status == STATUS_OK) fail_msg("the self-test never launches kernel %zu of KERNEL_LIST", kernel);
+  }
+}
+
 /// A plan computes nothing, so nothing can be wrong.
 static void skips_a_plan(void **state) {
   (void)state;
@@ -49,6 +73,7 @@ static void skips_a_plan(void **state) {
 }
 
 int main(void) {
-  const struct CMUnitTest tests[] = {OPS_TEST(passes), OPS_TEST(skips_a_plan)};
+  const struct CMUnitTest tests[] = {OPS_TEST(passes), OPS_TEST(launches_every_kernel),
+                                     OPS_TEST(skips_a_plan)};
   return RUN_OPS_TESTS(tests);
 }
