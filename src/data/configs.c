@@ -1,5 +1,5 @@
-// Looking up what the program carries. Rule: a name is looked up here and never on the disk, so a program
-// moved away from its source behaves the same.
+// Looking up embedded files. Rule: a built-in name is never looked up on disk, so a program moved away from
+// its source tree behaves the same.
 #include "configs.h"
 
 #include <string.h>

@@ -1,5 +1,4 @@
-// The files of configs/ that the program carries, embedded by cmake/embed.cmake: group files, types, built-in
-// prompts.
+// The files of configs/ that cmake/embed.cmake puts into the program: group files, types, built-in prompts.
 #pragma once
 
 typedef struct EmbeddedConfig {
@@ -10,5 +9,5 @@ typedef struct EmbeddedConfig {
 /// Ends with {NULL, NULL}.
 extern const EmbeddedConfig embedded_configs[];
 
-/// The text of the file of that name; NULL where there is none.
+/// The text of the embedded file with this name; NULL if there is none.
 const char *config_find(const char *name);

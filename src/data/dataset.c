@@ -1,5 +1,5 @@
 // The pipeline from a file to a Dataset. Rule: after every stage the prompts of each group are counted, and a
-// group left empty ends the run with the stage's name.
+// stage that leaves a group empty ends the run with its name.
 #include "data/data.h"
 
 #include "drafts.h"
@@ -31,7 +31,7 @@ static void count_rows(Dataset *dataset, const SourceRows *rows) {
   }
 }
 
-/// What to set where a stage left a group empty.
+/// What to set when `stage` leaves a group empty.
 static const char *remedy(const DataOptions *options, const char *stage) {
   if (strcmp(stage, "expand") == 0) {
     return options->counterfactual == COUNTERFACTUAL_OFF || options->counterfactual == COUNTERFACTUAL_SWAP
@@ -114,7 +114,8 @@ static int by_identity(const void *a, const void *b) {
   return order != 0 ? order : (x->index > y->index) - (x->index < y->index);
 }
 
-/// Fills Prompt.distinct.
+/// Fills Prompt.distinct. Equal prompts are neighbours after the sort, in order of index, so the first of a
+/// run is the one with the lowest index: fill_prompts relies on it and finds that one filled already.
 static Status find_equal(const Drafts *drafts, Dataset *dataset) {
   Identity *list = NULL;
   TRY(mem_array(&list, drafts->count, "equal prompts"));
@@ -158,7 +159,7 @@ static Status copy_tokens(const Tokens *from, Tokens *to) {
   return STATUS_OK;
 }
 
-/// Fills text and tokens; prompts that are equal are tokenised once.
+/// Fills all members but `distinct`. Equal prompts are tokenised once.
 static Status fill_prompts(const TokeniseOptions *options, Drafts *drafts, Dataset *dataset) {
   for (size_t i = 0; i < drafts->count; i++) {
     Draft *draft = &drafts->list[i];
@@ -190,7 +191,7 @@ static Status move_prompts(const TokeniseOptions *options, Drafts *drafts, Datas
   return fill_prompts(options, drafts, dataset);
 }
 
-/// Hands the types' names to the dataset.
+/// Moves the types' names to the dataset, which owns them from then on.
 static void move_types(TypeRules *types, Dataset *dataset) {
   dataset->type_count = types->count;
   for (size_t i = 0; i < types->count; i++) {

@@ -1,5 +1,5 @@
-// Reading, detecting, expanding. Rule: a row becomes a whole set or nothing, and what a row becomes depends
-// on that row and its number alone.
+// Reading, detecting, expanding. Rule: a row becomes a whole set or nothing, and what it becomes depends only
+// on the row and its number.
 #include "drafts.h"
 
 #include "configs.h"
@@ -61,7 +61,8 @@ void rows_free(SourceRows *rows) {
 
 // ---- detecting ----
 
-/// The text of message `m` for group `target`: swapped, or as it is where it names none. Appends.
+/// Appends `text` with its group words swapped to group `target`; a text without group words is appended
+/// unchanged.
 static Status append_swapped(const GroupFile *groups, const char *text, size_t target, WordHits *hits,
                              Str *out) {
   TRY(words_find(groups, text, strlen(text), hits));
@@ -80,7 +81,7 @@ static Status row_key(const GroupFile *groups, SourceRow *row) {
       TRY_CLEAN(append_swapped(groups, content, 0, &hits, &text));
     else
       TRY_CLEAN(str_append_text(&text, content));
-    row->key = hash_bytes(row->key, str_text(&text), text.size + 1); // the terminator parts the messages
+    row->key = hash_bytes(row->key, str_text(&text), text.size + 1); // the terminator separates messages
   }
 cleanup:
   words_free(&hits);
@@ -116,40 +117,40 @@ Status rows_detect(const GroupFile *groups, const TypeRules *types, SourceRows *
 // ---- expanding ----
 
 /// How a row becomes a prompt of a group.
-typedef enum Making { MAKE_NOTHING, MAKE_PLAIN, MAKE_SWAP, MAKE_TEMPLATE } Making;
+typedef enum Expansion { EXPAND_NONE, EXPAND_PLAIN, EXPAND_SWAP, EXPAND_TEMPLATE } Expansion;
 
-static Making making(Counterfactual how, const SourceRow *row) {
+static Expansion choose_expansion(Counterfactual how, const SourceRow *row) {
   switch (how) {
   case COUNTERFACTUAL_OFF:
-    return row->names >= 0 ? MAKE_PLAIN : MAKE_NOTHING;
+    return row->names >= 0 ? EXPAND_PLAIN : EXPAND_NONE;
   case COUNTERFACTUAL_SWAP:
-    return row->swappable ? MAKE_SWAP : MAKE_NOTHING;
+    return row->swappable ? EXPAND_SWAP : EXPAND_NONE;
   case COUNTERFACTUAL_TEMPLATE:
-    return MAKE_TEMPLATE;
+    return EXPAND_TEMPLATE;
   case COUNTERFACTUAL_AUTO:
-    return row->swappable ? MAKE_SWAP : MAKE_TEMPLATE;
+    return row->swappable ? EXPAND_SWAP : EXPAND_TEMPLATE;
   }
-  return MAKE_NOTHING;
+  return EXPAND_NONE;
 }
 
 static Status append_template(const char *template, const char *prompt, Str *out) {
-  const char *at = strstr(template, "{prompt}"); // checked on loading
-  TRY(str_append(out, template, (size_t)(at - template)));
+  const char *slot = strstr(template, "{prompt}"); // read_template_list checked that it is there
+  TRY(str_append(out, template, (size_t)(slot - template)));
   TRY(str_append_text(out, prompt));
-  return str_append_text(out, at + strlen("{prompt}"));
+  return str_append_text(out, slot + strlen("{prompt}"));
 }
 
-static Status draft_message(const GroupFile *groups, const TypeRules *types, const SourceRow *row, Making how,
-                            size_t group, size_t m, RecordMessage *out) {
+static Status draft_message(const GroupFile *groups, const TypeRules *types, const SourceRow *row,
+                            Expansion how, size_t group, size_t m, RecordMessage *out) {
   const RecordMessage *message = &row->record->messages[m];
   WordHits hits = {0};
   Str text = {0};
   Status status = STATUS_OK;
   const char *role = message->role != NULL ? message->role : "user";
   TRY_CLEAN(str_copy(&out->role, role, strlen(role)));
-  if (how == MAKE_SWAP && (int)group != row->names) {
+  if (how == EXPAND_SWAP && (int)group != row->names) {
     TRY_CLEAN(append_swapped(groups, message->content, group, &hits, &text));
-  } else if (how == MAKE_TEMPLATE && m == row->last_user) {
+  } else if (how == EXPAND_TEMPLATE && m == row->last_user) {
     const TemplateList *list = templates_for(groups, types->rules[row->type].name);
     const char *template = list->texts[row->number % list->count * groups->count + group];
     TRY_CLEAN(append_template(template, message->content, &text));
@@ -163,7 +164,7 @@ cleanup:
   return status;
 }
 
-static Status add_draft(const GroupFile *groups, const TypeRules *types, const SourceRow *row, Making how,
+static Status add_draft(const GroupFile *groups, const TypeRules *types, const SourceRow *row, Expansion how,
                         size_t group, Drafts *out) {
   TRY(mem_reserve(&out->list, &out->capacity, out->count + 1, "prompts"));
   Draft *draft = &out->list[out->count++];
@@ -184,13 +185,13 @@ Status rows_expand(const GroupFile *groups, const TypeRules *types, Counterfactu
   out->per_set = how == COUNTERFACTUAL_OFF ? 1 : groups->count;
   for (size_t i = 0; i < rows->count; i++) {
     const SourceRow *row = &rows->rows[i];
-    Making make = making(how, row);
-    if (make == MAKE_NOTHING) continue;
-    if (make == MAKE_PLAIN) {
-      TRY(add_draft(groups, types, row, make, (size_t)row->names, out));
+    Expansion expansion = choose_expansion(how, row);
+    if (expansion == EXPAND_NONE) continue;
+    if (expansion == EXPAND_PLAIN) {
+      TRY(add_draft(groups, types, row, expansion, (size_t)row->names, out));
       continue;
     }
-    for (size_t g = 0; g < groups->count; g++) TRY(add_draft(groups, types, row, make, g, out));
+    for (size_t g = 0; g < groups->count; g++) TRY(add_draft(groups, types, row, expansion, g, out));
   }
   return STATUS_OK;
 }

@@ -1,24 +1,23 @@
-// The pipeline's prompts before they are tokens: chats read from a file, the groups they name, the sets they
-// expand to.
+// Prompts before they are tokenised: chats read from a file, the groups they name, the sets they expand to.
 #pragma once
 
 #include "group_file.h"
 #include "io/records.h"
 #include "types.h"
 
-/// What a chat names.
+/// What SourceRow.names is if a chat does not name exactly one group.
 enum { NAMES_NONE = -1, NAMES_SEVERAL = -2 };
 
-/// A row of the input, its user text and what was found in it.
+/// A row of the input and what was found in it.
 typedef struct SourceRow {
   const Record *record;
-  size_t last_user; // index of the message that is asked
-  size_t messages;  // up to and with it: answers after it are left out
+  size_t last_user; // index of the last user message, the one to be answered
+  size_t messages;  // last_user + 1: messages after it are ignored
   size_t number;    // in the file
   int names;        // a group, or one of the above
   bool swappable;   // names one group, and each of its group words has a counterpart
   size_t type;
-  uint64_t key; // equal for prompts that differ in nothing but their group
+  uint64_t key; // equal for prompts that differ only in their group
 } SourceRow;
 
 typedef struct SourceRows {
@@ -27,7 +26,7 @@ typedef struct SourceRows {
   size_t count;
 } SourceRows;
 
-/// A prompt of the pipeline. Owns its messages.
+/// A prompt in the making. Owns its messages.
 typedef struct Draft {
   RecordMessage *messages;
   size_t count, last_user;
@@ -43,12 +42,12 @@ typedef struct Drafts {
   size_t per_set; // groups where the sets are counterfactual, else 1
 } Drafts;
 
-/// Reads the prompts. Rows without a user text are left out; none at all is STATUS_INPUT.
+/// Reads the prompts. Skips rows without user text; STATUS_INPUT if no row has any.
 STATUS_CHECKED Status rows_read(const DataOptions *options, SourceRows *out);
 void rows_free(SourceRows *rows);
 /// Fills names, swappable, type and key of every row.
 STATUS_CHECKED Status rows_detect(const GroupFile *groups, const TypeRules *types, SourceRows *rows);
-/// Makes drafts of the rows as `how` says.
+/// Makes drafts of the rows. Skips rows of which `how` makes none.
 STATUS_CHECKED Status rows_expand(const GroupFile *groups, const TypeRules *types, Counterfactual how,
                                   const SourceRows *rows, Drafts *out);
 /// Safe on a zeroed struct.

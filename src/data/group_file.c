@@ -1,4 +1,4 @@
-// Reading group files. Rule: a file is checked whole on loading, so whatever uses it later need not doubt it;
+// Reading group files. Rule: loading checks the whole file, so code that uses it later checks nothing again;
 // every message names the file and the key.
 #include "group_file.h"
 
@@ -33,7 +33,7 @@ static Status check_keys(const GroupFile *g, const cJSON *object, const char *wh
 static Status text_of(const GroupFile *g, const cJSON *value, const char *where, size_t limit,
                       const char **out) {
   if (!cJSON_IsString(value) || value->valuestring[0] == '\0')
-    return status_fail(STATUS_INPUT, "%s: %s must be a text that is not empty", g->path, where);
+    return status_fail(STATUS_INPUT, "%s: %s must be a text and not empty", g->path, where);
   if (strlen(value->valuestring) > limit)
     return status_fail(STATUS_INPUT, "%s: %s: \"%.40s…\" is longer than %zu bytes", g->path, where,
                        value->valuestring, limit);
@@ -102,11 +102,11 @@ static Status find_list(const GroupFile *g, const cJSON *name, const WordList **
     *out = &g->lists[i];
     if (strcmp((*out)->name, text) == 0) return STATUS_OK;
   }
-  return status_fail(STATUS_INPUT, "%s: a condition names the list \"%s\", which \"lists\" has not", g->path,
-                     text);
+  return status_fail(STATUS_INPUT, "%s: a condition names the list \"%s\", which is not in \"lists\"",
+                     g->path, text);
 }
 
-/// Adds a word that names `group`. The same word for two groups is an error.
+/// Adds a word that names `group`. index_words refuses a word that names two groups.
 static Status add_entry(GroupFile *g, const char *word, int group, const SwapRow *row) {
   if (g->entry_count >= MAX_WORDS)
     return status_fail(STATUS_INPUT, "%s: more than %d words", g->path, MAX_WORDS);
@@ -129,7 +129,7 @@ static Status read_row_conditions(GroupFile *g, const cJSON *item, SwapRow *row)
     TRY(text_of(g, from, "\"from\"", MAX_WORD_BYTES, &name));
     row->from = group_index(g, name);
     if (row->from < 0)
-      return status_fail(STATUS_INPUT, "%s: \"from\": \"%s\" is none of the \"groups\"", g->path, name);
+      return status_fail(STATUS_INPUT, "%s: \"from\": \"%s\" is not one of the \"groups\"", g->path, name);
   }
   if (in != NULL && not_in != NULL)
     return status_fail(STATUS_INPUT, "%s: a row has both \"next_in\" and \"next_not_in\"", g->path);
@@ -170,7 +170,7 @@ static Status read_rows(GroupFile *g) {
     total += (size_t)cJSON_GetArraySize(rows);
   }
   if (total > MAX_ROWS) return status_fail(STATUS_INPUT, "%s: more than %d rows", g->path, MAX_ROWS);
-  TRY(mem_array(&g->rows, total, "swap rows")); // entries point into it: it must not move
+  TRY(mem_array(&g->rows, total, "swap rows")); // allocated once and never moved: entries point into it
   for (size_t k = 0; k < 2; k++) {
     const cJSON *rows = cJSON_GetObjectItemCaseSensitive(g->json, keys[k]);
     const cJSON *row = rows != NULL ? rows->child : NULL;
@@ -222,8 +222,8 @@ static Status append_quoted(Str *pattern, const char *word) {
   return STATUS_OK;
 }
 
-/// One pattern for all words: the longest word that stands at a place, between characters that belong to no
-/// word.
+/// One pattern for all words. Longer words come first, so the longest that fits is found, and only where no
+/// word character is next to it.
 static Status compile_words(GroupFile *g) {
   WordEntry *order = NULL; // borrows the entries' words
   Str pattern = {0};
@@ -239,7 +239,8 @@ static Status compile_words(GroupFile *g) {
   }
   TRY_CLEAN(str_append_text(&pattern, ")(?![\\p{L}\\p{M}\\p{N}_])"));
   TRY_CLEAN(pattern_compile(str_text(&pattern), PCRE2_CASELESS, g->path, &g->pattern));
-  (void)pcre2_jit_compile(g->pattern, PCRE2_JIT_COMPLETE); // ten times as fast; without it the same matches
+  (void)pcre2_jit_compile(g->pattern,
+                          PCRE2_JIT_COMPLETE); // ten times as fast; matches are the same without it
 cleanup:
   free(order);
   str_free(&pattern);
@@ -291,8 +292,8 @@ static Status read_template_list(GroupFile *g, const cJSON *item, TemplateList *
     for (const cJSON *text = row->child; text != NULL; text = text->next, group++) {
       const char **slot = &list->texts[list->count * g->count + group];
       TRY(text_of(g, text, "a template", 4096, slot));
-      const char *at = strstr(*slot, "{prompt}");
-      if (at == NULL || strstr(at + 1, "{prompt}") != NULL)
+      const char *first = strstr(*slot, "{prompt}");
+      if (first == NULL || strstr(first + 1, "{prompt}") != NULL)
         return status_fail(STATUS_INPUT, "%s: the template \"%.60s\" must have {prompt} once", g->path,
                            *slot);
     }
@@ -328,7 +329,7 @@ static Status read_group_file(GroupFile *g) {
   return read_templates(g);
 }
 
-/// The built-in names, for the message.
+/// Appends the built-in names, for a message.
 static Status list_built_in(Str *out) {
   for (const EmbeddedConfig *c = embedded_configs; c->name != NULL; c++) {
     if (!str_starts(c->name, "groups/")) continue;

@@ -1,22 +1,21 @@
-// Drawing batches. Rule: what is drawn depends on the seed and the cursor alone; every epoch is a permutation
-// of the sets.
+// Drawing batches. Rule: what is drawn depends only on the data, the seed and the cursor; every epoch is a
+// permutation of the sets.
 #include "data/data.h"
 
 #include "util/memory.h"
 #include "util/rng.h"
 #include <stdlib.h>
 
-/// Positions cursor, cursor + 1, … of an endless sequence of shuffled epochs over `items`; the epoch in hand
-/// is kept in `order`.
+/// An endless sequence of shuffled epochs over `items`. `order` keeps the current epoch.
 typedef struct Walk {
   const size_t *items;
   size_t count;
   size_t *order;
-  uint64_t epoch; // of `order`; UINT64_MAX: none yet
+  uint64_t epoch; // in `order`; UINT64_MAX: none yet
 } Walk;
 
-/// Epochs of different groups draw different orders. An epoch's stream repeats after 2^24 epochs of 16
-/// groups.
+/// The item at `position` of the sequence. Each (epoch, group) shuffles with a random stream of its own.
+/// Streams have 28 bits, of which the group takes 4, so orders repeat after 2^24 epochs.
 static size_t walk_at(Walk *walk, uint64_t seed, size_t group, uint64_t position) {
   uint64_t epoch = position / walk->count;
   if (epoch != walk->epoch) {

@@ -1,4 +1,4 @@
-// Choosing sets. Rule: a choice is drawn from the seed, and what is kept stays in its order.
+// Choosing sets. Rule: a choice depends on the seed and the prompts alone, and what is kept stays in order.
 #include "select.h"
 
 #include "util/memory.h"
@@ -6,10 +6,10 @@
 #include <math.h>
 #include <stdlib.h>
 
-// Streams of rng_shuffle; the sampler's epochs count up from 0.
+// Streams of rng_shuffle, above those of the sampler, which stay below 2^28.
 enum { STREAM_BALANCE = 0x70000000, STREAM_TARGET = 0x71000000 };
 
-/// A distinct prompt in the drawn order of the split.
+/// A distinct prompt and its place in the split's random order.
 typedef struct Ranked {
   uint64_t rank, key;
 } Ranked;
@@ -20,7 +20,7 @@ static int by_rank(const void *a, const void *b) {
   return (x->key > y->key) - (x->key < y->key);
 }
 
-/// Scrambles the key by the seed.
+/// A hash of key and seed.
 static uint64_t rank_of(uint64_t key, uint64_t seed) {
   uint32_t counter[4] = {(uint32_t)key, (uint32_t)(key >> 32), 0, RNG_DATA};
   uint32_t keys[2] = {(uint32_t)seed, (uint32_t)(seed >> 32)}, out[4];
@@ -44,7 +44,7 @@ Status select_split(const DataOptions *options, Drafts *drafts) {
     ranked[s] = (Ranked){rank_of(key, options->seed), key};
   }
   qsort(ranked, sets, sizeof *ranked, by_rank);
-  for (size_t s = 0; s < sets; s++)
+  for (size_t s = 0; s < sets; s++) // keeps the first of equal neighbours: distinct <= s throughout
     if (s == 0 || by_rank(&ranked[s], &ranked[distinct - 1]) != 0) ranked[distinct++] = ranked[s];
   size_t held = (size_t)lround((double)options->held_out * (double)distinct);
   if (held >= distinct) held = distinct > 0 ? distinct - 1 : 0;
@@ -61,7 +61,7 @@ cleanup:
   return status;
 }
 
-/// Keeps `quota` sets of those of `group` (−1: of any), drawn.
+/// Marks up to `quota` random sets of `group` (−1: of any group) in `keep`.
 static Status keep_quota(uint64_t seed, uint32_t stream, const Drafts *drafts, int group, size_t quota,
                          bool *keep) {
   size_t *order = NULL, count = 0, sets = drafts->count / drafts->per_set;
@@ -81,7 +81,7 @@ static size_t smallest_group(const Drafts *drafts, size_t groups) {
   return least;
 }
 
-/// The same number of each group, where every set is one prompt.
+/// Keeps `each` random prompts of each group. Every set is one prompt.
 static Status keep_equal(uint64_t seed, uint32_t stream, size_t groups, size_t each, Drafts *drafts) {
   bool *keep = NULL;
   Status status = STATUS_OK;

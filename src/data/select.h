@@ -8,6 +8,6 @@ STATUS_CHECKED Status select_split(const DataOptions *options, Drafts *drafts);
 /// Keeps as many prompts of each group as the smallest has, drawn by seed. Counterfactual sets are balanced
 /// as they are.
 STATUS_CHECKED Status select_balance(uint64_t seed, size_t groups, Drafts *drafts);
-/// Keeps at most target_size prompts, drawn by seed: whole sets, and the same number per group where
-/// `balanced`.
+/// Keeps at most target_size prompts, drawn by seed: whole sets, and with balance_dataset the same number per
+/// group.
 STATUS_CHECKED Status select_target(const DataOptions *options, size_t groups, Drafts *drafts);

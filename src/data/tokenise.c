@@ -1,4 +1,5 @@
-// Rendering and tokenising. Rule: the template around the user's words is never cut, only the words' end.
+// Rendering and tokenising. Rule: a long prompt loses the end of the user's words; the template around them
+// is never cut.
 #include "tokenise.h"
 
 #include "util/memory.h"
@@ -32,14 +33,15 @@ static Status encode_draft(const TokeniseOptions *o, const Draft *draft, Tokens 
       TRY_CLEAN(str_append_text(&text, draft->messages[m].content));
     }
   }
-  // a template writes its own BOS
+  // A template writes its own BOS.
   TRY_CLEAN(tokenizer_encode(o->tokenizer, str_text(&text), text.size, o->family == CHAT_NONE, out));
 cleanup:
   str_free(&text);
   return status;
 }
 
-/// Drops the last `over` tokens of `text`, and the bytes of a character cut in two.
+/// Drops the last `over` tokens of `text`, and the rest of a character that this cuts in two. `over` > 0. A
+/// text that is not empty gets shorter, so the loop in draft_tokenise ends.
 static Status drop_tokens(const Tokenizer *tokenizer, size_t over, char *text) {
   Tokens tokens = {0};
   Str kept = {0};
@@ -47,8 +49,9 @@ static Status drop_tokens(const Tokenizer *tokenizer, size_t over, char *text) {
   TRY_CLEAN(tokenizer_encode(tokenizer, text, strlen(text), false, &tokens));
   size_t keep = tokens.count > over ? tokens.count - over : 0;
   TRY_CLEAN(tokenizer_decode(tokenizer, tokens.ids, keep, false, &kept));
-  // what both texts begin with: free of the U+FFFD that decoding puts for half a character, and always
-  // shorter
+  // Keep what both texts begin with. Decoding writes U+FFFD for half a character, and where they differ the
+  // common part ends; `same + 1 < size` drops at least one byte even where a tokenizer does not decode to
+  // what it encoded.
   size_t same = 0, size = strlen(text);
   while (same < kept.size && same + 1 < size && kept.data[same] == text[same]) same++;
   while (same > 0 && ((unsigned char)text[same] & 0xC0) == 0x80) same--;

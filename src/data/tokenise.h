@@ -1,16 +1,16 @@
-// From a chat to what the model sees.
+// From a chat to the tokens that the model sees.
 #pragma once
 
 #include "drafts.h"
 
 typedef struct TokeniseOptions {
   const Tokenizer *tokenizer;
-  ChatFamily family;  // CHAT_NONE: no template, the contents parted by a blank line
+  ChatFamily family;  // CHAT_NONE: no template, a blank line between the messages
   const char *system; // put in front of chats that have no system message; NULL: none
   size_t max_tokens;  // 0: no limit
 } TokeniseOptions;
 
-/// Appends the tokens of the draft. Where they are too many, the user text that is asked loses its end, in
-/// `draft` too, and *shortened is true; STATUS_INPUT where the rest alone is too long.
+/// Replaces *out by the tokens of the draft. If they are too many, cuts the end of the last user message, in
+/// `draft` too, and sets *shortened. STATUS_INPUT if the prompt is too long even without that message.
 STATUS_CHECKED Status draft_tokenise(const TokeniseOptions *options, Draft *draft, Tokens *out,
                                      bool *shortened);

@@ -1,4 +1,4 @@
-// Prompt types. Rule: every prompt has one, the default where no pattern matches.
+// Prompt types. Rule: every prompt has a type, the default one if no pattern matches.
 #include "types.h"
 
 #include "configs.h"
@@ -15,7 +15,7 @@ static Status add_rule(const char *path, const char *name, TypeRules *types) {
                        MAX_NAME_BYTES);
   for (size_t i = 0; i < types->count; i++)
     if (strcmp(types->rules[i].name, name) == 0)
-      return status_fail(STATUS_INPUT, "%s: the type \"%s\" stands there twice", path, name);
+      return status_fail(STATUS_INPUT, "%s: the type \"%s\" is listed twice", path, name);
   if (types->count == DATA_MAX_TYPES)
     return status_fail(STATUS_INPUT, "%s: more than %d types", path, DATA_MAX_TYPES);
   return str_copy(&types->rules[types->count++].name, name, strlen(name));

@@ -1,4 +1,4 @@
-// Prompt types by rules: the first type of the types file with a pattern that matches is the prompt's.
+// Prompt types by rules: a prompt has the first type in the types file with a pattern that matches it.
 #pragma once
 
 #include "group_file.h"
@@ -23,5 +23,5 @@ typedef struct TypeRules {
 STATUS_CHECKED Status types_load(const char *path, TypeRules *out);
 /// Safe on a zeroed struct.
 void types_free(TypeRules *types);
-/// *type = index of the rule for the text.
+/// *type = index of the first rule with a matching pattern, or of the default.
 STATUS_CHECKED Status types_match(const TypeRules *types, const char *text, size_t size, size_t *type);

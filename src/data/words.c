@@ -1,5 +1,7 @@
-// Finding group words and replacing them by their counterparts. Rule: what is not a group word, or an article
-// in front of one, is copied byte for byte.
+// Finding group words and replacing them by their counterparts. Rule: everything but group words and articles
+// in front of them is copied byte for byte. What carries it: hits are byte ranges [start, end) of the text,
+// in order, never empty and never overlapping, and both ends lie between characters. So the text is copied in
+// the gaps between hits, each byte once.
 #include "group_file.h"
 
 #include "util/memory.h"
@@ -7,10 +9,11 @@
 #include <string.h>
 #include <utf8proc.h>
 
-// Letters of a pattern tried at most; a hostile one must not stop the program.
+// Steps of PCRE2 per search: a hostile pattern must not hang the program.
 enum { MATCH_LIMIT = 1000000 };
 
-/// The character at `at` and its size; −1 (size 1) for a byte that is no UTF-8.
+/// The character at `at` < size and its bytes; −1 (one byte) if it is not valid UTF-8. Never 0 bytes, so
+/// every loop that steps by it ends.
 static int32_t char_at(const char *text, size_t size, size_t at, size_t *bytes) {
   utf8proc_int32_t code = -1;
   utf8proc_ssize_t read =
@@ -19,7 +22,7 @@ static int32_t char_at(const char *text, size_t size, size_t at, size_t *bytes) 
   return read > 0 ? code : -1;
 }
 
-/// The character that ends before `at` > 0.
+/// The character that ends at `at` > 0, and its bytes (1 to `at`); −1 (one byte) if it is not valid UTF-8.
 static int32_t char_before(const char *text, size_t at, size_t *bytes) {
   size_t start = at - 1;
   while (start > 0 && at - start < 4 && ((unsigned char)text[start] & 0xC0) == 0x80) start--;
@@ -38,8 +41,8 @@ static bool is_word_char(int32_t c) {
   return category >= UTF8PROC_CATEGORY_LU && category <= UTF8PROC_CATEGORY_NO;
 }
 
-/// ( [ { and the quotation marks, straight ones too.
-static bool opens(int32_t c) {
+/// An opening bracket or quotation mark; a straight quotation mark counts as opening.
+static bool is_opening_mark(int32_t c) {
   if (c < 0) return false;
   utf8proc_category_t category = utf8proc_category(c);
   return c == '"' || c == '\'' || category == UTF8PROC_CATEGORY_PS || category == UTF8PROC_CATEGORY_PI;
@@ -71,6 +74,7 @@ Status word_fold(const char *text, size_t size, char **out) {
     } else {
       if (space) folded[to++] = ' ';
       space = false;
+      // In place: `to` <= `at`, because the blank just written replaces at least one byte that was read.
       memmove(folded + to, folded + at, bytes);
       to += bytes;
     }
@@ -84,20 +88,20 @@ Status word_fold(const char *text, size_t size, char **out) {
 
 Status pattern_compile(const char *pattern, uint32_t options, const char *where, pcre2_code **out) {
   int error = 0;
-  PCRE2_SIZE at = 0;
+  PCRE2_SIZE offset = 0;
   *out = pcre2_compile((PCRE2_SPTR)pattern, PCRE2_ZERO_TERMINATED,
                        PCRE2_UTF | PCRE2_UCP | PCRE2_MATCH_INVALID_UTF | PCRE2_NEVER_BACKSLASH_C | options,
-                       &error, &at, NULL);
+                       &error, &offset, NULL);
   if (*out != NULL) return STATUS_OK;
   PCRE2_UCHAR why[128] = {0};
   (void)pcre2_get_error_message(error, why, sizeof why);
   if (error == PCRE2_ERROR_HEAP_FAILED)
     return status_fail(STATUS_FAILED, "%s: a pattern: %s", where, (const char *)why);
   return status_fail(STATUS_INPUT, "%s: the pattern \"%.60s\" is broken at byte %zu: %s", where, pattern,
-                     (size_t)at, (const char *)why);
+                     (size_t)offset, (const char *)why);
 }
 
-/// Matches from `start`; *found false where there is no match, else data holds it.
+/// Searches from byte `start`. If *found, `data` has the match.
 static Status match_from(const pcre2_code *pattern, const char *text, size_t size, size_t start,
                          pcre2_match_data *data, pcre2_match_context *context, bool *found) {
   int rc = pcre2_match(pattern, (PCRE2_SPTR)text, size, start, 0, data, context);
@@ -111,8 +115,9 @@ static Status match_from(const pcre2_code *pattern, const char *text, size_t siz
                      (const char *)why);
 }
 
-/// What a search needs beside its pattern.
-static Status match_tools(const pcre2_code *pattern, pcre2_match_data **data, pcre2_match_context **context) {
+/// What a search needs besides its pattern. The caller frees both, on failure too.
+static Status create_match(const pcre2_code *pattern, pcre2_match_data **data,
+                           pcre2_match_context **context) {
   *data = pcre2_match_data_create_from_pattern(pattern, NULL);
   *context = pcre2_match_context_create(NULL);
   if (*data == NULL || *context == NULL) return status_fail(STATUS_FAILED, "out of memory for a pattern");
@@ -124,7 +129,7 @@ Status pattern_matches(const pcre2_code *pattern, const char *text, size_t size,
   pcre2_match_data *data = NULL;
   pcre2_match_context *context = NULL;
   Status status = STATUS_OK;
-  TRY_CLEAN(match_tools(pattern, &data, &context));
+  TRY_CLEAN(create_match(pattern, &data, &context));
   TRY_CLEAN(match_from(pattern, text, size, 0, data, context, found));
 cleanup:
   pcre2_match_data_free(data);
@@ -132,15 +137,15 @@ cleanup:
   return status;
 }
 
-/// The word after `at` on the same line: blanks and opening marks are stepped over, what follows an
-/// apostrophe is cut off. *out = it, folded; NULL where there is none.
+/// *out = the word after `at`, folded; NULL if the line has none. Skips blanks, then opening marks; the word
+/// ends at an apostrophe.
 static Status next_word(const char *text, size_t size, size_t at, char **out) {
   size_t bytes = 0, start = at;
   *out = NULL;
   while (start < size) {
     int32_t c = char_at(text, size, start, &bytes);
     bool blank = is_space(c) && c != '\n' && c != '\r';
-    if (!blank && !(start > at && opens(c))) break;
+    if (!blank && !(start > at && is_opening_mark(c))) break;
     start += bytes;
   }
   size_t end = start;
@@ -157,6 +162,7 @@ static int by_word(const void *key, const void *entry) {
   return strcmp(key, *(char *const *)entry);
 }
 
+/// Whether the row's condition on the next word is true for a word that ends at `end`.
 static Status condition_holds(const SwapRow *row, const char *text, size_t size, size_t end, bool *holds) {
   *holds = true;
   if (row->list == NULL) return STATUS_OK;
@@ -169,7 +175,7 @@ static Status condition_holds(const SwapRow *row, const char *text, size_t size,
   return STATUS_OK;
 }
 
-/// Whether every letter is a capital, of at least two.
+/// Whether there are at least two capitals and no small letters.
 static bool all_capitals(const char *text, size_t size) {
   size_t letters = 0, bytes = 0;
   for (size_t at = 0; at < size; at += bytes) {
@@ -188,21 +194,22 @@ static bool first_is_capital(const char *text, size_t size) {
   return c >= 0 && utf8proc_category(c) == UTF8PROC_CATEGORY_LU;
 }
 
-/// Names count where they are written as in the file, or all in capitals (three letters at least: "MS" is no
-/// Ms).
-static bool written_right(const WordEntry *entry, const char *word, size_t size) {
+/// Any case will do, but a name must have the file's capitals or be all capitals (at least three bytes: "MS"
+/// is not Ms).
+static bool case_fits(const WordEntry *entry, const char *word, size_t size) {
   if (entry->row == NULL || !entry->row->as_written) return true;
   if (strlen(entry->as) == size && memcmp(entry->as, word, size) == 0) return true;
   return size >= 3 && all_capitals(word, size);
 }
 
-static bool joined(const char *text, size_t size, size_t start, size_t end) {
+static bool next_to_hyphen(const char *text, size_t size, size_t start, size_t end) {
   size_t bytes = 0;
   return (start > 0 && is_hyphen(char_before(text, start, &bytes))) ||
          (end < size && is_hyphen(char_at(text, size, end, &bytes)));
 }
 
-/// The first entry for the word text[start, end) whose conditions hold; NULL where none does.
+/// The first entry for the word text[start, end), in the file's order, whose conditions hold; NULL if none
+/// does.
 static Status choose_entry(const GroupFile *g, const char *text, size_t size, size_t start, size_t end,
                            const WordEntry **out) {
   char *key = NULL;
@@ -210,7 +217,7 @@ static Status choose_entry(const GroupFile *g, const char *text, size_t size, si
   size_t low = 0, high = g->entry_count;
   *out = NULL;
   TRY_CLEAN(word_fold(text + start, end - start, &key));
-  while (low < high) {
+  while (low < high) { // entries before `low` have smaller keys, those from `high` on do not
     size_t middle = low + (high - low) / 2;
     if (strcmp(g->entries[middle].key, key) < 0)
       low = middle + 1;
@@ -220,9 +227,9 @@ static Status choose_entry(const GroupFile *g, const char *text, size_t size, si
   for (; low < g->entry_count && strcmp(g->entries[low].key, key) == 0; low++) {
     const WordEntry *entry = &g->entries[low];
     bool holds = true;
-    if (!written_right(entry, text + start, end - start)) continue;
+    if (!case_fits(entry, text + start, end - start)) continue;
     if (entry->row != NULL) {
-      if (entry->row->unjoined && joined(text, size, start, end)) continue;
+      if (entry->row->unjoined && next_to_hyphen(text, size, start, end)) continue;
       TRY_CLEAN(condition_holds(entry->row, text, size, end, &holds));
     }
     if (!holds) continue;
@@ -239,7 +246,7 @@ Status words_find(const GroupFile *groups, const char *text, size_t size, WordHi
   pcre2_match_context *context = NULL;
   Status status = STATUS_OK;
   out->count = 0;
-  TRY_CLEAN(match_tools(groups->pattern, &data, &context));
+  TRY_CLEAN(create_match(groups->pattern, &data, &context));
   for (size_t at = 0; at <= size;) {
     bool found = false;
     TRY_CLEAN(match_from(groups->pattern, text, size, at, data, context, &found));
@@ -247,7 +254,7 @@ Status words_find(const GroupFile *groups, const char *text, size_t size, WordHi
     const PCRE2_SIZE *span = pcre2_get_ovector_pointer(data);
     WordHit hit = {span[0], span[1], NULL};
     TRY_CLEAN(choose_entry(groups, text, size, hit.start, hit.end, &hit.entry));
-    at = hit.end; // a word is never empty
+    at = hit.end; // > hit.start, because keys are never empty: the loop ends, and hits do not overlap
     if (hit.entry == NULL) continue;
     TRY_CLEAN(mem_reserve(&out->list, &out->capacity, out->count + 1, "group words of a prompt"));
     out->list[out->count++] = hit;
@@ -265,17 +272,19 @@ void words_free(WordHits *hits) {
   *hits = (WordHits){0};
 }
 
-static bool sentence_starts(const char *text, size_t at) {
+/// Whether a sentence begins at `at`, opening marks before it aside.
+static bool starts_sentence(const char *text, size_t at) {
   while (at > 0) {
     size_t bytes = 0;
     int32_t c = char_before(text, at, &bytes);
     if (c == '.' || c == '!' || c == '?' || c == ':' || c == '\n') return true;
-    if (!is_space(c) && !opens(c)) return false;
+    if (!is_space(c) && !is_opening_mark(c)) return false;
     at -= bytes;
   }
   return true;
 }
 
+/// Appends `text` with its first `limit` characters in upper case.
 static Status append_upper(Str *out, const char *text, size_t limit) {
   size_t size = strlen(text), bytes = 0, done = 0;
   for (size_t at = 0; at < size; at += bytes, done++) {
@@ -288,17 +297,19 @@ static Status append_upper(Str *out, const char *text, size_t limit) {
   return STATUS_OK;
 }
 
-/// Appends `to` in the case in which `word` stands for `as` (the file's spelling).
+/// Appends the counterpart `to` with the capitals that the hit has and the file's spelling of its word does
+/// not. A word with a capital in the file too ("Ms.") says nothing of the case, unless it begins a sentence.
 static Status append_in_case(const char *text, const WordHit *hit, const char *to, Str *out) {
   const char *word = text + hit->start, *as = hit->entry->as;
   size_t size = hit->end - hit->start;
   if (all_capitals(word, size) && !all_capitals(as, strlen(as))) return append_upper(out, to, SIZE_MAX);
   bool capital = first_is_capital(word, size);
-  if (capital && (!first_is_capital(as, strlen(as)) || sentence_starts(text, hit->start)))
+  if (capital && (!first_is_capital(as, strlen(as)) || starts_sentence(text, hit->start)))
     return append_upper(out, to, 1);
   return str_append_text(out, to);
 }
 
+/// Whether text[0, size) is `word`; capitals A to Z equal small letters.
 static bool same_word(const char *text, size_t size, const char *word) {
   if (strlen(word) != size) return false;
   for (size_t i = 0; i < size; i++) {
@@ -308,20 +319,21 @@ static bool same_word(const char *text, size_t size, const char *word) {
   return true;
 }
 
-/// Mends "a" and "an" at the end of `out`, of which the last `copied` bytes stand before `hit` in the text,
-/// where the word that comes wants the other one.
-static Status mend_article(const GroupFile *g, const char *text, const WordHit *hit, const char *to,
-                           size_t copied, Str *out) {
+/// If `out` ends with an article and the word `to`, which comes next, takes the other one ("a", "an"),
+/// replaces it. Reads and rewrites only the last `copied` bytes of `out`, the text between the last hit and
+/// this one: a counterpart that was put in is never taken for an article.
+static Status fix_article(const GroupFile *g, const char *text, const WordHit *hit, const char *to,
+                          size_t copied, Str *out) {
   if (g->vowel == NULL || copied == 0) return STATUS_OK;
-  size_t end = out->size, low = out->size - copied;
+  size_t end = out->size, low = out->size - copied; // low <= start <= end below
   while (end > low && out->data[end - 1] == ' ') end--;
   size_t start = end, bytes = 0;
   while (start > low && is_word_char(char_before(out->data, start, &bytes)) && bytes <= start - low)
     start -= bytes;
   size_t size = end - start, blanks = out->size - end;
-  bool plain = same_word(out->data + start, size, g->article),
-       vowel = same_word(out->data + start, size, g->vowel_article);
-  if (size == 0 || blanks == 0 || (!plain && !vowel)) return STATUS_OK;
+  bool is_plain = same_word(out->data + start, size, g->article),
+       is_vowel = same_word(out->data + start, size, g->vowel_article);
+  if (size == 0 || blanks == 0 || (!is_plain && !is_vowel)) return STATUS_OK;
   bool before = false, after = false;
   TRY(pattern_matches(g->vowel, text + hit->start, hit->end - hit->start, &before));
   TRY(pattern_matches(g->vowel, to, strlen(to), &after));
@@ -336,13 +348,13 @@ static Status mend_article(const GroupFile *g, const char *text, const WordHit *
 
 Status words_swap(const GroupFile *groups, const char *text, size_t size, const WordHits *hits, size_t target,
                   Str *out) {
-  size_t at = 0;
+  size_t at = 0; // text[0, at) has been copied or replaced; the hits still to come begin at `at` or later
   for (size_t i = 0; i < hits->count; i++) {
     const WordHit *hit = &hits->list[i];
     if (hit->entry->row == NULL || hit->entry->group == (int)target) continue;
     const char *to = hit->entry->row->words[target];
     TRY(str_append(out, text + at, hit->start - at));
-    TRY(mend_article(groups, text, hit, to, hit->start - at, out));
+    TRY(fix_article(groups, text, hit, to, hit->start - at, out));
     TRY(append_in_case(text, hit, to, out));
     at = hit->end;
   }

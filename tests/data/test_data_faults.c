@@ -1,15 +1,14 @@
-// Memory that runs out while a data set is built: from every kind of file, with group words found and
-// swapped, types told, and prompts balanced, cut and tokenised.
-#include "support/alloc_faults.h"
-// (cmocka's prerequisites stand in test.h)
+// Failing allocations while a data set is built: from every kind of file, with group words found and swapped,
+// types matched, and prompts balanced, cut and tokenised.
 #include "data/data.h"
 #include "io/file.h"
+#include "support/alloc_faults.h"
 #include <stdio.h>
 #include <string.h>
 
 #define DATA GEE_SOURCE_DIR "/tests/io/data/"
 
-/// Three words a group and one rule of types: what the built-in files have by the hundred.
+/// Two words per group and no more: the built-in files have hundreds, and each allocation is failed once.
 static const char groups[] =
     "{\"attribute\": \"size\", \"groups\": [\"small\", \"large\"], \"lists\": {\"animals\": [\"dog\"]},"
     " \"swaps\": [[\"small\", \"large\"], {\"words\": [\"tiny\", \"huge\"], \"next_in\": \"animals\"}],"
@@ -45,7 +44,7 @@ static int free_tokenizer(void **state) {
   return 0;
 }
 
-static const char *put(const char *name, const char *text) {
+static const char *write_file(const char *name, const char *text) {
   static char paths[4][700];
   static size_t next;
   char *path = paths[next++ % 4];
@@ -70,7 +69,7 @@ static Job small_job(const char *train, const char *column) {
                            .chat = "on",
                            .system = "Be short.",
                            .max_prompt_tokens = 75,
-                           .groups_file = put("groups.json", groups),
+                           .groups_file = write_file("groups.json", groups),
                            .counterfactual = COUNTERFACTUAL_AUTO,
                            .seed = 15},
                .tokenizer = tokenizer};
@@ -82,9 +81,9 @@ static void builds_from_every_kind_of_file(void **state) {
       "A small dog runs.\nThe huge cat is huge.\nWhat is 1 + 1?\nThe end of a long story\n";
   static const char lines[] =
       "{\"text\": \"A tiny dog\"}\n{\"text\": [{\"role\": \"user\", \"content\": \"Solve x = 1\"}]}\n";
-  Job job = small_job(put("prompts.txt", text), "text");
+  Job job = small_job(write_file("prompts.txt", text), "text");
   sweep("text", &job);
-  job = small_job(put("prompts.jsonl", lines), "text");
+  job = small_job(write_file("prompts.jsonl", lines), "text");
   sweep("JSON Lines", &job);
   job = small_job(DATA "snappy_v1_groups.parquet", "chat");
   sweep("Parquet", &job);

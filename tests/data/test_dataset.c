@@ -69,8 +69,8 @@ static void test_built_in(void **state) {
     check_sets(&data);
     assert_int_equal(data.sets, 80);
     assert_int_equal(count_distinct(&data), 160);
-    assert_int_equal(stage(&data, "detect")->per_group[0],
-                     40); // every other prompt was written for each group
+    // The prompts are written for the two groups in turn.
+    assert_int_equal(stage(&data, "detect")->per_group[0], 40);
     assert_int_equal(stage(&data, "detect")->unnamed, 0);
     dataset_free(&data);
   }
@@ -132,7 +132,7 @@ static void test_split(void **state) {
   dataset_free(&again);
 }
 
-// A prompt and its counterfactual are both in the file: they are one prompt to the split.
+// The file has both a prompt and its counterfactual. The split takes them for one prompt.
 static void test_split_keeps_partners_together(void **state) {
   (void)state;
   Str text = {0};
@@ -192,7 +192,7 @@ static void test_headline(void **state) {
   assert_int_equal(data.count, 64);
   dataset_free(&data);
 
-  options.counterfactual = COUNTERFACTUAL_OFF; // as the original: nothing is left
+  options.counterfactual = COUNTERFACTUAL_OFF; // prompts that name no group are left out, and these all do
   assert_fails(dataset_build(&options, NULL, CHAT_NONE, &data), STATUS_INPUT,
                "the stage \"expand\" left no prompt of the group \"female\": of 1280 prompts read 0 name it "
                "alone, 1280 no group");
@@ -270,7 +270,7 @@ static void test_chats(void **state) {
   assert_int_equal(stage(&data, "read")->prompts, 2);
   assert_int_equal(data.count, 4);
   assert_string_equal(data.prompts[0].text, "And how?");
-  assert_int_equal(data.prompts[1].distinct, 1); // differs in what was said before
+  assert_int_equal(data.prompts[1].distinct, 1); // equal text, but the messages before it differ
   assert_string_equal(data.prompts[2].text, "A female student asks: What is 2 + 3?");
   assert_int_equal(data.prompts[2].source, 1);
   dataset_free(&data);
@@ -405,7 +405,7 @@ static void test_cut_through_characters(void **state) {
       assert_true(prompt->tokens.count <= options.max_prompt_tokens);
       assert_false(test_contains(prompt->text, "\xef\xbf\xbd"));
       for (const char *c = prompt->text + strlen(prompt->text); c > prompt->text && (c[-1] & 0x80) != 0;) {
-        size_t tail = 0; // the last character is whole: its lead byte tells its size
+        size_t tail = 0; // the last character is whole: its lead byte gives its size
         do {
           c--;
           tail++;
@@ -424,10 +424,10 @@ static void test_sampler(void **state) {
   (void)state;
   Dataset data;
   assert_ok(dataset_build(&BUILT_IN, NULL, CHAT_NONE, &data));
-  SamplerState state_now = {0};
+  SamplerState sampler = {0};
   size_t seen[80] = {0}, indices[32], all[10][32];
   for (size_t b = 0; b < 10; b++) { // 160 sets: two epochs
-    assert_ok(sampler_next(&data, 15, &state_now, 32, all[b]));
+    assert_ok(sampler_next(&data, 15, &sampler, 32, all[b]));
     for (size_t i = 0; i < 32; i++) {
       const Prompt *prompt = &data.prompts[all[b][i]];
       assert_int_equal(prompt->group, i % 2);
@@ -438,7 +438,7 @@ static void test_sampler(void **state) {
       for (size_t s = 0; s < 80; s++) assert_int_equal(seen[s], 2); // an epoch takes each set once
   }
   for (size_t s = 0; s < 80; s++) assert_int_equal(seen[s], 4);
-  assert_int_equal(state_now.cursor, 160);
+  assert_int_equal(sampler.cursor, 160);
   assert_memory_not_equal(all[0], all[5], sizeof all[0]);
 
   SamplerState resumed = {48}; // three batches in
@@ -459,9 +459,9 @@ static void test_sampler_without_sets(void **state) {
   options.balance_dataset = false;
   Dataset data;
   assert_ok(dataset_build(&options, NULL, CHAT_NONE, &data));
-  SamplerState now = {0};
+  SamplerState sampler = {0};
   size_t indices[12], seen[4] = {0};
-  assert_ok(sampler_next(&data, 1, &now, 12, indices));
+  assert_ok(sampler_next(&data, 1, &sampler, 12, indices));
   for (size_t i = 0; i < 12; i++) {
     assert_int_equal(data.prompts[indices[i]].group, i % 2);
     seen[indices[i]]++;

@@ -1,5 +1,4 @@
-// Group words: how they are found and swapped with the built-in files, and that broken group files are
-// refused by name.
+// Group words: finding and swapping them with the built-in files; broken group files are refused by name.
 #include "support/test.h"
 
 #include "configs.h"
@@ -13,7 +12,7 @@
 
 static GroupFile *gender, *race, *age;
 
-/// The text swapped to `target`; in static memory until the next call.
+/// The text swapped to `target`, in static memory that the next call overwrites. An empty text frees it.
 static const char *swapped(const GroupFile *groups, const char *text, size_t target) {
   static Str out;
   WordHits hits = {0};
@@ -21,7 +20,7 @@ static const char *swapped(const GroupFile *groups, const char *text, size_t tar
   assert_ok(words_find(groups, text, strlen(text), &hits));
   assert_ok(words_swap(groups, text, strlen(text), &hits, target, &out));
   words_free(&hits);
-  if (text[0] == '\0') str_free(&out); // the last call gives the memory back
+  if (text[0] == '\0') str_free(&out);
   return str_text(&out);
 }
 
@@ -73,7 +72,7 @@ static void test_words_inside_words(void **state) {
                    -1);
   assert_int_equal(named(gender, "The man and his wife"), -2);
   assert_int_equal(named(gender, "h\xc3\xa9 she\xcc\x81"), -1); // letters with marks are other letters
-  assert_int_equal(named(gender, "\xff\xfe she \xc3"), 0);      // broken UTF-8 is no word and hides none
+  assert_int_equal(named(gender, "\xff\xfe she \xc3"), 0);      // invalid UTF-8 is no word and hides none
 }
 
 static void test_one_way_words(void **state) {
@@ -107,7 +106,7 @@ static void test_age(void **state) {
   assert_string_equal(swapped(age, "The old people's home", 0), "The young people's home");
 }
 
-// ---- against sentences that others wrote for each gender ----
+// ---- sentences of published data sets, written for each gender ----
 
 static char *next_line(char **at) {
   char *line = *at, *end = strchr(line, '\n');
@@ -148,7 +147,7 @@ static void test_winogender(void **state) {
   free(text);
 }
 
-/// A line of WinoBias without number and brackets.
+/// Copies a line of WinoBias without its number and brackets.
 static void plain_line(const char *line, char *out) {
   while (isdigit((unsigned char)*line)) line++;
   for (line++; *line != '\0'; line++)

@@ -21,21 +21,23 @@ typedef enum Counterfactual {
   COUNTERFACTUAL_AUTO,     // swap where one group is named, else template
 } Counterfactual;
 
-/// Which part of the data. Prompts of equal text are always on one side, and so is a whole counterfactual
-/// set, so what is measured on DATA_HELD_OUT was not trained on. Depends on the seed and the prompts alone.
+/// Which part of the data. Prompts of equal text are always on the same side, and so are the prompts of a
+/// counterfactual set, so what is measured on DATA_HELD_OUT was not trained on. Depends only on the seed and
+/// the prompts.
 typedef enum DataSplit { DATA_ALL, DATA_TRAIN, DATA_HELD_OUT } DataSplit;
 
 typedef struct DataOptions {
   const char *train;    // data.train: a file; unused with use_test_data
   const char *column;   // data.column; with use_test_data one of prompt, story, question, advice
-  bool use_test_data;   // synthetic prompts built in: 80 occupations, in four wordings, one a column
+  bool use_test_data;   // built-in synthetic prompts: 80 occupations in four wordings, one per column
   bool balance_dataset; // the same number of prompts per group
   size_t target_size;   // prompts kept after balancing (whole sets), 0 = all
   DataSplit split;
-  float held_out;   // share of the distinct prompts that is held out; rounded, at least one stays in training
-  const char *chat; // auto | on | off: wrap in the chat template (auto: where the model has one)
-  const char *system; // system prompt where the data has none; NULL or empty = the template's own
-  // longer user texts lose their end (as truncation in transformers does), the template never; 0: no limit
+  float held_out;     // share of the distinct prompts held out; rounded, at least one stays in training
+  const char *chat;   // auto | on | off: wrap in the chat template (auto: if the model has one)
+  const char *system; // system prompt for data without one; NULL or empty = the template's own
+  // Longer prompts lose the end of the user's text, as truncation in transformers does; the template is never
+  // cut. 0 = no limit.
   size_t max_prompt_tokens;
   const char *groups_file; // groups.file: gender | race | age, or a path to a .json
   const char *types_file;  // prompt types: NULL or empty = built in, or a path to a .json
@@ -55,19 +57,20 @@ const char *groups_name(const GroupFile *groups, size_t group); // "female"
 const char *groups_attribute(const GroupFile *groups);          // "gender"
 
 typedef struct Prompt {
-  char *text; // the user's words (of a chat: the last user message), before the chat template, after the cut
-  Tokens
-      tokens; // as the model sees it, generation prompt included; empty where dataset_build had no tokenizer
-  int group;  // index into the group file
-  int type;   // index into Dataset.types
-  size_t set; // prompts of one counterfactual set share it and differ in group
-  size_t source;   // row of the input
-  size_t distinct; // index of the first prompt of equal tokens (or text): what need be computed only once
+  char *text;    // the user's words (in a chat: the last user message), cut to fit, without the chat template
+  Tokens tokens; // what the model sees, generation prompt included; empty if dataset_build had no tokenizer
+  int group;     // index into the group file
+  int type;      // index into Dataset.types
+  size_t set;    // shared by the prompts of one counterfactual set, which differ in group
+  size_t source; // row of the input
+  // Index of the first prompt with equal tokens (or text), so that equal prompts are computed once.
+  size_t distinct;
 } Prompt;
 
 /// Counts after a stage of the pipeline, for `gee-cl data` and for errors.
 typedef struct StageCount {
-  // "read", "detect", "expand", "split", "balance", "target", "tokenise"; stages not asked for are left out
+  // "read", "detect", "expand", "split", "balance", "target" or "tokenise". Stages that were not asked for
+  // have no entry.
   const char *stage;
   size_t prompts;
   size_t per_group[DATA_MAX_GROUPS]; // from "detect" on
@@ -88,23 +91,24 @@ typedef struct Dataset {
   size_t shortened; // prompts cut to max_prompt_tokens
 } Dataset;
 
-/// Runs the pipeline. STATUS_INPUT where a stage leaves a group empty: names the stage, the group and what to
-/// set. `tokenizer` NULL: leaves the tokens out (to look at data without a model).
+/// Runs the pipeline. If a stage leaves a group empty, fails with STATUS_INPUT and names the stage, the group
+/// and what to set. `tokenizer` NULL: prompts get no tokens (to look at data without a model).
 STATUS_CHECKED Status dataset_build(const DataOptions *options, const Tokenizer *tokenizer, ChatFamily family,
                                     Dataset *out);
 /// Safe on a zeroed struct and twice.
 void dataset_free(Dataset *dataset);
-/// Index of a prompt type by name; −1 where the dataset's types have none of that name (then Dataset.types
-/// lists them).
+/// Index of a prompt type by name; −1 if the dataset has no type of that name (Dataset.types lists those it
+/// has).
 int dataset_type(const Dataset *dataset, const char *name);
 
 /// Draws batches of prompts: balanced over groups, whole counterfactual sets together, an epoch's order
 /// shuffled by seed. A pure function of (seed, cursor), so a resumed run draws the same.
 typedef struct SamplerState {
-  uint64_t cursor; // sets drawn so far (without counterfactuals: times one prompt of each group was drawn)
+  // Sets drawn so far; without counterfactuals, how often one prompt of each group was drawn.
+  uint64_t cursor;
 } SamplerState;
 /// indices[count] = prompts of the next batch, as count / groups sets, each ordered by group; without
-/// counterfactuals a "set" is one prompt of each group, drawn independently. STATUS_INPUT where `count` is no
-/// multiple of the number of groups. Short data repeats.
+/// counterfactuals a "set" is one prompt of each group, drawn independently. STATUS_INPUT if `count` is not a
+/// multiple of the number of groups. When the sets run out, a new epoch begins, in the same batch if need be.
 STATUS_CHECKED Status sampler_next(const Dataset *dataset, uint64_t seed, SamplerState *state, size_t count,
                                    size_t *indices);
