@@ -1,5 +1,5 @@
-// From stored elements to float32. Rule: each value is the one ggml computes, to the bit: products and sums
-// are rounded one at a time, in float32. d and m are binary16; util/dtype.h has the sizes of blocks.
+// From stored elements to float32. Rule: each value is the one ggml computes, to the bit: every product and
+// every sum is rounded to float32 by itself. d and m are binary16; util/dtype.h has the sizes of blocks.
 //
 //   Q8_0, 34 bytes   | d | q0 q1 … q31 |                      x[i] = d * q[i]               q: int8
 //
@@ -58,9 +58,9 @@ static void decode_q4_0(const uint8_t *block, size_t count, float *out) {
   for (; count > 0; count--, block += 18, out += 32) {
     float d = half_to_float(load_u16(block));
     for (size_t i = 0; i < 16; i++) {
-      uint8_t both = block[2 + i];
-      out[i] = d * (float)((both & 15) - 8);
-      out[i + 16] = d * (float)((both >> 4) - 8);
+      uint8_t pair = block[2 + i];
+      out[i] = d * (float)((pair & 15) - 8);
+      out[i + 16] = d * (float)((pair >> 4) - 8);
     }
   }
 }
@@ -70,18 +70,18 @@ static void decode_q4_1(const uint8_t *block, size_t count, float *out) {
     float d = half_to_float(load_u16(block));
     float m = half_to_float(load_u16(block + 2));
     for (size_t i = 0; i < 16; i++) {
-      uint8_t both = block[4 + i];
-      // Products in variables of their own: a compiler may fuse a * b + c inside one expression, and round
+      uint8_t pair = block[4 + i];
+      // The products have variables of their own: in one expression the compiler may fuse a * b + c and round
       // once.
-      float low = d * (float)(both & 15);
-      float high = d * (float)(both >> 4);
+      float low = d * (float)(pair & 15);
+      float high = d * (float)(pair >> 4);
       out[i] = low + m;
       out[i + 16] = high + m;
     }
   }
 }
 
-// A type without a decoder cannot be read; the readers refuse it by its name.
+// A type without a decoder cannot be read; the readers refuse it by name.
 static const Decoder decoders[DTYPE_COUNT] = {
     [DTYPE_F32] = decode_f32,   [DTYPE_F16] = decode_f16,   [DTYPE_BF16] = decode_bf16,
     [DTYPE_Q8_0] = decode_q8_0, [DTYPE_Q4_0] = decode_q4_0, [DTYPE_Q4_1] = decode_q4_1,

@@ -1,5 +1,5 @@
-// Maps, paths, folders and checked writes. Rule: whatever the disk says is passed on; a write that was not
-// synced is not a success, and a size the system reports is the only size that is trusted.
+// Maps, paths, folders and checked writes. Rule: every error of the system is reported; a write succeeds only
+// once it is synced, and a file's size is only ever what the system says.
 #include "io/file.h"
 
 #include "util/memory.h"
@@ -13,8 +13,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-// The bytes between a file's end and its last page's end are readable zeros, so an over-read would go
-// unnoticed: under AddressSanitizer they are poisoned.
+// The bytes between the end of a file and the end of its last page are readable zeros, so reading past the
+// end would go unnoticed. AddressSanitizer is told to forbid them.
 #if defined(__has_feature)
 #if __has_feature(address_sanitizer)
 #define POISON_TAIL
@@ -35,7 +35,7 @@ static size_t tail_size(size_t size) {
   return (page - size % page) % page;
 }
 
-static const uint8_t EMPTY_FILE[1] = {0}; // stands for the bytes of an empty file: mmap refuses length 0
+static const uint8_t EMPTY_FILE[1] = {0}; // the bytes of an empty file: mmap refuses length 0
 
 /// Records "path: cannot <action>: <reason>". `code` is for reasons that lie in the path; where the system
 /// lacks something it is STATUS_FAILED.
@@ -63,12 +63,12 @@ static Status map_descriptor(int descriptor, const char *path, MappedFile *out) 
 
 Status file_map(const char *path, MappedFile *out) {
   *out = (MappedFile){0};
-  // O_NONBLOCK: opening a pipe must come back, to be refused, rather than wait for a writer.
+  // O_NONBLOCK: opening a pipe must not wait for a writer; map_descriptor refuses it.
   int descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
   if (descriptor < 0) return fail_system(STATUS_INPUT, path, "open");
   MappedFile file = {0};
   Status status = map_descriptor(descriptor, path, &file);
-  (void)close(descriptor); // the map stays
+  (void)close(descriptor); // the map remains valid
   if (status == STATUS_OK) status = str_copy(&file.path, path, strlen(path));
   if (status != STATUS_OK) {
     file_unmap(&file);
@@ -125,7 +125,7 @@ Status directory_create(const char *path) {
   return status == STATUS_OK ? create_one(path) : status;
 }
 
-/// Removes the entries of the folder open at `descriptor` (which this closes). Links are removed, never
+/// Removes the entries of the folder open at `descriptor`, which it closes. Links are removed, never
 /// followed.
 static Status remove_entries(int descriptor, const char *path) {
   DIR *directory = fdopendir(descriptor);
@@ -167,7 +167,8 @@ static int compare_names(const void *a, const void *b) {
   return strcmp(*(const char *const *)a, *(const char *const *)b);
 }
 
-/// Appends the entries of `directory` to *names; the list ends with NULL at every moment.
+/// Appends the entries of `directory` to *names. The list is NULL-terminated at all times (mem_reserve zeroes
+/// new memory), so that it can be freed after a failure.
 static Status collect_names(DIR *directory, const char *path, char ***names, size_t *count) {
   size_t capacity = 0;
   TRY(mem_reserve(names, &capacity, 16, "a list of files"));
@@ -258,7 +259,7 @@ Status writer_append(FileWriter *writer, const void *bytes, size_t size) {
 
 Status writer_close(FileWriter *writer) {
   Status status = flush_buffer(writer);
-  // EINVAL: the kind of file cannot be synced (a device); there is nothing to lose then.
+  // EINVAL: this kind of file cannot be synced (a device), so there is nothing to lose.
   if (status == STATUS_OK && fsync(writer->descriptor) != 0 && errno != EINVAL)
     status = fail_system(STATUS_FAILED, writer->path, "sync");
   int closed = close(writer->descriptor);

@@ -1,10 +1,10 @@
-// Files and folders that appear whole or not at all. Rule: everything is on the disk (fsync of the files,
-// then of the folders) before the rename that makes it visible, and the old one goes only after the new one
-// stands.
+// Files and folders that appear whole or not at all. Rule: everything is on disk (fsync of the files, then of
+// the folders) before the rename that makes it visible, and the old version is removed only after that
+// rename.
 //
 //   step_5.partial ──sync──> exchanged with step_5 in one step ──> step_5.partial (now the old one), removed
 //
-// Where the file system cannot exchange two names:
+// If the file system cannot exchange two names:
 //
 //   step_5 ──rename──> step_5.old      step_5.partial ──rename──> step_5      step_5.old, removed
 //
@@ -27,14 +27,14 @@ static Status fail_system(const char *path, const char *action) {
 static Status sync_path(const char *path) {
   int descriptor = open(path, O_RDONLY | O_CLOEXEC);
   if (descriptor < 0) return fail_system(path, "open to sync");
-  // EINVAL: a file system without sync for folders; the rename is then as safe as that system makes it.
+  // EINVAL: this file system cannot sync folders; the rename is as safe as it makes it.
   bool synced = fsync(descriptor) == 0 || errno == EINVAL;
   Status status = synced ? STATUS_OK : fail_system(path, "sync");
   (void)close(descriptor);
   return status;
 }
 
-/// Syncs the folder that holds `path`, so that a rename inside it lasts.
+/// Syncs the folder that contains `path`, so that a rename inside it survives a crash.
 static Status sync_parent(const char *path) {
   const char *slash = strrchr(path, '/');
   if (slash == NULL) return sync_path(".");
@@ -90,15 +90,15 @@ cleanup:
   return status;
 }
 
-/// *out = `path` without trailing slashes: "step_5/" must not be filled as "step_5/.partial".
+/// *out = `path` without trailing slashes: "step_5/" must not become "step_5/.partial".
 static Status copy_trimmed(char **out, const char *path) {
   size_t length = strlen(path);
   while (length > 1 && path[length - 1] == '/') length--;
   return str_copy(out, path, length);
 }
 
-/// Undoes what a killed run left: a moved-aside folder goes back to its place, or away where its place is
-/// taken.
+/// Cleans up after a killed run: puts <path>.old back, or removes it if <path> exists, and removes
+/// <path>.partial.
 static Status recover(const char *path, const char *partial) {
   char *old = NULL;
   TRY(str_format(&old, "%s.old", path));
@@ -126,14 +126,13 @@ cleanup:
   return status;
 }
 
-static void forget(AtomicDir *dir) {
+static void free_paths(AtomicDir *dir) {
   free(dir->path);
   free(dir->partial);
   *dir = (AtomicDir){0};
 }
 
-/// Puts dir->partial in the place of a folder that is there, by two renames; where the second fails the old
-/// one stands again.
+/// Replaces an existing folder by dir->partial with two renames. If the second fails, puts the old one back.
 static Status swap_by_renames(const AtomicDir *dir) {
   char *old = NULL;
   TRY(str_format(&old, "%s.old", dir->path));
@@ -148,6 +147,7 @@ static Status swap_by_renames(const AtomicDir *dir) {
   return status;
 }
 
+/// Makes dir->partial visible as dir->path.
 static Status swap_in(const AtomicDir *dir) {
   if (!file_exists(dir->path)) {
     TRY(rename_path(dir->partial, dir->path));
@@ -162,12 +162,12 @@ static Status swap_in(const AtomicDir *dir) {
 Status atomic_dir_commit(AtomicDir *dir) {
   TRY(sync_tree(dir->partial));
   TRY(swap_in(dir));
-  forget(dir);
+  free_paths(dir);
   return STATUS_OK;
 }
 
 void atomic_dir_abort(AtomicDir *dir) {
   if (dir == NULL || dir->partial == NULL) return;
   (void)!directory_remove(dir->partial);
-  forget(dir);
+  free_paths(dir);
 }

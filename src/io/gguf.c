@@ -1,12 +1,14 @@
 // Reading GGUF versions 2 and 3 (https://github.com/ggml-org/ggml/blob/master/docs/gguf.md), little-endian.
 //
 //   "GGUF" | version u32 | tensors u64 | values u64
-//   values:   key | type u32 | value                  string: length u64, bytes     array: type u32, count
-//   u64, items tensors:  name | rank u32 | size u64 × rank | type u32 | offset u64 zeros up to the alignment
-//   | data …                offsets count from here
+//   values:   key | type u32 | value
+//             string: length u64, bytes           array: type u32, count u64, items
+//   tensors:  name | rank u32 | size u64 × rank | type u32 | offset u64
+//   zeros up to the alignment | data …            offsets count from the start of the data
 //
-// Rule: a count is believed only where the rest of the file could hold that many; sizes lie innermost first
-// in the file and are turned round here.
+// Rule: a count is used only if the rest of the file could hold that many items, so no count can make the
+// reader allocate much more than the file has bytes. The file lists dimensions innermost first; take_shape
+// reverses them.
 #include "tensor_file.h"
 
 #include "util/memory.h"
@@ -32,14 +34,20 @@ typedef enum GgufType {
   GGUF_TYPES
 } GgufType;
 
-/// Bytes of a value of each type; for strings and arrays the least they can take.
+/// Bytes of a value of each type; for strings and arrays the minimum.
 static const size_t TYPE_BYTES[GGUF_TYPES] = {1, 1, 2, 2, 4, 4, 4, 1, 8, 12, 8, 8, 8};
 static const char *const TYPE_NAMES[GGUF_TYPES] = {"u8",   "i8",     "u16",   "i16", "u32", "i32", "f32",
                                                    "bool", "string", "array", "u64", "i64", "f64"};
 
-enum { ARRAY_DEPTH = 4, NAME_LIMIT = 65535, VALUE_LEAST = 13, TENSOR_LEAST = 24, ALIGNMENT_DEFAULT = 32 };
+enum {
+  ARRAY_DEPTH = 4,
+  NAME_LIMIT = 65535,
+  VALUE_MIN_BYTES = 13,
+  TENSOR_MIN_BYTES = 24,
+  ALIGNMENT_DEFAULT = 32
+};
 
-/// One metadata value. Scalars and array items stay in the map; strings are copied for their terminator.
+/// One metadata value. Scalars and array items stay in the map; strings are copied to be NUL-terminated.
 struct GgufValue {
   char *key;
   GgufType type;
@@ -47,24 +55,24 @@ struct GgufValue {
   size_t count;            // of an array
   const uint8_t *bytes;    // the scalar, or the first item
   char *text;              // of a string
-  const uint8_t **strings; // of an array of strings: where each one's length lies
+  const uint8_t **strings; // of an array of strings: each points to its length in the map
 };
 
-/// The bytes still to read; every take is checked.
+/// The bytes still to read, from `offset`, which never passes `size`: `size - offset` cannot wrap.
 typedef struct Cursor {
   const char *path;
   const uint8_t *bytes;
-  size_t size, at;
+  size_t size, offset;
 } Cursor;
 
 static Status take(Cursor *cursor, size_t size, const uint8_t **out) {
-  if (size > cursor->size - cursor->at) {
+  if (size > cursor->size - cursor->offset) {
     return status_fail(STATUS_INPUT,
-                       "%s: the GGUF header ends too early, at byte %zu of %zu; the file is cut",
-                       cursor->path, cursor->at, cursor->size);
+                       "%s: the GGUF header ends too early, at byte %zu of %zu; the file is cut off",
+                       cursor->path, cursor->offset, cursor->size);
   }
-  *out = cursor->bytes + cursor->at;
-  cursor->at += size;
+  *out = cursor->bytes + cursor->offset;
+  cursor->offset += size;
   return STATUS_OK;
 }
 
@@ -82,11 +90,11 @@ static Status take_u64(Cursor *cursor, uint64_t *out) {
   return STATUS_OK;
 }
 
-/// A count of things that take at least `least` bytes each.
-static Status take_count(Cursor *cursor, size_t least, const char *what, size_t *out) {
+/// A count of items that take at least `min_bytes` each.
+static Status take_count(Cursor *cursor, size_t min_bytes, const char *what, size_t *out) {
   uint64_t count = 0;
   TRY(take_u64(cursor, &count));
-  if (count > (cursor->size - cursor->at) / least) {
+  if (count > (cursor->size - cursor->offset) / min_bytes) {
     return status_fail(STATUS_INPUT,
                        "%s: claims %" PRIu64 " %s, more than its %zu bytes can hold; it is damaged",
                        cursor->path, count, what, cursor->size);
@@ -107,7 +115,7 @@ static Status take_name(Cursor *cursor, const char **text, size_t *size) {
   TRY(take_string(cursor, text, size));
   if (*size > NAME_LIMIT || !tensor_name_is_valid(*text, *size)) {
     return status_fail(STATUS_INPUT, "%s: a name near byte %zu is empty, too long or has control characters",
-                       cursor->path, cursor->at);
+                       cursor->path, cursor->offset);
   }
   return STATUS_OK;
 }
@@ -126,8 +134,9 @@ static Status take_type(Cursor *cursor, GgufType *out) {
 
 static Status take_array(Cursor *cursor, int depth, GgufValue *value);
 
-/// Passes over `count` items; strings of the outermost array are remembered in value->strings.
-static Status pass_items(Cursor *cursor, int depth, GgufType item, size_t count, GgufValue *value) {
+/// Skips `count` items. For the outermost array (value not NULL) notes in value->strings where its strings
+/// are. `count` was checked against the bytes left, so count * TYPE_BYTES cannot overflow.
+static Status skip_items(Cursor *cursor, int depth, GgufType item, size_t count, GgufValue *value) {
   const uint8_t *bytes = NULL;
   if (item != GGUF_STRING && item != GGUF_ARRAY) return take(cursor, count * TYPE_BYTES[item], &bytes);
   if (item == GGUF_STRING && value != NULL) TRY(mem_array(&value->strings, count, "GGUF strings"));
@@ -138,13 +147,13 @@ static Status pass_items(Cursor *cursor, int depth, GgufType item, size_t count,
       TRY(take_array(cursor, depth + 1, NULL));
       continue;
     }
-    if (value != NULL) value->strings[i] = cursor->bytes + cursor->at;
+    if (value != NULL) value->strings[i] = cursor->bytes + cursor->offset;
     TRY(take_string(cursor, &text, &size));
   }
   return STATUS_OK;
 }
 
-/// Reads an array; nested ones (value NULL) are only checked and passed over.
+/// Reads an array; a nested one (value NULL) is only checked and skipped.
 static Status take_array(Cursor *cursor, int depth, GgufValue *value) {
   if (depth > ARRAY_DEPTH)
     return status_fail(STATUS_INPUT, "%s: metadata arrays nested deeper than %d", cursor->path, ARRAY_DEPTH);
@@ -155,9 +164,9 @@ static Status take_array(Cursor *cursor, int depth, GgufValue *value) {
   if (value != NULL) {
     value->item = item;
     value->count = count;
-    value->bytes = cursor->bytes + cursor->at;
+    value->bytes = cursor->bytes + cursor->offset;
   }
-  return pass_items(cursor, depth, item, count, value);
+  return skip_items(cursor, depth, item, count, value);
 }
 
 static Status take_value(Cursor *cursor, GgufValue *value) {
@@ -179,13 +188,13 @@ static int compare_keys(const void *a, const void *b) {
 static Status read_values(TensorFile *file, Cursor *cursor, size_t count) {
   TRY(mem_array(&file->values, count, "GGUF metadata"));
   for (size_t i = 0; i < count; i++) {
-    file->value_count++; // counted first, so that a half-read value is freed
+    file->value_count++; // counted first, so that it is freed if reading it fails
     TRY(take_value(cursor, &file->values[i]));
   }
   qsort(file->values, count, sizeof *file->values, compare_keys);
   for (size_t i = 1; i < count; i++) {
     if (compare_keys(&file->values[i - 1], &file->values[i]) == 0)
-      return status_fail(STATUS_INPUT, "%s: metadata key \"%s\" is there twice", file->path,
+      return status_fail(STATUS_INPUT, "%s: metadata key \"%s\" appears twice", file->path,
                          file->values[i].key);
   }
   return STATUS_OK;
@@ -206,9 +215,9 @@ static Status refuse_type(uint32_t number, const char *name) {
   Str readable = {0};
   Status status = list_readable_types(&readable);
   if (status == STATUS_OK) {
-    status = status_fail(STATUS_INPUT,
-                         "stored as %s (type %" PRIu32 "), which is not supported; take a file in %s", name,
-                         number, str_text(&readable));
+    status =
+        status_fail(STATUS_INPUT, "stored as %s (type %" PRIu32 "), which is not supported; use a file in %s",
+                    name, number, str_text(&readable));
   }
   str_free(&readable);
   return status;
@@ -219,7 +228,7 @@ static Status tensor_type(uint32_t number, DType *out) {
   return can_dequantise(*out) ? STATUS_OK : refuse_type(number, dtype_name(*out));
 }
 
-/// Reads rank and sizes, turning them round: outermost first.
+/// Reads the rank and the sizes, which it reverses: outermost first.
 static Status take_shape(Cursor *cursor, StoredTensor *tensor) {
   uint32_t rank = 0;
   TRY(take_u32(cursor, &rank));
@@ -252,11 +261,11 @@ static Status take_tensor(TensorFile *file, Cursor *cursor, uint64_t *offset) {
   return tensors_add(file, cursor->path, name, name_size, &tensor);
 }
 
-/// Gives every tensor its bytes, now that the place of the data is known.
+/// Sets the bytes of every tensor, now that it is known where the data begins.
 static Status place_tensors(TensorFile *file, const Cursor *cursor, size_t alignment,
                             const uint64_t *offsets) {
-  size_t start = cursor->at + (alignment - cursor->at % alignment) % alignment;
-  if (start > cursor->size) start = cursor->size; // a file without tensors may end at its header
+  size_t start = cursor->offset + (alignment - cursor->offset % alignment) % alignment;
+  if (start > cursor->size) start = cursor->size; // a file without tensors may end without the padding
   size_t available = cursor->size - start;
   for (size_t i = 0; i < file->count; i++) {
     StoredTensor *tensor = &file->tensors[i];
@@ -265,7 +274,7 @@ static Status place_tensors(TensorFile *file, const Cursor *cursor, size_t align
       return status_fail(STATUS_INPUT,
                          "%s: tensor \"%.200s\" (%zu bytes at offset %" PRIu64
                          ") does not lie in the %zu bytes of "
-                         "data; the file is cut or damaged",
+                         "data; the file is cut off or damaged",
                          file->path, tensor->name, tensor->size, offsets[i], available);
     }
     tensor->bytes = cursor->bytes + start + offsets[i];
@@ -310,8 +319,8 @@ Status gguf_read(TensorFile *file) {
   file->is_gguf = true;
   TRY(take_u32(&cursor, &version));
   TRY(check_version(file->path, version));
-  TRY(take_count(&cursor, TENSOR_LEAST, "tensors", &tensors));
-  TRY(take_count(&cursor, VALUE_LEAST, "metadata values", &values));
+  TRY(take_count(&cursor, TENSOR_MIN_BYTES, "tensors", &tensors));
+  TRY(take_count(&cursor, VALUE_MIN_BYTES, "metadata values", &values));
   TRY(read_values(file, &cursor, values));
   return read_tensors(file, &cursor, tensors);
 }
@@ -333,7 +342,7 @@ static Status missing(const TensorFile *file, const char *key) {
   return status_fail(STATUS_INPUT, "%s: metadata \"%s\" is missing", file->path, key);
 }
 
-/// *out = the integer at `bytes`; false where the type is none or the value is beyond int64.
+/// *out = the integer at `bytes`; false if the type is not an integer's or the value is beyond int64.
 static bool load_integer(GgufType type, const uint8_t *bytes, int64_t *out) {
   switch (type) {
   case GGUF_BOOL:

@@ -1,5 +1,5 @@
-// JSON through cJSON. Rule: a number is an integer only where a double holds it exactly (|n| <= 2^53), and
-// every failure names the file, the key and what stood there.
+// JSON through cJSON. Rule: a number is an integer only if a double holds it exactly (|n| <= 2^53), and every
+// failure names the file, the key and what was found.
 #include "io/json.h"
 
 #include "io/file.h"
@@ -11,37 +11,38 @@
 
 static const double EXACT_LIMIT = 9007199254740992.0; // 2^53
 
-static size_t skip_space(const char *bytes, size_t size, size_t at) {
-  while (at < size && (bytes[at] == ' ' || bytes[at] == '\t' || bytes[at] == '\n' || bytes[at] == '\r')) at++;
+size_t json_space(const char *text, size_t size) {
+  size_t at = 0;
+  while (at < size && (text[at] == ' ' || text[at] == '\t' || text[at] == '\n' || text[at] == '\r')) at++;
   return at;
 }
 
-/// The line that byte `at` lies in, counted from 1.
-static size_t line_of(const char *bytes, size_t at) {
+/// The line of byte `offset`, counted from 1.
+static size_t line_of(const char *bytes, size_t offset) {
   size_t line = 1;
-  for (size_t i = 0; i < at; i++) line += bytes[i] == '\n';
+  for (size_t i = 0; i < offset; i++) line += bytes[i] == '\n';
   return line;
 }
 
-/// Parses text[size], which a terminator follows. cJSON gives up at a failed allocation as it does at a
-/// broken text; only errno tells them apart.
+/// Parses text[size], which is NUL-terminated. cJSON returns NULL for a failed allocation as for a broken
+/// text; only errno tells them apart.
 static Status parse_text(const char *text, size_t size, const char *name, cJSON **out) {
   const char *end = NULL;
   errno = 0;
   cJSON *value = cJSON_ParseWithLengthOpts(text, size + 1, &end, 0);
   if (value == NULL && errno == ENOMEM)
     return status_fail(STATUS_FAILED, "%s: out of memory for its JSON", name);
-  size_t at = end != NULL && end >= text ? (size_t)(end - text) : 0;
-  if (at > size) at = size;
+  size_t offset = end != NULL && end >= text ? (size_t)(end - text) : 0;
+  if (offset > size) offset = size;
   if (value == NULL) {
     return status_fail(STATUS_INPUT, "%s: not valid JSON (or nested deeper than %d) near line %zu, byte %zu",
-                       name, CJSON_NESTING_LIMIT, line_of(text, at), at);
+                       name, CJSON_NESTING_LIMIT, line_of(text, offset), offset);
   }
-  size_t rest = skip_space(text, size, at);
-  if (rest < size) {
+  offset += json_space(text + offset, size - offset);
+  if (offset < size) {
     cJSON_Delete(value);
     return status_fail(STATUS_INPUT, "%s: text after the end of the JSON value, line %zu, byte %zu", name,
-                       line_of(text, rest), rest);
+                       line_of(text, offset), offset);
   }
   *out = value;
   return STATUS_OK;
@@ -49,9 +50,9 @@ static Status parse_text(const char *text, size_t size, const char *name, cJSON 
 
 Status json_parse(const char *bytes, size_t size, const char *name, cJSON **out) {
   *out = NULL;
-  if (skip_space(bytes, size, 0) == size)
+  if (json_space(bytes, size) == size)
     return status_fail(STATUS_INPUT, "%s: no JSON here, the text is empty", name);
-  // a copy with a terminator: cJSON before 1.7.18 reads one byte past a text that ends after a comma
+  // A terminated copy, because cJSON before 1.7.18 reads one byte past a text that ends after a comma.
   char *text = NULL;
   TRY(str_copy(&text, bytes, size));
   Status status = parse_text(text, size, name, out);
@@ -77,7 +78,7 @@ static const char *type_name(const cJSON *value) {
   return "an object";
 }
 
-/// *out = the member `key`; STATUS_INPUT where it is missing.
+/// *out = the member `key`; STATUS_INPUT if it is missing.
 static Status get_member(const cJSON *object, const char *key, const char *name, const cJSON **out) {
   if (!cJSON_IsObject(object))
     return status_fail(STATUS_INPUT, "%s: not a JSON object (looking for \"%s\")", name, key);

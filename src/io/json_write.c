@@ -1,5 +1,5 @@
-// JSON as a stream of text. Rule: after the first failure nothing is added any more, and the text stays
-// inside; numbers and escapes are cJSON's, so that files keep the bytes they had when cJSON wrote them.
+// JSON as a stream of text. Rule: after the first failure nothing more is added and no text is given out.
+// Numbers and escapes are cJSON's, so that files keep the bytes they had when cJSON wrote them.
 #include "io/json_write.h"
 
 #include "io/file.h"
@@ -37,7 +37,7 @@ static void put_line_break(JsonWriter *json, size_t depth) {
 
 // ---- strings ----
 
-/// Puts one character that JSON does not allow as it is: a quote, a backslash, or a control character.
+/// Puts a character that JSON requires to be escaped: a quote, a backslash or a control character.
 static void put_escaped(JsonWriter *json, char c) {
   static const char plain[] = "\"\\\b\f\n\r\t", letters[] = "\"\\bfnrt";
   const char *found = c != '\0' ? strchr(plain, c) : NULL;
@@ -80,7 +80,7 @@ static void put_string(JsonWriter *json, const char *bytes, size_t size) {
 
 // ---- structure ----
 
-/// What stands before a value: the comma after its neighbour and, in an object, its key.
+/// Puts what comes before a value: a comma if there is a value before it and, in an object, the key.
 static void begin_value(JsonWriter *json, const char *key) {
   char inside = innermost(json);
   bool in_object = inside == '{', pretty = json->layout == JSON_PRETTY;
@@ -157,7 +157,7 @@ void json_integer(JsonWriter *json, const char *key, int64_t value) {
   put_value(json, key, text);
 }
 
-/// Whether 15 digits are enough, as cJSON sees it.
+/// cJSON's test of whether 15 digits are enough.
 static bool nearly_equal(double a, double b) {
   return fabs(a - b) <= fmax(fabs(a), fabs(b)) * DBL_EPSILON;
 }
@@ -191,7 +191,7 @@ void json_integers(JsonWriter *json, const char *key, const int32_t *values, siz
   json_array_end(json);
 }
 
-// ---- the end ----
+// ---- finishing ----
 
 Status json_finish(JsonWriter *json, const char *name, Str *out) {
   Status status = STATUS_OK;

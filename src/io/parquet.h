@@ -1,9 +1,9 @@
-// The parts of the Parquet reader (https://github.com/apache/parquet-format), private to this room:
+// The parts of the Parquet reader (https://github.com/apache/parquet-format). Private to this room:
 //
-//   table_parquet.c      which column, and its values as cells
-//   parquet_meta.c       footer: schema, row groups, where each column chunk lies
-//   parquet_pages.c      pages of a chunk: headers, levels, which decoder
-//   parquet_encoding.c   the decoders: runs of levels and indices; values plain and by deltas
+//   table_parquet.c      finding columns; values as cells
+//   parquet_meta.c       footer: schema, row groups, where each column chunk is
+//   parquet_pages.c      pages of a chunk: headers, levels, choice of decoder
+//   parquet_encoding.c   decoders: runs of levels and indices; plain and delta-encoded values
 //   parquet_codec.c      decompression
 //   thrift_compact.c     the protocol of footer and page headers
 #pragma once
@@ -11,12 +11,11 @@
 #include "io/file.h"
 #include <stdbool.h>
 
-/// Limits on what a file may unpack to: a few bytes can claim any number of equal rows.
+/// Limits on what a file may unpack to: in a few bytes it can claim any number of equal rows.
 #define PARQUET_PAGE_LIMIT  ((size_t)256 << 20) // bytes of one page, unpacked
 #define PARQUET_CHUNK_LIMIT ((size_t)1 << 30)   // bytes of one column chunk, unpacked
-#define PARQUET_ENTRY_LIMIT                                                                                  \
-  ((size_t)1 << 24)            // entries (values and nulls) of a column, all row groups together
-#define PARQUET_DEPTH_LIMIT 32 // of the schema; levels then fit a byte
+#define PARQUET_ENTRY_LIMIT ((size_t)1 << 24)   // values and nulls of one column in all row groups
+#define PARQUET_DEPTH_LIMIT 32                  // of the schema, so that levels fit into a byte
 
 typedef enum ParquetType {
   PARQUET_GROUP = -1,
@@ -38,10 +37,10 @@ typedef struct ParquetNode {
   char *name;
   size_t parent;
   size_t children;     // 0: a leaf
-  size_t leaf;         // number of this leaf among the leaves = its chunk's place in every row group
-  int type;            // Parquet's number of a leaf's type; PARQUET_GROUP
-  bool is_unsigned;    // integers
-  const char *meaning; // "decimals" and the like, where the values are not what their type says; else NULL
+  size_t leaf;         // index among the leaves, and of its chunk in every row group
+  int type;            // of a leaf: a ParquetType or another number of the format; else PARQUET_GROUP
+  bool is_unsigned;    // of integers
+  const char *meaning; // "decimals" and the like if the values are not plainly of their type; else NULL
   ParquetRepetition repetition;
   uint8_t definition, repeats; // the largest definition and repetition level here
 } ParquetNode;
@@ -50,7 +49,7 @@ typedef struct ParquetChunk {
   int type, codec;
   size_t values;       // entries, nulls included
   size_t start, bytes; // in the file, dictionary page included
-  bool elsewhere;      // in another file
+  bool in_other_file;
 } ParquetChunk;
 
 typedef struct ParquetGroup {
@@ -66,7 +65,7 @@ typedef struct ParquetMeta {
   size_t data_size; // bytes of the file before the footer
 } ParquetMeta;
 
-/// Reads the footer. `meta` is zeroed by the caller and freed by parquet_meta_free, whatever this returns.
+/// Reads the footer. The caller zeroes `meta` and frees it with parquet_meta_free, also after a failure.
 STATUS_CHECKED Status parquet_meta_read(const MappedFile *file, ParquetMeta *meta);
 void parquet_meta_free(ParquetMeta *meta);
 
@@ -75,14 +74,15 @@ typedef struct ByteSpan {
   size_t size;
 } ByteSpan;
 
-/// A value by its leaf's type: byte strings; integers, booleans as 0 and 1; floats and doubles.
+/// A value; the leaf's type tells which member: byte strings; integers and booleans (0 or 1); floats and
+/// doubles.
 typedef union ParquetValue {
   ByteSpan bytes;
   int64_t integer;
   double number;
 } ParquetValue;
 
-/// A column chunk, decoded: `entries` levels, and a value for each entry whose definition is the largest.
+/// A decoded column chunk: `entries` levels, and a value for each entry with the largest definition level.
 /// Values point into the file or into `buffers`.
 typedef struct ParquetColumn {
   uint8_t *repetition, *definition;
@@ -93,23 +93,23 @@ typedef struct ParquetColumn {
   size_t dictionary_count;
   bool has_dictionary;
   uint8_t **buffers;
-  size_t buffer_count, buffer_capacity, held; // held: bytes in buffers
+  size_t buffer_count, buffer_capacity, buffer_bytes;
 } ParquetColumn;
 
-/// Decodes the chunk of `leaf`. `out` is zeroed by the caller and freed by parquet_column_free, whatever this
-/// returns.
+/// Decodes the chunk of `leaf`. The caller zeroes `out` and frees it with parquet_column_free, also after a
+/// failure.
 STATUS_CHECKED Status parquet_column_read(const MappedFile *file, const ParquetMeta *meta,
                                           const ParquetNode *leaf, const ParquetChunk *chunk,
                                           ParquetColumn *out);
 void parquet_column_free(ParquetColumn *column);
-/// *bytes = fresh memory that lives as long as the column, counted against PARQUET_CHUNK_LIMIT.
-STATUS_CHECKED Status parquet_column_hold(ParquetColumn *column, size_t size, uint8_t **bytes);
+/// *bytes = fresh memory that the column owns. STATUS_INPUT if its buffers would exceed PARQUET_CHUNK_LIMIT.
+STATUS_CHECKED Status parquet_column_alloc(ParquetColumn *column, size_t size, uint8_t **bytes);
 
-// ---- decoders: each reads `in` and fails with STATUS_INPUT where it ends too early ----
+// ---- decoders: each fails with STATUS_INPUT if `in` ends too early ----
 
 /// Runs: RLE / bit-packed hybrid of `count` numbers of `width` bits (at most 32).
 STATUS_CHECKED Status parquet_decode_runs(ByteSpan in, unsigned width, size_t count, uint32_t *out);
-/// PLAIN, by type: strings as u32 length and bytes, numbers as they lie in memory, booleans a bit each.
+/// PLAIN, by type: strings as u32 length and bytes, numbers little-endian, booleans as one bit each.
 STATUS_CHECKED Status parquet_decode_plain(int type, ByteSpan in, size_t count, ParquetValue *out);
 /// RLE booleans: u32 length, then runs of 1 bit.
 STATUS_CHECKED Status parquet_decode_booleans(ByteSpan in, size_t count, ParquetValue *out);
@@ -117,14 +117,16 @@ STATUS_CHECKED Status parquet_decode_booleans(ByteSpan in, size_t count, Parquet
 STATUS_CHECKED Status parquet_decode_delta_integers(int type, ByteSpan in, size_t count, ParquetValue *out);
 /// DELTA_LENGTH_BYTE_ARRAY: lengths by deltas, then the bytes.
 STATUS_CHECKED Status parquet_decode_delta_lengths(ByteSpan in, size_t count, ParquetValue *out);
-/// DELTA_BYTE_ARRAY: length shared with the string before, by deltas, then the suffixes as above. Memory from
-/// `column`.
+/// DELTA_BYTE_ARRAY: the lengths shared with the string before, by deltas, then the suffixes as above. The
+/// strings are joined in memory of `column`.
 STATUS_CHECKED Status parquet_decode_delta_strings(ByteSpan in, size_t count, ParquetValue *out,
                                                    ParquetColumn *column);
 
 // ---- codecs ----
 
 const char *parquet_codec_name(int codec);
-/// out[size] = `in` unpacked, which must give exactly `size` bytes. STATUS_INPUT names an unsupported codec.
+/// out[size] = `in` unpacked. STATUS_INPUT if that does not give exactly `size` bytes or the codec is not
+/// supported.
 STATUS_CHECKED Status parquet_unpack(int codec, ByteSpan in, uint8_t *out, size_t size);
+/// STATUS_INPUT, with the codec's name, if it is not supported.
 STATUS_CHECKED Status parquet_check_codec(int codec);

@@ -1,5 +1,4 @@
-// Unpacking of Parquet pages. Rule: the output has exactly the size the page header claims, or the page is
-// refused.
+// Unpacking of Parquet pages. Rule: a page that does not unpack to exactly the size in its header is refused.
 #include "parquet.h"
 
 #include <snappy-c.h>
@@ -30,7 +29,7 @@ static Status fail_damaged(int codec) {
                      parquet_codec_name(codec));
 }
 
-static Status out_of_memory(int codec) {
+static Status fail_memory(int codec) {
   return status_fail(STATUS_FAILED, "out of memory to unpack a %s page", parquet_codec_name(codec));
 }
 
@@ -42,10 +41,10 @@ static Status unpack_snappy(ByteSpan in, uint8_t *out, size_t size) {
   return STATUS_OK;
 }
 
-/// gzip or zlib, also several members one after the other (as some writers make them).
+/// gzip or zlib, also several members in a row, as some writers make them.
 static Status unpack_gzip(ByteSpan in, uint8_t *out, size_t size) {
   z_stream stream = {0};
-  if (inflateInit2(&stream, 15 + 32) != Z_OK) return out_of_memory(CODEC_GZIP);
+  if (inflateInit2(&stream, 15 + 32) != Z_OK) return fail_memory(CODEC_GZIP);
   uint8_t nothing;
   stream.next_in = (Bytef *)(uintptr_t)in.bytes;
   stream.avail_in = (uInt)in.size; // pages are below 2^31 bytes
@@ -57,13 +56,13 @@ static Status unpack_gzip(ByteSpan in, uint8_t *out, size_t size) {
   } while (code == Z_STREAM_END && stream.avail_in > 0 && inflateReset(&stream) == Z_OK);
   bool whole = code == Z_STREAM_END && stream.avail_out == 0;
   (void)inflateEnd(&stream);
-  if (code == Z_MEM_ERROR) return out_of_memory(CODEC_GZIP);
+  if (code == Z_MEM_ERROR) return fail_memory(CODEC_GZIP);
   return whole ? STATUS_OK : fail_damaged(CODEC_GZIP);
 }
 
 static Status unpack_zstd(ByteSpan in, uint8_t *out, size_t size) {
   size_t result = ZSTD_decompress(out, size, in.bytes, in.size);
-  if (ZSTD_getErrorCode(result) == ZSTD_error_memory_allocation) return out_of_memory(CODEC_ZSTD);
+  if (ZSTD_getErrorCode(result) == ZSTD_error_memory_allocation) return fail_memory(CODEC_ZSTD);
   return result == size ? STATUS_OK : fail_damaged(CODEC_ZSTD);
 }
 

@@ -1,5 +1,5 @@
-// The footer of a Parquet file. Rule: after parquet_meta_read the schema is one tree, every row group has a
-// chunk per leaf, and every chunk that has values lies between the file's head and its footer.
+// The footer of a Parquet file. Rule: after parquet_meta_read the schema is one tree, every row group has one
+// chunk per leaf, and every chunk with values in this file lies between its first bytes and its footer.
 //
 //   "PAR1" | column chunks … | FileMetaData (Thrift) | its length: u32 | "PAR1"
 #include "parquet.h"
@@ -15,8 +15,7 @@ enum { MAGIC_BYTES = 4, TAIL_BYTES = 8 };
 
 // ---- schema ----
 
-/// What a leaf's values mean where they are more than numbers or text, by the older annotation,
-/// ConvertedType.
+/// Sets what a leaf's values mean beyond numbers and text, from the older annotation, ConvertedType.
 static void set_converted(ParquetNode *node, int64_t converted) {
   static const char *const meanings[] = {
       [5] = "decimals",   [6] = "dates",       [7] = "times", [8] = "times",
@@ -26,7 +25,7 @@ static void set_converted(ParquetNode *node, int64_t converted) {
     node->meaning = meanings[converted];
 }
 
-/// IntType: its width, and whether it is signed.
+/// IntType: a width, which the leaf's type tells too, and whether it is signed.
 static Status read_integer_type(ThriftReader *reader, ParquetNode *node) {
   ThriftField field = {0};
   bool is_signed = true;
@@ -42,7 +41,7 @@ static Status read_integer_type(ThriftReader *reader, ParquetNode *node) {
   return STATUS_OK;
 }
 
-/// The same by the newer annotation, LogicalType: a union, whose only field tells the kind.
+/// Sets the same from the newer annotation, LogicalType: a union, whose only field tells the kind.
 static Status read_logical(ThriftReader *reader, ParquetNode *node) {
   static const char *const meanings[] = {
       [5] = "decimals", [6] = "dates",  [7] = "times",         [8] = "timestamps",
@@ -99,21 +98,22 @@ static Status read_node(ThriftReader *reader, ParquetNode *node) {
 
 static Status read_schema(ThriftReader *reader, const ThriftField *field, ParquetMeta *meta) {
   size_t count = 0;
-  if (meta->nodes != NULL) return status_fail(STATUS_INPUT, "the schema is there twice");
+  if (meta->nodes != NULL) return status_fail(STATUS_INPUT, "the schema appears twice");
   TRY(thrift_structs(reader, field, &count));
   TRY(mem_array(&meta->nodes, count, "a Parquet schema"));
   for (size_t i = 0; i < count; i++) {
-    meta->node_count++; // counted first, so that a half-read node is freed
+    meta->node_count++; // counted first, so that it is freed if reading it fails
     TRY(read_node(reader, &meta->nodes[i]));
   }
   return STATUS_OK;
 }
 
-/// Sets parents, levels and leaf numbers of the nodes, which lie depth first with the number of their
+/// Sets parents, levels and leaf indices of the nodes, which come depth first with the number of their
 /// children.
 static Status link_schema(ParquetMeta *meta) {
-  size_t open[PARQUET_DEPTH_LIMIT],
-      left[PARQUET_DEPTH_LIMIT]; // nodes on the way down, and children still to come
+  // The path from the root to the current group: each group on it, and how many of its children are still to
+  // come.
+  size_t open[PARQUET_DEPTH_LIMIT], left[PARQUET_DEPTH_LIMIT];
   size_t depth = 1;
   if (meta->node_count == 0) return status_fail(STATUS_INPUT, "the schema is missing");
   open[0] = 0;
@@ -128,7 +128,7 @@ static Status link_schema(ParquetMeta *meta) {
     node->definition = (uint8_t)(parent->definition + (node->repetition != PARQUET_REQUIRED));
     node->repeats = (uint8_t)(parent->repeats + (node->repetition == PARQUET_REPEATED));
     if (node->children == 0) {
-      if (node->type != PARQUET_GROUP) node->leaf = meta->leaf_count++; // a struct of nothing has no chunk
+      if (node->type != PARQUET_GROUP) node->leaf = meta->leaf_count++; // an empty struct has no chunk
       continue;
     }
     node->type = PARQUET_GROUP;
@@ -177,7 +177,7 @@ static Status read_chunk_meta(ThriftReader *reader, ParquetChunk *chunk) {
     }
   }
   if (data < 0) return status_fail(STATUS_INPUT, "a column chunk has no offset");
-  // Some writers leave 0 for "no dictionary".
+  // Some writers put 0 for "no dictionary".
   chunk->start = (size_t)(dictionary > 0 && dictionary < data ? dictionary : data);
   return STATUS_OK;
 }
@@ -192,7 +192,7 @@ static Status read_chunk(ThriftReader *reader, ParquetChunk *chunk) {
     if (field.type == THRIFT_STOP) break;
     if (field.id == 1) { // file_path
       TRY(thrift_binary(reader, &field, &path, &size));
-      chunk->elsewhere = true;
+      chunk->in_other_file = true;
     } else if (field.id == 3) { // meta_data
       TRY(thrift_struct(&field));
       TRY(read_chunk_meta(reader, chunk));
@@ -229,8 +229,8 @@ static Status read_group(ThriftReader *reader, size_t leaf_count, ParquetGroup *
 
 static Status read_groups(ThriftReader *reader, const ThriftField *field, ParquetMeta *meta) {
   size_t count = 0;
-  if (meta->groups != NULL) return status_fail(STATUS_INPUT, "the row groups are there twice");
-  TRY(link_schema(meta)); // the schema comes before the row groups, by field number
+  if (meta->groups != NULL) return status_fail(STATUS_INPUT, "the row groups appear twice");
+  TRY(link_schema(meta)); // fields come in order of number, so the schema was read
   TRY(thrift_structs(reader, field, &count));
   TRY(mem_array(&meta->groups, count, "Parquet row groups"));
   for (size_t i = 0; i < count; i++) {
@@ -264,7 +264,7 @@ static Status check_chunks(const ParquetMeta *meta) {
   for (size_t g = 0; g < meta->group_count; g++) {
     for (size_t i = 0; i < meta->leaf_count; i++) {
       const ParquetChunk *chunk = &meta->groups[g].chunks[i];
-      if (chunk->elsewhere || chunk->values == 0 ||
+      if (chunk->in_other_file || chunk->values == 0 ||
           (chunk->start >= MAGIC_BYTES && chunk->start <= meta->data_size &&
            chunk->bytes <= meta->data_size - chunk->start))
         continue;
@@ -285,7 +285,7 @@ Status parquet_meta_read(const MappedFile *file, ParquetMeta *meta) {
     return status_fail(STATUS_INPUT, "%s: an encrypted Parquet file, which is not supported", path);
   if (memcmp(tail + 4, "PAR1", MAGIC_BYTES) != 0 || memcmp(file->bytes, "PAR1", MAGIC_BYTES) != 0)
     return status_fail(STATUS_INPUT,
-                       "%s: a Parquet file has PAR1 at start and end; this one is cut or damaged", path);
+                       "%s: a Parquet file has PAR1 at start and end; this one is cut off or damaged", path);
   size_t footer = load_u32(tail);
   if (footer > file->size - MAGIC_BYTES - TAIL_BYTES) {
     return status_fail(STATUS_INPUT,

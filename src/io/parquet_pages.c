@@ -1,9 +1,9 @@
-// The pages of a column chunk. Rule: a page is unpacked whole into memory the column owns (or stays in the
-// file where it is not compressed), and is used only where its sizes, counts and checksum agree.
+// The pages of a column chunk. Rule: a page is unpacked into memory that the column owns, or stays in the
+// file if it is not compressed, and is used only if its sizes, counts and checksum agree.
 //
 //   data v1:  header | packed( [u32 n | repetition runs: n] [u32 n | definition runs: n] values )
 //   data v2:  header | repetition runs | definition runs | packed( values )    the levels are never packed
-//   Levels are there only where their largest is above 0.
+//   Levels are stored only if the largest one is above 0.
 #include "parquet.h"
 #include "thrift_compact.h"
 
@@ -33,7 +33,7 @@ typedef struct PageHeader {
   bool is_packed;                                   // v2
 } PageHeader;
 
-/// The struct inside a page header that tells of its values: v1, dictionary or v2.
+/// The struct in a page header that describes its values: v1, dictionary or v2.
 static Status read_value_header(ThriftReader *reader, bool v2, PageHeader *header) {
   ThriftField field = {0};
   for (;;) {
@@ -93,13 +93,13 @@ static Status read_page_header(ThriftReader *reader, PageHeader *header) {
     }
   }
   if (header->type == PAGE_INDEX || header->count >= 0) return STATUS_OK;
-  return status_fail(STATUS_INPUT, "a page header says nothing of its values");
+  return status_fail(STATUS_INPUT, "a page header does not describe its values");
 }
 
 // ---- memory of a column ----
 
-Status parquet_column_hold(ParquetColumn *column, size_t size, uint8_t **bytes) {
-  if (size > PARQUET_CHUNK_LIMIT - column->held) {
+Status parquet_column_alloc(ParquetColumn *column, size_t size, uint8_t **bytes) {
+  if (size > PARQUET_CHUNK_LIMIT - column->buffer_bytes) {
     return status_fail(STATUS_INPUT,
                        "unpacks to more than %zu MiB in one row group; write smaller row groups",
                        PARQUET_CHUNK_LIMIT >> 20);
@@ -107,7 +107,7 @@ Status parquet_column_hold(ParquetColumn *column, size_t size, uint8_t **bytes) 
   TRY(mem_reserve(&column->buffers, &column->buffer_capacity, column->buffer_count + 1, "Parquet pages"));
   TRY(mem_array(bytes, size, "a Parquet page"));
   column->buffers[column->buffer_count++] = *bytes;
-  column->held += size;
+  column->buffer_bytes += size;
   return STATUS_OK;
 }
 
@@ -121,7 +121,7 @@ void parquet_column_free(ParquetColumn *column) {
   *column = (ParquetColumn){0};
 }
 
-/// *out = `in` unpacked to `size` bytes, in memory of the column, or `in` itself where nothing is packed.
+/// *out = `in` unpacked to `size` bytes in memory of the column, or `in` itself if it is not compressed.
 static Status unpack(ParquetColumn *column, int codec, ByteSpan in, size_t size, ByteSpan *out) {
   if (codec == 0) {
     *out = in;
@@ -130,8 +130,8 @@ static Status unpack(ParquetColumn *column, int codec, ByteSpan in, size_t size,
   }
   uint8_t *bytes = NULL;
   *out = (ByteSpan){in.bytes, 0};
-  if (size == 0) return STATUS_OK; // some writers store nothing at all for an empty page
-  TRY(parquet_column_hold(column, size, &bytes));
+  if (size == 0) return STATUS_OK; // some writers store nothing for an empty page
+  TRY(parquet_column_alloc(column, size, &bytes));
   *out = (ByteSpan){bytes, size};
   return parquet_unpack(codec, in, bytes, size);
 }
@@ -144,22 +144,23 @@ static unsigned bits_for(unsigned largest) {
   return bits;
 }
 
-/// Appends header->count levels to *levels, decoded from `in`; 0 where `largest` is 0. `scratch` has room for
-/// them.
+/// levels[start, start + count) = levels decoded from `in`, or 0 if `largest` is 0. scratch[count] is
+/// overwritten.
 static Status add_levels(ByteSpan in, unsigned largest, size_t count, size_t start, uint32_t *scratch,
                          uint8_t *levels) {
-  if (largest == 0) return STATUS_OK; // the memory is zeroed
+  if (largest == 0) return STATUS_OK; // mem_reserve zeroes new memory
   TRY(parquet_decode_runs(in, bits_for(largest), count, scratch));
   for (size_t i = 0; i < count; i++) {
     if (scratch[i] > largest)
-      return status_fail(STATUS_INPUT, "a level of %u where %u is the largest; the page is damaged",
+      return status_fail(STATUS_INPUT, "a level of %u, but the largest is %u; the page is damaged",
                          (unsigned)scratch[i], largest);
     levels[start + i] = (uint8_t)scratch[i];
   }
   return STATUS_OK;
 }
 
-/// v1: takes the u32 length and that many bytes from the front of *page, where the level is there at all.
+/// v1: *out = levels taken from the front of *page, a u32 length and that many bytes; empty if `largest` is
+/// 0.
 static Status take_levels(ByteSpan *page, unsigned largest, int64_t encoding, ByteSpan *out) {
   *out = (ByteSpan){page->bytes, 0};
   if (largest == 0) return STATUS_OK;
@@ -175,6 +176,7 @@ static Status take_levels(ByteSpan *page, unsigned largest, int64_t encoding, By
 
 // ---- values ----
 
+/// out[count] = entries of the dictionary, by the indices in `in`: their width, then runs.
 static Status look_up(const ParquetColumn *column, ByteSpan in, size_t count, uint32_t *scratch,
                       ParquetValue *out) {
   if (!column->has_dictionary)
@@ -190,8 +192,8 @@ static Status look_up(const ParquetColumn *column, ByteSpan in, size_t count, ui
   return STATUS_OK;
 }
 
-/// `count` values of a page. Each encoding is only for the types it is defined for: a value is a pointer or a
-/// number by its type alone.
+/// Decodes `count` values of a page to the end of column->values. Refuses an encoding that is not defined for
+/// the leaf's type: readers take a ParquetValue for a pointer or a number by that type alone.
 static Status decode_values(ParquetColumn *column, const ParquetNode *leaf, int64_t encoding, ByteSpan in,
                             size_t count, uint32_t *scratch) {
   ParquetValue *out = column->values + column->count;
@@ -213,14 +215,14 @@ static Status decode_values(ParquetColumn *column, const ParquetNode *leaf, int6
 /// Appends `count` values of a page.
 static Status add_values(ParquetColumn *column, const ParquetNode *leaf, int64_t encoding, ByteSpan in,
                          size_t count, uint32_t *scratch) {
-  if (count == 0) return STATUS_OK; // nulls only: some writers store nothing then
+  if (count == 0) return STATUS_OK; // only nulls: some writers store nothing at all
   TRY(mem_reserve(&column->values, &column->value_capacity, column->count + count, "Parquet values"));
   TRY(decode_values(column, leaf, encoding, in, count, scratch));
   column->count += count;
   return STATUS_OK;
 }
 
-/// A data page of either version, its three parts taken apart.
+/// Appends the entries of a data page of either version, given its three parts.
 static Status add_entries(ParquetColumn *column, const ParquetNode *leaf, const PageHeader *header,
                           ByteSpan repetition, ByteSpan definition, ByteSpan values) {
   size_t count = (size_t)header->count, start = column->entries;
@@ -275,8 +277,8 @@ static Status set_dictionary(ParquetColumn *column, const ParquetNode *leaf, int
   if (leaf->type == PARQUET_BOOLEAN) return status_fail(STATUS_INPUT, "a dictionary of booleans");
   TRY(unpack(column, codec, packed, (size_t)header->unpacked_size, &page));
   size_t count = (size_t)header->count;
-  if (count > page.size / 4) // strings have a length, numbers 4 bytes at least
-    return status_fail(STATUS_INPUT, "a dictionary claims more values than it has bytes for");
+  if (count > page.size / 4) // a string has a length of 4 bytes, a number at least 4 bytes
+    return status_fail(STATUS_INPUT, "a dictionary claims more values than its bytes can hold");
   TRY(mem_array(&column->dictionary, count, "a Parquet dictionary"));
   column->has_dictionary = true;
   column->dictionary_count = count;
@@ -286,7 +288,7 @@ static Status set_dictionary(ParquetColumn *column, const ParquetNode *leaf, int
 static Status add_page(ParquetColumn *column, const ParquetNode *leaf, int codec, const PageHeader *header,
                        ByteSpan packed) {
   if (header->has_crc && (uint32_t)header->crc != crc32(0, packed.bytes, (uInt)packed.size))
-    return status_fail(STATUS_INPUT, "a page's checksum does not fit; the file is damaged");
+    return status_fail(STATUS_INPUT, "a page's checksum does not match; the file is damaged");
   switch (header->type) {
   case PAGE_DATA:
     return add_data_page(column, leaf, codec, header, packed);
@@ -295,29 +297,29 @@ static Status add_page(ParquetColumn *column, const ParquetNode *leaf, int codec
   case PAGE_DICTIONARY:
     return set_dictionary(column, leaf, codec, header, packed);
   default:
-    return STATUS_OK; // index pages hold no values
+    return STATUS_OK; // index pages have no values
   }
 }
 
 Status parquet_column_read(const MappedFile *file, const ParquetMeta *meta, const ParquetNode *leaf,
                            const ParquetChunk *chunk, ParquetColumn *out) {
-  if (chunk->elsewhere)
-    return status_fail(STATUS_INPUT, "its values lie in another file, which is not supported");
+  if (chunk->in_other_file)
+    return status_fail(STATUS_INPUT, "its values are in another file, which is not supported");
   if (chunk->type != leaf->type) return status_fail(STATUS_INPUT, "its type differs from the schema's");
   TRY(parquet_check_codec(chunk->codec));
-  if (chunk->values == 0) return STATUS_OK; // its place may be anything then
+  if (chunk->values == 0) return STATUS_OK; // its place is not checked
   if (chunk->start > meta->data_size || chunk->bytes > meta->data_size - chunk->start)
     return status_fail(STATUS_INPUT, "its values lie beyond the file");
   ThriftReader reader = {file->bytes + chunk->start, chunk->bytes, 0};
   while (out->entries < chunk->values) {
     PageHeader header;
-    size_t place = chunk->start + reader.at;
+    size_t place = chunk->start + reader.offset;
     TRY(status_context(read_page_header(&reader, &header), "page at byte %zu", place));
-    if ((size_t)header.packed_size > reader.size - reader.at)
+    if ((size_t)header.packed_size > reader.size - reader.offset)
       return status_fail(STATUS_INPUT, "page at byte %zu: ends beyond its column chunk; the file is damaged",
                          place);
-    ByteSpan packed = {reader.bytes + reader.at, (size_t)header.packed_size};
-    reader.at += packed.size;
+    ByteSpan packed = {reader.bytes + reader.offset, (size_t)header.packed_size};
+    reader.offset += packed.size;
     TRY(status_context(add_page(out, leaf, chunk->codec, &header, packed), "page at byte %zu (%s)", place,
                        parquet_codec_name(chunk->codec)));
   }

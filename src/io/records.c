@@ -1,5 +1,5 @@
-// Prompt files as records: one column of a table. Rule: a row holds text or is left out; text never holds a
-// NUL byte, since rows are C strings.
+// Prompt files as records: one column of a table. Rule: a row without text is skipped, and text with a NUL
+// byte is refused, because rows are C strings.
 #include "io/records.h"
 
 #include "io/table.h"
@@ -8,15 +8,15 @@
 #include <stdlib.h>
 #include <string.h>
 
-/// Limits on a file of prompts: compressed formats can claim any number of equal rows in a few bytes.
+/// Limits on a file of prompts: in a few bytes a compressed file can claim any number of equal rows.
 #define RECORDS_ROW_LIMIT  ((size_t)1 << 24)
 #define RECORDS_TEXT_LIMIT ((size_t)1 << 30)
 
-/// The list under construction. A row is built message by message and then ended.
+/// The list under construction. A row is built message by message; end_row adds it.
 typedef struct RecordList {
   Records records;
   size_t row_capacity, message_capacity;
-  size_t text; // bytes so far
+  size_t text; // bytes so far, at most RECORDS_TEXT_LIMIT
   Record row;  // being built
 } RecordList;
 
@@ -27,25 +27,25 @@ static bool is_blank(TableText text) {
   return true;
 }
 
-/// Appends a message to the row being built; role NULL for a plain string. Blank plain strings are left out.
+/// Appends a message to the row being built; role NULL for a plain string. Skips a blank plain string.
 static Status add_message(RecordList *list, const TableText *role, TableText content) {
   size_t role_size = role != NULL ? role->size : 0;
   if (role == NULL && is_blank(content)) return STATUS_OK;
   if (memchr(content.bytes, '\0', content.size) != NULL ||
       (role != NULL && memchr(role->bytes, '\0', role_size) != NULL))
-    return status_fail(STATUS_INPUT, "holds a NUL byte: this is no text");
+    return status_fail(STATUS_INPUT, "contains a NUL byte, so it is not text");
   if (role_size > RECORDS_TEXT_LIMIT || content.size > RECORDS_TEXT_LIMIT - role_size ||
       list->text > RECORDS_TEXT_LIMIT - role_size - content.size)
     return status_fail(STATUS_INPUT, "more than %zu MiB of text; take fewer rows", RECORDS_TEXT_LIMIT >> 20);
   TRY(mem_reserve(&list->row.messages, &list->message_capacity, list->row.count + 1, "messages"));
   RecordMessage *message = &list->row.messages[list->row.count++];
-  *message = (RecordMessage){0}; // the slot may have served a row before
+  *message = (RecordMessage){0}; // the slot may hold pointers that an earlier row owns
   if (role != NULL) TRY(str_copy(&message->role, role->bytes, role_size));
   list->text += role_size + content.size;
   return str_copy(&message->content, content.bytes, content.size);
 }
 
-/// Ends the row; one without messages leaves no trace.
+/// Adds the row that was built, unless it has no messages.
 static Status end_row(RecordList *list) {
   if (list->row.count == 0) return STATUS_OK;
   Records *records = &list->records;
@@ -91,21 +91,22 @@ static Status add_cell(const Table *table, size_t row, const char *column, Recor
   return end_row(list);
 }
 
-/// Chooses the column; its type is checked here where the file declares it.
-static Status select_column(Table *table, const char *path, const char *column) {
+/// Selects the column, and checks its type if the file declares one.
+static Status select_prompts(Table *table, const char *path, const char *column) {
   const char *name = table_kind(table) == TABLE_TEXT ? "text" : column;
   TRY(table_select(table, &name, 1));
   const TableColumn *selected = table_selected(table, 0);
   if (selected->type == CELL_NULL || selected->type == CELL_TEXT || selected->type == CELL_CHAT)
     return STATUS_OK;
-  return status_fail(STATUS_INPUT,
-                     "%s: column \"%s\" holds %s; wanted strings, or a list of structs with role and content",
-                     path, column, selected->holds);
+  return status_fail(
+      STATUS_INPUT,
+      "%s: column \"%s\" holds %s, but must hold strings, or lists of structs with role and content", path,
+      column, selected->holds);
 }
 
 static Status add_rows(Table *table, const char *path, const char *column, RecordList *list) {
   size_t rows = 0;
-  TRY(select_column(table, path, column));
+  TRY(select_prompts(table, path, column));
   do {
     TRY(table_next_group(table, &rows));
     for (size_t i = 0; i < rows; i++) TRY(table_context(add_cell(table, i, column, list), table, i));
@@ -113,7 +114,7 @@ static Status add_rows(Table *table, const char *path, const char *column, Recor
   return STATUS_OK;
 }
 
-/// Reads `table`, which is closed, whatever this returns.
+/// Reads `table` and closes it, also if it fails.
 static Status read_table(Table *table, const char *path, const char *column, Records *out) {
   RecordList list = {0};
   Status status = add_rows(table, path, column, &list);

@@ -1,11 +1,11 @@
 // Reading safetensors, one file or a sharded index (https://github.com/huggingface/safetensors, "Format").
 //
-//   | N: u64 | header: N bytes of JSON                                                        | data … |
-//              {"name": {"dtype": "F32", "shape": [2, 3], "data_offsets": [begin, end]}, …}     begin, end
-//              count
-//              "__metadata__" may hold strings                                                  from here
+//   | N: u64 | header: N bytes of JSON | data …        begin and end count from the start of the data
+//     header: {"name": {"dtype": "F32", "shape": [2, 3], "data_offsets": [begin, end]}, …}
+//             "__metadata__" may hold strings
 //
-// Rule: begin, end and shape × size must agree, and the tensors must fill the data without holes or overlaps.
+// Rule: end − begin must be what shape and dtype need, and the tensors must fill the data without gaps or
+// overlaps.
 #include "tensor_file.h"
 
 #include "io/json.h"
@@ -14,7 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const uint64_t HEADER_LIMIT = 100000000; // bytes; the limit of the format's own library
+static const uint64_t HEADER_LIMIT = 100000000; // bytes, as in the format's own library
 static const int64_t OFFSET_LIMIT = INT64_C(1) << 53;
 enum { SHARD_LIMIT = 4096 };
 
@@ -31,7 +31,7 @@ static Status parse_shape(const cJSON *entry, const char *where, StoredTensor *t
   cJSON_ArrayForEach(dimension, shape) {
     double value = cJSON_IsNumber(dimension) ? dimension->valuedouble : -1;
     if (!(value >= 0 && value < (double)OFFSET_LIMIT) || (double)(size_t)value != value)
-      return status_fail(STATUS_INPUT, "%s: \"shape\" holds something that is no size", where);
+      return status_fail(STATUS_INPUT, "%s: \"shape\" holds something that is not a size", where);
     if (tensor->rank == STORED_MAX_RANK)
       return status_fail(STATUS_INPUT, "%s: \"shape\" has more than %d dimensions", where, STORED_MAX_RANK);
     tensor->shape[tensor->rank++] = (size_t)value;
@@ -79,7 +79,7 @@ static Status parse_entry(const cJSON *entry, const char *where, const uint8_t *
 
 static Status read_header(TensorFile *file, const char *path, const cJSON *header, const uint8_t *data,
                           size_t data_size) {
-  if (!cJSON_IsObject(header)) return status_fail(STATUS_INPUT, "%s: the header is no JSON object", path);
+  if (!cJSON_IsObject(header)) return status_fail(STATUS_INPUT, "%s: the header is not a JSON object", path);
   const cJSON *entry = NULL;
   cJSON_ArrayForEach(entry, header) {
     if (strcmp(entry->string, "__metadata__") == 0) continue;
@@ -102,7 +102,7 @@ Status safetensors_read(TensorFile *file, MappedFile *map) {
   if (header_size > map->size - 8 || header_size > HEADER_LIMIT) {
     return status_fail(STATUS_INPUT,
                        "%s: the header claims %" PRIu64
-                       " bytes, but the file has %zu; it is cut or no safetensors",
+                       " bytes, but the file has %zu; it is cut off or not safetensors",
                        path, header_size, map->size);
   }
   const uint8_t *data = map->bytes + 8 + header_size;
@@ -119,10 +119,10 @@ Status safetensors_read(TensorFile *file, MappedFile *map) {
 
 // ---- sharded index: {"weight_map": {"name": "model-00001-of-00002.safetensors", …}} ----
 
-/// *out = `name` in the folder of the index. Only plain names: an index must not lead out of its folder.
+/// *out = `name` in the folder of the index. Only plain names: an index must not point outside its folder.
 static Status shard_path(const TensorFile *file, const char *name, char **out) {
   if (name[0] == '\0' || name[0] == '.' || strchr(name, '/') != NULL)
-    return status_fail(STATUS_INPUT, "%s: \"%.200s\" is no file name for a shard", file->path, name);
+    return status_fail(STATUS_INPUT, "%s: \"%.200s\" is not the file name of a shard", file->path, name);
   const char *slash = strrchr(file->path, '/');
   int folder = slash != NULL ? (int)(slash - file->path) + 1 : 0;
   return str_format(out, "%.*s%s", folder, file->path, name);
@@ -154,7 +154,7 @@ static int compare_text(const void *a, const void *b) {
   return strcmp(*(const char *const *)a, *(const char *const *)b);
 }
 
-/// Every name of the map must have been found in some shard.
+/// Checks that every name in the map was found in some shard.
 static Status check_complete(const TensorFile *file, const cJSON *map) {
   const char **names = calloc(file->count + 1, sizeof *names);
   if (names == NULL)
@@ -183,7 +183,7 @@ Status safetensors_read_index(TensorFile *file) {
     cJSON_ArrayForEach(entry, map) {
       status = cJSON_IsString(entry)
                    ? read_shard(file, entry->valuestring)
-                   : status_fail(STATUS_INPUT, "%s: \"weight_map\" holds something that is no file name",
+                   : status_fail(STATUS_INPUT, "%s: \"weight_map\" holds something that is not a file name",
                                  file->path);
       if (status != STATUS_OK) break;
     }

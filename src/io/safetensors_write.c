@@ -1,5 +1,5 @@
-// Writing safetensors as a stream. Rule: the header is padded with spaces to a multiple of 8 bytes, so that
-// the data starts aligned; tensors lie in the order given; elements are rounded to nearest even.
+// Writing safetensors as a stream. Rule: spaces pad the header to a multiple of 8 bytes, so that the data
+// starts aligned; tensors keep the order given; elements are rounded to nearest even.
 #include "io/tensors.h"
 
 #include "io/file.h"
@@ -9,9 +9,10 @@
 #include "util/memory.h"
 #include <stdlib.h>
 
-enum { PIECE = 1 << 14 }; // elements asked for at a time
+enum { PIECE = 1 << 14 }; // elements per call of `fill`
 
-/// Adds {"dtype", "shape", "data_offsets"} of `tensor`, whose bytes start at *offset, and moves *offset on.
+/// Adds {"dtype", "shape", "data_offsets"} of `tensor`, whose bytes start at *offset, and moves *offset to
+/// their end.
 static Status add_entry(JsonWriter *json, const TensorToWrite *tensor, size_t *offset) {
   size_t elements = 0, size = 0;
   TRY(tensor_measure(tensor->type, tensor->rank, tensor->shape, &elements, &size));

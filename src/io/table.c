@@ -1,5 +1,5 @@
 // Tables: the kind of a file, its columns, its groups of rows. Rule: a file is read as what it is or refused;
-// none is taken for text because nothing else fits.
+// it never becomes text just because nothing else fits.
 #include "io/table.h"
 
 #include "io/json.h"
@@ -16,7 +16,8 @@ enum { BLOCK_BYTES = 64 << 10, ALIGNMENT = 16 };
 Status arena_alloc(Arena *arena, size_t count, size_t size, void *out) {
   size_t bytes = 0;
   TRY(mem_product(count, size, &bytes, "cells of a table"));
-  TRY(mem_product(bytes / ALIGNMENT + 1, ALIGNMENT, &bytes, "cells of a table")); // rounded up
+  // Rounds up to more than `bytes`, so that allocations of size 0 also differ.
+  TRY(mem_product(bytes / ALIGNMENT + 1, ALIGNMENT, &bytes, "cells of a table"));
   if (arena->block_count == 0 || bytes > arena->size - arena->used) {
     size_t block = bytes > BLOCK_BYTES ? bytes : BLOCK_BYTES;
     TRY(mem_reserve(&arena->blocks, &arena->block_capacity, arena->block_count + 1, "cells of a table"));
@@ -70,7 +71,7 @@ static bool ends_with(const char *name, const char *ending) {
   return size >= end && strcasecmp(name + size - end, ending) == 0;
 }
 
-/// The kind that `name` tells; false where its ending is none of these.
+/// The kind by the ending of `name`; false if it has none of these.
 static bool kind_of_name(const char *name, TableKind *out) {
   static const struct {
     const char *ending;
@@ -85,12 +86,12 @@ static bool kind_of_name(const char *name, TableKind *out) {
   return false;
 }
 
-/// Refuses what is a file of another kind by its first bytes, whatever its name says.
+/// Refuses files whose first bytes show that they are no table, whatever the name says.
 static Status refuse_other_kinds(const MappedFile *file) {
   static const struct {
     const char *start;
     size_t size;
-    const char *is, *remedy;
+    const char *what, *remedy;
   } kinds[] = {{"\x1f\x8b", 2, "compressed with gzip", "unpack it first"},
                {"BZh", 3, "compressed with bzip2", "unpack it first"},
                {"\xfd\x37zXZ", 5, "compressed with xz", "unpack it first"},
@@ -100,14 +101,14 @@ static Status refuse_other_kinds(const MappedFile *file) {
                {"\xfe\xff", 2, "UTF-16", "save it as UTF-8"}};
   for (size_t i = 0; i < sizeof kinds / sizeof kinds[0]; i++) {
     if (file->size >= kinds[i].size && memcmp(file->bytes, kinds[i].start, kinds[i].size) == 0)
-      return status_fail(STATUS_INPUT, "%s: is %s; %s", file->path, kinds[i].is, kinds[i].remedy);
+      return status_fail(STATUS_INPUT, "%s: is %s; %s", file->path, kinds[i].what, kinds[i].remedy);
   }
   return STATUS_OK;
 }
 
 /// *out = whether the first line that is not blank is a JSON object.
 static Status starts_with_object(const char *text, size_t size, bool *out) {
-  size_t start = space_size(text, size);
+  size_t start = json_space(text, size);
   *out = false;
   if (start == size || text[start] != '{') return STATUS_OK;
   const char *end = memchr(text + start, '\n', size - start);
@@ -117,17 +118,16 @@ static Status starts_with_object(const char *text, size_t size, bool *out) {
   Status status = json_parse(text + start, length, "the first line", &value);
   *out = status == STATUS_OK;
   cJSON_Delete(value);
-  return status == STATUS_INPUT ? STATUS_OK : status; // no object, unless memory ran out
+  return status == STATUS_INPUT ? STATUS_OK : status; // STATUS_INPUT: not an object
 }
 
-/// The kind of a file whose name tells nothing.
+/// The kind of a file whose name does not tell it.
 static Status kind_of_content(const Table *table, TableKind *out) {
-  size_t looked_at = table->text_size < TABLE_GROUP_BYTES ? table->text_size : TABLE_GROUP_BYTES;
-  if (memchr(table->text, '\0', looked_at) != NULL) {
+  size_t sample = table->text_size < TABLE_GROUP_BYTES ? table->text_size : TABLE_GROUP_BYTES;
+  if (memchr(table->text, '\0', sample) != NULL) {
     return status_fail(
         STATUS_INPUT,
-        "%s: is binary data of no kind that is read here; give a .parquet, .jsonl, .json, .csv, "
-        ".tsv or text file",
+        "%s: is binary data of an unknown kind; give a .parquet, .jsonl, .json, .csv, .tsv or text file",
         table->file.path);
   }
   bool is_json = false;
@@ -145,13 +145,12 @@ static Status find_kind(Table *table) {
     return STATUS_OK;
   }
   TRY(refuse_other_kinds(file));
-  if (file->size >= 3 &&
-      memcmp(file->bytes, "\xef\xbb\xbf", 3) == 0) { // the byte order mark says nothing in UTF-8
+  if (file->size >= 3 && memcmp(file->bytes, "\xef\xbb\xbf", 3) == 0) { // UTF-8's byte order mark
     table->text += 3;
     table->text_size -= 3;
   }
   if (!kind_of_name(file->path, &table->kind)) TRY(kind_of_content(table, &table->kind));
-  size_t start = space_size(table->text, table->text_size);
+  size_t start = json_space(table->text, table->text_size);
   if (table->kind == TABLE_JSON_LINES && start < table->text_size && table->text[start] == '[')
     table->kind = TABLE_JSON_LIST;
   return STATUS_OK;
@@ -159,8 +158,8 @@ static Status find_kind(Table *table) {
 
 // ---- opening ----
 
-/// Reads what comes before the rows where `status`, of getting the bytes, is OK. The table goes to *out or is
-/// freed.
+/// Reads what comes before the rows, if `status` says that the bytes are there. *out = the table; frees it on
+/// failure.
 static Status open_rows(Status status, Table *table, Table **out) {
   if (status == STATUS_OK) status = find_kind(table);
   if (status == STATUS_OK) {
@@ -283,7 +282,7 @@ Status table_select_declared(Table *table, size_t column) {
 }
 
 Status table_select(Table *table, const char *const *names, size_t count) {
-  table_drop_group(table); // its cells are those of the selection before
+  table_drop_group(table); // its cells belong to the old selection
   free_columns(table->selected, table->selected_count);
   table->selected = NULL;
   table->selected_count = 0;
@@ -322,8 +321,8 @@ Status table_add_row(Table *table, size_t number, Cell **cells) {
 
 Status table_check_row(const Table *table, size_t number, size_t size) {
   if (size <= TABLE_ROW_BYTES) return STATUS_OK;
-  return status_fail(STATUS_INPUT, "%s: %s %zu has more than %zu MiB", table->file.path, table->format->place,
-                     number, TABLE_ROW_BYTES >> 20);
+  return status_fail(STATUS_INPUT, "%s: %s %zu has more than %zu MiB", table->file.path,
+                     table->format->row_name, number, TABLE_ROW_BYTES >> 20);
 }
 
 void table_advance(Table *table, size_t size) {
@@ -346,5 +345,5 @@ Status table_next_group(Table *table, size_t *rows) {
 }
 
 Status table_context(Status status, const Table *table, size_t row) {
-  return status_context(status, "%s: %s %zu", table->file.path, table->format->place, table->numbers[row]);
+  return status_context(status, "%s: %s %zu", table->file.path, table->format->row_name, table->numbers[row]);
 }

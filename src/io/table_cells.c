@@ -1,4 +1,4 @@
-// Typed access to cells. Rule: a cell is given as what was asked for only where nothing of its value is lost.
+// Typed access to cells. Rule: a cell is converted to the type asked for only if its value stays the same.
 #include "table_parts.h"
 
 #include <math.h>
@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const double EXACT_LIMIT = 9007199254740992.0; // 2^53: doubles skip some whole numbers beyond
+static const double EXACT_LIMIT = 9007199254740992.0; // 2^53: beyond it doubles skip integers
 
 // ---- numbers in text ----
 
@@ -44,15 +44,15 @@ bool number_integer(const char *text, size_t size, int64_t *out) {
   uint64_t value = 0, limit = (uint64_t)INT64_MAX + negative;
   for (size_t i = size > 0 && (negative || text[0] == '+') ? 1 : 0; i < size; i++) {
     uint64_t digit = (uint64_t)(text[i] - '0');
-    if (value > (limit - digit) / 10) return false;
+    if (value > (limit - digit) / 10) return false; // so value * 10 + digit <= limit
     value = value * 10 + digit;
   }
   *out = (int64_t)(negative ? 0 - value : value);
   return true;
 }
 
-/// The number that text[size] spells; false where a double cannot reach it, or it has hundreds of digits.
-static bool spelled_number(const char *text, size_t size, double *out) {
+/// The number that text[size] spells; false if it is too large for a double or has hundreds of digits.
+static bool number_double(const char *text, size_t size, double *out) {
   char copy[400];
   if (size >= sizeof copy) return false;
   memcpy(copy, text, size);
@@ -73,13 +73,13 @@ static bool convert_text(Cell *cell, CellType wanted) {
   Cell number = {.type = wanted};
   bool is_read =
       (wanted == CELL_INTEGER && form == NUMBER_WHOLE && number_integer(text, size, &number.integer)) ||
-      (wanted == CELL_NUMBER && form != NUMBER_NONE && spelled_number(text, size, &number.number));
+      (wanted == CELL_NUMBER && form != NUMBER_NONE && number_double(text, size, &number.number));
   if (is_read) *cell = number;
   return is_read;
 }
 
-/// A list of nothing, or of nulls alone, may be a chat without messages.
-static bool holds_nothing(const CellList *list) {
+/// True if a list is empty or has only nulls. It may be a chat without messages.
+static bool is_empty_list(const CellList *list) {
   for (size_t i = 0; i < list->count; i++)
     if (list->items[i].type != CELL_NULL) return false;
   return true;
@@ -87,14 +87,14 @@ static bool holds_nothing(const CellList *list) {
 
 bool cell_convert(Cell *cell, CellType wanted, bool is_typed) {
   if (cell->type == wanted) return true;
-  if (cell->type == CELL_LIST && wanted == CELL_CHAT && holds_nothing(&cell->list)) {
+  if (cell->type == CELL_LIST && wanted == CELL_CHAT && is_empty_list(&cell->list)) {
     *cell = (Cell){.type = CELL_CHAT};
     return true;
   }
   if (cell->type == CELL_TEXT && !is_typed) return convert_text(cell, wanted);
   if (cell->type == CELL_INTEGER && wanted == CELL_NUMBER) {
     double number = (double)cell->integer;
-    // 2^63 itself is what the integers near the end round to, and does not fit.
+    // Integers close to 2^63 round up to it, which int64_t cannot hold.
     if (number >= 9223372036854775808.0 || (int64_t)number != cell->integer) return false;
     *cell = (Cell){.type = CELL_NUMBER, .number = number};
     return true;
@@ -108,7 +108,7 @@ bool cell_convert(Cell *cell, CellType wanted, bool is_typed) {
   return false;
 }
 
-// ---- what was found ----
+// ---- messages ----
 
 const char *cell_type_name(CellType type) {
   static const char *const names[] = {"null",      "text",   "an integer", "a number",
@@ -116,8 +116,8 @@ const char *cell_type_name(CellType type) {
   return names[type];
 }
 
-/// The cell in words: "text \"abc\"", "an integer (7)".
-static Status describe(const Cell *cell, Str *out) {
+/// Appends the cell in words: "text \"abc\"", "an integer (7)".
+static Status describe_cell(const Cell *cell, Str *out) {
   enum { SHOWN = 40 };
   const char *name = cell_type_name(cell->type);
   size_t size = cell->text.size;
@@ -134,11 +134,11 @@ static Status describe(const Cell *cell, Str *out) {
   }
 }
 
-/// A failure that says what `cell` is, the cell itself or its item number `item`.
-static Status fail_type(const Table *table, size_t row, size_t column, const Cell *cell, const char *item,
-                        CellType wanted) {
+/// Fails with what `cell` is and what it must be. `item` is "", or names the item if `cell` is one of a list.
+static Status fail_cell_type(const Table *table, size_t row, size_t column, const Cell *cell,
+                             const char *item, CellType wanted) {
   Str found = {0};
-  Status status = describe(cell, &found);
+  Status status = describe_cell(cell, &found);
   if (status == STATUS_OK) {
     status = status_fail(STATUS_INPUT, "column \"%s\"%s is %s, but must be %s", table->selected[column].name,
                          item, str_text(&found), cell_type_name(wanted));
@@ -157,43 +157,43 @@ bool table_is_null(const Table *table, size_t row, size_t column) {
   return table_cell(table, row, column)->type == CELL_NULL;
 }
 
-static Status get(const Table *table, size_t row, size_t column, CellType wanted, Cell *out) {
+static Status get_cell(const Table *table, size_t row, size_t column, CellType wanted, Cell *out) {
   *out = *table_cell(table, row, column);
   if (cell_convert(out, wanted, table->format->is_typed)) return STATUS_OK;
-  return fail_type(table, row, column, out, "", wanted);
+  return fail_cell_type(table, row, column, out, "", wanted);
 }
 
 Status table_text(const Table *table, size_t row, size_t column, TableText *out) {
   Cell cell;
-  TRY(get(table, row, column, CELL_TEXT, &cell));
+  TRY(get_cell(table, row, column, CELL_TEXT, &cell));
   *out = cell.text;
   return STATUS_OK;
 }
 
 Status table_integer(const Table *table, size_t row, size_t column, int64_t *out) {
   Cell cell;
-  TRY(get(table, row, column, CELL_INTEGER, &cell));
+  TRY(get_cell(table, row, column, CELL_INTEGER, &cell));
   *out = cell.integer;
   return STATUS_OK;
 }
 
 Status table_number(const Table *table, size_t row, size_t column, double *out) {
   Cell cell;
-  TRY(get(table, row, column, CELL_NUMBER, &cell));
+  TRY(get_cell(table, row, column, CELL_NUMBER, &cell));
   *out = cell.number;
   return STATUS_OK;
 }
 
 Status table_boolean(const Table *table, size_t row, size_t column, bool *out) {
   Cell cell;
-  TRY(get(table, row, column, CELL_BOOLEAN, &cell));
+  TRY(get_cell(table, row, column, CELL_BOOLEAN, &cell));
   *out = cell.boolean;
   return STATUS_OK;
 }
 
 Status table_chat(const Table *table, size_t row, size_t column, TableChat *out) {
   Cell cell;
-  TRY(get(table, row, column, CELL_CHAT, &cell));
+  TRY(get_cell(table, row, column, CELL_CHAT, &cell));
   *out = cell.chat;
   return STATUS_OK;
 }
@@ -201,7 +201,7 @@ Status table_chat(const Table *table, size_t row, size_t column, TableChat *out)
 Status table_list(Table *table, size_t row, size_t column, CellType items, CellList *out) {
   Cell cell, *copies = NULL;
   *out = (CellList){0};
-  TRY(get(table, row, column, CELL_LIST, &cell));
+  TRY(get_cell(table, row, column, CELL_LIST, &cell));
   size_t count = cell.list.count;
   TRY(arena_alloc(&table->arena, count, sizeof *copies, &copies));
   for (size_t i = 0; i < count; i++) {
@@ -209,7 +209,7 @@ Status table_list(Table *table, size_t row, size_t column, CellType items, CellL
     copies[i] = cell.list.items[i];
     if (cell_convert(&copies[i], items, table->format->is_typed)) continue;
     (void)snprintf(item, sizeof item, ", item %zu,", i);
-    return fail_type(table, row, column, &copies[i], item, items);
+    return fail_cell_type(table, row, column, &copies[i], item, items);
   }
   *out = (CellList){copies, count};
   return STATUS_OK;

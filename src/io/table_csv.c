@@ -1,22 +1,22 @@
-// CSV and TSV as RFC 4180 has them. Rule: every row has the header's number of cells, a quote that opens a
-// cell is closed before its end, and anything else is refused with its line. Where Python's csv module and
-// pandas differ from the RFC they agree with each other, and so does this: blank lines are passed over, a
-// carriage return alone ends a row, and a quote inside a cell that did not open with one is text.
+// CSV and TSV after RFC 4180. Rule: every row has as many cells as the header, a quote that opens a cell is
+// closed, and anything else is refused with its line. Python's csv module and pandas differ from the RFC in
+// the same way, and this reader does as they do: it skips blank lines, a carriage return alone ends a row,
+// and a quote inside a cell that does not begin with one is text.
 #include "table_parts.h"
 
 #include "util/memory.h"
 #include <stdlib.h>
 #include <string.h>
 
-/// A cell as it lies in the file, without its outer quotes.
+/// A cell as it is in the file, without its outer quotes.
 typedef struct CsvCell {
   const char *bytes;
   size_t size;
-  size_t doubled; // quotes written twice
+  size_t doubled; // pairs of quotes, each of which stands for one
   bool is_last;   // of its row
 } CsvCell;
 
-/// Takes the end of a row, one line end in any form, or nothing.
+/// Takes a line end of any form if one comes next.
 static bool take_line_end(Table *table) {
   if (table->text_size == 0 || (table->text[0] != '\r' && table->text[0] != '\n')) return false;
   bool pair = table->text[0] == '\r' && table->text_size > 1 && table->text[1] == '\n';
@@ -25,6 +25,7 @@ static bool take_line_end(Table *table) {
   return true;
 }
 
+/// Line ends of any form.
 static size_t count_lines(const char *text, size_t size) {
   size_t lines = 0;
   for (size_t i = 0; i < size; i++)
@@ -32,7 +33,7 @@ static size_t count_lines(const char *text, size_t size) {
   return lines;
 }
 
-/// Takes a quoted cell up to and with its closing quote.
+/// Takes a quoted cell with its quotes.
 static Status take_quoted(Table *table, CsvCell *cell) {
   table_advance(table, 1);
   *cell = (CsvCell){.bytes = table->text};
@@ -40,7 +41,7 @@ static Status take_quoted(Table *table, CsvCell *cell) {
   for (;;) {
     const char *quote = at < table->text_size ? memchr(table->text + at, '"', table->text_size - at) : NULL;
     if (quote == NULL)
-      return status_fail(STATUS_INPUT, "%s: line %zu: a quote opens a cell and is not closed",
+      return status_fail(STATUS_INPUT, "%s: line %zu: a quote opens a cell and is never closed",
                          table->file.path, table->number);
     at = (size_t)(quote - table->text) + 1;
     if (at == table->text_size || table->text[at] != '"') break;
@@ -82,7 +83,7 @@ static Status take_cell(Table *table, CsvCell *cell) {
       table->file.path, table->number);
 }
 
-/// The text of a cell: in the file, or in the group's memory where quotes are doubled.
+/// The text of a cell: in the file, or in memory of the group if it has doubled quotes.
 static Status cell_text(Table *table, const CsvCell *cell, TableText *out) {
   *out = (TableText){cell->bytes, cell->size};
   if (cell->doubled == 0) return STATUS_OK;
@@ -96,7 +97,7 @@ static Status cell_text(Table *table, const CsvCell *cell, TableText *out) {
   return STATUS_OK;
 }
 
-/// Passes over blank lines; false at the end of the file.
+/// Skips blank lines; false at the end of the file.
 static bool find_row(Table *table) {
   while (take_line_end(table)) {
   }
@@ -118,7 +119,7 @@ static Status open_csv(Table *table) {
   return STATUS_OK;
 }
 
-/// Takes a row and keeps the selected cells. `columns`: cells of the row, as they lie in the file.
+/// Takes a row and keeps the selected cells. columns[column_count] is overwritten with all cells of the row.
 static Status add_row(Table *table, CsvCell *columns) {
   const char *start = table->text;
   size_t number = table->number, count = 0;
@@ -152,7 +153,13 @@ static Status next_csv(Table *table) {
   return status;
 }
 
-const TableFormat table_csv = {
-    .place = "line", .is_typed = false, .open = open_csv, .select = table_select_declared, .next = next_csv};
-const TableFormat table_tsv = {
-    .place = "line", .is_typed = false, .open = open_csv, .select = table_select_declared, .next = next_csv};
+const TableFormat table_csv = {.row_name = "line",
+                               .is_typed = false,
+                               .open = open_csv,
+                               .select = table_select_declared,
+                               .next = next_csv};
+const TableFormat table_tsv = {.row_name = "line",
+                               .is_typed = false,
+                               .open = open_csv,
+                               .select = table_select_declared,
+                               .next = next_csv};

@@ -1,9 +1,9 @@
-// A JSON object as the cells of a row. Rule: numbers are read from the text, not from cJSON's doubles, so an
-// integer is exact or no integer; and what cJSON would take wrongly without a word (a NUL that cuts a string,
-// a number such as 007) is refused.
+// A JSON object as the cells of a row. Rule: integers are read from the text, not from cJSON's doubles, so
+// they are exact; and what cJSON would silently misread (a NUL that cuts a string off, a number such as 007)
+// is refused.
 //
-// cJSON keeps no text of a number. The numbers of a text, found in order, are those of its tree, walked in
-// order.
+// cJSON does not keep the text of a number. So the text is scanned for numbers, and the i-th number of the
+// text is the i-th of the tree, walked in order.
 #include "table_parts.h"
 
 #include "io/json.h"
@@ -17,17 +17,17 @@ typedef struct JsonRow {
   Table *table;
   const char *where; // "file: line 3"
   cJSON *object;
-  TableText *numbers; // in the order of the text; a cJSON number has its index in `valueint`
+  TableText *numbers; // in the order of the text; `valueint` of a cJSON number is an index into it
   size_t count, capacity;
 } JsonRow;
 
-// ---- what the text says and cJSON does not keep ----
+// ---- what cJSON does not keep of the text ----
 
 static bool is_number_char(char c) {
   return (c >= '0' && c <= '9') || c == '-' || c == '+' || c == '.' || c == 'e' || c == 'E';
 }
 
-/// JSON's grammar is narrower than number_form's: no leading zero or plus, digits on both sides of a point.
+/// JSON is stricter than number_form: no leading zero or plus, and digits on both sides of a point.
 static bool is_json_number(TableText number) {
   const char *text = number.bytes;
   size_t size = number.size, first = size > 0 && text[0] == '-' ? 1 : 0;
@@ -43,14 +43,14 @@ static Status add_number(JsonRow *row, TableText rest, size_t *size) {
   while (number.size < rest.size && is_number_char(rest.bytes[number.size])) number.size++;
   *size = number.size;
   if (!is_json_number(number))
-    return status_fail(STATUS_INPUT, "%s: not valid JSON: %.*s is no number", row->where,
+    return status_fail(STATUS_INPUT, "%s: not valid JSON: %.*s is not a number", row->where,
                        (int)(number.size < 40 ? number.size : 40), number.bytes);
   TRY(mem_reserve(&row->numbers, &row->capacity, row->count + 1, "numbers in JSON"));
   row->numbers[row->count++] = number;
   return STATUS_OK;
 }
 
-/// An escape at the front of `rest`, which begins with a backslash.
+/// Checks the escape that `rest` begins with.
 static Status check_escape(const JsonRow *row, TableText rest) {
   if (rest.size < 2 || rest.bytes[1] != 'u') return STATUS_OK; // cJSON checks the others
   bool is_zero = rest.size >= 6;
@@ -60,12 +60,11 @@ static Status check_escape(const JsonRow *row, TableText rest) {
     is_zero = is_zero && rest.bytes[i] == '0';
   }
   if (!is_zero) return STATUS_OK;
-  return status_fail(STATUS_INPUT, "%s: holds a NUL byte, as \\u0000: this is no text", row->where);
+  return status_fail(STATUS_INPUT, "%s: contains a NUL byte, as \\u0000, so it is not text", row->where);
 }
 
-/// Finds the numbers outside strings, and checks the escapes inside. The text is valid JSON as cJSON reads
-/// it.
-static Status scan(JsonRow *row, TableText text) {
+/// Finds the numbers outside strings and checks the escapes inside them. cJSON has accepted the text.
+static Status scan_text(JsonRow *row, TableText text) {
   bool in_string = false;
   for (size_t at = 0; at < text.size; at++) {
     char c = text.bytes[at];
@@ -84,9 +83,10 @@ static Status scan(JsonRow *row, TableText text) {
   return STATUS_OK;
 }
 
-/// Gives every number below `value` its index, in order from *next. cJSON nests 1,000 deep at most.
+/// Gives every number in `value` its index, in order from *next. cJSON's nesting limit bounds the recursion.
 static void number_values(cJSON *value, size_t *next) {
-  if (cJSON_IsNumber(value)) value->valueint = (int)(*next)++; // a row has fewer bytes than INT_MAX
+  if (cJSON_IsNumber(value))
+    value->valueint = (int)(*next)++; // cannot overflow: a row has fewer bytes than INT_MAX
   for (cJSON *child = value->child; child != NULL; child = child->next) number_values(child, next);
 }
 
@@ -108,7 +108,7 @@ static Status text_cell(const JsonRow *row, const char *text, TableText *out) {
   return arena_copy(&row->table->arena, text, strlen(text), out);
 }
 
-/// A list in which there is an object: a chat, or refused.
+/// A list that contains an object: it must be a chat.
 static Status chat_cell(const JsonRow *row, const cJSON *list, Cell *out) {
   TableMessage *messages = NULL;
   const cJSON *item = NULL;
@@ -164,8 +164,9 @@ static Status value_cell(const JsonRow *row, const cJSON *value, Cell *out) {
 
 // ---- members ----
 
-/// *found = the value at `path`, member names joined by dots, and *count = how many values have it. A member
-/// whose own name is the path goes before one inside another; a null has every member, each null.
+/// *found = a value at `path`, member names joined by dots; adds the number of such values to *count. A
+/// member whose own name is the path hides those inside other members. A null has every member, and each is
+/// null.
 static void find_member(const cJSON *object, const char *path, const cJSON **found, size_t *count) {
   const cJSON *member = NULL;
   size_t direct = 0;
@@ -188,14 +189,14 @@ static void find_member(const cJSON *object, const char *path, const cJSON **fou
   }
 }
 
-/// An object whose members are columns of their own: one that is not empty, nor so deep that names would be
-/// endless.
+/// True if the members of `member` are columns of their own: an object that is not empty, nor so deep that
+/// names have no end.
 static bool has_columns(const cJSON *member, const char *prefix) {
   return cJSON_IsObject(member) && member->child != NULL &&
          strlen(prefix) + strlen(member->string) < TABLE_PATH_BYTES;
 }
 
-/// Appends the names of the members, those inside objects as "outer.inner", while there is room for a
+/// Appends the names of the members, those inside objects as "outer.inner", until there are enough for a
 /// message.
 static Status list_members(const cJSON *object, const char *prefix, Str *names) {
   const cJSON *member = NULL;
@@ -212,7 +213,7 @@ static Status list_members(const cJSON *object, const char *prefix, Str *names) 
   return STATUS_OK;
 }
 
-static Status fail_missing(const JsonRow *row, const char *name) {
+static Status fail_missing_member(const JsonRow *row, const char *name) {
   Str names = {0};
   Status status = list_members(row->object, "", &names);
   if (status == STATUS_OK)
@@ -226,7 +227,7 @@ static Status member_cell(const JsonRow *row, const char *name, Cell *out) {
   const cJSON *value = NULL;
   size_t count = 0;
   find_member(row->object, name, &value, &count);
-  if (count == 0) return fail_missing(row, name);
+  if (count == 0) return fail_missing_member(row, name);
   if (count > 1)
     return status_fail(STATUS_INPUT, "%s: %zu members have the name \"%s\"", row->where, count, name);
   return value_cell(row, value, out);
@@ -234,16 +235,16 @@ static Status member_cell(const JsonRow *row, const char *name, Cell *out) {
 
 // ---- rows ----
 
-/// Parses the row; `row` is freed by close_row, whatever this returns.
+/// Parses the row. The caller frees it with close_row, also after a failure.
 static Status open_row(Table *table, size_t number, TableText object, JsonRow *row) {
   size_t next = 0;
   *row = (JsonRow){.table = table};
   str_clear(&table->where);
-  TRY(str_append_format(&table->where, "%s: %s %zu", table->file.path, table->format->place, number));
+  TRY(str_append_format(&table->where, "%s: %s %zu", table->file.path, table->format->row_name, number));
   row->where = str_text(&table->where);
   TRY(json_parse(object.bytes, object.size, row->where, &row->object));
   if (!cJSON_IsObject(row->object)) return status_fail(STATUS_INPUT, "%s: not a JSON object", row->where);
-  TRY(scan(row, object));
+  TRY(scan_text(row, object));
   number_values(row->object, &next);
   if (next == row->count) return STATUS_OK;
   return status_fail(STATUS_FAILED, "%s: %zu numbers in the text, but %zu parsed", row->where, row->count,
@@ -266,6 +267,7 @@ Status table_add_json(Table *table, size_t number, TableText object) {
   return status;
 }
 
+/// Whether all items that are not null have a role. The list has an object.
 static bool is_chat(const cJSON *list) {
   const cJSON *item = NULL;
   cJSON_ArrayForEach(item, list) {
@@ -274,7 +276,7 @@ static bool is_chat(const cJSON *list) {
   return true;
 }
 
-/// Declares the member `value` as a column of the name `path`.
+/// Declares the member `value` as a column named `path`.
 static Status add_column(const JsonRow *row, const char *path, const cJSON *value) {
   static const char *const holds[] = {"null",     "text",  "integers", "numbers",
                                       "booleans", "lists", "chats",    "objects"};

@@ -1,22 +1,13 @@
-// Rows that are lines of text, and where JSON's rows begin and end. Rule: nothing of the file is passed over
-// but blank lines between JSON objects and the spaces JSON allows; each row is parsed by itself, so none but
-// it is in memory.
+// Rows that are lines of text, and where the rows of JSON begin and end. Rule: only blank lines between JSON
+// objects and the spaces that JSON allows are skipped; each row is parsed by itself, so only one row is in
+// memory.
 #include "table_parts.h"
 
+#include "io/json.h"
 #include <string.h>
 
-static bool is_space(char c) {
-  return c == ' ' || c == '\t' || c == '\r' || c == '\n';
-}
-
-size_t space_size(const char *text, size_t size) {
-  size_t at = 0;
-  while (at < size && is_space(text[at])) at++;
-  return at;
-}
-
 static void skip_space(Table *table) {
-  table_advance(table, space_size(table->text, table->text_size));
+  table_advance(table, json_space(table->text, table->text_size));
 }
 
 /// Takes the next line without its end; false at the end of the file.
@@ -50,7 +41,7 @@ static Status next_text(Table *table) {
   return STATUS_OK;
 }
 
-const TableFormat table_text_lines = {.place = "line",
+const TableFormat table_text_lines = {.row_name = "line",
                                       .is_typed = false,
                                       .open = open_text,
                                       .select = table_select_declared,
@@ -67,7 +58,7 @@ static Status open_json_lines(Table *table) {
 static bool take_json_line(Table *table, TableText *line) {
   while (take_line(table, line)) {
     for (size_t i = 0; i < line->size; i++)
-      if (!is_space(line->bytes[i]) && line->bytes[i] != '\v' && line->bytes[i] != '\f') return true;
+      if (line->bytes[i] == '\0' || strchr(" \t\r\n\v\f", line->bytes[i]) == NULL) return true;
   }
   return false;
 }
@@ -84,7 +75,7 @@ static Status next_json_lines(Table *table) {
 }
 
 const TableFormat table_json_lines = {
-    .place = "line", .is_typed = true, .open = open_json_lines, .next = next_json_lines};
+    .row_name = "line", .is_typed = true, .open = open_json_lines, .next = next_json_lines};
 
 // ---- one list ----
 
@@ -95,12 +86,12 @@ static Status fail_list(const Table *table, const char *what) {
 
 static Status open_json_list(Table *table) {
   skip_space(table);
-  table_advance(table, 1); // the bracket that told the kind
+  table_advance(table, 1); // the opening bracket
   return STATUS_OK;
 }
 
-/// The size of the value at the front of text[size], up to the comma or bracket that ends it at the list's
-/// own depth; `size` where none does. Nesting is counted alone: the parser finds what does not match.
+/// The size of the value at the front of text[size], up to the comma or bracket after it; `size` if neither
+/// comes. Only counts the nesting: the parser will find brackets that do not match.
 static size_t measure_entry(const char *text, size_t size) {
   size_t depth = 0;
   bool in_string = false;
@@ -124,8 +115,8 @@ static size_t measure_entry(const char *text, size_t size) {
   return size;
 }
 
-/// Takes the next entry and the comma after it. At the end of the list *entry is empty, and nothing may
-/// follow.
+/// Takes the next entry and the comma or bracket after it. *entry is empty at the end of the list, after
+/// which only white space may follow.
 static Status take_entry(Table *table, TableText *entry) {
   *entry = (TableText){0};
   if (table->list_ended) return STATUS_OK;
@@ -157,12 +148,12 @@ static Status next_json_list(Table *table) {
 }
 
 const TableFormat table_json_list = {
-    .place = "entry", .is_typed = true, .open = open_json_list, .next = next_json_list};
+    .row_name = "entry", .is_typed = true, .open = open_json_list, .next = next_json_list};
 
-// ---- the first row ----
+// ---- looking ahead ----
 
 Status table_first_json(const Table *table, TableText *row, size_t *number) {
-  Table ahead = *table; // reads on without moving the table
+  Table ahead = *table; // the copy moves, the table does not
   *row = (TableText){0};
   if (table->kind == TABLE_JSON_LIST) {
     TRY(take_entry(&ahead, row));

@@ -1,9 +1,9 @@
-// Parquet as a table. Rule: what a column is, is told by levels and types, never by list annotations, which
-// differ between writers. A column is taken where its shape in the schema is one of these:
+// Parquet as a table. Rule: levels and types tell what a column is, never list annotations, which differ
+// between writers. A column can be read if its shape in the schema is one of these:
 //
 //   value        optional|required <type> <column>                  (inside structs as "outer.inner")
 //   list         optional group <column> { repeated group list { optional <type> element }}
-//     older      repeated <type> <column>, or a group that holds such a leaf alone
+//     older      repeated <type> <column>, or a group with only such a leaf
 //   chat         optional group <column> { repeated group list { optional group element { <chat> }}}
 //     older      optional group <column> { repeated group array { <chat> }}
 //                repeated group <column> { <chat> }                   <chat>: the strings role, content
@@ -15,7 +15,7 @@
 
 // ---- finding columns ----
 
-/// True where `node`'s path from the root, joined with dots, is `path`.
+/// True if `path` is the names from below the root to `node`, joined with dots.
 static bool has_path(const ParquetMeta *meta, size_t node, const char *path) {
   size_t end = strlen(path);
   for (; node != 0; node = meta->nodes[node].parent) {
@@ -30,8 +30,9 @@ static bool has_path(const ParquetMeta *meta, size_t node, const char *path) {
   return end == 0;
 }
 
+/// Whether `ancestor` is `node` or above it. Depth-first order: a parent has a lower index than its children.
 static bool lies_below(const ParquetMeta *meta, size_t node, size_t ancestor) {
-  while (node > ancestor) node = meta->nodes[node].parent; // a parent lies before its children
+  while (node > ancestor) node = meta->nodes[node].parent;
   return node == ancestor;
 }
 
@@ -45,7 +46,7 @@ static bool is_text(const ParquetNode *node) {
   return node->children == 0 && node->type == PARQUET_BYTE_ARRAY && node->meaning == NULL;
 }
 
-/// Looks below `top` for two text leaves "role" and "content" of one struct that is repeated once.
+/// Looks below `top` for two text leaves "role" and "content" of one struct in a list.
 static bool find_chat(const ParquetMeta *meta, size_t top, ParquetPlace *out) {
   const ParquetNode *parent = NULL;
   for (size_t i = top + 1; i < meta->node_count && lies_below(meta, i, top); i++) {
@@ -66,7 +67,7 @@ static bool find_chat(const ParquetMeta *meta, size_t top, ParquetPlace *out) {
   return false;
 }
 
-/// The only leaf below `top`, with no struct of its own inside the list.
+/// The only leaf below `top` if that is a list of plain values in one of the shapes above; else NULL.
 static const ParquetNode *find_item(const ParquetMeta *meta, size_t top) {
   const ParquetNode *node = &meta->nodes[top];
   for (int depth = 0; depth < 2 && node->children == 1; depth++) node = &meta->nodes[++top];
@@ -91,7 +92,7 @@ static CellType value_type(const ParquetNode *leaf) {
   }
 }
 
-/// Where column `node` lies, and its type; CELL_OTHER where it is of no shape above.
+/// The type of column `node`, and its leaves; CELL_OTHER if it has none of the shapes above.
 static CellType find_place(const ParquetMeta *meta, size_t node, ParquetPlace *out) {
   *out = (ParquetPlace){.leaf = &meta->nodes[node]};
   if (out->leaf->children == 0 && out->leaf->repeats == 0) return value_type(out->leaf);
@@ -103,8 +104,8 @@ static CellType find_place(const ParquetMeta *meta, size_t node, ParquetPlace *o
   return find_chat(meta, node, out) ? CELL_CHAT : CELL_OTHER;
 }
 
-/// "lists of 64-bit integers": what is in a column, in words.
-static Status describe(const ParquetMeta *meta, size_t node, CellType type, Str *out) {
+/// Appends what is in a column, in words: "lists of 64-bit integers".
+static Status describe_column(const ParquetMeta *meta, size_t node, CellType type, Str *out) {
   static const char *const types[] = {"booleans", "32-bit integers", "64-bit integers", "96-bit integers",
                                       "floats",   "doubles",         "byte strings",    "fixed-size bytes"};
   const ParquetNode *item = find_item(meta, node), *leaf = item != NULL ? item : &meta->nodes[node];
@@ -116,7 +117,7 @@ static Status describe(const ParquetMeta *meta, size_t node, CellType type, Str 
   return str_append_format(out, "%s%s", leaf->repeats > 0 ? "lists of " : "", found);
 }
 
-/// A struct, whose members are columns: no list, nor a list's inside.
+/// True for a struct whose members are columns: not a list, and not inside one.
 static bool is_struct(const ParquetMeta *meta, size_t node) {
   const ParquetNode *group = &meta->nodes[node];
   return group->children > 0 && group->repeats == 0 &&
@@ -128,13 +129,13 @@ static Status add_column(Table *table, size_t node, const char *path) {
   ParquetPlace place;
   Str holds = {0};
   CellType type = find_place(&table->meta, node, &place);
-  Status status = describe(&table->meta, node, type, &holds);
+  Status status = describe_column(&table->meta, node, type, &holds);
   if (status == STATUS_OK) status = table_add_column(table, path, strlen(path), type, str_text(&holds));
   str_free(&holds);
   return status;
 }
 
-/// Puts the names of the nodes above in front of `node`'s.
+/// *out = the names from below the root to `node`, joined with dots. On failure the caller frees it too.
 static Status path_of(const ParquetMeta *meta, size_t node, char **out) {
   TRY(str_copy(out, meta->nodes[node].name, strlen(meta->nodes[node].name)));
   for (size_t up = meta->nodes[node].parent; up != 0; up = meta->nodes[up].parent) {
@@ -166,8 +167,9 @@ static Status open_parquet(Table *table) {
 
 // ---- selecting ----
 
-/// What the footer claims of a leaf over all row groups: no more entries than the limit, and chunks that have
-/// bytes of their own. Without the latter a small file could have one chunk read any number of times.
+/// Checks what the footer claims about a leaf in all row groups: at most PARQUET_ENTRY_LIMIT entries, and
+/// chunks that together fit into the file. If chunks could share bytes, a small file could have one chunk
+/// decoded over and over.
 static Status check_claims(const Table *table, const ParquetNode *leaf, const char *column) {
   const ParquetMeta *meta = &table->meta;
   size_t entries = 0, bytes = 0;
@@ -204,7 +206,7 @@ static Status select_column(Table *table, size_t column) {
                        table->file.path, found, selected->name);
   Str holds = {0};
   selected->type = find_place(meta, node, place);
-  Status status = describe(meta, node, selected->type, &holds);
+  Status status = describe_column(meta, node, selected->type, &holds);
   if (status == STATUS_OK) status = str_copy(&selected->holds, str_text(&holds), holds.size);
   str_free(&holds);
   TRY(status);
@@ -235,10 +237,10 @@ static Status value_cell(const ParquetNode *leaf, const ParquetValue *value, Cel
   return STATUS_OK;
 }
 
-/// A column of the current group, beginning at `cells`, a row's cells apart from row to row.
+/// A selected column of the current group: where its cells go and what they are made of.
 typedef struct ColumnCells {
   Table *table;
-  Cell *cells;
+  Cell *cells; // that of row 0; the next is selected_count further
   const ParquetPlace *place;
   const ParquetColumn *leaf, *role;
 } ColumnCells;
@@ -247,7 +249,7 @@ static Cell *cell_of_row(const ColumnCells *to, size_t row) {
   return to->cells + row * to->table->selected_count;
 }
 
-static Status add_values(const ColumnCells *to) {
+static Status fill_values(const ColumnCells *to) {
   const ParquetNode *leaf = to->place->leaf;
   const ParquetValue *value = to->leaf->values;
   for (size_t i = 0; i < to->leaf->entries; i++) {
@@ -257,21 +259,24 @@ static Status add_values(const ColumnCells *to) {
   return STATUS_OK;
 }
 
-/// The entry after those of the row that begins with entry `first`.
+/// The end of the entries of the row that begins with entry `first`: a repetition level of 0 begins the next
+/// row.
 static size_t row_end(const ParquetColumn *column, size_t first) {
   size_t end = first + 1;
   while (end < column->entries && column->repetition[end] != 0) end++;
   return end;
 }
 
-/// The list itself is null where the definition is below that of the node the repeated one lies in. One whose
-/// entry lies at that node has no items.
+/// CELL_NULL if the list of the row that begins with entry `first` is null, else `type`. The repeated node
+/// adds 1 to the definition level of the list: a level below the list's own means null, the list's own an
+/// empty list.
 static CellType list_or_null(const ColumnCells *to, size_t first, CellType type) {
   return to->leaf->definition[first] + 1 < to->place->repeated->definition ? CELL_NULL : type;
 }
 
-static Status add_list(const ColumnCells *to, size_t first, size_t end, const ParquetValue **value,
-                       Cell *out) {
+/// A row's list, whose entries are [first, end). Takes its values from *value.
+static Status list_cell(const ColumnCells *to, size_t first, size_t end, const ParquetValue **value,
+                        Cell *out) {
   const ParquetNode *leaf = to->place->leaf;
   Cell *items = NULL;
   size_t count = 0;
@@ -286,11 +291,11 @@ static Status add_list(const ColumnCells *to, size_t first, size_t end, const Pa
   return STATUS_OK;
 }
 
-static Status add_lists(const ColumnCells *to) {
+static Status fill_lists(const ColumnCells *to) {
   const ParquetValue *value = to->leaf->values;
   for (size_t first = 0, end = 0, row = 0; first < to->leaf->entries; first = end, row++) {
     end = row_end(to->leaf, first);
-    TRY(status_context(add_list(to, first, end, &value, cell_of_row(to, row)), "row %zu",
+    TRY(status_context(list_cell(to, first, end, &value, cell_of_row(to, row)), "row %zu",
                        to->table->numbers[row]));
   }
   return STATUS_OK;
@@ -300,13 +305,13 @@ static TableText text_of(const ParquetValue *value) {
   return (TableText){(const char *)value->bytes.bytes, value->bytes.size};
 }
 
-/// Walks both leaves in step. A message without role or content is left out.
-static Status add_chats(const ColumnCells *to) {
+/// Walks both leaves in step, which have the same repetition levels. Skips messages without role or content.
+static Status fill_chats(const ColumnCells *to) {
   const ParquetColumn *role = to->role, *content = to->leaf;
   const ParquetValue *role_value = role->values, *content_value = content->values;
   if (role->entries != content->entries ||
       (role->entries > 0 && memcmp(role->repetition, content->repetition, role->entries) != 0))
-    return status_fail(STATUS_INPUT, "roles and contents do not lie in step; the file is damaged");
+    return status_fail(STATUS_INPUT, "roles and contents do not pair up; the file is damaged");
   for (size_t first = 0, end = 0, row = 0; first < content->entries; first = end, row++) {
     Cell *cell = cell_of_row(to, row);
     TableMessage *messages = NULL;
@@ -318,7 +323,7 @@ static Status add_chats(const ColumnCells *to) {
       bool has_content = content->definition[i] == to->place->leaf->definition;
       if (has_role && has_content)
         messages[count++] = (TableMessage){text_of(role_value), text_of(content_value)};
-      // not += has_role: a column of nulls has no values, and NULL + 0 is undefined
+      // Not `+= has_role`: in a column of nulls the pointer is NULL, and NULL + 0 is undefined.
       if (has_role) role_value++;
       if (has_content) content_value++;
     }
@@ -328,15 +333,16 @@ static Status add_chats(const ColumnCells *to) {
   return STATUS_OK;
 }
 
-static Status decode(Table *table, const ParquetGroup *group, const ParquetNode *leaf,
-                     const ParquetColumn **out) {
-  ParquetColumn *column = &table->decoded[table->decoded_count++]; // freed with the group, whatever happens
+static Status decode_leaf(Table *table, const ParquetGroup *group, const ParquetNode *leaf,
+                          const ParquetColumn **out) {
+  ParquetColumn *column = &table->decoded[table->decoded_count++]; // freed with the group
   TRY(parquet_column_read(&table->file, &table->meta, leaf, &group->chunks[leaf->leaf], column));
   *out = column;
   return STATUS_OK;
 }
 
-/// The rows of a decoded leaf must be those of the footer; only then is there room for their cells.
+/// Checks that a decoded leaf has as many rows as the footer says; for the first one, makes room for their
+/// cells.
 static Status check_rows(Table *table, const ParquetGroup *group, const ParquetNode *leaf,
                          const ParquetColumn *column) {
   size_t rows = leaf->repeats == 0 ? column->entries : 0;
@@ -355,13 +361,13 @@ static Status check_rows(Table *table, const ParquetGroup *group, const ParquetN
 static Status read_column(Table *table, const ParquetGroup *group, size_t column) {
   const ParquetPlace *place = &table->places[column];
   ColumnCells to = {.table = table, .place = place};
-  if (place->role != NULL) TRY(decode(table, group, place->role, &to.role));
-  TRY(decode(table, group, place->leaf, &to.leaf));
+  if (place->role != NULL) TRY(decode_leaf(table, group, place->role, &to.role));
+  TRY(decode_leaf(table, group, place->leaf, &to.leaf));
   TRY(check_rows(table, group, place->leaf, to.leaf));
   if (table->rows == 0) return STATUS_OK;
   to.cells = table->cells + column;
-  if (place->role != NULL) return add_chats(&to);
-  return place->repeated != NULL ? add_lists(&to) : add_values(&to);
+  if (place->role != NULL) return fill_chats(&to);
+  return place->repeated != NULL ? fill_lists(&to) : fill_values(&to);
 }
 
 static Status next_parquet(Table *table) {
@@ -379,4 +385,4 @@ static Status next_parquet(Table *table) {
 }
 
 const TableFormat table_parquet = {
-    .place = "row", .is_typed = true, .open = open_parquet, .select = select_column, .next = next_parquet};
+    .row_name = "row", .is_typed = true, .open = open_parquet, .select = select_column, .next = next_parquet};

@@ -1,11 +1,11 @@
-// The parts of a table, private to this room:
+// The parts of a table. Private to this room:
 //
 //   table.c           the file's kind, its columns, groups of rows
 //   table_cells.c     typed access to cells
-//   table_lines.c     plain text, and where JSON's rows begin and end
+//   table_lines.c     plain text, and where the rows of JSON begin and end
 //   table_json.c      a JSON object as the cells of a row
 //   table_csv.c       CSV and TSV
-//   table_parquet.c   Parquet: where a column lies in the schema, and a row group as cells
+//   table_parquet.c   Parquet: finding columns in the schema, and a row group as cells
 #pragma once
 
 #include "io/file.h"
@@ -18,33 +18,33 @@
 #define TABLE_GROUP_BYTES ((size_t)1 << 20)
 #define TABLE_ROW_BYTES   ((size_t)64 << 20)
 #define TABLE_COLUMNS     ((size_t)1 << 16)
-#define TABLE_PATH_BYTES  1024 // of the objects and structs that a column lies in
+#define TABLE_PATH_BYTES  1024 // of the names of the objects and structs around a column
 
-/// Memory that is freed as a whole: what the cells of a group point to.
+/// Memory for what the cells of a group point to, freed as a whole.
 typedef struct Arena {
   uint8_t **blocks;
   size_t block_count, block_capacity;
   size_t used, size; // of the last block
 } Arena;
 
-/// *out = `count` zeroed elements of `size` bytes.
+/// *out = `count` zeroed elements of `size` bytes; `out` is a pointer to a pointer of any type.
 STATUS_CHECKED Status arena_alloc(Arena *arena, size_t count, size_t size, void *out);
 STATUS_CHECKED Status arena_copy(Arena *arena, const char *bytes, size_t size, TableText *out);
 
-/// Where a column lies in a Parquet schema.
+/// The nodes of a column in a Parquet schema.
 typedef struct ParquetPlace {
-  const ParquetNode *leaf;     // of the values; of a chat's contents
-  const ParquetNode *role;     // of a chat's roles; NULL elsewhere
+  const ParquetNode *leaf;     // the values; of a chat, the contents
+  const ParquetNode *role;     // of a chat, the roles; else NULL
   const ParquetNode *repeated; // the repeated node of a list or chat, the leaf itself or above it
 } ParquetPlace;
 
 /// A kind of table.
 typedef struct TableFormat {
-  const char *place; // of a row, in messages: "line"
-  bool is_typed;     // false: cells are text, and numbers are read from it on request
+  const char *row_name; // what messages call a row: "line"
+  bool is_typed;        // false: all cells are text, and are converted to numbers on request
   /// Reads what comes before the rows and adds the columns that the file declares.
   Status (*open)(Table *table);
-  /// Finds selected column `column`, whose name is set, and sets its type and what it holds.
+  /// Finds selected column `column` by its name and sets its type and what it holds. NULL in JSON.
   Status (*select)(Table *table, size_t column);
   /// Adds the rows of one group; none at the end.
   Status (*next)(Table *table);
@@ -63,13 +63,13 @@ struct Table {
 
   TableColumn *selected;
   size_t selected_count;
-  size_t *source;       // CSV, TSV: of each selected column, its index among the file's
+  size_t *source;       // CSV, TSV: the index of each selected column in the file
   ParquetPlace *places; // Parquet: of each selected column
 
   // What is still to be read (all but Parquet).
   const char *text;
   size_t text_size;
-  size_t number;   // of the next line from 1; of the next entry from 0
+  size_t number;   // of the next line, from 1; of the next entry or row, from 0
   bool list_ended; // JSON list: the closing bracket was read
 
   // The current group: row-major cells, and the number of each row in the file.
@@ -97,30 +97,28 @@ STATUS_CHECKED Status table_add_rows(Table *table, size_t count);
 STATUS_CHECKED Status table_add_row(Table *table, size_t number, Cell **cells);
 /// The `select` of formats that declare their columns by name alone.
 STATUS_CHECKED Status table_select_declared(Table *table, size_t column);
-/// STATUS_INPUT: there is no column of the name, but these.
+/// STATUS_INPUT: there is no column `name`; lists those there are.
 Status table_fail_missing(const Table *table, const char *name);
-/// STATUS_INPUT where a row has more than TABLE_ROW_BYTES.
+/// STATUS_INPUT if a row has more than TABLE_ROW_BYTES.
 STATUS_CHECKED Status table_check_row(const Table *table, size_t number, size_t size);
-/// Takes `size` bytes off what is still to be read.
+/// Moves past the next `size` bytes.
 void table_advance(Table *table, size_t size);
-/// Bytes of spaces, tabs and line ends at the front of a text.
-size_t space_size(const char *text, size_t size);
-/// True while another row may join the group that began with `start` bytes left.
+/// True if another row may join the group, which began when `start` bytes were left.
 bool table_has_room(const Table *table, size_t start);
 
-/// Adds the row that the JSON object holds.
+/// Adds a JSON object as a row.
 STATUS_CHECKED Status table_add_json(Table *table, size_t number, TableText object);
-/// Adds a column for each member of the JSON object, the first row, with the type found there.
+/// Adds a column for each member of a JSON object, with the type found there.
 STATUS_CHECKED Status table_add_json_columns(Table *table, size_t number, TableText object);
-/// *row = the next row of a JSON file and *number = its number, without taking it; empty where there is none.
+/// *row = the next row of a JSON file, without taking it, and *number = its number; *row is empty at the end.
 STATUS_CHECKED Status table_first_json(const Table *table, TableText *row, size_t *number);
 
 /// "an integer", "text".
 const char *cell_type_name(CellType type);
-/// The cell as `wanted`: true where it has that type already or was converted.
+/// Converts the cell to `wanted`; false, and unchanged, if that cannot be done without loss.
 bool cell_convert(Cell *cell, CellType wanted, bool is_typed);
 typedef enum NumberForm { NUMBER_NONE, NUMBER_WHOLE, NUMBER_DECIMAL } NumberForm;
-/// What text[size] is: an optional sign and digits, these with a point or an exponent, or neither.
+/// What text[size] spells: an optional sign and digits, the same with a point or an exponent, or no number.
 NumberForm number_form(const char *text, size_t size);
-/// The whole number text[size]; false beyond 64 bits.
+/// The number text[size] of form NUMBER_WHOLE; false if it does not fit into 64 bits.
 bool number_integer(const char *text, size_t size, int64_t *out);

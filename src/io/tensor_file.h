@@ -1,5 +1,5 @@
-// What the readers of tensor files share inside this room: the open file, its list of tensors, and the blocks
-// of quantised types. tensors.c owns the list; safetensors.c and gguf.c fill it.
+// What the readers of tensor files share: the open file, its list of tensors, and the blocks of quantised
+// types. tensors.c owns the list; safetensors.c and gguf.c fill it. Private to this room.
 #pragma once
 
 #include "io/file.h"
@@ -11,7 +11,7 @@ typedef struct GgufValue GgufValue;
 
 struct TensorFile {
   char *path;
-  MappedFile *maps; // one, or one per shard
+  MappedFile *maps; // the file; of an index, also its shards
   size_t map_count, map_capacity;
   StoredTensor *tensors; // in the file's order; each owns its name
   size_t count, capacity;
@@ -21,28 +21,29 @@ struct TensorFile {
   size_t value_count;
 };
 
-/// Maps one more file; *out stays valid while no other is added.
+/// Maps one more file; *out is valid until another is added.
 STATUS_CHECKED Status tensors_add_map(TensorFile *file, const char *path, MappedFile **out);
 
-/// Appends a tensor with a copy of `name`; the caller has checked that `size` bytes lie in the map. Fails
-/// where the name is empty or holds control characters.
+/// Appends a tensor with a copy of `name`. Fails if the name is empty or has control characters. The caller
+/// checks that its bytes lie in a map.
 STATUS_CHECKED Status tensors_add(TensorFile *file, const char *path, const char *name, size_t name_size,
                                   const StoredTensor *tensor);
 
-/// True for bytes a name in a file may have: not empty, no control characters.
+/// True if the name is not empty and has no control characters.
 bool tensor_name_is_valid(const char *name, size_t size);
 
-/// *elements and *size (bytes) of a tensor of `type` and `shape`; fails on overflow, and for quantised types
-/// where a row is no multiple of a block.
+/// *elements and *size (bytes) of a tensor of `type` and `shape`. Fails on overflow, and if a row of a
+/// quantised type is not a multiple of the block.
 STATUS_CHECKED Status tensor_measure(DType type, size_t rank, const size_t *shape, size_t *elements,
                                      size_t *size);
 
-/// Checks tensors [first, count) of `path`, which lie in data[size]: no two may overlap; `packed`: no holes
-/// either, from the first byte to the last.
+/// Checks tensors [first, count) of `path`, which lie in data[size]: no two may overlap, and if `packed` they
+/// must cover every byte.
 STATUS_CHECKED Status tensors_check_layout(const TensorFile *file, const char *path, size_t first,
                                            const uint8_t *data, size_t size, bool packed);
 
-/// Reads maps[0] and, for an index, its shards.
+/// Each fills the list of tensors: from one map, from the index in maps[0] and the shards that it names, and
+/// from the GGUF file in maps[0].
 STATUS_CHECKED Status safetensors_read(TensorFile *file, MappedFile *map);
 STATUS_CHECKED Status safetensors_read_index(TensorFile *file);
 STATUS_CHECKED Status gguf_read(TensorFile *file);
@@ -50,17 +51,18 @@ void gguf_free_values(GgufValue *values, size_t count);
 
 // ---- dequantisation (dequant.c) ----
 
-/// True where dequantise has a decoder for the type.
+/// True if dequantise can decode the type.
 bool can_dequantise(DType type);
-/// out[blocks * block elements] from `blocks` blocks of a type that can_dequantise; any alignment of `bytes`.
+/// out[blocks * elements per block] = `blocks` blocks of a type for which can_dequantise is true. `bytes` may
+/// have any alignment.
 void dequantise(DType type, const uint8_t *bytes, size_t blocks, float *out);
-/// Appends the names of all such types: "F32, F16, … and Q8_0".
+/// Appends the names of those types: "F32, F16, … or Q4_1".
 STATUS_CHECKED Status list_readable_types(Str *out);
 
 // ---- little-endian reads at any alignment ----
 
 #if __BYTE_ORDER__ != __ORDER_LITTLE_ENDIAN__
-#error "the file readers copy little-endian numbers as they lie: a big-endian host needs a swap in load_*"
+#error "the file readers copy little-endian numbers: a big-endian host needs a byte swap in load_*"
 #endif
 
 uint16_t load_u16(const uint8_t *bytes);

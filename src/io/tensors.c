@@ -1,5 +1,5 @@
-// Named tensors of a file, whatever the format: the kind is told by content, the reader of that kind fills
-// the list, and the list is checked here. Rule: a StoredTensor in the list lies wholly inside its map.
+// Named tensors of a file of any format: the content tells the format, its reader fills the list, and the
+// list is checked here. Rule: the bytes of every StoredTensor in the list lie inside a map of the file.
 #include "tensor_file.h"
 
 #include "util/memory.h"
@@ -44,7 +44,7 @@ Status tensor_measure(DType type, size_t rank, const size_t *shape, size_t *elem
   for (size_t i = 0; fits && i < rank; i++) fits = !__builtin_mul_overflow(product, shape[i], &product);
   // A block is never larger than 8 bytes per element, so the size below cannot overflow either.
   if (!fits || product > SIZE_MAX / 8)
-    return status_fail(STATUS_INPUT, "its shape counts more elements than can be");
+    return status_fail(STATUS_INPUT, "its shape has more elements than memory can address");
   if (block > 1 && (rank == 0 || shape[rank - 1] % block != 0)) {
     return status_fail(STATUS_INPUT, "rows of %zu elements do not fill the blocks of %zu of %s",
                        rank == 0 ? (size_t)1 : shape[rank - 1], block, dtype_name(type));
@@ -57,7 +57,8 @@ Status tensor_measure(DType type, size_t rank, const size_t *shape, size_t *elem
 static int compare_places(const void *a, const void *b) {
   const StoredTensor *first = *(const StoredTensor *const *)a, *second = *(const StoredTensor *const *)b;
   if (first->bytes != second->bytes) return first->bytes < second->bytes ? -1 : 1;
-  return (first->size > second->size) - (first->size < second->size); // empty ones first
+  return (first->size > second->size) -
+         (first->size < second->size); // empty ones first: they overlap nothing
 }
 
 Status tensors_check_layout(const TensorFile *file, const char *path, size_t first, const uint8_t *data,
@@ -68,16 +69,16 @@ Status tensors_check_layout(const TensorFile *file, const char *path, size_t fir
   for (size_t i = 0; i < count; i++) order[i] = &file->tensors[first + i];
   qsort(order, count, sizeof(*order), compare_places);
   Status status = STATUS_OK;
-  size_t end = 0; // of the tensors so far, from `data`
+  size_t end = 0; // of the tensors so far, as an offset into `data`
   for (size_t i = 0; status == STATUS_OK && i < count; i++) {
     size_t start = (size_t)(order[i]->bytes - data);
     if (start < end) {
-      status = status_fail(STATUS_INPUT, "%s: tensor \"%s\" lies over \"%s\"; the file is damaged", path,
+      status = status_fail(STATUS_INPUT, "%s: tensor \"%s\" overlaps \"%s\"; the file is damaged", path,
                            order[i]->name, order[i - 1]->name);
     } else if (packed && start > end) {
-      status =
-          status_fail(STATUS_INPUT, "%s: %zu bytes before tensor \"%s\" belong to none; the file is damaged",
-                      path, start - end, order[i]->name);
+      status = status_fail(STATUS_INPUT,
+                           "%s: %zu bytes before tensor \"%s\" belong to no tensor; the file is damaged",
+                           path, start - end, order[i]->name);
     }
     end = start + order[i]->size;
   }
@@ -99,13 +100,13 @@ static Status sort_by_name(TensorFile *file) {
   qsort(file->by_name, file->count, sizeof(*file->by_name), compare_tensor_names);
   for (size_t i = 1; i < file->count; i++) {
     if (strcmp(file->by_name[i - 1]->name, file->by_name[i]->name) == 0)
-      return status_fail(STATUS_INPUT, "%s: tensor \"%s\" is there twice", file->path,
-                         file->by_name[i]->name);
+      return status_fail(STATUS_INPUT, "%s: tensor \"%s\" appears twice", file->path, file->by_name[i]->name);
   }
   return STATUS_OK;
 }
 
-/// A safetensors file starts with the length of its header, whose upper bytes are zero; JSON text never does.
+/// A safetensors file starts with the length of its header, a u64 whose upper bytes are zero, as JSON text
+/// never does.
 static bool looks_like_safetensors(const MappedFile *map) {
   return str_ends(map->path, ".safetensors") || (map->size >= 8 && load_u64(map->bytes) >> 40 == 0);
 }
@@ -122,9 +123,10 @@ static Status read_by_kind(TensorFile *file) {
   if (map->size >= 4 && memcmp(map->bytes, "GGUF", 4) == 0) return gguf_read(file);
   if (looks_like_safetensors(map)) return safetensors_read(file, map);
   if (looks_like_json(map)) return safetensors_read_index(file);
-  return status_fail(STATUS_INPUT,
-                     "%s: not a model file (%zu bytes): wanted .safetensors, its .index.json, or .gguf",
-                     file->path, map->size);
+  return status_fail(
+      STATUS_INPUT,
+      "%s: not a model file (%zu bytes): give a .safetensors file, its .index.json, or a .gguf file",
+      file->path, map->size);
 }
 
 Status tensors_open(const char *path, TensorFile **out) {

@@ -1,45 +1,56 @@
-// The compact protocol's reader. Rule: no read without a check, no count believed beyond the bytes left
-// (every item takes a byte at least), no recursion beyond SKIP_DEPTH.
+// Thrift's compact protocol. Rule: every read is checked, a count may not exceed the bytes left (every item
+// takes at least one), and recursion ends at SKIP_DEPTH.
 #include "thrift_compact.h"
 
-enum { SKIP_DEPTH = 32, VARINT_BYTES = 10 };
+enum { SKIP_DEPTH = 32 };
 
 static Status fail_cut(const ThriftReader *reader) {
-  return status_fail(STATUS_INPUT, "Thrift data ends too early, at byte %zu", reader->at);
+  return status_fail(STATUS_INPUT, "Thrift data ends too early, at byte %zu", reader->offset);
 }
 
-static Status fail_type(const ThriftField *field) {
+static Status fail_field_type(const ThriftField *field) {
   return status_fail(STATUS_INPUT, "Thrift field %d has the unexpected type %d", (int)field->id,
                      (int)field->type);
 }
 
 static Status read_byte(ThriftReader *reader, uint8_t *out) {
-  if (reader->at >= reader->size) return fail_cut(reader);
-  *out = reader->bytes[reader->at++];
+  if (reader->offset >= reader->size) return fail_cut(reader);
+  *out = reader->bytes[reader->offset++];
   return STATUS_OK;
 }
 
-static Status read_varint(ThriftReader *reader, uint64_t *out) {
+size_t varint_load(const uint8_t *bytes, size_t size, uint64_t *out) {
   *out = 0;
-  for (unsigned i = 0; i < VARINT_BYTES; i++) {
-    uint8_t byte = 0;
-    TRY(read_byte(reader, &byte));
-    *out |= (uint64_t)(byte & 0x7f) << (7 * i);
-    if (byte < 0x80) return STATUS_OK;
+  for (size_t i = 0; i < VARINT_BYTES && i < size; i++) {
+    *out |= (uint64_t)(bytes[i] & 0x7f) << (7 * i);
+    if (bytes[i] < 0x80) return i + 1;
   }
-  return status_fail(STATUS_INPUT, "a Thrift number near byte %zu does not end", reader->at);
+  return 0;
+}
+
+int64_t zigzag_decode(uint64_t raw) {
+  return (int64_t)(raw >> 1) ^ -(int64_t)(raw & 1);
+}
+
+static Status read_varint(ThriftReader *reader, uint64_t *out) {
+  size_t left = reader->size - reader->offset;
+  size_t size = varint_load(reader->bytes + reader->offset, left, out);
+  reader->offset += size;
+  if (size > 0) return STATUS_OK;
+  if (left < VARINT_BYTES) return fail_cut(reader);
+  return status_fail(STATUS_INPUT, "a Thrift number near byte %zu does not end", reader->offset);
 }
 
 static Status read_zigzag(ThriftReader *reader, int64_t *out) {
   uint64_t raw = 0;
   TRY(read_varint(reader, &raw));
-  *out = (int64_t)(raw >> 1) ^ -(int64_t)(raw & 1);
+  *out = zigzag_decode(raw);
   return STATUS_OK;
 }
 
-static Status pass(ThriftReader *reader, uint64_t size) {
-  if (size > reader->size - reader->at) return fail_cut(reader);
-  reader->at += (size_t)size;
+static Status skip_bytes(ThriftReader *reader, uint64_t size) {
+  if (size > reader->size - reader->offset) return fail_cut(reader);
+  reader->offset += (size_t)size;
   return STATUS_OK;
 }
 
@@ -59,7 +70,7 @@ Status thrift_next(ThriftReader *reader, ThriftField *field) {
 Status thrift_integer(ThriftReader *reader, const ThriftField *field, int64_t low, int64_t high,
                       int64_t *out) {
   if (field->type != THRIFT_I16 && field->type != THRIFT_I32 && field->type != THRIFT_I64)
-    return fail_type(field);
+    return fail_field_type(field);
   TRY(read_zigzag(reader, out));
   if (*out >= low && *out <= high) return STATUS_OK;
   return status_fail(STATUS_INPUT, "Thrift field %d is %lld, outside %lld to %lld", (int)field->id,
@@ -68,16 +79,16 @@ Status thrift_integer(ThriftReader *reader, const ThriftField *field, int64_t lo
 
 Status thrift_boolean(const ThriftField *field, bool *out) {
   *out = field->type == THRIFT_TRUE;
-  return field->type == THRIFT_TRUE || field->type == THRIFT_FALSE ? STATUS_OK : fail_type(field);
+  return field->type == THRIFT_TRUE || field->type == THRIFT_FALSE ? STATUS_OK : fail_field_type(field);
 }
 
 Status thrift_binary(ThriftReader *reader, const ThriftField *field, const uint8_t **bytes, size_t *size) {
-  if (field->type != THRIFT_BINARY) return fail_type(field);
+  if (field->type != THRIFT_BINARY) return fail_field_type(field);
   uint64_t length = 0;
   TRY(read_varint(reader, &length));
-  *bytes = reader->bytes + reader->at;
+  *bytes = reader->bytes + reader->offset;
   *size = (size_t)length;
-  return pass(reader, length);
+  return skip_bytes(reader, length);
 }
 
 static Status read_list(ThriftReader *reader, ThriftType *item, size_t *count) {
@@ -86,24 +97,24 @@ static Status read_list(ThriftReader *reader, ThriftType *item, size_t *count) {
   uint64_t number = byte >> 4;
   *item = (ThriftType)(byte & 15);
   if (number == 15) TRY(read_varint(reader, &number));
-  if (number > reader->size - reader->at) {
+  if (number > reader->size - reader->offset) {
     return status_fail(STATUS_INPUT, "a Thrift list near byte %zu claims more items than bytes are left",
-                       reader->at);
+                       reader->offset);
   }
   *count = (size_t)number;
   return STATUS_OK;
 }
 
 Status thrift_structs(ThriftReader *reader, const ThriftField *field, size_t *count) {
-  if (field->type != THRIFT_LIST) return fail_type(field);
+  if (field->type != THRIFT_LIST) return fail_field_type(field);
   ThriftType item = THRIFT_STOP;
   TRY(read_list(reader, &item, count));
-  if (*count > 0 && item != THRIFT_STRUCT) return fail_type(field);
+  if (*count > 0 && item != THRIFT_STRUCT) return fail_field_type(field);
   return STATUS_OK;
 }
 
 Status thrift_struct(const ThriftField *field) {
-  return field->type == THRIFT_STRUCT ? STATUS_OK : fail_type(field);
+  return field->type == THRIFT_STRUCT ? STATUS_OK : fail_field_type(field);
 }
 
 static Status skip_value(ThriftReader *reader, ThriftType type, bool in_list, int depth);
@@ -123,7 +134,7 @@ static Status skip_map(ThriftReader *reader, int depth) {
   TRY(read_varint(reader, &count));
   if (count == 0) return STATUS_OK;
   TRY(read_byte(reader, &types));
-  if (count > reader->size - reader->at) return fail_cut(reader);
+  if (count > reader->size - reader->offset) return fail_cut(reader);
   for (uint64_t i = 0; i < count; i++) {
     TRY(skip_value(reader, (ThriftType)(types >> 4), true, depth));
     TRY(skip_value(reader, (ThriftType)(types & 15), true, depth));
@@ -145,18 +156,18 @@ static Status skip_value(ThriftReader *reader, ThriftType type, bool in_list, in
   switch (type) {
   case THRIFT_TRUE:
   case THRIFT_FALSE:
-    return in_list ? pass(reader, 1) : STATUS_OK;
+    return in_list ? skip_bytes(reader, 1) : STATUS_OK;
   case THRIFT_BYTE:
-    return pass(reader, 1);
+    return skip_bytes(reader, 1);
   case THRIFT_I16:
   case THRIFT_I32:
   case THRIFT_I64:
     return read_varint(reader, &number);
   case THRIFT_DOUBLE:
-    return pass(reader, 8);
+    return skip_bytes(reader, 8);
   case THRIFT_BINARY:
     TRY(read_varint(reader, &number));
-    return pass(reader, number);
+    return skip_bytes(reader, number);
   case THRIFT_LIST:
   case THRIFT_SET:
     return skip_list(reader, depth + 1);

@@ -4,7 +4,7 @@
 //   field:   | delta of id : 4 | type : 4 |   delta 0: the id follows, a zigzag varint; byte 0 ends a struct
 //   integer: zigzag varint   binary: varint length, bytes   list: | count : 4 | type : 4 |, 15: count follows
 //
-// Every read is checked against the bytes left, and nesting against a limit.
+// Every read is checked against the bytes left, and nesting is limited.
 #pragma once
 
 #include "util/status.h"
@@ -14,7 +14,7 @@
 
 typedef enum ThriftType {
   THRIFT_STOP = 0,
-  THRIFT_TRUE = 1, // as a field, a boolean is its type
+  THRIFT_TRUE = 1, // a boolean field has its value in its type
   THRIFT_FALSE = 2,
   THRIFT_BYTE = 3,
   THRIFT_I16 = 4,
@@ -30,10 +30,11 @@ typedef enum ThriftType {
 
 typedef struct ThriftReader {
   const uint8_t *bytes;
-  size_t size, at;
+  size_t size, offset; // offset <= size: of the next byte to read
 } ThriftReader;
 
-/// A field header. Zero-initialise before the first of a struct: ids count on from the one before.
+/// A field header. Zero-initialise it at the start of a struct and pass it on: each id is a difference from
+/// the last.
 typedef struct ThriftField {
   int32_t id;
   ThriftType type;
@@ -47,13 +48,23 @@ STATUS_CHECKED Status thrift_next(ThriftReader *reader, ThriftField *field);
 STATUS_CHECKED Status thrift_integer(ThriftReader *reader, const ThriftField *field, int64_t low,
                                      int64_t high, int64_t *out);
 STATUS_CHECKED Status thrift_boolean(const ThriftField *field, bool *out);
-/// *bytes points into the reader's memory.
+/// *bytes points into the reader's bytes.
 STATUS_CHECKED Status thrift_binary(ThriftReader *reader, const ThriftField *field, const uint8_t **bytes,
                                     size_t *size);
-/// Opens a list of structs: the caller then reads `count` of them, field by field. The count fits in the
+/// Begins a list of structs: the caller then reads *count of them, field by field. *count is at most the
 /// bytes left.
 STATUS_CHECKED Status thrift_structs(ThriftReader *reader, const ThriftField *field, size_t *count);
 /// Fails unless the field is a struct; the caller then reads its fields.
 STATUS_CHECKED Status thrift_struct(const ThriftField *field);
-/// Passes over the value of `field`, nested 32 deep at most.
+/// Skips the value of `field`, nested at most 32 deep.
 STATUS_CHECKED Status thrift_skip(ThriftReader *reader, const ThriftField *field);
+
+// ---- numbers, which Parquet's own encodings use too ----
+
+enum { VARINT_BYTES = 10 }; // at most: 7 bits a byte
+
+/// *out = the varint at the front of bytes[size]. Returns its bytes; 0 if it does not end within them or
+/// VARINT_BYTES.
+size_t varint_load(const uint8_t *bytes, size_t size, uint64_t *out);
+/// The signed number that `raw` stands for: 0, −1, 1, −2, …
+int64_t zigzag_decode(uint64_t raw);

@@ -27,8 +27,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size) {
   ThriftField field = {0};
   while (fuzz_accepted(thrift_next(&reader, &field)) && field.type != THRIFT_STOP) {
     if (!fuzz_accepted(read_field(&reader, &field))) break;
-    FUZZ_CHECK(reader.at <= size);
+    FUZZ_CHECK(reader.offset <= size);
   }
-  FUZZ_CHECK(reader.at <= size);
+  FUZZ_CHECK(reader.offset <= size);
   return 0;
 }

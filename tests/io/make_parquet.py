@@ -1,7 +1,7 @@
-"""Makes the Parquet files under tests/io/data with pyarrow, and expected.json with what is in them.
+"""Writes the Parquet files in tests/io/data with pyarrow, and expected.json with their contents.
 
 Run it where pyarrow is installed:  python tests/io/make_parquet.py
-The files are committed; the tests read them and never need pyarrow.
+The files are committed, so the tests do not need pyarrow.
 """
 import json
 import pathlib
@@ -15,7 +15,7 @@ ROWS = 60
 
 
 def sentence(i):
-    """Row i: shared beginnings (for the delta encoding), characters of 1 to 4 bytes, repeats, nulls, one empty."""
+    """Row i: shared beginnings (for the delta encoding), characters of 1 to 4 bytes, repeats, nulls, an empty text."""
     if i % 7 == 3:
         return None
     if i == 11:
@@ -24,7 +24,7 @@ def sentence(i):
 
 
 def chat(i):
-    """Row i: a null list, an empty list, one to three messages, some of them null or without content."""
+    """Row i: a null list, an empty list, or one to three messages, some of them null or without content."""
     if i % 9 == 4:
         return None
     if i % 9 == 5:
@@ -53,8 +53,8 @@ def table():
     )
 
 
-# name → how it is written. Together: every codec, both page versions, dictionary and plain, both delta encodings,
-# several row groups, several pages, checksums, the older list form.
+# The options of each file. Together they cover every codec, both page versions, dictionary and plain, both delta
+# encodings, several row groups and pages, checksums, and the older list form.
 FILES = {
     "none_v1_dictionary": dict(compression="none", data_page_version="1.0"),
     "none_v2_plain": dict(compression="none", data_page_version="2.0", use_dictionary=False),
@@ -75,7 +75,7 @@ FILES = {
 }
 
 
-# ---- the older list forms, which pyarrow reads but cannot write: a file byte by byte, uncompressed and PLAIN ----
+# ---- the older list forms, which pyarrow reads but cannot write: built byte by byte, uncompressed and PLAIN ----
 
 
 def varint(n):
@@ -87,7 +87,7 @@ class Long(int):
 
 
 def thrift_item(value):
-    """(Thrift type, bytes) of an int, Long, bytes, list of equals, or ("struct", its bytes)."""
+    """(Thrift type, bytes) of an int, Long, bytes, list of values of one type, or ("struct", its bytes)."""
     if isinstance(value, Long):
         return 6, varint(value << 1)
     if isinstance(value, int):
@@ -112,12 +112,12 @@ def thrift(*fields):
 
 
 def levels(values):
-    runs = b"".join(bytes([2, v]) for v in values)  # a run of one each
+    runs = b"".join(bytes([2, v]) for v in values)  # each is a run of length 1
     return struct.pack("<I", len(runs)) + runs
 
 
 def write_old_list(path, schema, leaves, rows):
-    """leaves: (path, repetitions, definitions, strings) of the columns of schema."""
+    """leaves: (path, repetition levels, definition levels, strings) of each column of the schema."""
     out, chunks = b"PAR1", []
     for names, repetition, definition, strings in leaves:
         body = levels(repetition) + levels(definition)
@@ -164,7 +164,7 @@ def write_old_lists():
 
 
 def write_claims(path, values, groups):
-    """A few hundred bytes that claim `groups` row groups of `values` equal strings each, all in the same place."""
+    """A few hundred bytes that claim `groups` row groups of `values` equal strings each, all at the same offset."""
     run = varint(values << 1)
     dictionary = struct.pack("<I", 4) + b"text"
     head = thrift((1, 2), (2, len(dictionary)), (3, len(dictionary)), (7, thrift((1, 1), (2, 0))))[1] + dictionary

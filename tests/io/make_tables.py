@@ -1,8 +1,8 @@
-"""Makes the files of tests/io/test_table.c under tests/io/data/table, and expected.json with what Python reads in them.
+"""Writes the files for tests/io/test_table.c in tests/io/data/table, and expected.json with what Python reads from them.
 
 Run it where pyarrow and pandas are installed:  python tests/io/make_tables.py [SHARED]
-The files are committed; the tests read them and need neither. SHARED (../shared by default) has the benchmark files, whose
-rows are counted and hashed as Python's json, csv and pyarrow read them.
+The files are committed, so the tests need neither. SHARED (../shared by default) has the benchmark files; their rows are
+counted and hashed as Python's json, csv and pyarrow read them.
 """
 import csv
 import datetime
@@ -22,7 +22,7 @@ FOLDER = pathlib.Path(__file__).parent / "data" / "table"
 ROOT = pathlib.Path(__file__).parents[2]
 
 
-# ---- cells as JSON: text as a string, other types tagged; integers and doubles as strings, which lose nothing ----
+# ---- cells as JSON: text as a string, other types tagged; integers and doubles as strings, which are exact ----
 
 
 def cell(value):
@@ -135,7 +135,7 @@ def write_refused():
 
 
 def write_groups():
-    """100 row groups of 1,000 rows of 100 bytes: 10 MB in a file of few bytes."""
+    """100 row groups of 1,000 rows of 100 bytes: 10 MB in a small file."""
     groups, rows = 100, 1000
     table = pa.table({"id": range(groups * rows), "text": [f"{i // rows:03d}" + "x" * 97 for i in range(groups * rows)]})
     pq.write_table(table, FOLDER / "groups.parquet", row_group_size=rows, compression="zstd", use_dictionary=False,
@@ -154,7 +154,7 @@ CSV_CASES = [
 
 
 def random_csv(draw):
-    """Half are characters as they come, under a header; half are rows of cells that are well-formed but for a few."""
+    """Half of the texts are random characters under a header; half are rows of cells, most of them well-formed."""
     if draw.random() < 0.5:
         return "x,y\n" + "".join(draw.choice('aab,,,""\n\n\r 1\u00e9') for _ in range(draw.randrange(1, 40)))
     cells = ["a", "", '"a"', '""', '"a""b"', '"x,y"', '"l\nm"', '"l\r\nm"', '"\r"', '""""', " b ", '5"', "\u00e9", '"q"x', '"']
@@ -167,7 +167,7 @@ def random_csv(draw):
 
 
 def read_csv(text, separator):
-    """Rows as Python's csv module reads them, and None where RFC 4180 or this project's rule refuses them."""
+    """Rows as Python's csv module reads them; None if RFC 4180 or this project refuses them."""
     source = io.StringIO(text.removeprefix("\ufeff"), newline="")
     try:
         rows = [row for row in csv.reader(source, delimiter=separator, strict=True) if row]
@@ -179,8 +179,8 @@ def read_csv(text, separator):
 
 
 def check_pandas(text, separator, rows):
-    """pandas agrees wherever both read the text. It renames columns of the same name, skips lines of spaces, and loses
-    an empty first cell after a blank line that ends in a carriage return alone."""
+    """Checks that pandas reads the same where it reads the text at all. It renames columns of the same name, skips lines
+    of spaces, and loses an empty first cell after a blank line that ends in a carriage return alone."""
     if "\r" + separator in text:
         return
     if any(cell.strip() == "" for row in rows for cell in row if len(row) == 1) or len(set(rows[0])) < len(rows[0]):
@@ -265,7 +265,7 @@ def fnv(data):
 
 
 def flat(value):
-    """What the test hashes of a cell."""
+    """The text of a cell that the test hashes."""
     if isinstance(value, list):
         return b"[" + b"".join(map(flat, value)) + b"]"
     return ("null" if value is None else str(value)).encode() + b"\n"

@@ -1,8 +1,8 @@
-"""Makes tests/io/data/peer.gguf and peer.safetensors with the formats' own Python libraries, and peer.f32: what the
-GGUF's tensors hold, de-quantised by that library, one after the other.
+"""Writes tests/io/data/peer.gguf and peer.safetensors with the formats' own Python libraries, and peer.f32: the tensors of
+the GGUF file as that library dequantises them, one after the other.
 
 Run it where gguf, safetensors and numpy are installed:  python tests/io/make_tensors.py
-The files are committed; the tests read them and need no Python. All numbers are random.
+The files are committed, so the tests do not need Python. All numbers are random.
 """
 import pathlib
 

@@ -1,4 +1,4 @@
-// Maps, folders, checked writes, and folders that appear whole or not at all, also on a full disk.
+// Maps, folders, checked writes, and folders that appear whole or not at all, even on a full disk.
 #include "support/test.h"
 
 #include "io/file.h"
@@ -14,8 +14,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-/// "folder/name" in one of a few static slots.
-static const char *at(const char *folder, const char *name) {
+/// "folder/name", in static memory that the eighth call after this one overwrites.
+static const char *path_in(const char *folder, const char *name) {
   static char slots[8][600];
   static size_t next;
   char *slot = slots[next++ % 8];
@@ -47,18 +47,19 @@ static void maps_files(void **state) {
   (void)state;
   const char *folder = test_folder();
   MappedFile file;
-  put(at(folder, "a"), "text");
-  assert_holds(at(folder, "a"), "text");
-  put(at(folder, "empty"), "");
-  assert_ok(file_map(at(folder, "empty"), &file));
+  put(path_in(folder, "a"), "text");
+  assert_holds(path_in(folder, "a"), "text");
+  put(path_in(folder, "empty"), "");
+  assert_ok(file_map(path_in(folder, "empty"), &file));
   assert_int_equal(file.size, 0);
   assert_non_null(file.bytes);
   file_unmap(&file);
   file_unmap(&file);
-  assert_fails(file_map(at(folder, "missing"), &file), STATUS_INPUT, "missing: cannot open: No such file");
+  assert_fails(file_map(path_in(folder, "missing"), &file), STATUS_INPUT,
+               "missing: cannot open: No such file");
   assert_fails(file_map(folder, &file), STATUS_INPUT, "is a folder");
-  assert_int_equal(mkfifo(at(folder, "pipe"), 0600), 0);
-  assert_fails(file_map(at(folder, "pipe"), &file), STATUS_INPUT, "not a regular file");
+  assert_int_equal(mkfifo(path_in(folder, "pipe"), 0600), 0);
+  assert_fails(file_map(path_in(folder, "pipe"), &file), STATUS_INPUT, "not a regular file");
   file_unmap(&file);
 }
 
@@ -77,58 +78,59 @@ static void joins_paths(void **state) {
 static void handles_folders(void **state) {
   (void)state;
   const char *folder = test_folder();
-  assert_ok(directory_create(at(folder, "x/y//z/")));
-  assert_ok(directory_create(at(folder, "x/y/z")));
-  assert_true(file_is_directory(at(folder, "x/y/z")));
-  put(at(folder, "x/b"), "1");
-  put(at(folder, "x/a"), "2");
-  assert_fails(directory_create(at(folder, "x/a")), STATUS_FAILED, "cannot create the folder");
-  assert_fails(directory_create(at(folder, "x/a/c")), STATUS_FAILED, "cannot create the folder");
+  assert_ok(directory_create(path_in(folder, "x/y//z/")));
+  assert_ok(directory_create(path_in(folder, "x/y/z")));
+  assert_true(file_is_directory(path_in(folder, "x/y/z")));
+  put(path_in(folder, "x/b"), "1");
+  put(path_in(folder, "x/a"), "2");
+  assert_fails(directory_create(path_in(folder, "x/a")), STATUS_FAILED, "cannot create the folder");
+  assert_fails(directory_create(path_in(folder, "x/a/c")), STATUS_FAILED, "cannot create the folder");
   char **names = NULL;
   size_t count = 0;
-  assert_ok(directory_list(at(folder, "x"), &names, &count));
+  assert_ok(directory_list(path_in(folder, "x"), &names, &count));
   assert_int_equal(count, 3);
   assert_string_equal(names[0], "a");
   assert_string_equal(names[1], "b");
   assert_string_equal(names[2], "y");
   assert_null(names[3]);
   directory_free_list(names);
-  assert_fails(directory_list(at(folder, "nowhere"), &names, &count), STATUS_INPUT, "nowhere: cannot list");
+  assert_fails(directory_list(path_in(folder, "nowhere"), &names, &count), STATUS_INPUT,
+               "nowhere: cannot list");
   assert_null(names);
 }
 
 static void removes_without_following_links(void **state) {
   (void)state;
   const char *folder = test_folder();
-  assert_ok(directory_create(at(folder, "keep")));
-  put(at(folder, "keep/file"), "kept");
-  assert_ok(directory_create(at(folder, "x/y")));
-  put(at(folder, "x/y/file"), "1");
-  assert_int_equal(symlink(at(folder, "keep"), at(folder, "x/y/link")), 0);
-  assert_int_equal(symlink(at(folder, "keep"), at(folder, "link")), 0);
-  assert_ok(directory_remove(at(folder, "x")));
-  assert_ok(directory_remove(at(folder, "link")));
-  assert_ok(directory_remove(at(folder, "x")));
-  assert_false(file_exists(at(folder, "x")));
-  assert_holds(at(folder, "keep/file"), "kept");
+  assert_ok(directory_create(path_in(folder, "keep")));
+  put(path_in(folder, "keep/file"), "kept");
+  assert_ok(directory_create(path_in(folder, "x/y")));
+  put(path_in(folder, "x/y/file"), "1");
+  assert_int_equal(symlink(path_in(folder, "keep"), path_in(folder, "x/y/link")), 0);
+  assert_int_equal(symlink(path_in(folder, "keep"), path_in(folder, "link")), 0);
+  assert_ok(directory_remove(path_in(folder, "x")));
+  assert_ok(directory_remove(path_in(folder, "link")));
+  assert_ok(directory_remove(path_in(folder, "x")));
+  assert_false(file_exists(path_in(folder, "x")));
+  assert_holds(path_in(folder, "keep/file"), "kept");
 }
 
 static void writes_atomically(void **state) {
   (void)state;
   const char *folder = test_folder();
-  put(at(folder, "a"), "old");
-  put(at(folder, "a"), "new");
-  assert_holds(at(folder, "a"), "new");
+  put(path_in(folder, "a"), "old");
+  put(path_in(folder, "a"), "new");
+  assert_holds(path_in(folder, "a"), "new");
   assert_int_equal(entries(folder), 1);
-  assert_fails(file_write_atomic(at(folder, "no/a"), "x", 1), STATUS_FAILED, "cannot create");
-  assert_ok(directory_create(at(folder, "taken")));
-  assert_fails(file_write_atomic(at(folder, "taken"), "x", 1), STATUS_FAILED, "cannot rename");
+  assert_fails(file_write_atomic(path_in(folder, "no/a"), "x", 1), STATUS_FAILED, "cannot create");
+  assert_ok(directory_create(path_in(folder, "taken")));
+  assert_fails(file_write_atomic(path_in(folder, "taken"), "x", 1), STATUS_FAILED, "cannot rename");
   assert_int_equal(entries(folder), 2);
 }
 
 static void streams_large_files(void **state) {
   (void)state;
-  const char *path = at(test_folder(), "large");
+  const char *path = path_in(test_folder(), "large");
   FileWriter *writer = NULL;
   static uint8_t block[100000];
   size_t total = 0;
@@ -151,65 +153,65 @@ static void folder_appears_whole(void **state) {
   (void)state;
   const char *folder = test_folder();
   AtomicDir dir;
-  assert_ok(atomic_dir_begin(at(folder, "out/step_1/"), &dir));
-  assert_string_equal(dir.path, at(folder, "out/step_1"));
-  put(at(dir.partial, "a"), "first");
-  assert_false(file_exists(at(folder, "out/step_1")));
+  assert_ok(atomic_dir_begin(path_in(folder, "out/step_1/"), &dir));
+  assert_string_equal(dir.path, path_in(folder, "out/step_1"));
+  put(path_in(dir.partial, "a"), "first");
+  assert_false(file_exists(path_in(folder, "out/step_1")));
   assert_ok(atomic_dir_commit(&dir));
   atomic_dir_abort(&dir);
-  assert_holds(at(folder, "out/step_1/a"), "first");
+  assert_holds(path_in(folder, "out/step_1/a"), "first");
 
-  assert_ok(atomic_dir_begin(at(folder, "out/step_1"), &dir));
-  assert_ok(directory_create(at(dir.partial, "deep/er")));
-  put(at(dir.partial, "deep/er/b"), "second");
-  assert_holds(at(folder, "out/step_1/a"), "first");
+  assert_ok(atomic_dir_begin(path_in(folder, "out/step_1"), &dir));
+  assert_ok(directory_create(path_in(dir.partial, "deep/er")));
+  put(path_in(dir.partial, "deep/er/b"), "second");
+  assert_holds(path_in(folder, "out/step_1/a"), "first");
   assert_ok(atomic_dir_commit(&dir));
-  assert_holds(at(folder, "out/step_1/deep/er/b"), "second");
-  assert_false(file_exists(at(folder, "out/step_1/a")));
-  assert_int_equal(entries(at(folder, "out")), 1);
+  assert_holds(path_in(folder, "out/step_1/deep/er/b"), "second");
+  assert_false(file_exists(path_in(folder, "out/step_1/a")));
+  assert_int_equal(entries(path_in(folder, "out")), 1);
 
-  assert_ok(atomic_dir_begin(at(folder, "out/step_1"), &dir));
-  put(at(dir.partial, "c"), "third");
+  assert_ok(atomic_dir_begin(path_in(folder, "out/step_1"), &dir));
+  put(path_in(dir.partial, "c"), "third");
   atomic_dir_abort(&dir);
   atomic_dir_abort(&dir);
-  assert_int_equal(entries(at(folder, "out")), 1);
-  assert_holds(at(folder, "out/step_1/deep/er/b"), "second");
+  assert_int_equal(entries(path_in(folder, "out")), 1);
+  assert_holds(path_in(folder, "out/step_1/deep/er/b"), "second");
 }
 
 static void recovers_from_a_kill(void **state) {
   (void)state;
   const char *folder = test_folder();
   AtomicDir dir;
-  // Killed while filling: what is half there must not reach the new folder.
-  assert_ok(directory_create(at(folder, "step.partial")));
-  put(at(folder, "step.partial/stale"), "half");
-  assert_ok(atomic_dir_begin(at(folder, "step"), &dir));
+  // Killed while filling: the unfinished files must not reach the new folder.
+  assert_ok(directory_create(path_in(folder, "step.partial")));
+  put(path_in(folder, "step.partial/stale"), "half");
+  assert_ok(atomic_dir_begin(path_in(folder, "step"), &dir));
   assert_int_equal(entries(dir.partial), 0);
-  put(at(dir.partial, "a"), "one");
+  put(path_in(dir.partial, "a"), "one");
   assert_ok(atomic_dir_commit(&dir));
-  // Killed between the two renames: the old folder lies aside and comes back.
-  assert_int_equal(rename(at(folder, "step"), at(folder, "step.old")), 0);
-  assert_ok(atomic_dir_begin(at(folder, "step"), &dir));
-  assert_holds(at(folder, "step/a"), "one");
-  put(at(dir.partial, "a"), "two");
+  // Killed between the two renames: the old folder was moved aside and is put back.
+  assert_int_equal(rename(path_in(folder, "step"), path_in(folder, "step.old")), 0);
+  assert_ok(atomic_dir_begin(path_in(folder, "step"), &dir));
+  assert_holds(path_in(folder, "step/a"), "one");
+  put(path_in(dir.partial, "a"), "two");
   assert_ok(atomic_dir_commit(&dir));
-  // Killed before the old one was removed: it goes.
-  assert_ok(directory_create(at(folder, "step.old")));
-  put(at(folder, "step.old/a"), "one");
-  assert_ok(atomic_dir_begin(at(folder, "step"), &dir));
+  // Killed before the old folder was removed: it is removed.
+  assert_ok(directory_create(path_in(folder, "step.old")));
+  put(path_in(folder, "step.old/a"), "one");
+  assert_ok(atomic_dir_begin(path_in(folder, "step"), &dir));
   atomic_dir_abort(&dir);
-  assert_holds(at(folder, "step/a"), "two");
+  assert_holds(path_in(folder, "step/a"), "two");
   assert_int_equal(entries(folder), 1);
 }
 
-/// Writes `kilobytes` into a file of a new version of folder/step; the first failure.
+/// Writes a new version of folder/step with a file of `kilobytes`. Returns the first failure.
 static Status write_version(const char *folder, size_t kilobytes) {
   static const uint8_t block[1024] = {7};
   AtomicDir dir = {0};
   FileWriter *writer = NULL;
   Status status = STATUS_OK;
-  TRY_CLEAN(atomic_dir_begin(at(folder, "step"), &dir));
-  TRY_CLEAN(writer_open(at(dir.partial, "weights"), &writer));
+  TRY_CLEAN(atomic_dir_begin(path_in(folder, "step"), &dir));
+  TRY_CLEAN(writer_open(path_in(dir.partial, "weights"), &writer));
   for (size_t i = 0; i < kilobytes; i++) TRY_CLEAN(writer_append(writer, block, sizeof block));
   FileWriter *closing = writer;
   writer = NULL;
@@ -224,13 +226,13 @@ cleanup:
 
 static void assert_old_is_whole(const char *folder, size_t kilobytes) {
   MappedFile file;
-  assert_ok(file_map(at(folder, "step/weights"), &file));
+  assert_ok(file_map(path_in(folder, "step/weights"), &file));
   assert_int_equal(file.size, kilobytes * 1024);
   file_unmap(&file);
-  assert_int_equal(entries(folder), 1); // nothing half there
+  assert_int_equal(entries(folder), 1); // no unfinished folder
 }
 
-static void device_without_room(void **state) {
+static void full_device(void **state) {
   (void)state;
   FileWriter *writer = NULL;
   assert_ok(writer_open("/dev/full", &writer));
@@ -238,7 +240,7 @@ static void device_without_room(void **state) {
   assert_fails(writer_close(writer), STATUS_FAILED, "/dev/full: cannot write: No space left");
 }
 
-/// A limit on the size of files stands for a disk that takes no more; it ends with the child process.
+/// A limit on file sizes stands for a full disk; it is set in a child process and ends with it.
 static void limited_file_size(void **state) {
   (void)state;
   const char *folder = test_folder();
@@ -257,7 +259,7 @@ static void limited_file_size(void **state) {
   assert_old_is_whole(folder, 64);
 }
 
-/// A real full file system, where this process may mount one.
+/// A real full file system, if this process may mount one.
 static void full_disk(void **state) {
   (void)state;
   const char *folder = test_folder();
@@ -273,14 +275,14 @@ static void full_disk(void **state) {
   Status third = write_version(folder, 100);
   size_t left = entries(folder);
   MappedFile file = {0};
-  Status read = file_map(at(folder, "step/weights"), &file);
+  Status read = file_map(path_in(folder, "step/weights"), &file);
   size_t size = file.size;
   file_unmap(&file);
   assert_int_equal(umount(folder), 0);
   assert_int_equal(first, STATUS_OK);
   assert_int_equal(second, STATUS_FAILED);
   assert_true(named);
-  assert_int_equal(third, STATUS_OK); // the room that the failed one took is free again
+  assert_int_equal(third, STATUS_OK); // the failed version was removed, so there is room again
   assert_int_equal(read, STATUS_OK);
   assert_int_equal(size, 100 * 1024);
   assert_int_equal(left, 1);
@@ -296,7 +298,7 @@ int main(void) {
       cmocka_unit_test(streams_large_files),
       cmocka_unit_test(folder_appears_whole),
       cmocka_unit_test(recovers_from_a_kill),
-      cmocka_unit_test(device_without_room),
+      cmocka_unit_test(full_device),
       cmocka_unit_test(limited_file_size),
       cmocka_unit_test(full_disk),
   };

@@ -1,5 +1,5 @@
-// GGUF: a file of the format's own library (every metadata type, every tensor type, bit for bit), files whose
-// counts and offsets lie, and the real model where it is there.
+// GGUF: a file made by the format's own library (every metadata type; every tensor type, bit for bit), files
+// with wrong counts and offsets, and the real model if it is there.
 #include "support/test.h"
 
 #include "io/file.h"
@@ -94,7 +94,7 @@ static void reads_arrays(void **state) {
   tensors_close(file);
 }
 
-/// peer.f32 holds what the format's own library makes of each tensor, one after the other.
+/// peer.f32 has each tensor as the format's own library dequantises it, one after the other.
 static void dequantises_to_the_bit(void **state) {
   (void)state;
   static const char *const names[] = {"t.F32", "t.F16", "t.BF16", "t.Q8_0", "t.Q4_0", "t.Q4_1"};
@@ -115,7 +115,7 @@ static void dequantises_to_the_bit(void **state) {
     assert_int_equal(tensor->shape[1], COLUMNS);
     assert_ok(tensors_read_f32(tensor, 0, ELEMENTS, values));
     assert_memory_equal(values, wanted.bytes + t * sizeof values, sizeof values);
-    assert_ok(tensors_read_f32(tensor, 96, 32, values)); // the middle alone
+    assert_ok(tensors_read_f32(tensor, 96, 32, values)); // only the middle
     assert_memory_equal(values, wanted.bytes + t * sizeof values + 96 * 4, 32 * 4);
   }
   assert_fails(tensors_read_f32(tensors_find(file, "t.Q4_0"), 16, 32, values), STATUS_FAILED,
@@ -126,7 +126,7 @@ static void dequantises_to_the_bit(void **state) {
   tensors_close(file);
 }
 
-// ---- files that lie: built piece by piece ----
+// ---- files with wrong numbers, built piece by piece ----
 
 static void put(Str *str, const void *bytes, size_t size) {
   assert_ok(str_append(str, bytes, size));
@@ -177,7 +177,7 @@ static void assert_refused(const Str *str, const char *part) {
   assert_null(file);
 }
 
-static void refuses_lying_counts(void **state) {
+static void refuses_wrong_counts(void **state) {
   (void)state;
   Str str = {0};
   put_start(&str, 3, UINT64_MAX, 0);
@@ -196,7 +196,7 @@ static void refuses_lying_counts(void **state) {
   put_text(&str, "key");
   put_u32(&str, 77);
   assert_refused(&str, "unknown metadata type 77");
-  for (uint32_t item = 0; item < 13; item++) { // an array of 2^61 of anything
+  for (uint32_t item = 0; item < 13; item++) { // an array of 2^61 items of any type
     put_start(&str, 3, 0, 1);
     put_text(&str, "key");
     put_u32(&str, 9);
@@ -218,11 +218,11 @@ static void refuses_lying_counts(void **state) {
     put_u32(&str, 7);
     put(&str, "\1", 1);
   }
-  assert_refused(&str, "\"key\" is there twice");
+  assert_refused(&str, "\"key\" appears twice");
   str_free(&str);
 }
 
-static void refuses_lying_tensors(void **state) {
+static void refuses_wrong_tensors(void **state) {
   (void)state;
   Str str = {0};
   static const struct {
@@ -252,12 +252,12 @@ static void refuses_lying_tensors(void **state) {
   put_tensor(&str, "t", 16, 0, 0);
   put_tensor(&str, "u", 8, 0, 32);
   put_data(&str, 64);
-  assert_refused(&str, "\"u\" lies over \"t\"");
+  assert_refused(&str, "\"u\" overlaps \"t\"");
   put_start(&str, 3, 2, 0);
   put_tensor(&str, "t", 8, 0, 0);
   put_tensor(&str, "t", 8, 0, 32);
   put_data(&str, 64);
-  assert_refused(&str, "\"t\" is there twice");
+  assert_refused(&str, "\"t\" appears twice");
   put_start(&str, 3, 1, 0);
   put_text(&str, "t");
   put_u32(&str, 5);
@@ -266,7 +266,7 @@ static void refuses_lying_tensors(void **state) {
   str_free(&str);
 }
 
-static void refuses_lying_settings(void **state) {
+static void refuses_wrong_settings(void **state) {
   (void)state;
   Str str = {0};
   static const uint32_t alignments[] = {0, 3, 1u << 31};
@@ -285,7 +285,7 @@ static void refuses_lying_settings(void **state) {
   str_free(&str);
 }
 
-/// Shapes and metadata of the real file, and sane values all over its largest tensor.
+/// Shapes and metadata of the real file, and plausible values throughout its largest tensor.
 static void reads_the_real_model(void **state) {
   (void)state;
   const char *path = test_smollm2();
@@ -317,8 +317,8 @@ static void reads_the_real_model(void **state) {
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(reads_metadata),         cmocka_unit_test(reads_arrays),
-      cmocka_unit_test(dequantises_to_the_bit), cmocka_unit_test(refuses_lying_counts),
-      cmocka_unit_test(refuses_lying_tensors),  cmocka_unit_test(refuses_lying_settings),
+      cmocka_unit_test(dequantises_to_the_bit), cmocka_unit_test(refuses_wrong_counts),
+      cmocka_unit_test(refuses_wrong_tensors),  cmocka_unit_test(refuses_wrong_settings),
       cmocka_unit_test(reads_the_real_model),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);

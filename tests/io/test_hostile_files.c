@@ -1,6 +1,6 @@
-// Cut, flipped and random files. Rule: whatever the bytes, a reader gives rows or STATUS_INPUT with a
-// message; it never reads outside the file (the sanitizers watch, also past the end of a map), never runs out
-// of memory, never hangs.
+// Truncated files, files with flipped bits, and random files. Rule: for any bytes a reader returns rows or
+// STATUS_INPUT with a message. It never reads outside the file (the sanitizers check that, also beyond the
+// end of a map), never runs out of memory and never hangs.
 #include "support/test.h"
 
 #include "io/file.h"
@@ -20,7 +20,7 @@ enum { CUTS = 120, FLIPS = 150, RANDOM_FILES = 200 };
 typedef struct Sample {
   const char *name;
   const char *columns[2]; // of a prompt file; none for tensors
-  bool may_be_cut;        // a part of it can be a whole file
+  bool may_be_cut;        // its beginning can be a valid file
 } Sample;
 
 static const Sample SAMPLES[] = {
@@ -59,7 +59,7 @@ static const char *base_name(const char *name) {
 }
 
 /// Writes a file with the ending of `name`, without syncing: thousands are written here.
-static const char *put(const char *name, const uint8_t *bytes, size_t size) {
+static const char *write_file(const char *name, const uint8_t *bytes, size_t size) {
   static char path[600];
   static const char *folder;
   if (folder == NULL) folder = test_folder();
@@ -87,7 +87,7 @@ static Status read_tensors(const char *path) {
   return status;
 }
 
-/// Reads each column; the first failure, or a worse one than wrong input.
+/// Reads each column. Returns the first failure, or a later one that is not STATUS_INPUT.
 static Status read_records(const char *path, const char *const columns[2]) {
   Status worst = STATUS_OK;
   for (size_t c = 0; c < 2 && columns[c] != NULL; c++) {
@@ -115,7 +115,7 @@ static size_t touch(const Cell *cell) {
   return sum;
 }
 
-static volatile size_t sink; // so that the reads stay
+static volatile size_t sink; // so that the compiler keeps the reads
 
 /// Reads column `name`, group by group.
 static Status read_column(Table *table, const char *name) {
@@ -129,8 +129,8 @@ static Status read_column(Table *table, const char *name) {
   return STATUS_OK;
 }
 
-/// Reads each column there is of a table in memory of exactly `size` bytes: the first failure, or a worse
-/// one.
+/// Reads each column of a table in memory of exactly `size` bytes. Returns the first failure, or a later one
+/// that is not STATUS_INPUT.
 static Status read_table(const char *name, const uint8_t *bytes, size_t size) {
   uint8_t *copy = malloc(size > 0 ? size : 1);
   Status worst = STATUS_OK;
@@ -150,10 +150,11 @@ static Status read_table(const char *name, const uint8_t *bytes, size_t size) {
   return worst;
 }
 
-/// Reads a case as `sample` is read; anything but success or one clear line of STATUS_INPUT fails the test.
+/// Reads the bytes as a file of the kind of `sample`. The test fails unless this succeeds or gives
+/// STATUS_INPUT and a message of one line that names the file.
 static Status read_case(const Sample *sample, const uint8_t *bytes, size_t size, const char *what,
                         size_t number) {
-  const char *path = put(sample->name, bytes, size);
+  const char *path = write_file(sample->name, bytes, size);
   Status status = sample->columns[0] == NULL ? read_tensors(path) : read_records(path, sample->columns);
   if (sample->columns[0] != NULL && (status == STATUS_OK || status == STATUS_INPUT)) {
     Status of_table = read_table(path, bytes, size);
@@ -163,7 +164,7 @@ static Status read_case(const Sample *sample, const uint8_t *bytes, size_t size,
     fail_msg("%s, %s %zu: status %d, \"%s\"", sample->name, what, number, (int)status, status_message());
   if (status == STATUS_INPUT &&
       (!test_contains(status_message(), "case-") || strchr(status_message(), '\n') != NULL))
-    fail_msg("%s, %s %zu: \"%s\" is no line that names the file", sample->name, what, number,
+    fail_msg("%s, %s %zu: \"%s\" is not one line that names the file", sample->name, what, number,
              status_message());
   return status;
 }
@@ -210,8 +211,8 @@ static void survives_flips(void **state) {
       memcpy(copy, bytes, size);
       uint32_t flips = 1 + draw(s, i, 0) % 4;
       for (uint32_t f = 1; f <= flips; f++) {
-        // Every second one near the end, where Parquet keeps its footer, or near the start, where the others
-        // keep it.
+        // Every second flip is near the end, where Parquet has its footer, or near the start, where the other
+        // formats have a header.
         size_t reach = i % 2 == 0 ? size : size / 3;
         size_t place = draw(s, i, 2 * f) % reach;
         if (SAMPLES[s].columns[0] != NULL) place = size - 1 - place;
@@ -225,8 +226,8 @@ static void survives_flips(void **state) {
     free(copy);
     free(bytes);
   }
-  assert_true(refused > 500); // the flips reach what matters
-  assert_true(read > 100);    // and not only the first check
+  assert_true(refused > 500); // the flips hit what is checked
+  assert_true(read > 100);    // and not always the first check
 }
 
 /// A flipped bit in a page that has a checksum is found by it.
@@ -252,7 +253,7 @@ static void survives_random_files(void **state) {
   uint8_t bytes[600];
   for (uint32_t i = 0; i < RANDOM_FILES; i++) {
     size_t size = 40 + draw(100, i, 0) % 500;
-    // Small numbers are likelier to pass the first checks than any.
+    // Small numbers are likelier to pass the first checks.
     uint32_t mask = i % 3 == 0 ? 0xff : i % 3 == 1 ? 0x1f : 0x0f;
     for (uint32_t b = 0; b < size; b++) bytes[b] = (uint8_t)(draw(101, i, b) & mask);
     memcpy(bytes, "PAR1", 4);

@@ -1,14 +1,12 @@
-// Memory that runs out while files are read and written: every reader of tensors and prompts, the JSON
-// writer, and files and folders that appear whole or not at all. First that the sweep itself notices what it
-// is there to notice.
-#include "support/alloc_faults.h"
-// (cmocka's prerequisites stand in test.h)
+// Failing allocations while files are read and written: all readers of tensors and prompts, the JSON writer,
+// and files and folders that appear whole or not at all. Before that, tests of the sweep itself.
 #include "io/file.h"
 #include "io/json.h"
 #include "io/json_write.h"
 #include "io/records.h"
 #include "io/table.h"
 #include "io/tensors.h"
+#include "support/alloc_faults.h"
 #include "util/memory.h"
 #include <stdio.h>
 #include <stdlib.h>
@@ -51,7 +49,7 @@ static Status blames_the_user(void *user) {
   return STATUS_OK;
 }
 
-static void notices_what_is_wrong(void **state) {
+static void sweep_finds_faults(void **state) {
   static const struct {
     Status (*run)(void *);
     const char *verdict;
@@ -140,7 +138,7 @@ static void reads_prompts(void **state) {
   }
 }
 
-/// Reads every column that can be read, all at once.
+/// Reads all columns of supported types at once.
 static Status read_table(void *user) {
   enum { MOST = 40 };
   Table *table = NULL;
@@ -158,7 +156,7 @@ static Status read_table(void *user) {
     TRY_CLEAN(table_next_group(table, &rows));
     for (size_t i = 0; i < rows * used; i++) {
       status = table_list(table, i / used, i % used, CELL_TEXT, &list);
-      if (status == STATUS_FAILED) goto cleanup; // most cells are no lists of text
+      if (status == STATUS_FAILED) goto cleanup; // a wrong type is fine: most cells are not lists of text
     }
     status = STATUS_OK;
   } while (rows > 0);
@@ -189,7 +187,7 @@ static Status fill(void *user, size_t index, size_t first, size_t count, float *
   return STATUS_OK;
 }
 
-/// A folder with a safetensors file and a JSON file, made whole.
+/// Writes a folder with a safetensors file and a JSON file, whole or not at all.
 static Status write_folder(void *user) {
   static const TensorToWrite tensors[] = {{"a", DTYPE_F32, 2, {3, 5}}, {"b", DTYPE_BF16, 1, {7}}};
   AtomicDir dir = {0};
@@ -226,8 +224,8 @@ static void check_files(const char *folder) {
   cJSON_Delete(json);
 }
 
-/// The folder is whole or not there; what lies beside it is only what a memory that stays full kept from
-/// being removed, and the next writing takes it away.
+/// The folder is whole or not there. A partial one may remain only if every later allocation fails too,
+/// because then it cannot be removed; the next write removes it.
 static void check_new_folder(void *user, bool failed, FaultMode mode) {
   char partial[700];
   (void)snprintf(partial, sizeof partial, "%s.partial", (const char *)user);
@@ -236,7 +234,7 @@ static void check_new_folder(void *user, bool failed, FaultMode mode) {
   assert_ok(directory_remove(user));
 }
 
-/// An older folder stands until the new one takes its place.
+/// An older folder stays until the new one replaces it.
 static void check_old_folder(void *user, bool failed, FaultMode mode) {
   char partial[700];
   (void)snprintf(partial, sizeof partial, "%s.partial", (const char *)user);
@@ -256,9 +254,9 @@ static void writes_whole_folders_or_none(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(notices_what_is_wrong), cmocka_unit_test(opens_tensors),
-      cmocka_unit_test(parses_json),           cmocka_unit_test(reads_prompts),
-      cmocka_unit_test(reads_tables),          cmocka_unit_test(writes_whole_folders_or_none),
+      cmocka_unit_test(sweep_finds_faults), cmocka_unit_test(opens_tensors),
+      cmocka_unit_test(parses_json),        cmocka_unit_test(reads_prompts),
+      cmocka_unit_test(reads_tables),       cmocka_unit_test(writes_whole_folders_or_none),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

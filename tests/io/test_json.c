@@ -1,4 +1,4 @@
-// JSON: what is read, and what each kind of wrong input is told.
+// Reading JSON, and the message for each kind of wrong input.
 #include "support/test.h"
 
 #include "io/file.h"
@@ -95,7 +95,7 @@ static void refuses_deep_nesting(void **state) {
   free(text);
 }
 
-/// A file whose size is a whole number of pages has nothing readable after it.
+/// If a file fills its last page, reading one byte more would crash.
 static void reads_to_the_last_byte_of_a_page(void **state) {
   (void)state;
   const char *folder = test_folder();

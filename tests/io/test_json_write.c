@@ -1,10 +1,9 @@
-// The JSON writer: the bytes of cJSON in its three layouts, and a failure that is remembered to the end.
-#include "support/json_tree.h"
-#include "support/test.h"
-// (cmocka's prerequisites stand in test.h)
+// The JSON writer: the same bytes as cJSON, three layouts, and a failure that is remembered to the end.
 #include "io/file.h"
 #include "io/json.h"
 #include "io/json_write.h"
+#include "support/json_tree.h"
+#include "support/test.h"
 #include <float.h>
 #include <math.h>
 #include <stdio.h>
@@ -63,7 +62,7 @@ static void writes_the_layouts(void **state) {
                      "true}, null, \"x\", [false]], \"last\": \"\"}");
 }
 
-/// Both layouts that cJSON has, of a value that cJSON read, written by both.
+/// Writes what cJSON reads from `text` in both of cJSON's layouts and compares with cJSON's own output.
 static void assert_as_cjson(const char *text) {
   cJSON *value = NULL;
   assert_ok(json_parse(text, strlen(text), "x.json", &value));
@@ -152,7 +151,7 @@ static void writes_integers_and_floats(void **state) {
   assert_text(&json, "[-9223372036854775808,9223372036854775807,0.100000001,-16777216,null]");
 }
 
-static void writes_strings_that_are_no_utf8(void **state) {
+static void writes_invalid_utf8(void **state) {
   (void)state;
   JsonWriter json = {0};
   json_array_begin(&json, NULL);
@@ -174,7 +173,7 @@ static void refuses_misuse(void **state) {
   assert_fault(&json, "an object or a list without its end");
   json_object_begin(&json, NULL);
   json_array_end(&json);
-  json_object_end(&json); // comes too late
+  json_object_end(&json); // nothing is open
   assert_fault(&json, "an end without its beginning");
   json_object_end(&json);
   assert_fault(&json, "an end without its beginning");
@@ -193,7 +192,7 @@ static void refuses_misuse(void **state) {
   assert_fault(&json, "a second value after the first");
   json_string(&json, NULL, NULL);
   assert_fault(&json, "a string that is NULL");
-  json_null(&json, NULL); // a writer is as new after all that
+  json_null(&json, NULL); // after a failure the writer can be used again
   assert_text(&json, "null");
 }
 
@@ -221,12 +220,9 @@ static void saves_whole_files_or_none(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(writes_the_layouts),
-      cmocka_unit_test(writes_the_bytes_of_cjson),
-      cmocka_unit_test(writes_the_numbers_of_cjson),
-      cmocka_unit_test(writes_integers_and_floats),
-      cmocka_unit_test(writes_strings_that_are_no_utf8),
-      cmocka_unit_test(refuses_misuse),
+      cmocka_unit_test(writes_the_layouts),          cmocka_unit_test(writes_the_bytes_of_cjson),
+      cmocka_unit_test(writes_the_numbers_of_cjson), cmocka_unit_test(writes_integers_and_floats),
+      cmocka_unit_test(writes_invalid_utf8),         cmocka_unit_test(refuses_misuse),
       cmocka_unit_test(saves_whole_files_or_none),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,6 +1,6 @@
-// Prompt files: every Parquet codec, page version and encoding against what pyarrow wrote
-// (tests/io/make_parquet.py), the older list forms, JSON Lines, text, and what each kind of wrong file is
-// told.
+// Prompt files: every Parquet codec, page version and encoding in files of pyarrow
+// (tests/io/make_parquet.py), the older list forms, JSON Lines, text, and the message for each kind of wrong
+// file.
 #include "support/test.h"
 
 #include "io/file.h"
@@ -24,14 +24,14 @@ static const char *const READABLE[] = {"none_v1_dictionary",
                                        "snappy_v2_delta_strings",
                                        "snappy_v1_old_lists"};
 
-/// In static memory, until the next call.
+/// In static memory that the next call overwrites.
 static const char *data_path(const char *name) {
   static char path[600];
   (void)snprintf(path, sizeof path, DATA "%s.parquet", name);
   return path;
 }
 
-static const char *put(const char *name, const char *text, size_t size) {
+static const char *write_file(const char *name, const char *text, size_t size) {
   static char path[600];
   static const char *folder;
   if (folder == NULL) folder = test_folder();
@@ -116,12 +116,12 @@ static void names_what_is_wrong_with_parquet(void **state) {
                "compressed with brotli (codec 4)");
   assert_fails(records_read(data_path("lz4"), "text", &records), STATUS_INPUT,
                "compressed with LZ4_RAW (codec 7)");
-  assert_fails(records_read(put("a.parquet", "no parquet at all", 17), "text", &records), STATUS_INPUT,
+  assert_fails(records_read(write_file("a.parquet", "no parquet at all", 17), "text", &records), STATUS_INPUT,
                "PAR1");
-  assert_fails(records_read(put("a.parquet", "PAR1", 4), "text", &records), STATUS_INPUT, "too few");
-  assert_fails(records_read(put("a.parquet", "PAR1\xff\xff\xff\x7fPAR1", 12), "text", &records), STATUS_INPUT,
-               "footer claims 2147483647 of the file's 12 bytes");
-  assert_fails(records_read(put("a.parquet", "PAR1\0\0\0\0PARE", 12), "text", &records), STATUS_INPUT,
+  assert_fails(records_read(write_file("a.parquet", "PAR1", 4), "text", &records), STATUS_INPUT, "too few");
+  assert_fails(records_read(write_file("a.parquet", "PAR1\xff\xff\xff\x7fPAR1", 12), "text", &records),
+               STATUS_INPUT, "footer claims 2147483647 of the file's 12 bytes");
+  assert_fails(records_read(write_file("a.parquet", "PAR1\0\0\0\0PARE", 12), "text", &records), STATUS_INPUT,
                "encrypted");
   assert_int_equal(records.count, 0);
 }
@@ -146,7 +146,7 @@ static void reads_the_methods_headline_data(void **state) {
   records_free(&records);
 }
 
-/// A few bytes may claim a thousand equal rows, but not any number.
+/// A file of a few bytes may claim a thousand equal rows, but not any number.
 static void limits_what_a_file_claims(void **state) {
   (void)state;
   Records records;
@@ -166,14 +166,14 @@ static void reads_text(void **state) {
                              "first\r\n\n  \t\nsecond line\nlast without end";
   static const char *const wanted[] = {"first", "second line", "last without end"};
   Records records;
-  assert_ok(records_read(put("a.txt", text, sizeof text - 1), "unused", &records));
+  assert_ok(records_read(write_file("a.txt", text, sizeof text - 1), "unused", &records));
   assert_int_equal(records.count, 3);
   for (size_t i = 0; i < 3; i++) assert_string_equal(records.rows[i].messages[0].content, wanted[i]);
   records_free(&records);
-  assert_ok(records_read(put("a.txt", "", 0), "unused", &records));
+  assert_ok(records_read(write_file("a.txt", "", 0), "unused", &records));
   assert_int_equal(records.count, 0);
-  assert_fails(records_read(put("a.txt", "one\nt\0wo\n", 9), "unused", &records), STATUS_INPUT,
-               "line 2: holds a NUL");
+  assert_fails(records_read(write_file("a.txt", "one\nt\0wo\n", 9), "unused", &records), STATUS_INPUT,
+               "line 2: contains a NUL");
   assert_fails(records_read(DATA "missing", "unused", &records), STATUS_INPUT, "No such file");
 }
 
@@ -184,7 +184,7 @@ static void reads_json_lines(void **state) {
       "{\"p\": [{\"role\": \"user\", \"content\": \"two\"}, null,"
       " {\"role\": \"assistant\", \"content\": null}]}\n{\"p\": []}\r\n{\"p\": \"thr\\u00e9e\"}";
   Records records;
-  assert_ok(records_read(put("a.jsonl", text, sizeof text - 1), "p", &records));
+  assert_ok(records_read(write_file("a.jsonl", text, sizeof text - 1), "p", &records));
   assert_int_equal(records.count, 3);
   assert_null(records.rows[0].messages[0].role);
   assert_string_equal(records.rows[0].messages[0].content, "one");
@@ -200,11 +200,11 @@ static void reads_a_json_list(void **state) {
   (void)state;
   static const char text[] = " [{\"p\": \"one\"},\n {\"p\": \"two\"}]\n";
   Records records;
-  assert_ok(records_read(put("a.json", text, sizeof text - 1), "p", &records));
+  assert_ok(records_read(write_file("a.json", text, sizeof text - 1), "p", &records));
   assert_int_equal(records.count, 2);
   assert_string_equal(records.rows[1].messages[0].content, "two");
   records_free(&records);
-  assert_fails(records_read(put("a.json", "[{\"p\": \"one\"}, 3]", 17), "p", &records), STATUS_INPUT,
+  assert_fails(records_read(write_file("a.json", "[{\"p\": \"one\"}, 3]", 17), "p", &records), STATUS_INPUT,
                "entry 1: not a JSON object");
 }
 
@@ -221,7 +221,7 @@ static void names_what_is_wrong_with_json_lines(void **state) {
                {"{\"p\": [{\"role\": \"user\", \"content\": 3}]}", "\"content\" is a number"}};
   for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
     Records records;
-    assert_fails(records_read(put("bad.jsonl", cases[i].text, strlen(cases[i].text)), "p", &records),
+    assert_fails(records_read(write_file("bad.jsonl", cases[i].text, strlen(cases[i].text)), "p", &records),
                  STATUS_INPUT, cases[i].part);
     assert_true(test_contains(status_message(), "bad.jsonl"));
   }

@@ -1,4 +1,4 @@
-// safetensors: what the format's own library wrote, what this room writes, shards, and headers that lie.
+// safetensors: files of the format's own library, files that gee-cl writes, shards, and wrong headers.
 #include "support/test.h"
 
 #include "io/file.h"
@@ -10,7 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const char *at(const char *folder, const char *name) {
+static const char *path_in(const char *folder, const char *name) {
   static char slots[8][600];
   static size_t next;
   char *slot = slots[next++ % 8];
@@ -72,7 +72,7 @@ static void writes_what_it_reads(void **state) {
                                           {"scalar", DTYPE_F32, 0, {0}},
                                           {"none", DTYPE_F32, 2, {0, 3}}};
   size_t asked[5] = {0};
-  const char *path = at(test_folder(), "w.safetensors");
+  const char *path = path_in(test_folder(), "w.safetensors");
   TensorFile *file = NULL;
   assert_ok(safetensors_write(path, tensors, 5, fill, asked));
   assert_ok(tensors_open(path, &file));
@@ -108,8 +108,8 @@ static void writes_an_aligned_header(void **state) {
     size_t asked[1] = {0};
     MappedFile file;
     cJSON *header = NULL;
-    assert_ok(safetensors_write(at(folder, "a.safetensors"), &tensor, 1, fill, asked));
-    assert_ok(file_map(at(folder, "a.safetensors"), &file));
+    assert_ok(safetensors_write(path_in(folder, "a.safetensors"), &tensor, 1, fill, asked));
+    assert_ok(file_map(path_in(folder, "a.safetensors"), &file));
     uint64_t size = 0;
     memcpy(&size, file.bytes, 8);
     assert_int_equal(size % 8, 0);
@@ -131,14 +131,15 @@ static void passes_on_failures_of_writing(void **state) {
   (void)state;
   TensorToWrite tensor = {"n", DTYPE_F32, 1, {200000}};
   size_t asked[1] = {0};
-  assert_fails(safetensors_write(at(test_folder(), "a"), &tensor, 1, fill_fails, NULL), STATUS_FAILED,
+  assert_fails(safetensors_write(path_in(test_folder(), "a"), &tensor, 1, fill_fails, NULL), STATUS_FAILED,
                "today");
   assert_fails(safetensors_write("/dev/full", &tensor, 1, fill, asked), STATUS_FAILED, "No space left");
   tensor.type = DTYPE_Q4_0;
-  assert_fails(safetensors_write(at(test_folder(), "a"), &tensor, 1, fill, asked), STATUS_FAILED, "Q4_0");
+  assert_fails(safetensors_write(path_in(test_folder(), "a"), &tensor, 1, fill, asked), STATUS_FAILED,
+               "Q4_0");
 }
 
-// ---- headers that lie ----
+// ---- wrong headers ----
 
 /// Writes a file with this header and `data` zero bytes, and opens it.
 static Status open_header(const char *folder, const char *header, size_t data, TensorFile **out) {
@@ -147,14 +148,14 @@ static Status open_header(const char *folder, const char *header, size_t data, T
   memset(bytes, 0, sizeof bytes);
   memcpy(bytes, &size, 8);
   memcpy(bytes + 8, header, size);
-  assert_ok(file_write_atomic(at(folder, "h.safetensors"), bytes, 8 + size + data));
-  return tensors_open(at(folder, "h.safetensors"), out);
+  assert_ok(file_write_atomic(path_in(folder, "h.safetensors"), bytes, 8 + size + data));
+  return tensors_open(path_in(folder, "h.safetensors"), out);
 }
 
 #define ENTRY(shape, begin, end)                                                                             \
   "{\"dtype\":\"F32\",\"shape\":" shape ",\"data_offsets\":[" #begin "," #end "]}"
 
-static void refuses_lying_headers(void **state) {
+static void refuses_wrong_headers(void **state) {
   (void)state;
   static const struct {
     const char *header;
@@ -167,15 +168,15 @@ static void refuses_lying_headers(void **state) {
       {"{\"t\":" ENTRY("[2]", 0.5, 8) "}", 8, "do not lie"},
       {"{\"t\":" ENTRY("[2]", 0, 1e300) "}", 8, "do not lie"},
       {"{\"t\":" ENTRY("[3]", 0, 8) "}", 8, "span 8 bytes, but its shape of F32 needs 12"},
-      {"{\"t\":" ENTRY("[4294967296,4294967296,4294967296]", 0, 8) "}", 8, "more elements than can be"},
-      {"{\"t\":" ENTRY("[9007199254740992]", 0, 8) "}", 8, "no size"},
-      {"{\"t\":" ENTRY("[-2]", 0, 8) "}", 8, "no size"},
-      {"{\"t\":" ENTRY("[\"2\"]", 0, 8) "}", 8, "no size"},
+      {"{\"t\":" ENTRY("[4294967296,4294967296,4294967296]", 0, 8) "}", 8, "more elements than memory"},
+      {"{\"t\":" ENTRY("[9007199254740992]", 0, 8) "}", 8, "not a size"},
+      {"{\"t\":" ENTRY("[-2]", 0, 8) "}", 8, "not a size"},
+      {"{\"t\":" ENTRY("[\"2\"]", 0, 8) "}", 8, "not a size"},
       {"{\"t\":" ENTRY("[1,1,1,1,2]", 0, 8) "}", 8, "more than 4 dimensions"},
-      {"{\"t\":" ENTRY("[2]", 0, 8) ",\"u\":" ENTRY("[2]", 4, 12) "}", 12, "lies over"},
-      {"{\"t\":" ENTRY("[2]", 0, 8) ",\"u\":" ENTRY("[2]", 12, 20) "}", 20, "belong to none"},
+      {"{\"t\":" ENTRY("[2]", 0, 8) ",\"u\":" ENTRY("[2]", 4, 12) "}", 12, "overlaps"},
+      {"{\"t\":" ENTRY("[2]", 0, 8) ",\"u\":" ENTRY("[2]", 12, 20) "}", 20, "belong to no tensor"},
       {"{\"t\":" ENTRY("[2]", 0, 8) "}", 9, "1 bytes at the end belong to no tensor"},
-      {"{\"t\":" ENTRY("[2]", 0, 8) ",\"t\":" ENTRY("[2]", 8, 16) "}", 16, "\"t\" is there twice"},
+      {"{\"t\":" ENTRY("[2]", 0, 8) ",\"t\":" ENTRY("[2]", 8, 16) "}", 16, "\"t\" appears twice"},
       {"{\"\":" ENTRY("[2]", 0, 8) "}", 8, "empty name"},
       {"{\"a\\nb\":" ENTRY("[2]", 0, 8) "}", 8, "control characters"},
       {"{\"t\":{\"dtype\":\"I64\",\"shape\":[1],\"data_offsets\":[0,8]}}", 8, "dtype I64 is not supported"},
@@ -183,7 +184,7 @@ static void refuses_lying_headers(void **state) {
       {"{\"t\":{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[0]}}", 8, "not a pair"},
       {"{\"a\\nb\":{}}", 8, "tensor \"a?b\": \"dtype\" is missing"},
       {"{\"t\":7}", 8, "not a JSON object"},
-      {"[]", 0, "no JSON object"},
+      {"[]", 0, "not a JSON object"},
       {"{\"t\":", 8, "not valid JSON"},
   };
   const char *folder = test_folder();
@@ -212,11 +213,11 @@ static void refuses_other_files(void **state) {
   const char *folder = test_folder();
   for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
     TensorFile *file = NULL;
-    assert_ok(file_write_atomic(at(folder, cases[i].name), cases[i].bytes, cases[i].size));
-    assert_fails(tensors_open(at(folder, cases[i].name), &file), STATUS_INPUT, cases[i].part);
+    assert_ok(file_write_atomic(path_in(folder, cases[i].name), cases[i].bytes, cases[i].size));
+    assert_fails(tensors_open(path_in(folder, cases[i].name), &file), STATUS_INPUT, cases[i].part);
   }
   TensorFile *file = NULL;
-  assert_fails(tensors_open(at(folder, "missing.gguf"), &file), STATUS_INPUT, "No such file");
+  assert_fails(tensors_open(path_in(folder, "missing.gguf"), &file), STATUS_INPUT, "No such file");
   assert_fails(tensors_open(folder, &file), STATUS_INPUT, "is a folder");
 }
 
@@ -225,12 +226,12 @@ static void refuses_other_files(void **state) {
 static void put_shard(const char *folder, const char *name, const char *tensor) {
   TensorToWrite write = {tensor, DTYPE_F32, 1, {4}};
   size_t asked[1] = {0};
-  assert_ok(safetensors_write(at(folder, name), &write, 1, fill, asked));
+  assert_ok(safetensors_write(path_in(folder, name), &write, 1, fill, asked));
 }
 
 static Status open_index(const char *folder, const char *text, TensorFile **out) {
-  assert_ok(file_write_atomic(at(folder, "model.safetensors.index.json"), text, strlen(text)));
-  return tensors_open(at(folder, "model.safetensors.index.json"), out);
+  assert_ok(file_write_atomic(path_in(folder, "model.safetensors.index.json"), text, strlen(text)));
+  return tensors_open(path_in(folder, "model.safetensors.index.json"), out);
 }
 
 static void reads_shards(void **state) {
@@ -253,10 +254,11 @@ static void reads_shards(void **state) {
                "\"c\" is not in its shard");
   assert_fails(open_index(folder, MAP("\"a\":\"m-9.safetensors\""), &file), STATUS_INPUT,
                "m-9.safetensors: cannot open");
-  assert_fails(open_index(folder, MAP("\"a\":\"../m-1.safetensors\""), &file), STATUS_INPUT, "no file name");
+  assert_fails(open_index(folder, MAP("\"a\":\"../m-1.safetensors\""), &file), STATUS_INPUT,
+               "not the file name");
   assert_fails(open_index(folder, MAP("\"a\":\"m-1.safetensors\",\"a\":\"m-3.safetensors\""), &file),
-               STATUS_INPUT, "\"a\" is there twice");
-  assert_fails(open_index(folder, MAP("\"a\":1"), &file), STATUS_INPUT, "no file name");
+               STATUS_INPUT, "\"a\" appears twice");
+  assert_fails(open_index(folder, MAP("\"a\":1"), &file), STATUS_INPUT, "not a file name");
   assert_fails(open_index(folder, "{}", &file), STATUS_INPUT, "\"weight_map\" is missing");
 }
 
@@ -266,7 +268,7 @@ int main(void) {
       cmocka_unit_test(writes_what_it_reads),
       cmocka_unit_test(writes_an_aligned_header),
       cmocka_unit_test(passes_on_failures_of_writing),
-      cmocka_unit_test(refuses_lying_headers),
+      cmocka_unit_test(refuses_wrong_headers),
       cmocka_unit_test(refuses_other_files),
       cmocka_unit_test(reads_shards),
   };

@@ -1,5 +1,5 @@
-// Tables against what Python's csv, json, pandas and pyarrow read in the same files
-// (tests/io/make_tables.py): every type of Parquet, hostile CSV, exact integers in JSON.
+// Tables compared with what Python's csv, json, pandas and pyarrow read in the same files
+// (tests/io/make_tables.py): every Parquet type, hostile CSV, exact integers in JSON.
 #include "support/test.h"
 
 #include "io/json.h"
@@ -27,7 +27,7 @@ static Table *open_data(const char *name) {
   return table;
 }
 
-/// A table of `text` under a name, which tells its kind.
+/// Opens `text` as a table; the ending of `name` tells its kind.
 static Status open_text(const char *name, const char *text, size_t size, Table **out) {
   return table_open_bytes(name, text, size, out);
 }
@@ -56,7 +56,7 @@ static void assert_type(const Cell *cell, CellType wanted, const char *where) {
   if (cell->type != wanted) fail_msg("%s: a cell of type %d, not %d", where, (int)cell->type, (int)wanted);
 }
 
-/// An object of one member that tells the type.
+/// `wanted` has one member, whose key is the type.
 static void assert_tagged(const Cell *cell, const cJSON *wanted, const char *where) {
   const cJSON *value = wanted->child;
   if (strcmp(value->string, "chat") == 0) {
@@ -94,8 +94,8 @@ static void assert_cell(const Cell *cell, const cJSON *wanted, const char *where
   }
 }
 
-/// Reads the columns that `columns` has members for, and compares every row; *groups rows each, where it is
-/// not NULL.
+/// Reads the columns that are members of `columns` and compares every row. `groups`, if not NULL, lists the
+/// rows of each group.
 static void assert_columns(Table *table, const cJSON *columns, const cJSON *groups, const char *file) {
   const char *names[32];
   const cJSON *wanted[32];
@@ -204,7 +204,7 @@ static void refuses_types_it_does_not_read(void **state) {
 
 // ---- CSV ----
 
-/// Every row of the case, the header among them; or a refusal.
+/// Reads every row of the case and compares, including the header.
 static Status read_case(const cJSON *test, const cJSON *rows, size_t *refused) {
   Table *table = NULL;
   const TableColumn *columns = NULL;
@@ -216,7 +216,7 @@ static Status read_case(const cJSON *test, const cJSON *rows, size_t *refused) {
   for (size_t i = 0; i < count; i++) names[i] = columns[i].name;
   status = table_select(table, names, count);
   if (status != STATUS_OK && test_contains(status_message(), "columns have the name")) {
-    (*refused)++; // a name that is there twice cannot be asked for; Python reads by position here
+    (*refused)++; // a duplicate name cannot be selected, but Python reads by position
     table_close(table);
     return rows != NULL ? STATUS_OK : status;
   }
@@ -237,8 +237,8 @@ static Status read_case(const cJSON *test, const cJSON *rows, size_t *refused) {
   return status;
 }
 
-/// What Python's csv module refuses, or reads into rows of different lengths, is refused; the rest is read as
-/// it does.
+/// Text is refused if Python's csv module refuses it or reads rows of different lengths; else both read the
+/// same.
 static void reads_csv_as_python_does(void **state) {
   (void)state;
   size_t read = 0, refused = 0, twins = 0;
@@ -261,7 +261,7 @@ static void names_the_line_in_csv(void **state) {
   static const char *const cases[][2] = {
       {"a,b\n\"1\n2\",3\n4\n", "x.csv: line 4 has 1 cells, but the first row names 2 columns"},
       {"a,b\r\n1,2\r\n1,2,3\r\n", "line 3 has 3 cells"},
-      {"a,b\n1,2\n3,\"4\n5,6\n", "line 3: a quote opens a cell and is not closed"},
+      {"a,b\n1,2\n3,\"4\n5,6\n", "line 3: a quote opens a cell and is never closed"},
       {"a,b\n1,\"2\"3\n", "line 2: text follows the quote"},
       {"", "is empty; the first row of a CSV file names its columns"}};
   for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
@@ -288,7 +288,7 @@ static void reads_json_as_python_does(void **state) {
   }
 }
 
-/// Integers keep all their digits; what is no JSON number is refused, where cJSON takes some of it.
+/// Integers keep all their digits. What is not a JSON number is refused, though cJSON accepts some of it.
 static void reads_json_numbers_exactly(void **state) {
   (void)state;
   for (const cJSON *test = member(expected, "numbers")->child; test != NULL; test = test->next) {
@@ -341,9 +341,9 @@ static void refuses_json_by_name(void **state) {
       {"x.jsonl", "{\"p\": 1}\n\n{\"q\": {\"r\": 2}, \"s\": 3}",
        "x.jsonl: line 3: no member \"p\"; there are: q.r, s"},
       {"x.jsonl", "{\"p\": 1, \"p\": 2}", "line 1: 2 members have the name \"p\""},
-      {"x.jsonl", "{\"p\": \"a\\u0000b\"}", "line 1: holds a NUL byte, as \\u0000"},
+      {"x.jsonl", "{\"p\": \"a\\u0000b\"}", "line 1: contains a NUL byte, as \\u0000"},
       {"x.jsonl", "{\"p\": \"a\\u00zzb\"}", "line 1: not valid JSON"},
-      {"x.jsonl", "{\"p\": 01}", "not valid JSON: 01 is no number"},
+      {"x.jsonl", "{\"p\": 01}", "not valid JSON: 01 is not a number"},
       {"x.jsonl", "{\"p\": [{\"role\": 3}]}", "\"role\" is a number"},
       {"x.json", "[{\"p\": 1},]", "entry 1: not valid JSON: a value is missing"},
       {"x.json", "[,{\"p\": 1}]", "entry 0: not valid JSON: a value is missing"},

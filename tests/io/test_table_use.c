@@ -1,5 +1,5 @@
-// Tables as their callers meet them: how a file's kind is told, typed access, groups whose memory is bounded
-// whatever the file's size, and the benchmark files as Python reads them.
+// Tables as their callers use them: the kind of a file, typed access, groups whose memory does not grow with
+// the file, and the benchmark files compared with Python.
 #include "support/test.h"
 
 #include "io/file.h"
@@ -23,7 +23,7 @@ static Status select_one(Table *table, const char *column) {
   return table_select(table, &column, 1);
 }
 
-/// Opens `text` under a name and reads the first group of one column.
+/// Opens `text` as a file called `name` and reads the first group of one column.
 static Status read_one(const char *name, const char *text, const char *column, Table **table, size_t *rows) {
   TRY(table_open_bytes(name, text, strlen(text), table));
   TRY(select_one(*table, column));
@@ -75,7 +75,7 @@ static void refuses_other_kinds(void **state) {
                 "\xff\xfe"
                 "a\0",
                 4, "is UTF-16; save it as UTF-8"},
-               {"model.gguf", "GGUF\3\0\0\0", 8, "model.gguf: is binary data of no kind that is read here"},
+               {"model.gguf", "GGUF\3\0\0\0", 8, "model.gguf: is binary data of an unknown kind"},
                {"data", "text\nwith\0a NUL", 15, "binary data"},
                {"a.parquet", "PAR2 and more text", 18, "PAR1"}};
   for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
@@ -92,7 +92,7 @@ static void refuses_other_kinds(void **state) {
 
 // ---- typed access ----
 
-static void gives_cells_as_asked(void **state) {
+static void converts_untyped_cells(void **state) {
   (void)state;
   Table *table = NULL;
   size_t rows = 0;
@@ -124,7 +124,7 @@ static void gives_cells_as_asked(void **state) {
   table_close(table);
 }
 
-static void gives_typed_cells_as_they_are(void **state) {
+static void keeps_typed_cells(void **state) {
   (void)state;
   Table *table = NULL;
   size_t rows = 0;
@@ -182,14 +182,14 @@ static void selects_before_it_reads(void **state) {
   assert_int_equal(table_cell(table, 0, 2)->text.bytes[0], '2');
   assert_ok(table_next_group(table, &rows));
   assert_int_equal(rows, 0);
-  assert_ok(table_next_group(table, &rows)); // the end stays the end
+  assert_ok(table_next_group(table, &rows)); // still the end
   assert_int_equal(rows, 0);
   table_close(table);
 }
 
 // ---- memory ----
 
-/// Bytes that are allocated and not freed, of the whole program.
+/// Bytes that the whole program has allocated and not freed.
 static size_t allocated(void) {
 #ifdef __SANITIZE_ADDRESS__
   return __sanitizer_get_current_allocated_bytes();
@@ -199,7 +199,7 @@ static size_t allocated(void) {
 #endif
 }
 
-/// Reads column `column` to its end; *most = the most bytes held after a group.
+/// Reads column `column` to its end; *most = the largest number of bytes allocated after a group.
 static void read_through(Table *table, const char *column, size_t *rows, size_t *groups, size_t *most) {
   size_t before = allocated(), count = 0;
   *rows = *groups = *most = 0;
@@ -222,7 +222,7 @@ static void holds_one_parquet_group(void **state) {
   read_through(table, "text", &rows, &groups, &most);
   assert_int_equal(rows, 100000);
   assert_int_equal(groups, 100);
-  assert_in_range(most, 100000, 1 << 20); // a group is 104,000 bytes of text, all of them ten million
+  assert_in_range(most, 100000, 1 << 20); // a group has 104,000 bytes of text, the file ten million
   table_close(table);
   assert_ok(table_open(DATA "groups.parquet", &table));
   read_through(table, "id", &rows, &groups, &most);
@@ -230,7 +230,8 @@ static void holds_one_parquet_group(void **state) {
   table_close(table);
 }
 
-/// 100,000 rows of 200 bytes under a name, whose cells must be copied rather than point into the file.
+/// A file called `name` of 100,000 rows of 200 bytes, whose cells must be copied and cannot point into the
+/// file.
 static void check_lines(const char *name, const char *head, const char *row, const char *tail) {
   enum { ROWS = 100000 };
   Str text = {0};
@@ -279,7 +280,7 @@ static Status append_cell(const Cell *cell, Str *out) {
   }
 }
 
-/// Rows and hash of all cells of the columns that `wanted` names.
+/// Compares the number of rows and a hash of all cells in the columns that `wanted` names.
 static void check_benchmark(const cJSON *wanted) {
   char path[1200], hash_text[20];
   const char *names[32], *name = cJSON_GetObjectItem(wanted, "name")->valuestring;
@@ -326,7 +327,7 @@ static void reads_the_benchmarks_as_python_does(void **state) {
   cJSON_Delete(expected);
 }
 
-/// One nested document is no table: its data are lists inside one object, and the message says what it has.
+/// A nested document is not a table: its data are lists inside one object. The message says what it has.
 static void refuses_a_nested_document(void **state) {
   (void)state;
   static const char text[] = "{\"version\": \"1.0\", \"data\": {\"inter\": [{\"id\": 1}], \"intra\": []}}";
@@ -340,8 +341,8 @@ int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(tells_the_kind_by_content_then_name),
       cmocka_unit_test(refuses_other_kinds),
-      cmocka_unit_test(gives_cells_as_asked),
-      cmocka_unit_test(gives_typed_cells_as_they_are),
+      cmocka_unit_test(converts_untyped_cells),
+      cmocka_unit_test(keeps_typed_cells),
       cmocka_unit_test(selects_before_it_reads),
       cmocka_unit_test(holds_one_parquet_group),
       cmocka_unit_test(holds_one_group_of_lines),

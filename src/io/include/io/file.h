@@ -1,4 +1,4 @@
-// Files: read-only maps, whole reads, and writes that are never half there.
+// Files: read-only maps, folders, and writes that appear whole or not at all.
 #pragma once
 
 #include "util/status.h"
@@ -13,7 +13,7 @@ typedef struct MappedFile {
   size_t size;
 } MappedFile;
 
-/// Maps `path`. Fails with STATUS_INPUT where it is missing, no regular file, or unreadable.
+/// Maps `path`. STATUS_INPUT if it is missing, unreadable or not a regular file.
 STATUS_CHECKED Status file_map(const char *path, MappedFile *out);
 void file_unmap(MappedFile *file);
 
@@ -23,28 +23,28 @@ bool file_is_directory(const char *path);
 STATUS_CHECKED Status path_join(char **out, const char *directory, const char *name);
 /// mkdir -p. STATUS_FAILED with the system's reason.
 STATUS_CHECKED Status directory_create(const char *path);
-/// Removes `path` and all below it; missing is fine. Never follows links.
+/// Removes `path` and everything below it; a missing path is fine. Never follows links.
 STATUS_CHECKED Status directory_remove(const char *path);
-/// *names = a sorted, NULL-terminated list of entries (without . and ..); free with directory_free_list.
+/// *names = sorted, NULL-terminated list of the entries without . and ..; free with directory_free_list.
 STATUS_CHECKED Status directory_list(const char *path, char ***names, size_t *count);
 void directory_free_list(char **names);
 
-/// Writes a file beside its place, syncs it and renames it over `path`: readers see the old or the new,
-/// whole.
+/// Writes "<path>.partial", syncs it and renames it to `path`: readers see either the old file or the new
+/// one, whole.
 STATUS_CHECKED Status file_write_atomic(const char *path, const void *bytes, size_t size);
 
-/// A file being written in order; every call checks the disk. Used inside an AtomicDir.
+/// A file being written from start to end. Not atomic: use it inside an AtomicDir.
 typedef struct FileWriter FileWriter;
 STATUS_CHECKED Status writer_open(const char *path, FileWriter **out);
 STATUS_CHECKED Status writer_append(FileWriter *writer, const void *bytes, size_t size);
-/// Flushes, syncs and closes; the writer is gone whatever it returns.
+/// Flushes, syncs and closes. Frees the writer even if it fails.
 STATUS_CHECKED Status writer_close(FileWriter *writer);
-/// Closes without a promise about what is on the disk; safe on NULL.
+/// Closes and frees without flushing, so the file may be incomplete; safe on NULL.
 void writer_abandon(FileWriter *writer);
 
 /// A folder that appears whole or not at all: filled as "<path>.partial", then synced and renamed to <path>,
-/// or exchanged with an older <path>, which is removed after. Where the file system cannot exchange, the
-/// older one is moved aside to "<path>.old" first; one left there by a kill is put back by the next begin.
+/// or exchanged with an older <path>, which is then removed. If the file system cannot exchange two names,
+/// the older folder is first moved to "<path>.old"; if a kill leaves it there, the next begin puts it back.
 typedef struct AtomicDir {
   char *path;
   char *partial; // write into this folder

@@ -1,5 +1,5 @@
-// Reading JSON through cJSON, with errors that name the file and the key (io/json_write.h writes it). cJSON
-// refuses nesting deeper than 1,000.
+// Reading JSON through cJSON, with errors that name the file and the key. (io/json_write.h writes it.)
+// Nesting deeper than 1,000 is refused.
 #pragma once
 
 #include "util/status.h"
@@ -8,12 +8,14 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/// Parses `size` bytes; trailing non-space is an error. `name` stands in messages. Free with cJSON_Delete.
+/// Parses `size` bytes; anything but white space after the value is an error. `name` is the file in messages.
+/// Free with cJSON_Delete.
 STATUS_CHECKED Status json_parse(const char *bytes, size_t size, const char *name, cJSON **out);
 STATUS_CHECKED Status json_parse_file(const char *path, cJSON **out);
 
-/// Typed members of an object. `name` is the file for messages. A missing key is STATUS_INPUT, as is another
-/// type, a number that is no integer (or beyond 2^53, where doubles skip some), or one outside [low, high].
+/// Typed members of an object. `name` is the file in messages. STATUS_INPUT if the key is missing or has
+/// another type, or the number is not an integer, is beyond 2^53 (where doubles skip integers), or is outside
+/// [low, high].
 STATUS_CHECKED Status json_get_integer(const cJSON *object, const char *key, const char *name, int64_t low,
                                        int64_t high, int64_t *out);
 STATUS_CHECKED Status json_get_number(const cJSON *object, const char *key, const char *name, double *out);
@@ -25,5 +27,7 @@ STATUS_CHECKED Status json_get_array(const cJSON *object, const char *key, const
                                      const cJSON **out);
 STATUS_CHECKED Status json_get_object(const cJSON *object, const char *key, const char *name,
                                       const cJSON **out);
-/// True where the key is there and not null.
+/// True if the key is there and its value is not null.
 bool json_has(const cJSON *object, const char *key);
+/// Bytes of JSON white space (blanks, tabs and line ends) at the front of a text.
+size_t json_space(const char *text, size_t size);

@@ -1,5 +1,5 @@
-// Named tensors in files, whatever the format: safetensors (one file or a sharded index) and GGUF.
-// Every offset, count and size in a file is checked against the file before anything is read through it.
+// Named tensors in files of any format: safetensors (one file or a sharded index) and GGUF. Every offset,
+// count and size in a file is checked against the file before it is used.
 #pragma once
 
 #include "util/dtype.h"
@@ -9,8 +9,8 @@
 
 enum { STORED_MAX_RANK = 4 };
 
-/// A view into a mapped file; valid while its TensorFile lives. Row-major, outermost dimension first (as in
-/// safetensors and PyTorch; GGUF's order is reversed on reading).
+/// A view into a mapped file, valid as long as its TensorFile. Row-major, outermost dimension first, as in
+/// safetensors and PyTorch; GGUF's order is reversed on reading.
 typedef struct StoredTensor {
   const char *name;
   DType type; // one that tensors_read_f32 can decode
@@ -23,41 +23,43 @@ typedef struct StoredTensor {
 
 typedef struct TensorFile TensorFile;
 
-/// Opens a .safetensors file, a model.safetensors.index.json, or a .gguf file, told apart by content.
+/// Opens a .safetensors file, a model.safetensors.index.json or a .gguf file. The content tells which it is.
 STATUS_CHECKED Status tensors_open(const char *path, TensorFile **out);
 void tensors_close(TensorFile *file);
 const char *tensors_path(const TensorFile *file);
 size_t tensors_count(const TensorFile *file);
 const StoredTensor *tensors_at(const TensorFile *file, size_t index);
-/// NULL where there is none of that name.
+/// NULL if there is no tensor of that name.
 const StoredTensor *tensors_find(const TensorFile *file, const char *name);
 
 /// out[count] = elements [first, first + count) as float32; both are multiples of the type's block.
 STATUS_CHECKED Status tensors_read_f32(const StoredTensor *tensor, size_t first, size_t count, float *out);
 
-// ---- GGUF metadata (NULL or missing for safetensors) ----
+// ---- GGUF metadata; a safetensors file has none ----
 
 /// True for a GGUF file.
 int tensors_is_gguf(const TensorFile *file);
-/// Typed metadata; `fallback` variants return the fallback where the key is absent, and fail on another type.
+/// Typed metadata. STATUS_INPUT if the type is another or the key is missing; the variants with a `fallback`
+/// give that for a missing key.
 STATUS_CHECKED Status gguf_get_integer(const TensorFile *file, const char *key, int64_t *out);
 STATUS_CHECKED Status gguf_get_integer_or(const TensorFile *file, const char *key, int64_t fallback,
                                           int64_t *out);
 STATUS_CHECKED Status gguf_get_number_or(const TensorFile *file, const char *key, double fallback,
                                          double *out);
-/// *out points at NUL-terminated memory owned by the file; NULL where the key is absent.
+/// *out is NUL-terminated and owned by the file; NULL if the key is missing.
 STATUS_CHECKED Status gguf_get_string_or_null(const TensorFile *file, const char *key, const char **out);
-/// An array of strings: *count entries; each read with gguf_string_at. STATUS_INPUT where absent.
+/// *count = entries of an array of strings, which gguf_string_at reads. STATUS_INPUT if the key is missing.
 STATUS_CHECKED Status gguf_get_strings(const TensorFile *file, const char *key, size_t *count);
-/// The bytes of entry `index` (not NUL-terminated) of an array checked by gguf_get_strings.
+/// Entry `index`, not NUL-terminated, of an array that gguf_get_strings has checked.
 void gguf_string_at(const TensorFile *file, const char *key, size_t index, const char **bytes, size_t *size);
-/// An array of integers of any width, widened into fresh memory (free()); *count = 0 and NULL where absent.
+/// An array of integers of any width, widened into fresh memory (free()); NULL and *count = 0 if the key is
+/// missing.
 STATUS_CHECKED Status gguf_get_integers(const TensorFile *file, const char *key, int64_t **out,
                                         size_t *count);
 
 // ---- writing safetensors ----
 
-/// One tensor to write: the caller's `fill` is asked for the bytes in order, in pieces.
+/// A tensor to write. Its elements come from the caller's `fill`, in order and in pieces.
 typedef struct TensorToWrite {
   const char *name;
   DType type; // F32, F16 or BF16
@@ -65,7 +67,7 @@ typedef struct TensorToWrite {
   size_t shape[STORED_MAX_RANK];
 } TensorToWrite;
 
-/// Supplies `count` float32 elements of tensor `index` starting at `first`.
+/// Fills out[count] with the float32 elements of tensor `index` from `first` on.
 typedef Status (*TensorFill)(void *user, size_t index, size_t first, size_t count, float *out);
 
 /// Writes `path` (not atomically: use it inside an AtomicDir), with the metadata {"format":"pt"}.
