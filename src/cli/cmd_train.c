@@ -56,10 +56,18 @@ static void run_close(Run *run) {
   config_free(&run->config);
 }
 
+/// *next = a free place for one more evaluation, which counts once it is open.
+static Status next_evaluation(Run *run, Evaluation ***next) {
+  *next = &run->evaluations[run->evaluation_count];
+  if (run->evaluation_count < MAX_EVALUATIONS) return STATUS_OK;
+  return status_fail(STATUS_FAILED, "a run takes %d evaluations: raise MAX_EVALUATIONS", MAX_EVALUATIONS);
+}
+
 static Status open_evaluations(Run *run) {
+  Evaluation **next = NULL;
   if (run->config.train.bias_eval_steps == 0) return STATUS_OK;
   TRY(config_dataset(&run->config, &run->runtime, true, &run->held_out));
-  Evaluation **next = &run->evaluations[run->evaluation_count];
+  TRY(next_evaluation(run, &next));
   TRY(gap_evaluation_open(&run->config, "bias_eval", &run->held_out, next));
   run->evaluation_count++;
   return STATUS_OK;

@@ -27,7 +27,8 @@ typedef struct EvaluationRun {
 
 /// What a kind of evaluation provides; only summarize and write_json may be NULL.
 typedef struct EvaluationType {
-  /// Creates on `model`, which lies on a plan Ops, all that a run takes at once, and computes nothing.
+  /// Does on `model`, which lies on a plan Ops, what a run does at its largest, so that all its memory is
+  /// counted, the scratch of operations included. On a plan nothing is computed.
   Status (*plan)(Evaluation *evaluation, Model *model);
   /// Measures, and appends to the empty list. The model is left as it was, and the numbers depend on nothing
   /// but the model and the evaluation. STATUS_INTERRUPTED soon after `stop` is set.
