@@ -19,8 +19,8 @@ static bool set(const char *variable) {
 static bool locale_is_utf8(void) {
   static const char *const variables[] = {"LC_ALL", "LC_CTYPE", "LANG"};
   for (size_t i = 0; i < sizeof variables / sizeof *variables; i++) {
-    if (!set(variables[i])) continue;
     const char *value = getenv(variables[i]);
+    if (value == NULL || value[0] == '\0') continue;
     return strcasestr(value, "utf-8") != NULL || strcasestr(value, "utf8") != NULL;
   }
   return true;

@@ -49,17 +49,13 @@ static Status find_on(cl_platform_id platform, Found **found, size_t *count) {
   Status status = STATUS_OK;
   TRY_CLEAN(mem_array(&ids, devices, "OpenCL devices"));
   if (clGetDeviceIDs(platform, CL_DEVICE_TYPE_ALL, devices, ids, NULL) != CL_SUCCESS) goto cleanup;
-  Found *grown = realloc(*found, (*count + devices) * sizeof *grown);
-  if (grown == NULL) {
-    status = status_fail(STATUS_FAILED, "out of memory listing OpenCL devices");
-    goto cleanup;
-  }
-  *found = grown;
+  size_t capacity = *count;
+  TRY_CLEAN(mem_reserve(found, &capacity, *count + devices, "OpenCL devices"));
   for (cl_uint i = 0; i < devices; i++) {
     cl_bool available = CL_FALSE, compiler = CL_FALSE;
     (void)clGetDeviceInfo(ids[i], CL_DEVICE_AVAILABLE, sizeof available, &available, NULL);
     (void)clGetDeviceInfo(ids[i], CL_DEVICE_COMPILER_AVAILABLE, sizeof compiler, &compiler, NULL);
-    if (available && compiler) grown[(*count)++] = (Found){platform, ids[i]};
+    if (available && compiler) (*found)[(*count)++] = (Found){platform, ids[i]};
   }
 cleanup:
   free(ids);

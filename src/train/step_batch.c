@@ -122,11 +122,12 @@ Status step_batch_draw(StepBatch *batch, uint64_t seed, SamplerState *state) {
 /// The prompts of a set may come from different sets here: only their lengths matter.
 Status step_batch_draw_largest(StepBatch *batch) {
   const StepShape *shape = &batch->shape;
+  const size_t sets = shape->count / shape->groups;
   for (size_t g = 0; g < shape->groups; g++) {
     PromptLength *list = NULL;
     size_t listed = 0;
     TRY(list_distinct(shape->dataset, (int)g, &list, &listed));
-    for (size_t d = 0; d < shape->count / shape->groups && listed > 0; d++) {
+    for (size_t d = 0; d < sets && listed > 0; d++) {
       batch->drawn[d * shape->groups + g] = list[d % listed].index;
     }
     free(list);
