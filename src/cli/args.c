@@ -1,4 +1,4 @@
-// Options by table. Rule: values are checked here, so a command sees only what its table allows.
+// Parsing options by a table. Rule: values are checked here, so a command sees only what its table allows.
 #include "args.h"
 #include "util/str.h"
 
@@ -21,7 +21,7 @@ static void print_help(const Usage *usage) {
                       option->value != NULL ? option->value : "");
     printf("%*s%s\n", used < HELP_COLUMN ? HELP_COLUMN - used : 1, "", option->help);
   }
-  printf("  --help%*sThis text.\n", HELP_COLUMN - 8, "");
+  printf("  --help%*sPrint this help.\n", HELP_COLUMN - 8, "");
 }
 
 static Status fail_option(const Usage *usage, const char *given) {
@@ -70,9 +70,9 @@ static Status set_option(const Option *option, const char *text) {
   return STATUS_OK;
 }
 
-/// Takes argv[*at], an option, and its value; *at ends on the last word taken.
-static Status take_option(const Usage *usage, int argc, char **argv, int *at) {
-  const char *word = argv[*at] + 2, *equals = strchr(word, '=');
+/// Takes the option argv[*index] and its value; *index ends at the last word taken.
+static Status take_option(const Usage *usage, int argc, char **argv, int *index) {
+  const char *word = argv[*index] + 2, *equals = strchr(word, '=');
   size_t length = equals != NULL ? (size_t)(equals - word) : strlen(word);
   for (const Option *option = usage->options; option != NULL && option->name != NULL; option++) {
     if (strlen(option->name) != length || strncmp(option->name, word, length) != 0) continue;
@@ -82,10 +82,10 @@ static Status take_option(const Usage *usage, int argc, char **argv, int *at) {
       return STATUS_OK;
     }
     if (equals != NULL) return set_option(option, equals + 1);
-    if (*at + 1 >= argc)
+    if (*index + 1 >= argc)
       return status_fail(STATUS_INPUT, "--%s needs a value: --%s %s", option->name, option->name,
                          option->value);
-    return set_option(option, argv[++*at]);
+    return set_option(option, argv[++*index]);
   }
   char given[128];
   (void)snprintf(given, sizeof given, "%.*s", (int)(length < 100 ? length : 100), word);
@@ -106,7 +106,7 @@ Status args_parse(const Usage *usage, int argc, char **argv, const char **positi
     } else if (argv[i][0] == '-' && argv[i][1] != '\0') {
       return fail_option(usage, argv[i] + 1);
     } else if (positional == NULL || *positional != NULL) {
-      return status_fail(STATUS_INPUT, "\"%.200s\" is one word too many; see gee-cl %s --help", argv[i],
+      return status_fail(STATUS_INPUT, "unexpected argument \"%.200s\"; see gee-cl %s --help", argv[i],
                          usage->command);
     } else {
       *positional = argv[i];

@@ -1,4 +1,4 @@
-// Command line options by a table, which is also what `--help` prints.
+// Command line options as a table, from which `--help` is printed too.
 #pragma once
 
 #include "util/status.h"
@@ -11,7 +11,7 @@ typedef enum OptionType {
   OPTION_SIZE,   // size_t, within [low, high]
   OPTION_SEED,   // uint64_t
   OPTION_NUMBER, // float, within [low, high]
-  OPTION_LIST,   // TextList: may be given several times
+  OPTION_LIST,   // TextList: may be repeated
 } OptionType;
 
 enum { TEXT_LIST_MAX = 64 };
@@ -23,25 +23,25 @@ typedef struct TextList {
 typedef struct Option {
   const char *name; // without the dashes
   OptionType type;
-  void *out;         // left alone where the option is not given
-  const char *value; // "FILE", as help shows it; NULL for a flag
+  void *out;         // unchanged if the option is not given
+  const char *value; // placeholder in the help, "FILE"; NULL for a flag
   const char *help;
   double low, high;
 } Option;
 
-/// What a subcommand takes, and how its help teaches it.
+/// What a subcommand takes, and what its help says.
 typedef struct Usage {
   const char *command;    // "train"
   const char *summary;    // one line
-  const char *positional; // "CONFIG.ini", or NULL where there is none
+  const char *positional; // "CONFIG.ini", or NULL if it takes none
   const Option *options;  // ends with a NULL name; may be NULL
   const char *text;       // what it does, and an example
 } Usage;
 
 /// Fills the options' `out`. `--help` prints to stdout and sets *helped; the command is then done.
-/// *positional (may be NULL where usage has none) is NULL where it was not given. STATUS_INPUT names the
-/// nearest option of an unknown one.
+/// *positional is NULL if the word was not given; `positional` may be NULL if the usage has none.
+/// STATUS_INPUT suggests the nearest option for an unknown one.
 STATUS_CHECKED Status args_parse(const Usage *usage, int argc, char **argv, const char **positional,
                                  bool *helped);
-/// STATUS_INPUT: "name is needed", with the way to help.
+/// STATUS_INPUT unless `given` is set: "<what> is needed; see … --help".
 STATUS_CHECKED Status args_need(const Usage *usage, const void *given, const char *what);

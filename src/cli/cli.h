@@ -1,5 +1,5 @@
-// What the subcommands share: their table, the terminal (terminal.h), and the objects a run needs opened in
-// order. Rule: of all rooms only this one prints, reads the command line or exits.
+// What the subcommands share: their declarations, the terminal (terminal.h), and opening what a run needs.
+// Rule: only this room prints, reads the command line or exits.
 #pragma once
 
 #include "args.h"
@@ -20,25 +20,26 @@ Status cmd_selftest(int argc, char **argv);
 
 // ---- what a run needs (runtime.c) ----
 
-/// --model and its companions, as several commands take them.
+/// --model and the options that go with it, which several commands take.
 typedef struct ModelArgs {
   const char *model, *adapter, *dtype, *device, *gemm;
 } ModelArgs;
 
-// Rows of an Option table for a ModelArgs; follow them by more rows and {0}.
-#define MODEL_OPTIONS(args)                                                                                  \
-  {"model", OPTION_TEXT, &(args).model, "PATH", "A Hugging Face folder or a .gguf file. Needed.", 0, 0},     \
-      {"adapter",                                                                                            \
-       OPTION_TEXT,                                                                                          \
-       &(args).adapter,                                                                                      \
-       "DIR",                                                                                                \
-       "A PEFT adapter to put on it, as training saves one.",                                                \
-       0,                                                                                                    \
-       0},                                                                                                   \
-      {"dtype", OPTION_TEXT, &(args).dtype, "TYPE", "Store weights as f32 (default), f16 or bf16.", 0, 0},   \
-      {"device", OPTION_TEXT, &(args).device, "NAME", "auto, cpu, gpu, a number or part of a name.", 0, 0},  \
-  {                                                                                                          \
-    "gemm", OPTION_TEXT, &(args).gemm, "NAME", "auto, own or vendor (CLBlast).", 0, 0                        \
+// Rows of an Option table for a ModelArgs; more rows and {0} follow them.
+#define MODEL_OPTIONS(args)                                                                                   \
+  {"model", OPTION_TEXT, &(args).model, "PATH", "A Hugging Face folder or a .gguf file. Required.", 0, 0},    \
+      {"adapter", OPTION_TEXT, &(args).adapter, "DIR", "A PEFT adapter to apply, such as training saves.", 0, \
+       0},                                                                                                    \
+      {"dtype", OPTION_TEXT, &(args).dtype, "TYPE", "Store weights as f32 (default), f16 or bf16.", 0, 0},    \
+      {"device",                                                                                              \
+       OPTION_TEXT,                                                                                           \
+       &(args).device,                                                                                        \
+       "NAME",                                                                                                \
+       "auto (default), cpu, gpu, an index or part of a name.",                                               \
+       0,                                                                                                     \
+       0},                                                                                                    \
+  {                                                                                                           \
+    "gemm", OPTION_TEXT, &(args).gemm, "NAME", "Matrix products: auto (default), own or vendor.", 0, 0        \
   }
 
 typedef struct Runtime {
@@ -51,19 +52,19 @@ typedef struct Runtime {
   DType dtype; // of the model's matrices
 } Runtime;
 
-/// Opens the files and the text side of a model: what can be wrong with them is told before a device is
+/// Opens a model's files, tokenizer and chat template, so that faults in them show before a device is
 /// touched.
 STATUS_CHECKED Status runtime_open_files(Runtime *runtime, const char *path, const char *chat_template);
 STATUS_CHECKED Status runtime_open_device(Runtime *runtime, const DeviceOptions *options);
 /// Compiles the kernels and runs the self-test.
 STATUS_CHECKED Status runtime_open_ops(Runtime *runtime, const char *gemm);
-/// Loads the weights, and `adapter` unless NULL.
+/// Loads the weights, and `adapter` unless it is NULL.
 STATUS_CHECKED Status runtime_load_model(Runtime *runtime, DType dtype, const char *adapter);
-/// All of it, for commands that take ModelArgs; files already open stay.
+/// All of these, for commands that take ModelArgs. Files that are open already stay open.
 STATUS_CHECKED Status runtime_open(Runtime *runtime, const ModelArgs *args);
-/// Appends the tokens a model sees before its answer: of `text` in the chat template (`chat`; `system` NULL:
-/// the template's own), or of `text` alone, with a start token where it would be empty. STATUS_INPUT where
-/// there is no template.
+/// Appends the tokens a model sees before its answer. With `chat`: `text` in the chat template (`system`
+/// NULL: the template's default). Without: `text` alone, or a start token if that is empty. STATUS_INPUT if
+/// the model has no template.
 STATUS_CHECKED Status runtime_encode_prompt(const Runtime *runtime, const char *text, bool chat,
                                             const char *system, Tokens *out);
 /// Safe on a zeroed struct and twice.
@@ -71,18 +72,18 @@ void runtime_close(Runtime *runtime);
 
 // ---- memory (memory_plan.c) ----
 
-/// Prints `use` by kind.
+/// Prints `use`, a line for each kind.
 void memory_print(const MemoryUse *use, const char *title);
-/// STATUS_INPUT where `planned` cannot fit the device, or the host that a CPU device shares; says which keys
-/// to lower.
+/// STATUS_INPUT if `planned` does not fit the device, or the host memory that a CPU device uses; says which
+/// keys to lower.
 STATUS_CHECKED Status memory_check(const MemoryUse *planned, const DeviceInfo *info);
 
 // ---- config and data (config_command.c) ----
 
-/// Reads `path`, applies `sets`, checks the whole. Free with config_free whatever is returned.
+/// Reads `path`, applies `sets` and checks the result. Call config_free in any case, also after a failure.
 STATUS_CHECKED Status config_open(const char *path, const TextList *sets, Config *out);
-/// What is trained on, or with `held_out` what the gap is measured on.
+/// The prompts to train on or, with `held_out`, those to measure the gap on.
 STATUS_CHECKED Status config_dataset(const Config *config, const Runtime *runtime, bool held_out,
                                      Dataset *out);
-/// "female, male", in memory of `out`.
+/// Appends the names of the groups: "female, male".
 STATUS_CHECKED Status group_names(const GroupFile *groups, Str *out);

@@ -1,4 +1,4 @@
-// gee-cl data: what training will see, and what became of the prompts on the way there.
+// gee-cl data: the prompts that training will see, and how many each stage left.
 #include "cli.h"
 #include "io/json_write.h"
 
@@ -10,17 +10,16 @@ static bool as_json, held_out;
 static size_t limit = 10;
 static TextList sets;
 static const Option options[] = {
-    {"json", OPTION_FLAG, &as_json, NULL, "One JSON object with every prompt and its tokens.", 0, 0},
-    {"held-out", OPTION_FLAG, &held_out, NULL,
-     "The prompts that the gap is measured on, in place of training's.", 0, 0},
+    {"json", OPTION_FLAG, &as_json, NULL, "Print one JSON object with every prompt and its tokens.", 0, 0},
+    {"held-out", OPTION_FLAG, &held_out, NULL, "Show the prompts that the gap is measured on instead.", 0, 0},
     {"limit", OPTION_SIZE, &limit, "N", "Prompts to show (10); --json shows all.", 0, 1e9},
     {"set", OPTION_LIST, &sets, "SECTION.KEY=VALUE", "Override a key of the config.", 0, 0},
     {0}};
 static const Usage usage = {
     "data", "Show the prompts that training will see.", "CONFIG.ini", options,
-    "Shows how many prompts there are after each stage (read, detect groups, expand into counterfactual "
-    "sets,\n"
-    "split, balance, ...), and each prompt with its set, group, type and number of tokens.\n\n"
+    "Shows how many prompts each stage leaves (reading, finding groups, making counterfactual sets, "
+    "splitting,\n"
+    "balancing, ...), then the prompts themselves with their set, group, type and number of tokens.\n\n"
     "  gee-cl data configs/quickstart.ini\n"
     "  gee-cl data configs/quickstart.ini --json --set groups.file=age"};
 
@@ -36,7 +35,7 @@ static void print_stages(const Dataset *data) {
     for (size_t g = 0; g < groups; g++) grouped = grouped || stage->per_group[g] > 0;
     for (size_t g = 0; grouped && g < groups; g++) printf(" %10zu", stage->per_group[g]);
     if (stage->unnamed > 0) printf("   %zu name no group", stage->unnamed);
-    if (stage->several > 0) printf("   %zu name several", stage->several);
+    if (stage->several > 0) printf("   %zu name several groups", stage->several);
     printf("\n");
   }
 }
@@ -50,17 +49,17 @@ static void print_prompts(const Dataset *data) {
     printf("%6zu  %-10s %-10s %6zu  ", prompt->set, group, data->types[prompt->type], prompt->tokens.count);
     size_t length = strcspn(prompt->text, "\n"), shown = length < 160 ? length : 160;
     while (shown > 0 && shown < length && ((unsigned char)prompt->text[shown] & 0xC0) == 0x80)
-      shown--; // whole UTF-8
+      shown--; // do not cut a character
     printf("%.*s%s\n", (int)shown, prompt->text, prompt->text[shown] != '\0' ? " ..." : "");
   }
   if (data->count > limit) printf("... and %zu more (--limit N, or --json for all)\n", data->count - limit);
   printf("\n%zu prompts in %zu %s\n", data->count, data->sets,
-         data->counterfactual ? "counterfactual sets, one prompt of each group in each"
+         data->counterfactual ? "counterfactual sets (a prompt of each group in each)"
                               : "sets of one prompt");
-  if (data->shortened > 0) printf("%zu were cut to data.max_prompt_tokens\n", data->shortened);
+  if (data->shortened > 0) printf("%zu prompts were cut to data.max_prompt_tokens\n", data->shortened);
 }
 
-static void add_stage(JsonWriter *json, const Dataset *data, const StageCount *stage) {
+static void write_stage(JsonWriter *json, const Dataset *data, const StageCount *stage) {
   json_object_begin(json, NULL);
   json_string(json, "stage", stage->stage);
   json_integer(json, "prompts", (int64_t)stage->prompts);
@@ -73,7 +72,7 @@ static void add_stage(JsonWriter *json, const Dataset *data, const StageCount *s
   json_object_end(json);
 }
 
-static void add_prompt(JsonWriter *json, const Dataset *data, const Prompt *prompt) {
+static void write_prompt(JsonWriter *json, const Dataset *data, const Prompt *prompt) {
   json_object_begin(json, NULL);
   json_integer(json, "set", (int64_t)prompt->set);
   json_integer(json, "source", (int64_t)prompt->source);
@@ -84,17 +83,17 @@ static void add_prompt(JsonWriter *json, const Dataset *data, const Prompt *prom
   json_object_end(json);
 }
 
-static Status show_json(const Dataset *data) {
+static Status print_dataset_json(const Dataset *data) {
   JsonWriter json = {.layout = JSON_PRETTY};
   json_object_begin(&json, NULL);
   json_string(&json, "attribute", groups_attribute(data->groups));
   json_bool(&json, "counterfactual", data->counterfactual);
   json_integer(&json, "sets", (int64_t)data->sets);
   json_array_begin(&json, "stages");
-  for (size_t i = 0; i < data->stage_count; i++) add_stage(&json, data, &data->stages[i]);
+  for (size_t i = 0; i < data->stage_count; i++) write_stage(&json, data, &data->stages[i]);
   json_array_end(&json);
   json_array_begin(&json, "prompts");
-  for (size_t i = 0; i < data->count; i++) add_prompt(&json, data, &data->prompts[i]);
+  for (size_t i = 0; i < data->count; i++) write_prompt(&json, data, &data->prompts[i]);
   json_array_end(&json);
   json_object_end(&json);
   return print_json(&json, "the prompts");
@@ -114,7 +113,7 @@ Status cmd_data(int argc, char **argv) {
   TRY_CLEAN(runtime_open_files(&runtime, config.model.path, config.model.chat_template));
   TRY_CLEAN(config_dataset(&config, &runtime, held_out, &data));
   if (as_json) {
-    TRY_CLEAN(show_json(&data));
+    TRY_CLEAN(print_dataset_json(&data));
   } else {
     print_stages(&data);
     print_prompts(&data);

@@ -1,4 +1,4 @@
-// gee-cl devices: what is here, and what each device would use.
+// gee-cl devices: the devices of this machine, and the GEMM that each would use.
 #include "cli.h"
 #include "io/json_write.h"
 
@@ -7,11 +7,12 @@
 #include <string.h>
 
 static bool as_json;
-static const Option options[] = {{"json", OPTION_FLAG, &as_json, NULL, "One JSON object.", 0, 0}, {0}};
+static const Option options[] = {{"json", OPTION_FLAG, &as_json, NULL, "Print one JSON object.", 0, 0}, {0}};
 static const Usage usage = {
-    "devices", "List the devices here.", NULL, options,
-    "Shows every OpenCL device with its index, class, memory and the matrix product that device.gemm = auto\n"
-    "takes on it. A star marks the one that device.name = auto chooses.\n\n"
+    "devices", "List the devices of this machine.", NULL, options,
+    "Shows every OpenCL device with its index, class, memory, largest single buffer, compute units, and the "
+    "matrix\n"
+    "product (gemm) that device.gemm = auto uses on it. A star marks what device.name = auto chooses.\n\n"
     "  gee-cl devices\n"
     "  gee-cl train configs/quickstart.ini --set device.name=1"};
 
@@ -24,20 +25,20 @@ static const char *gemm_name(DeviceClass kind) {
 
 static void print_table(const DeviceInfo *list, size_t count, size_t chosen) {
   printf("%s    %-5s %-5s %10s %10s %6s  %-8s %s%s\n", style(stdout, STYLE_BOLD), "index", "class", "memory",
-         "one piece", "units", "gemm", "device", style(stdout, STYLE_PLAIN));
+         "one buffer", "units", "gemm", "device", style(stdout, STYLE_PLAIN));
   for (size_t i = 0; i < count; i++) {
     const DeviceInfo *info = &list[i];
-    char memory[32], piece[32];
+    char memory[32], buffer[32];
     format_bytes(memory, info->memory);
-    format_bytes(piece, info->max_allocation);
+    format_bytes(buffer, info->max_allocation);
     printf("  %s %-5zu %-5s %10s %10s %6u  %-8s %s: %s\n", i == chosen ? "*" : " ", i, class_name(info->kind),
-           memory, piece, info->compute_units, gemm_name(info->kind), info->platform, info->name);
+           memory, buffer, info->compute_units, gemm_name(info->kind), info->platform, info->name);
     printf("%46s%s%s %s%s\n", "", style(stdout, STYLE_DIM), info->backend, info->driver,
            style(stdout, STYLE_PLAIN));
   }
 }
 
-static Status show_json(const DeviceInfo *list, size_t count, size_t chosen) {
+static Status print_devices_json(const DeviceInfo *list, size_t count, size_t chosen) {
   JsonWriter json = {.layout = JSON_PRETTY};
   json_object_begin(&json, NULL);
   json_array_begin(&json, "devices");
@@ -71,9 +72,9 @@ Status cmd_devices(int argc, char **argv) {
   Status status = device_list(&list, &count);
   if (status == STATUS_OK && count > 0) status = device_choose(&(DeviceOptions){0}, list, count, &chosen);
   if (status == STATUS_OK && as_json) {
-    status = show_json(list, count, chosen);
+    status = print_devices_json(list, count, chosen);
   } else if (status == STATUS_OK && count == 0) {
-    printf("No OpenCL device. On Debian, `apt-get install pocl-opencl-icd` makes the CPU one.\n");
+    printf("No OpenCL device found. On Debian, `apt-get install pocl-opencl-icd` adds the CPU as one.\n");
   } else if (status == STATUS_OK) {
     print_table(list, count, chosen);
   }

@@ -9,7 +9,7 @@ static ModelArgs model_args;
 static const char *output;
 static const Option options[] = {
     MODEL_OPTIONS(model_args),
-    {"output", OPTION_TEXT, &output, "DIR", "The folder to write. Needed.", 0, 0},
+    {"output", OPTION_TEXT, &output, "DIR", "The folder to write. Required.", 0, 0},
     {0}};
 static const Usage usage = {"export", "Merge an adapter into a Hugging Face folder.", NULL, options,
                             "Writes config, weights, tokenizer and generation config, so that transformers' "
@@ -27,7 +27,7 @@ Status cmd_export(int argc, char **argv) {
   TRY(args_need(&usage, model_args.model, "--model"));
   TRY(args_need(&usage, output, "--output"));
   if (file_exists(output))
-    return status_fail(STATUS_INPUT, "%s is there already; name a folder that is not", output);
+    return status_fail(STATUS_INPUT, "%s already exists; name a folder that does not", output);
   Runtime runtime = {0};
   AtomicDir folder = {0};
   Status status = STATUS_OK;

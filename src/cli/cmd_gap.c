@@ -1,4 +1,4 @@
-// gee-cl gap: the entropy gap between groups on prompts that were not trained on.
+// gee-cl gap: the entropy gap between groups, on prompts that were not trained on.
 #include "gap_report.h"
 #include "io/file.h"
 
@@ -11,21 +11,21 @@ static const char *adapter, *output;
 static bool as_json;
 static TextList sets;
 static const Option options[] = {
-    {"adapter", OPTION_TEXT, &adapter, "DIR", "A PEFT adapter to put on the config's model.", 0, 0},
-    {"json", OPTION_FLAG, &as_json, NULL, "One JSON object in place of the table.", 0, 0},
-    {"output", OPTION_TEXT, &output, "FILE", "Write the JSON object here too.", 0, 0},
+    {"adapter", OPTION_TEXT, &adapter, "DIR", "A PEFT adapter to apply to the config's model.", 0, 0},
+    {"json", OPTION_FLAG, &as_json, NULL, "Print one JSON object instead of the table.", 0, 0},
+    {"output", OPTION_TEXT, &output, "FILE", "Also write the JSON object to this file.", 0, 0},
     {"set", OPTION_LIST, &sets, "SECTION.KEY=VALUE", "Override a key of the config.", 0, 0},
     {0}};
 static const Usage usage = {
     "gap", "Measure the entropy gap between groups, with its interval.", "CONFIG.ini", options,
-    "Samples answers to held-out counterfactual prompts and shows the gap of mean token entropy:\n"
-    "  total    each group's own answers\n"
-    "  paired   every answer read under every group's prompt: the same gap with far less noise\n"
-    "each with its 95 % interval over sets, beside the mean entropy. Before and after training:\n\n"
+    "Samples answers to held-out counterfactual prompts and compares the groups' mean token entropy:\n"
+    "  total    each group with its own answers\n"
+    "  paired   every answer under every group's prompt: the same gap with far less noise\n"
+    "Each gap has a 95 % interval over sets. Before and after training:\n\n"
     "  gee-cl gap configs/quickstart.ini\n"
     "  gee-cl gap configs/quickstart.ini --adapter runs/quickstart/final"};
 
-static Status show(const Evaluation *gap, const MetricList *metrics, const GroupFile *groups) {
+static Status print_report(const Evaluation *gap, const MetricList *metrics, const GroupFile *groups) {
   Str text = {0};
   JsonWriter json = {0};
   Status status = STATUS_OK;
@@ -66,7 +66,7 @@ Status cmd_gap(int argc, char **argv) {
   TRY_CLEAN(runtime_load_model(&runtime, config.model.dtype, adapter));
   EvaluationRun run = {.model = runtime.model, .progress = screen_progress()};
   TRY_CLEAN(evaluation_run(gap, &run, &metrics));
-  TRY_CLEAN(show(gap, &metrics, data.groups));
+  TRY_CLEAN(print_report(gap, &metrics, data.groups));
 cleanup:
   metrics_free(&metrics);
   evaluation_free(gap);

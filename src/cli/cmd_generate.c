@@ -1,4 +1,4 @@
-// gee-cl generate: a model's answer to one prompt, streamed as it is drawn.
+// gee-cl generate: a model's answer to one prompt, streamed as it is sampled.
 #include "cli.h"
 #include "io/json_write.h"
 #include "util/clock.h"
@@ -15,22 +15,23 @@ static SamplingOptions sampling = {
 static uint64_t seed = 15;
 static const Option options[] = {
     MODEL_OPTIONS(model_args),
-    {"prompt", OPTION_TEXT, &prompt_text, "TEXT", "What to answer or go on from. Needed.", 0, 0},
+    {"prompt", OPTION_TEXT, &prompt_text, "TEXT", "What to answer or continue. Required.", 0, 0},
     {"chat", OPTION_FLAG, &chat, NULL, "Wrap the prompt in the model's chat template.", 0, 0},
-    {"system", OPTION_TEXT, &system_text, "TEXT", "System prompt for --chat; else the template's own.", 0, 0},
-    {"max-new-tokens", OPTION_SIZE, &sampling.max_new_tokens, "N", "Tokens at most (256).", 1, 1e6},
+    {"system", OPTION_TEXT, &system_text, "TEXT", "System prompt for --chat (the template's default).", 0, 0},
+    {"max-new-tokens", OPTION_SIZE, &sampling.max_new_tokens, "N", "Most tokens to generate (256).", 1, 1e6},
     {"temperature", OPTION_NUMBER, &sampling.temperature, "T",
-     "0, the default, always takes the likeliest token.", 0, 100},
+     "Sampling temperature; 0 takes the likeliest token (0).", 0, 100},
     {"top-p", OPTION_NUMBER, &sampling.top_p, "P", "Nucleus sampling (1: off).", 1e-6, 1},
     {"top-k", OPTION_SIZE, &sampling.top_k, "K", "Keep the K likeliest tokens (0: off).", 0, 1e9},
     {"repetition-penalty", OPTION_NUMBER, &sampling.repetition_penalty, "R",
-     "Above 1 discourages seen tokens (1: off).", 1e-3, 100},
-    {"seed", OPTION_SEED, &seed, "S", "Of the draws (15): the same seed gives the same answer.", 0, 0},
-    {"json", OPTION_FLAG, &as_json, NULL, "One JSON object at the end, with tokens and entropies.", 0, 0},
+     "Above 1 makes tokens already seen less likely (1: off).", 1e-3, 100},
+    {"seed", OPTION_SEED, &seed, "S", "Random seed (15): the same seed gives the same answer.", 0, 0},
+    {"json", OPTION_FLAG, &as_json, NULL, "Print one JSON object at the end, with tokens and entropies.", 0,
+     0},
     {0}};
 static const Usage usage = {
     "generate", "Let a model answer a prompt.", NULL, options,
-    "Streams the answer to stdout. Ends at the model's end token or after --max-new-tokens.\n\n"
+    "Streams the answer to stdout, up to the model's end token or --max-new-tokens.\n\n"
     "  gee-cl generate --model models/SmolLM2-135M-Instruct.Q4_1.gguf --chat --prompt \"Why is the sky "
     "blue?\"\n"
     "  gee-cl generate --model M --adapter runs/quickstart/final --chat --prompt \"She works as a nurse.\" "
@@ -52,7 +53,7 @@ static bool show_token(void *user, size_t request, int32_t token) {
   if (stream->status == STATUS_OK && stream->text.size > 0) {
     bool written =
         fwrite(stream->text.data, 1, stream->text.size, stdout) == stream->text.size && fflush(stdout) == 0;
-    if (!written) stream->status = status_fail(STATUS_FAILED, "the answer cannot be written to the output");
+    if (!written) stream->status = status_fail(STATUS_FAILED, "cannot write the answer to the output");
   }
   return stream->status == STATUS_OK;
 }
@@ -63,11 +64,12 @@ static Status end_stream(Stream *stream) {
   TRY(decode_stream_end(&stream->decoder, &stream->text));
   (void)fputs(str_text(&stream->text), stdout);
   (void)fputc('\n', stdout);
-  (void)fflush(stdout); // before what goes to stderr
+  (void)fflush(stdout); // before the line on stderr
   return STATUS_OK;
 }
 
-static Status show_json(const Runtime *runtime, const Tokens *prompt, const Answer *answer, double seconds) {
+static Status print_answer_json(const Runtime *runtime, const Tokens *prompt, const Answer *answer,
+                                double seconds) {
   Str text = {0};
   JsonWriter json = {0};
   Status status = STATUS_OK;
@@ -93,9 +95,10 @@ static Status answer_prompt(const Runtime *runtime, const Tokens *prompt, Stream
   PassOptions sizes = generate_pass_options(prompt->count, prompt->count, 1, sampling.max_new_tokens);
   const ModelConfig *config = model_config(runtime->model);
   if (config->max_positions > 0 && prompt->count + sampling.max_new_tokens > config->max_positions)
-    return status_fail(STATUS_INPUT,
-                       "the prompt has %zu tokens and --max-new-tokens is %zu, but the model ends at %zu",
-                       prompt->count, sampling.max_new_tokens, config->max_positions);
+    return status_fail(
+        STATUS_INPUT,
+        "the prompt has %zu tokens and --max-new-tokens is %zu, but the model takes at most %zu together",
+        prompt->count, sampling.max_new_tokens, config->max_positions);
   Pass *pass = NULL;
   TRY(pass_create(runtime->model, &sizes, &pass));
   TokenSpan span = {prompt->ids, prompt->count};
@@ -134,7 +137,7 @@ Status cmd_generate(int argc, char **argv) {
   TRY_CLEAN(answer_prompt(&runtime, &prompt, &stream, &answer));
   double seconds = clock_seconds() - start;
   if (as_json) {
-    TRY_CLEAN(show_json(&runtime, &prompt, &answer, seconds));
+    TRY_CLEAN(print_answer_json(&runtime, &prompt, &answer, seconds));
   } else {
     TRY_CLEAN(end_stream(&stream));
     say("%s%zu tokens in %.1f s%s", style(stderr, STYLE_DIM), answer.count, seconds,

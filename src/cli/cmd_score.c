@@ -1,5 +1,5 @@
-// gee-cl score: what a model thinks of given answers, a JSON line in, a JSON line out.
-// Rule: the output file appears whole or not at all, and its numbers read back to the same float32 bits.
+// gee-cl score: how a model rates given answers: a JSON line in, a JSON line out. Rule: the output file
+// appears complete or not at all, and its numbers read back as the same float32 bits.
 #include "cli.h"
 #include "gen/score.h"
 #include "io/file.h"
@@ -18,19 +18,19 @@ static float temperature = 1;
 static size_t batch_lines = 16;
 static const Option options[] = {
     MODEL_OPTIONS(model_args),
-    {"input", OPTION_TEXT, &input, "FILE", "Lines of {\"prompt\": TEXT, \"answer\": TEXT}. Needed.", 0, 0},
-    {"output", OPTION_TEXT, &output, "FILE", "The file to write. Needed.", 0, 0},
+    {"input", OPTION_TEXT, &input, "FILE", "Lines of {\"prompt\": TEXT, \"answer\": TEXT}. Required.", 0, 0},
+    {"output", OPTION_TEXT, &output, "FILE", "The file to write. Required.", 0, 0},
     {"chat", OPTION_FLAG, &chat, NULL, "Wrap each prompt in the model's chat template.", 0, 0},
-    {"temperature", OPTION_NUMBER, &temperature, "T", "Of the softmax that is scored (1).", 1e-3, 1000},
+    {"temperature", OPTION_NUMBER, &temperature, "T", "Temperature of the scored softmax (1).", 1e-3, 1000},
     {"batch", OPTION_SIZE, &batch_lines, "N", "Lines scored at once (16).", 1, 4096},
     {0}};
 static const Usage usage = {
     "score", "Log probability and entropy of given answers.", NULL, options,
     "For each line of the input writes a line\n"
     "  {\"prompt_tokens\": [...], \"answer_tokens\": [...], \"logprob\": [...], \"entropy\": [...]}\n"
-    "with a natural log probability and an entropy in nats for each token of the answer, from the "
-    "distribution it\n"
-    "is predicted by. Prompt and answer are tokenised apart; nothing is put at the answer's end.\n\n"
+    "with, for each token of the answer, its natural log probability and the entropy (in nats) of the "
+    "distribution\n"
+    "that predicts it. Prompt and answer are tokenised separately; no end token is appended.\n\n"
     "  echo '{\"prompt\": \"The sky is\", \"answer\": \" blue\"}' > in.jsonl\n"
     "  gee-cl score --model models/SmolLM2-135M-Instruct.Q4_1.gguf --input in.jsonl --output out.jsonl"};
 
@@ -51,8 +51,8 @@ static void lines_free(ScoreLines *lines) {
   free(lines->lines);
 }
 
-static Status read_line(const Runtime *runtime, const char *bytes, size_t size, const char *name,
-                        ScoreLine *out) {
+static Status parse_line(const Runtime *runtime, const char *bytes, size_t size, const char *name,
+                         ScoreLine *out) {
   cJSON *object = NULL;
   const char *prompt = NULL, *answer = NULL;
   Status status = STATUS_OK;
@@ -64,7 +64,7 @@ static Status read_line(const Runtime *runtime, const char *bytes, size_t size, 
   if (out->answer.count == 0) status = status_fail(STATUS_INPUT, "%s: \"answer\" is empty", name);
   size_t longest = model_files_config(runtime->files)->max_positions;
   if (status == STATUS_OK && longest > 0 && out->prompt.count + out->answer.count > longest)
-    status = status_fail(STATUS_INPUT, "%s: %zu tokens, and the model ends at %zu", name,
+    status = status_fail(STATUS_INPUT, "%s: %zu tokens, but the model takes at most %zu", name,
                          out->prompt.count + out->answer.count, longest);
 cleanup:
   cJSON_Delete(object);
@@ -85,14 +85,14 @@ static Status read_lines(const Runtime *runtime, ScoreLines *out) {
       char name[1024];
       (void)snprintf(name, sizeof name, "%.900s:%zu", input, number);
       status = mem_reserve(&out->lines, &out->capacity, out->count + 1, "lines to score");
-      if (status == STATUS_OK) status = read_line(runtime, bytes, size, name, &out->lines[out->count++]);
+      if (status == STATUS_OK) status = parse_line(runtime, bytes, size, name, &out->lines[out->count++]);
     }
     bytes = stop < end ? stop + 1 : end;
   }
   file_unmap(&file);
   if (status == STATUS_OK && out->count == 0)
-    return status_fail(STATUS_INPUT, "%s: no line to score; give lines of {\"prompt\": ..., \"answer\": ...}",
-                       input);
+    return status_fail(STATUS_INPUT,
+                       "%s: no lines to score; write lines of {\"prompt\": ..., \"answer\": ...}", input);
   return status;
 }
 
@@ -102,7 +102,7 @@ static void add_floats(JsonWriter *json, const char *key, const float *values, s
   json_array_end(json);
 }
 
-static Status append_line(Str *out, const ScoreLine *line, const float *logprob, const float *entropy) {
+static Status append_scores(Str *out, const ScoreLine *line, const float *logprob, const float *entropy) {
   JsonWriter json = {.layout = JSON_SPACED};
   Str text = {0};
   json_object_begin(&json, NULL);
@@ -118,8 +118,8 @@ static Status append_line(Str *out, const ScoreLine *line, const float *logprob,
   return status;
 }
 
-/// Scores lines [first, first + count); lines in a row with the same prompt share its rows.
-static Status score_some(Pass *pass, const ScoreLine *lines, size_t count, Str *out) {
+/// Scores `count` lines; adjacent lines with the same prompt share its rows.
+static Status score_batch(Pass *pass, const ScoreLine *lines, size_t count, Str *out) {
   TokenSpan *prompts = NULL;
   BatchAnswer *answers = NULL;
   float *entropy = NULL, *logprob = NULL;
@@ -143,8 +143,8 @@ static Status score_some(Pass *pass, const ScoreLine *lines, size_t count, Str *
                   .answer_count = count,
                   .tau = temperature};
   TRY_CLEAN(score_answers(pass, &job, entropy, logprob));
-  for (size_t i = 0, at = 0; i < count; at += lines[i].answer.count, i++)
-    TRY_CLEAN(append_line(out, &lines[i], logprob + at, entropy + at));
+  for (size_t i = 0, offset = 0; i < count; offset += lines[i].answer.count, i++)
+    TRY_CLEAN(append_scores(out, &lines[i], logprob + offset, entropy + offset));
 cleanup:
   free(prompts);
   free(answers);
@@ -153,8 +153,8 @@ cleanup:
   return status;
 }
 
-/// Enough rows for the longest line, and for a few lines where they are short.
-static PassOptions sizes_for(const ScoreLines *lines) {
+/// Enough rows for the longest line; short lines share a pass.
+static PassOptions pass_sizes(const ScoreLines *lines) {
   size_t rows = 1024;
   for (size_t i = 0; i < lines->count; i++) {
     size_t needed = lines->lines[i].prompt.count + lines->lines[i].answer.count;
@@ -164,15 +164,15 @@ static PassOptions sizes_for(const ScoreLines *lines) {
 }
 
 static Status score_all(const Runtime *runtime, const ScoreLines *lines, Str *out) {
-  PassOptions sizes = sizes_for(lines);
+  PassOptions sizes = pass_sizes(lines);
   Pass *pass = NULL;
   Progress *progress = screen_progress();
   Status status = STATUS_OK;
   TRY(pass_create(runtime->model, &sizes, &pass));
-  progress_begin(progress, "score", 0, lines->count);
+  progress_begin(progress, "scoring", 0, lines->count);
   for (size_t first = 0; first < lines->count; first += batch_lines) {
     size_t left = lines->count - first, count = left < batch_lines ? left : batch_lines;
-    TRY_CLEAN(score_some(pass, lines->lines + first, count, out));
+    TRY_CLEAN(score_batch(pass, lines->lines + first, count, out));
     progress_update(progress, first + count);
   }
 cleanup:

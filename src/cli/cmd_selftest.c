@@ -1,17 +1,18 @@
-// gee-cl selftest: every operation on known answers, on a device.
+// gee-cl selftest: checks every operation of a device against known answers.
 #include "cli.h"
 
 #include <stdio.h>
 
 static const char *device, *gemm;
 static const Option options[] = {
-    {"device", OPTION_TEXT, &device, "NAME", "auto, cpu, gpu, a number or part of a name.", 0, 0},
-    {"gemm", OPTION_TEXT, &gemm, "NAME", "auto, own or vendor (CLBlast).", 0, 0},
+    {"device", OPTION_TEXT, &device, "NAME", "auto (default), cpu, gpu, an index or part of a name.", 0, 0},
+    {"gemm", OPTION_TEXT, &gemm, "NAME", "Matrix products: auto (default), own or vendor.", 0, 0},
     {0}};
 static const Usage usage = {
     "selftest", "Check every operation on a device.", NULL, options,
-    "Compiles all kernels for the device, runs each operation on known answers and compares with the same\n"
-    "operation in plain double-precision C. Training does this too before it begins.\n\n"
+    "Compiles all kernels for the device, runs each operation, and compares the result with the same "
+    "operation in\n"
+    "plain double-precision C. Every command that computes does this before it starts.\n\n"
     "  gee-cl selftest --device cpu"};
 
 static void report(void *user, const char *operation, double error, double tolerance, bool passed) {
@@ -33,7 +34,7 @@ Status cmd_selftest(int argc, char **argv) {
          device_info(runtime.device)->driver);
   TRY_CLEAN(ops_create(runtime.device, gemm, &runtime.ops));
   TRY_CLEAN(ops_selftest(runtime.ops, SELFTEST_DEEP, report, &count));
-  printf("all %zu checks passed: this device computes right\n", count);
+  printf("all %zu checks passed: this device computes correctly\n", count);
 cleanup:
   runtime_close(&runtime);
   return status;

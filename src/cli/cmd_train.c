@@ -1,4 +1,4 @@
-// gee-cl train: plans the memory, trains as the config says, and tells what to do with the result.
+// gee-cl train: plans the memory, trains as the config says, and shows how to use the result.
 #include "gap_report.h"
 #include "io/file.h"
 #include "util/clock.h"
@@ -11,19 +11,20 @@
 static bool help_config, resume, extend, dry_run;
 static TextList sets;
 static const Option options[] = {
-    {"resume", OPTION_FLAG, &resume, NULL, "Go on from the run's last checkpoint, to the same bits.", 0, 0},
+    {"resume", OPTION_FLAG, &resume, NULL, "Continue from the run's last checkpoint, with the same bits.", 0,
+     0},
     {"extend", OPTION_FLAG, &extend, NULL,
-     "With --resume: take a larger train.max_steps, and with it another curve of the learning rate.", 0, 0},
+     "With --resume: accept a larger train.max_steps and the new learning rate curve it implies.", 0, 0},
     {"set", OPTION_LIST, &sets, "SECTION.KEY=VALUE", "Override a key of the config; may be repeated.", 0, 0},
-    {"dry-run", OPTION_FLAG, &dry_run, NULL, "Check everything and plan the memory, but do not train.", 0, 0},
-    {"help-config", OPTION_FLAG, &help_config, NULL, "Print a config of all keys, explained, with defaults.",
+    {"dry-run", OPTION_FLAG, &dry_run, NULL, "Check everything and plan_memory the memory, but do not train.",
      0, 0},
+    {"help-config", OPTION_FLAG, &help_config, NULL,
+     "Print a config with every key, its default and an explanation.", 0, 0},
     {0}};
 static const Usage usage = {
     "train", "Train a model with GEE as a config says.", "CONFIG.ini", options,
-    "Samples answers, measures how unsure the model is for each group, and trains the difference away. "
-    "Writes\n"
-    "metrics.jsonl and checkpoints under output.save_root/output.run_name. Ctrl-C finishes the step and "
+    "Samples answers, measures how uncertain the model is for each group, and trains the difference away.\n"
+    "Writes metrics.jsonl and checkpoints to output.save_root/output.run_name. Ctrl-C finishes the step and "
     "saves.\n\n"
     "  gee-cl train configs/quickstart.ini\n"
     "  gee-cl train configs/quickstart.ini --set train.max_steps=20 --set output.run_name=longer\n"
@@ -31,9 +32,9 @@ static const Usage usage = {
     "  gee-cl train configs/debias.ini --set train.max_steps=120 --resume --extend\n"
     "  gee-cl train --help-config > my.ini"};
 
-enum { MAX_EVALUATIONS = 1 }; // one for each in open_evaluations
+enum { MAX_EVALUATIONS = 1 }; // as many as open_evaluations opens
 
-/// All that a run owns; what a TrainJob borrows from.
+/// Everything a run owns; a TrainJob borrows from it.
 typedef struct Run {
   Config config;
   Runtime runtime;
@@ -139,28 +140,27 @@ static Status print_header(const Run *run) {
   return STATUS_OK;
 }
 
-/// A plan computes nothing, so it fails only where a piece of memory is larger than any the device gives: the
-/// config's fault.
-static Status refuse(Status status) {
+/// A plan_memory computes nothing, so it fails only if a single buffer is larger than the device allows. That
+/// is the config's fault, so the failure becomes STATUS_INPUT.
+static Status as_input_error(Status status) {
   if (status != STATUS_FAILED) return status;
   Str reason = {0};
   TRY(str_append_text(&reason, status_message()));
   status = status_fail(STATUS_INPUT,
-                       "the run cannot fit: %s; lower train.micro_batch_size or train.effective_batch",
+                       "the run does not fit: %s; lower train.micro_batch_size or train.effective_batch",
                        str_text(&reason));
   str_free(&reason);
   return status;
 }
 
-/// Refuses what cannot start, and by counting the memory of the whole run without a byte of it allocated what
-/// cannot fit.
-static Status plan(Run *run) {
+/// Refuses a run that cannot start, and one that does not fit: its memory is counted without allocating any.
+static Status plan_memory(Run *run) {
   Ops *ops = NULL;
   Status status = STATUS_OK;
   TRY_CLEAN(ops_create_plan(run->runtime.device, &ops));
   TrainJob job = make_job(run, ops);
-  if (!dry_run || resume) TRY_CLEAN(train_check(&job)); // memory can be planned beside an earlier run
-  TRY_CLEAN(refuse(train_plan(&job)));
+  if (!dry_run || resume) TRY_CLEAN(train_check(&job)); // a dry run may stand beside an earlier run
+  TRY_CLEAN(as_input_error(train_plan(&job)));
   memory_print(ops_memory(ops), "memory planned");
   TRY_CLEAN(memory_check(ops_memory(ops), device_info(run->runtime.device)));
 cleanup:
@@ -172,7 +172,7 @@ static void print_end(const Run *run, double seconds) {
   char duration[32];
   const char *bold = style(stdout, STYLE_BOLD), *plain = style(stdout, STYLE_PLAIN);
   format_duration(duration, seconds);
-  printf("%sdone%s in %s; everything is in %s\n", bold, plain, duration, run->folder);
+  printf("%sdone%s in %s; results are in %s\n", bold, plain, duration, run->folder);
   printf("  metrics   %s/metrics.jsonl\n", run->folder);
   for (size_t i = 0; i < run->evaluation_count; i++)
     printf("  %-9s %s/%s.jsonl\n", run->evaluations[i]->name, run->folder, run->evaluations[i]->name);
@@ -190,7 +190,7 @@ static Status train(const char *path) {
   Status status = STATUS_OK;
   TRY_CLEAN(run_open(&run, path));
   TRY_CLEAN(print_header(&run));
-  TRY_CLEAN(plan(&run));
+  TRY_CLEAN(plan_memory(&run));
   if (dry_run) goto cleanup;
   TRY_CLEAN(runtime_open_ops(&run.runtime, run.config.gemm));
   stop_on_signals();
