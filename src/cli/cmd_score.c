@@ -25,7 +25,7 @@ static const Option options[] = {
     {"batch", OPTION_SIZE, &batch_lines, "N", "Lines scored at once (16).", 1, 4096},
     {0}};
 static const Usage usage = {
-    "score", "Log probability and entropy of given answers.", NULL, options,
+    "score", "Compute log probabilities and entropies of given answers.", NULL, options,
     "For each line of the input writes a line\n"
     "  {\"prompt_tokens\": [...], \"answer_tokens\": [...], \"logprob\": [...], \"entropy\": [...]}\n"
     "with, for each token of the answer, its natural log probability and the entropy (in nats) of the "

@@ -213,7 +213,7 @@ Status cmd_train(int argc, char **argv) {
   if (!help_config) {
     TRY(args_need(&usage, path, "CONFIG.ini"));
     if (extend && !resume)
-      return status_fail(STATUS_INPUT, "--extend goes with --resume: it extends a run that is there");
+      return status_fail(STATUS_INPUT, "--extend needs --resume: it extends an existing run");
     return train(path);
   }
   Str text = {0};

@@ -1,5 +1,5 @@
-// Reading, checking and rendering a configuration by the table in config_keys.c.
-// Rule: a value is checked where it is set, so a Config never holds what the table does not allow.
+// Reads, checks and renders a configuration by the table in config_keys.c. Rule: a value is checked when it
+// is set, so a Config never holds what the table does not allow.
 #include "config_value.h"
 #include "util/memory.h"
 
@@ -16,7 +16,7 @@ static void *field_of(Config *config, const ConfigKey *key) {
   return (char *)config + key->offset;
 }
 
-/// Checks `text` and stores it; the Config owns a copy, which a KEY_TEXT field points at.
+/// Checks `text` and stores its value. The Config owns a copy of the text; a KEY_TEXT field points at it.
 static Status set_value(Config *config, const ConfigKey *key, const char *text) {
   void *field = field_of(config, key);
   char *copy = NULL;
@@ -62,8 +62,8 @@ static Status fail_key(const char *section, const char *name) {
   size_t here_count = 0, count = 0;
   for (const ConfigKey *key = config_keys; key->section != NULL; key++) {
     if (strcmp(key->name, name) == 0)
-      return status_fail(STATUS_INPUT, "unknown key %s.%s; %s stands in section [%s]: %s.%s", section, name,
-                         name, key->section, key->section, name);
+      return status_fail(STATUS_INPUT, "unknown key %s.%s; %s is in section [%s]: %s.%s", section, name, name,
+                         key->section, key->section, name);
     if (strcmp(key->section, section) == 0) here[here_count++] = key->name;
     anywhere[count++] = key->name;
   }
@@ -118,17 +118,16 @@ static Status set_task_weight(Config *config, const char *type, const char *text
   return STATUS_OK;
 }
 
-/// `line` > 0: from a file, where a key may stand once.
+/// `line` > 0: the text comes from a file, where each key may appear once.
 static Status set_key(Config *config, const char *section, const char *name, const char *text, int line) {
-  if (section[0] == '\0')
-    return status_fail(STATUS_INPUT, "key \"%.100s\" stands before any [section]", name);
+  if (section[0] == '\0') return status_fail(STATUS_INPUT, "key \"%.100s\" comes before any [section]", name);
   if (!section_exists(section)) return fail_section(section);
   if (strcmp(section, TASK_WEIGHTS) == 0) return set_task_weight(config, name, text);
   const ConfigKey *key = config_find_key(section, name);
   if (key == NULL) return fail_key(section, name);
   int *first = &config->lines[key - config_keys];
   if (line > 0 && *first > 0)
-    return status_fail(STATUS_INPUT, "%s.%s is given twice, first in line %d", section, name, *first);
+    return status_fail(STATUS_INPUT, "%s.%s is set twice, first in line %d", section, name, *first);
   TRY(set_value(config, key, text));
   if (line > 0) *first = line;
   return STATUS_OK;
@@ -136,7 +135,7 @@ static Status set_key(Config *config, const char *section, const char *name, con
 
 // ---- files ----
 
-/// What inih's callbacks share: it reads lines through read_line and hands keys to on_key.
+/// What inih's callbacks share: it reads lines through read_line and passes keys to on_key.
 typedef struct Reading {
   Config *config;
   const char *path;
@@ -168,7 +167,7 @@ static char *read_line(char *text, int size, void *user) {
 
 static int on_key(void *user, const char *section, const char *name, const char *value) {
   Reading *reading = user;
-  if (reading->bad_line > 0) return 1; // the first failure is the one to tell
+  if (reading->bad_line > 0) return 1; // the first failure is the one to report
   char text[INI_MAX_LINE];
   (void)snprintf(text, sizeof text, "%s", value != NULL ? value : "");
   char *comment =
@@ -187,13 +186,12 @@ static int on_key(void *user, const char *section, const char *name, const char 
 Status config_read(Config *config, const char *path) {
   Reading reading = {.config = config, .path = path, .file = fopen(path, "r")};
   if (reading.file == NULL)
-    return status_fail(errno == ENOMEM ? STATUS_FAILED : STATUS_INPUT, "%s: the config cannot be opened: %s",
-                       path, strerror(errno));
+    return status_fail(errno == ENOMEM ? STATUS_FAILED : STATUS_INPUT, "%s: cannot open the config: %s", path,
+                       strerror(errno));
   int broken = ini_parse_stream(read_line, &reading, on_key, &reading);
   bool unreadable = ferror(reading.file) != 0;
   (void)fclose(reading.file);
-  if (unreadable)
-    return status_fail(STATUS_INPUT, "%s: the config cannot be read: %s", path, strerror(errno));
+  if (unreadable) return status_fail(STATUS_INPUT, "%s: cannot read the config: %s", path, strerror(errno));
   if (broken > 0 && (reading.bad_line == 0 || broken < reading.bad_line))
     return status_fail(STATUS_INPUT, "%s:%d: this is neither [section] nor key = value", path, broken);
   if (broken < 0) return status_fail(STATUS_FAILED, "%s: out of memory while reading the config", path);
@@ -273,7 +271,7 @@ Status config_render(const Config *config, Str *out) {
   return STATUS_OK;
 }
 
-/// Appends `text` in comment lines of at most 100 columns.
+/// Appends `text` as comment lines of at most 100 columns.
 static Status append_comment(Str *out, const char *text) {
   size_t column = 0;
   while (*text != '\0') {
@@ -297,22 +295,22 @@ static Status append_allowed(Str *out, const ConfigKey *key) {
   return str_append_format(out, "# %s from %.10g to %.10g\n", kind, key->low, key->high);
 }
 
-/// What --resume does where the value is another.
+/// Appends what --resume does if the value differs.
 static Status append_effect(Str *out, const ConfigKey *key) {
   const KeyEffect *effect = &key->effect;
   const char *words[] = {[EFFECT_DECIDES] = "must stay the same",
-                         [EFFECT_EXTENDS] = "must stay the same; --extend raises it",
-                         [EFFECT_LEADS] = "may change where this stays the same",
-                         [EFFECT_ROUNDS] = "may change, and rounds differently",
+                         [EFFECT_EXTENDS] = "must stay the same; --extend allows a larger value",
+                         [EFFECT_LEADS] = "may change if this stays the same",
+                         [EFFECT_ROUNDS] = "may change, but rounds differently",
                          [EFFECT_FREE] = "may change"};
   TRY(str_append_format(out, "# on --resume: %s", words[effect->kind]));
-  if (effect->only != NULL) TRY(str_append_format(out, ", with %s", effect->only));
+  if (effect->only != NULL) TRY(str_append_format(out, ", if %s", effect->only));
   return str_append_format(out, "%s%s\n", effect->note[0] != '\0' ? ": " : "", effect->note);
 }
 
 Status config_help(Str *out) {
   TRY(append_comment(
-      out, "Every key of a gee-cl config with its default. Paths are relative to the current folder. "
+      out, "Every key of a gee-cl config, with its default. Paths are relative to the current folder. "
            "Text after \" #\" or \" ;\" is a comment. On the command line: --set section.key=value"));
   const char *section = "";
   for (const ConfigKey *key = config_keys; key->section != NULL; key++) {
@@ -325,6 +323,6 @@ Status config_help(Str *out) {
   }
   TRY(str_append_text(out, "\n[" TASK_WEIGHTS "]\n"));
   return append_comment(
-      out, "How much a type of prompt weighs in the gap, a line per type (`gee-cl data` names them): "
-           "\"factual = 0.0\" takes factual prompts out. 1 where none is given.");
+      out, "The weight of each prompt type in the gap, one line per type (`gee-cl data` names them): "
+           "\"factual = 0.0\" leaves factual prompts out. The default is 1.");
 }

@@ -1,4 +1,4 @@
-// From a config on the command line to the data it names.
+// From the config on a command line to the data it names.
 #include "cli.h"
 
 Status config_open(const char *path, const TextList *sets, Config *out) {
@@ -18,7 +18,7 @@ Status config_dataset(const Config *config, const Runtime *runtime, bool held_ou
     if (config->eval.column != NULL) options.column = config->eval.column;
   } else if (held_out && options.split == DATA_ALL) {
     return status_fail(STATUS_INPUT,
-                       "data.held_out is 0, so no prompt is left to measure the gap on; set it, or name "
+                       "data.held_out is 0, so there is no prompt to measure the gap on; raise it, or name "
                        "a file in data.eval");
   }
   if (held_out) options.target_size = 0;

@@ -1,5 +1,5 @@
-// The table of every config key: where it is stored, its default, its range, and the line of help a user
-// sees. Rule: defaults are the method's own (docs/DESIGN.md, section 1) where the method has one.
+// The table of every config key: where it is stored, its default, its range, its effect on a resume, and its
+// help. Rule: where the published method has a value, it is the default (docs/DESIGN.md, section 1).
 #include "config.h"
 
 #define FIELD(field) offsetof(Config, field)
@@ -18,7 +18,7 @@
 #define WORD(section, name, field, fallback, choices, effect, help)                                          \
   { section, name, KEY_TEXT, FIELD(field), fallback, 0, 0, choices, effect, help }
 
-// What another value does to a resumed run (config.h, KeyEffectKind).
+// What a resume does if the value differs (config.h, KeyEffectKind).
 #define DECIDES                                                                                              \
   { EFFECT_DECIDES, "", NULL }
 #define DECIDES_WITH(only, why)                                                                              \
@@ -37,56 +37,56 @@
 #define ANSWERS  LEADS_TO("sampling.max_new_tokens (within train.max_sequence_tokens)")
 #define MEASURED FREE("the gap is measured beside the training")
 
-#define MANY 1e9 // as good as no limit
+#define MANY 1e9 // in effect no limit
 
-// The words of a CHOICE stand in the order of its enum.
+// The words of a CHOICE are in the order of its enum.
 const ConfigKey config_keys[] = {
     TEXT("model", "path", model.path, "", LEADS_TO("model (weights)"),
-         "A Hugging Face folder or a .gguf file. Needed."),
+         "A Hugging Face folder or a .gguf file. Required."),
     CHOICE("model", "dtype", model.dtype, "f32", "f32|f16|bf16", DECIDES,
-           "How frozen weights are stored; arithmetic is float32 always. f16 and bf16 take half the memory."),
+           "How frozen weights are stored; arithmetic is always float32. f16 and bf16 take half the memory."),
     TEXT("model", "chat_template", model.chat_template, "auto", PROMPTS,
-         "auto recognises the model's template; else a family's name (chatml, smollm2, qwen2.5, llama3, "
+         "auto recognises the model's template; otherwise a family's name (chatml, smollm2, qwen2.5, llama3, "
          "...)."),
 
     TEXT("data", "train", data.train, "", PROMPTS,
-         "Prompts: .parquet, .jsonl, .json, .csv, .tsv, or text with a prompt a line."),
+         "Prompts: .parquet, .jsonl, .json, .csv, .tsv, or text with one prompt per line."),
     TEXT("data", "column", data.column, "prompt", PROMPTS,
-         "The column (or JSON member) that holds the prompt; \"outer.inner\" inside objects."),
+         "The column (or JSON member) that holds the prompt; \"outer.inner\" for nested objects."),
     BOOL("data", "use_test_data", data.use_test_data, "false", PROMPTS,
          "Use the built-in prompts about 80 occupations; column is then prompt, story, question or advice."),
     BOOL("data", "balance_dataset", data.balance_dataset, "true", PROMPTS,
-         "Keep the same number of prompts of every group."),
+         "Keep the same number of prompts for every group."),
     SIZE("data", "target_size", data.target_size, "0", 0, MANY, PROMPTS,
          "Prompts to keep after balancing; 0 keeps all."),
     NUMBER("data", "held_out", data.held_out, "0.25", 0, 0.95, PROMPTS,
-           "Share of the distinct prompts never trained on: the gap is measured on them. Unused with "
-           "data.eval."),
+           "Share of the distinct prompts that are never trained on; the gap is measured on them. Ignored if "
+           "data.eval is set."),
     TEXT("data", "eval", eval.file, "", PROMPTS,
-         "A file of prompts to measure the gap on, in place of held-out ones."),
-    TEXT("data", "eval_column", eval.column, "", MEASURED,
-         "The column of data.eval; empty takes data.column."),
+         "A file of prompts to measure the gap on, instead of held-out ones."),
+    TEXT("data", "eval_column", eval.column, "", MEASURED, "The column of data.eval; if empty, data.column."),
     SIZE("data", "eval_sets", eval.sets, "40", 0, MANY, MEASURED,
-         "Counterfactual sets to measure the gap on at most; 0 takes all."),
+         "Most counterfactual sets to measure the gap on; 0 takes all."),
     SIZE("data", "eval_answers", eval.answers, "1", 1, 10000, MEASURED,
-         "Answers sampled for each of their prompts."),
+         "Answers sampled for each of these prompts."),
     WORD("data", "chat", data.chat, "auto", "auto|on|off", PROMPTS,
-         "Wrap prompts in the chat template; auto does where the model has one."),
-    TEXT("data", "system", data.system, "", PROMPTS, "System prompt; empty takes the template's own."),
+         "Wrap prompts in the chat template; auto does so if the model has one."),
+    TEXT("data", "system", data.system, "", PROMPTS, "System prompt; if empty, the template's default."),
     SIZE("data", "max_prompt_tokens", data.max_prompt_tokens, "2048", 1, MANY, PROMPTS,
-         "Longer prompts lose their end."),
+         "Longer prompts are cut at the end."),
     TEXT("data", "types", data.types_file, "", PROMPTS,
-         "A .json of prompt types; empty takes the built-in ones."),
+         "A .json file of prompt types; if empty, the built-in ones."),
 
     TEXT("groups", "file", data.groups_file, "gender", PROMPTS,
-         "gender, race, age, or a .json of your own (docs/GROUPS.md)."),
-    CHOICE(
-        "groups", "counterfactual", data.counterfactual, "auto", "off|swap|template|auto", PROMPTS,
-        "How a prompt becomes a set that differs in the group alone: swap its group words, put a template in "
-        "front, auto (swap where it names a group, else template), or off."),
+         "gender, race, age, or a .json file of your own (docs/GROUPS.md)."),
+    CHOICE("groups", "counterfactual", data.counterfactual, "auto", "off|swap|template|auto", PROMPTS,
+           "How a prompt becomes a set that differs only in the group. swap exchanges its group words, "
+           "template puts "
+           "the group in front, auto swaps if the prompt names a group and else takes a template; off does "
+           "nothing."),
 
     SIZE("sampling", "max_new_tokens", sampling.max_new_tokens, "512", 1, 1e6, ANSWERS,
-         "Tokens of an answer at most."),
+         "Most tokens of an answer."),
     NUMBER("sampling", "sample_temp", sampling.temperature, "0.5", 0, 100, DECIDES,
            "Sampling temperature; 0 is greedy."),
     NUMBER("sampling", "top_p", sampling.top_p, "0.95", 1e-6, 1, DECIDES,
@@ -98,9 +98,9 @@ const ConfigKey config_keys[] = {
 
     NUMBER("loss", "lambda_weight", loss.lambda_weight, "3.0", 0, MANY, DECIDES,
            "Weight of the group gap in the loss."),
-    BOOL("loss", "use_l1", loss.use_l1, "false", DECIDES, "Absolute differences in place of squares."),
+    BOOL("loss", "use_l1", loss.use_l1, "false", DECIDES, "Use absolute differences instead of squares."),
     CHOICE("loss", "form", loss.form, "pairwise", "pairwise|centred", DECIDES,
-           "Differences between groups, or between each group and the mean."),
+           "pairwise: differences between groups. centred: differences between each group and the mean."),
     NUMBER("loss", "em_weight", loss.em_weight, "1.0", -MANY, MANY,
            DECIDES_WITH("loss.debias_only=false", ""),
            "Weight of the mean entropy (entropy minimisation); 0 trains the gap alone."),
@@ -113,37 +113,37 @@ const ConfigKey config_keys[] = {
            "Temperature of the entropy, not of sampling; plain entropy minimisation uses 0.5."),
     CHOICE("loss", "pairing", loss.pairing, "own", "own|paired", DECIDES,
            "own: each group's own answers, as published. paired: every answer is scored under every group's "
-           "prompt, which takes the noise of what was said out of the gap."),
+           "prompt, which removes the noise of what the answers say from the gap."),
     BOOL("loss", "unbiased", loss.unbiased, "false", DECIDES,
-         "Subtract the variance of the measured gap from its square."),
+         "Subtract the variance of the measured gap from its square, which it biases upward."),
     BOOL("loss", "debias_only", loss.debias_only, "false", DECIDES,
-         "Train the gap alone (em_weight 0) and stop when it stays under target_gap for target_steps."),
+         "Train only the gap (em_weight = 0), and stop once it stays below target_gap for target_steps."),
     NUMBER("loss", "target_gap", loss.target_gap, "0.01", 0, MANY,
-           DECIDES_WITH("loss.debias_only=true", "the steps in a row under it are counted across a resume"),
-           "Gap in nats at which debias_only stops."),
-    SIZE("loss", "target_steps", loss.target_steps, "3", 1, MANY,
-         FREE("it says when a run ends, as train.max_steps does"), "Steps in a row the gap must stay there."),
+           DECIDES_WITH("loss.debias_only=true", "the steps in a row below it are counted across a resume"),
+           "debias_only stops once the gap stays below this many nats."),
+    SIZE("loss", "target_steps", loss.target_steps, "3", 1, MANY, FREE("it only decides when a run ends"),
+         "Steps in a row the gap must stay below target_gap."),
     BOOL("loss", "task_weights_em", task_weights_em, "false", DECIDES,
-         "[task_weights] weigh the entropy term too, not only the gap."),
+         "Apply [task_weights] to the entropy term too, not only to the gap."),
 
     SIZE("lora", "rank", lora.rank, "8", 1, 4096, LORA, "Rank of the adapters."),
     NUMBER("lora", "alpha", lora.alpha, "16", 1e-6, MANY, LORA, "The adapters are scaled by alpha / rank."),
     NUMBER("lora", "dropout", lora.dropout, "0", 0, 0.99, LORA,
-           "Dropout in front of the adapters while training."),
+           "Dropout before the adapters during training."),
     TEXT("lora", "targets", lora.targets, "q_proj,v_proj", LORA,
-         "Of q_proj k_proj v_proj o_proj gate_proj up_proj down_proj, with commas between; or all."),
+         "all, or any of q_proj k_proj v_proj o_proj gate_proj up_proj down_proj, separated by commas."),
 
     CHOICE("train", "mode", mode, "lora", "lora|full", DECIDES,
-           "Train small adapters, or every weight (needs dtype f32)."),
+           "lora trains small adapters, full every weight (it needs model.dtype = f32)."),
     SIZE("train", "max_steps", train.max_steps, "50", 1, 1e8, EXTENDS_WITH("train.schedule=linear|cosine"),
-         "Steps of the run."),
+         "Steps to train."),
     SIZE("train", "effective_batch", train.effective_batch, "64", 1, 1e6, DECIDES,
-         "Prompts of a step, each answered once; a multiple of the number of groups. The gap is over all of "
-         "them."),
+         "Prompts per step, each answered once; a multiple of the number of groups. The gap is measured over "
+         "all of them."),
     SIZE("train", "micro_batch_size", train.micro_batch_size, "2", 1, 1e6,
-         ROUNDS("the same entropies; gradients are summed in other portions"),
-         "Answers trained on at once: the same entropies at any value, less memory at a lower one."),
-    NUMBER("train", "learning_rate", train.learning_rate, "2e-5", 0, 10, DECIDES, "Of AdamW."),
+         ROUNDS("the entropies stay the same; gradients are summed in other portions"),
+         "Answers trained on at once. A lower value takes less memory and leaves the entropies the same."),
+    NUMBER("train", "learning_rate", train.learning_rate, "2e-5", 0, 10, DECIDES, "Learning rate of AdamW."),
     NUMBER("train", "beta1", train.beta1, "0.9", 0, 0.999999, DECIDES, "AdamW's first moment."),
     NUMBER("train", "beta2", train.beta2, "0.999", 0, 0.999999, DECIDES, "AdamW's second moment."),
     NUMBER("train", "epsilon", train.epsilon, "1e-8", 1e-30, 1, DECIDES,
@@ -151,49 +151,50 @@ const ConfigKey config_keys[] = {
     NUMBER("train", "weight_decay", train.weight_decay, "0.01", 0, 10, DECIDES,
            "AdamW's decoupled weight decay."),
     NUMBER("train", "max_grad_norm", train.max_grad_norm, "1.0", 0, MANY, DECIDES,
-           "Gradients longer than this are scaled down to it; 0 turns it off."),
+           "Gradients with a larger norm are scaled down to it; 0 turns it off."),
     SIZE("train", "warmup_steps", train.warmup_steps, "0", 0, 1e8, DECIDES,
-         "Steps in which the learning rate rises."),
+         "Steps over which the learning rate rises."),
     CHOICE("train", "schedule", train.schedule, "constant", "constant|linear|cosine", DECIDES,
-           "The learning rate after warm-up: as it is, or falling to 0 at max_steps."),
+           "The learning rate after the warm-up: constant, or falling to 0 at max_steps."),
     BOOL("train", "activation_checkpointing", train.activation_checkpointing, "false",
-         FREE("what is computed again has the same bits"),
-         "Keep only each layer's input and compute the rest again: less memory, a third more time."),
+         FREE("recomputing gives the same bits"),
+         "Keep only each layer's input and recompute the rest: less memory, a third more time."),
     SIZE("train", "head_tile_rows", train.head_tile_rows, "128", 1, 65536,
          ROUNDS("with train.mode = full the head's gradient is summed in other portions"),
-         "Positions whose logits exist at a time."),
+         "Positions whose logits are held in memory at a time."),
     SIZE("train", "max_sequence_tokens", train.max_sequence_tokens, "4096", 2, 1e7, ANSWERS,
-         "Tokens of a prompt and its answer together at most."),
+         "Most tokens of a prompt and its answer together."),
     BOOL("train", "share_prompts", train.share_prompts, "true",
          ROUNDS("the gradient of a prompt's rows is summed in another order"),
-         "Compute a prompt that several answers share once; the same numbers (but for rounding), less work."),
+         "Compute a prompt that several answers share only once: less work, the same numbers but for "
+         "rounding."),
     SIZE("train", "log_steps", train.log_steps, "1", 1, 1e8, FREE(""),
-         "A line that stays on the screen every so many steps; metrics.jsonl has all."),
+         "Print a line every so many steps; metrics.jsonl has every step."),
     SIZE("train", "bias_eval_steps", train.bias_eval_steps, "0", 0, 1e8,
-         FREE("measuring draws random numbers of its own"),
-         "Measure the gap on held-out prompts every so many steps; 0 never does."),
+         FREE("measuring has random numbers of its own"),
+         "Measure the gap on held-out prompts every so many steps; 0 turns it off."),
     SEED("train", "seed", train.seed, "15", DECIDES,
-         "Of everything random. The same config on the same device gives the same bits."),
+         "Seed of all random numbers. The same config on the same device gives the same bits."),
 
-    TEXT("output", "save_root", output.save_root, "runs", FREE(""), "Folder of all runs."),
-    TEXT("output", "run_name", output.run_name, "gee", FREE(""), "Folder of this run inside save_root."),
+    TEXT("output", "save_root", output.save_root, "runs", FREE(""), "Folder for all runs."),
+    TEXT("output", "run_name", output.run_name, "gee", FREE(""), "Folder of this run, inside save_root."),
     SIZE("output", "save_steps", output.save_steps, "10", 0, 1e8, FREE(""),
-         "Checkpoint every so many steps; 0 saves the final one alone."),
+         "Save a checkpoint every so many steps; 0 saves only the final one."),
     BOOL("output", "save_initial", output.save_initial, "false", FREE(""),
-         "Save step_0 too, before the first step."),
+         "Also save step_0, before the first step."),
 
     WORD("device", "backend", device.backend, "auto", "auto|opencl",
-         ROUNDS("another device sums in another order"), "auto takes what is there."),
+         ROUNDS("another device sums in another order"), "auto uses what is available."),
     TEXT("device", "name", device.name, "auto", ROUNDS("another device sums in another order"),
-         "auto (a GPU, else a CPU), cpu, gpu, a number from `gee-cl devices`, or a part of a name."),
+         "auto (a GPU, else a CPU), cpu, gpu, an index from `gee-cl devices`, or part of a name."),
     WORD("device", "gemm", gemm, "auto", "auto|own|vendor|clblast",
          ROUNDS("another product sums in another order"),
-         "Matrix products: auto takes CLBlast on a GPU and gee-cl's own kernel on a CPU."),
+         "Matrix products: auto uses CLBlast on a GPU and gee-cl's own kernel on a CPU."),
     TEXT("device", "cache", device.cache_directory, "", FREE(""),
-         "Folder of compiled kernels; empty takes $XDG_CACHE_HOME/gee-cl or ~/.cache/gee-cl."),
+         "Folder for compiled kernels; if empty, $XDG_CACHE_HOME/gee-cl or ~/.cache/gee-cl."),
 
     BOOL("track", "samples", track_samples, "false", FREE(""),
-         "Write every answer with its entropy to samples.jsonl."),
+         "Write every answer and its entropy to samples.jsonl."),
     {0},
 };
 

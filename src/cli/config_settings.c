@@ -1,4 +1,5 @@
-// What a resume compares of a config. Rule: the table of keys decides it, key by key; nothing is listed here.
+// The settings of a config that a resume compares. Rule: the table of keys decides, key by key; nothing is
+// listed here.
 #include "config_value.h"
 
 #include <stdint.h>
@@ -6,17 +7,18 @@
 #include <stdlib.h>
 #include <string.h>
 
-/// Whether "section.name=a|b" holds; NULL always does.
-static Status holds(const Config *config, const char *only, bool *out) {
+/// *out = whether "section.name=a|b" holds; NULL always does.
+static Status check_condition(const Config *config, const char *condition, bool *out) {
   *out = true;
-  if (only == NULL) return STATUS_OK;
+  if (condition == NULL) return STATUS_OK;
   char section[32], name[32];
   const ConfigKey *key = NULL;
-  if (sscanf(only, "%31[^.].%31[^=]", section, name) == 2) key = config_find_key(section, name);
-  if (key == NULL) return status_fail(STATUS_FAILED, "the table of keys says \"%s\" of no key", only);
+  if (sscanf(condition, "%31[^.].%31[^=]", section, name) == 2) key = config_find_key(section, name);
+  if (key == NULL)
+    return status_fail(STATUS_FAILED, "the condition \"%s\" in the table of keys names no key", condition);
   Str value = {0};
   Status status = config_print_value(config, key, &value);
-  if (status == STATUS_OK) *out = config_word_index(strchr(only, '=') + 1, str_text(&value)) >= 0;
+  if (status == STATUS_OK) *out = config_word_index(strchr(condition, '=') + 1, str_text(&value)) >= 0;
   str_free(&value);
   return status;
 }
@@ -59,7 +61,7 @@ Status config_settings(const Config *config, ConfigSettings *out) {
     SettingKind kind = SETTING_DECIDES;
     bool used = true;
     if (!is_compared(key, &kind)) continue;
-    TRY(holds(config, key->effect.only, &used));
+    TRY(check_condition(config, key->effect.only, &used));
     if (used) TRY(add_setting(config, key, kind, out));
   }
   return STATUS_OK;

@@ -1,5 +1,4 @@
-// Values of config keys. Rule: nothing that the table does not allow is stored, and what is stored prints as
-// one text.
+// Values of config keys. Rule: only what the table allows is stored, and every stored value has one text.
 #include "config_value.h"
 
 #include <ctype.h>
@@ -132,13 +131,13 @@ Status config_parse_value(const ConfigKey *key, const char *text, void *field) {
 
 // ---- field to text ----
 
-/// Word `index` of "a|b|c".
+/// Appends word `index` of "a|b|c".
 static Status print_word(const char *words, int index, Str *out) {
   for (; index > 0; index--) words = strchr(words, '|') + 1;
   return str_append(out, words, strcspn(words, "|"));
 }
 
-/// The shortest of the texts that read back as the same float; nine digits always do.
+/// Appends the shortest text that reads back as the same float; nine digits always do.
 static Status print_number(float value, Str *out) {
   char text[40];
   for (int digits = 6; digits <= 9; digits++) {

@@ -1,4 +1,4 @@
-// Numbers for people. Rule: never more digits than a reader uses.
+// Numbers for people. Rule: no more digits than a reader needs.
 #include "terminal.h"
 
 #include <math.h>
@@ -7,7 +7,7 @@ void format_bytes(char out[32], uint64_t bytes) {
   static const char *const units[] = {"B", "kB", "MB", "GB", "TB", "PB", "EB"};
   double value = (double)bytes;
   size_t unit = 0;
-  // 999.5 rounds to 1000, which the next unit says better
+  // 999.5 would print as 1000: use the next unit
   while (value >= 999.5 && unit + 1 < sizeof units / sizeof *units) {
     value /= 1000;
     unit++;

@@ -1,5 +1,5 @@
-// How the gap is asked for and shown. Rule: a gap never stands without its interval and the mean entropy
-// beside it, because a model whose entropy collapses has no gap either.
+// Sets up and shows the gap. Rule: a gap is always shown with its interval and the mean entropy, because a
+// model whose entropy collapses has no gap either.
 #include "gap_report.h"
 
 #include <stdio.h>

@@ -1,5 +1,5 @@
-// The live line. Rule: a terminal shows one line that is redrawn in place and never wraps, below the lines
-// that stay; a file or pipe gets whole lines, no control characters, seldom.
+// The live line. Rule: a terminal shows one line that is redrawn in place and never wraps, below the
+// permanent lines. A file or pipe gets only whole lines without control characters, and few of them.
 //
 //    3/10  loss 0.0915  gap 0.0297 (1.3 %)
 //    4/10  loss 0.0812  gap 0.0210 (0.9 %)
@@ -10,37 +10,37 @@
 #include "util/str.h"
 
 static const double terminal_interval = 0.1; // seconds between drawings
-static const double line_interval = 5;       // seconds between lines where there is no terminal
-static const double guess_seconds = 10;      // after which the time left is guessed even from very little
+static const double line_interval = 5;       // seconds between lines outside a terminal
+static const double estimate_seconds = 10;   // after which the time left is estimated even from very little
 
 enum { SHORTEST_BAR = 8, LONGEST_BAR = 24, FACTS_COLUMNS = 32 };
 
-/// A line that stays.
+/// A permanent line.
 typedef struct KeptLine {
   const char *text;
-  bool is_result; // it stands out
+  bool is_result; // drawn bold
 } KeptLine;
 
-/// The innermost task; NULL where there is none, or it is too deep to be shown.
-static LiveTask *innermost(LiveLine *line) {
+/// The innermost task, or NULL if there is none or it is too deep to be shown.
+static LiveTask *innermost_task(LiveLine *line) {
   return line->depth > 0 && line->depth <= LIVE_LINE_TASKS ? &line->tasks[line->depth - 1] : NULL;
 }
 
-/// Columns that UTF-8 text takes: its characters, for the letters and signs that stand here.
+/// Columns that UTF-8 text takes: its code points, which is right for the characters used here.
 static size_t columns(const char *text) {
   size_t count = 0;
   for (; *text != '\0'; text++) count += ((unsigned char)*text & 0xC0) != 0x80;
   return count;
 }
 
-/// Bytes of the first `count` characters.
-static size_t cut_columns(const char *text, size_t count) {
-  size_t at = 0;
-  while (text[at] != '\0') {
-    if (((unsigned char)text[at] & 0xC0) != 0x80 && count-- == 0) break;
-    at++;
+/// The bytes of the first `count` characters.
+static size_t bytes_of_columns(const char *text, size_t count) {
+  size_t size = 0;
+  while (text[size] != '\0') {
+    if (((unsigned char)text[size] & 0xC0) != 0x80 && count-- == 0) break;
+    size++;
   }
-  return at;
+  return size;
 }
 
 static double share_done(const LiveTask *task) {
@@ -49,13 +49,13 @@ static double share_done(const LiveTask *task) {
   return share < 1 ? share : 1;
 }
 
-/// The first of thousands took what comes before them all: no guess from so few, so soon.
-static bool can_guess(uint64_t made, uint64_t left, double elapsed) {
-  return made > 0 && (made >= left / 100 || elapsed >= guess_seconds);
+/// The first parts include the work before all of them, so a few of thousands say too little about the rest.
+static bool can_estimate(uint64_t finished, uint64_t left, double elapsed) {
+  return finished > 0 && (finished >= left / 100 || elapsed >= estimate_seconds);
 }
 
 /// "4/10  1 min 05 s left"
-static Status say_facts(const LiveTask *task, double now, Str *out) {
+static Status append_facts(const LiveTask *task, double now, Str *out) {
   TRY(str_append_format(out, "%llu/%llu", (unsigned long long)task->done, (unsigned long long)task->total));
   char duration[32];
   double elapsed = now - task->start;
@@ -63,16 +63,16 @@ static Status say_facts(const LiveTask *task, double now, Str *out) {
     format_duration(duration, elapsed);
     return str_append_format(out, "  %s", duration);
   }
-  uint64_t made = task->done - task->first, left = task->total - task->done;
-  if (can_guess(made, left, elapsed)) {
-    format_duration(duration, elapsed / (double)made * (double)left);
+  uint64_t finished = task->done - task->first, left = task->total - task->done;
+  if (can_estimate(finished, left, elapsed)) {
+    format_duration(duration, elapsed / (double)finished * (double)left);
     TRY(str_append_format(out, "  %s left", duration));
   }
   return STATUS_OK;
 }
 
-/// The phase, or the label where there is none, as wide as the label at least.
-static Status say_title(const LiveTask *task, Str *out) {
+/// Appends the phase, or the label if there is none, padded to the width of the label.
+static Status append_title(const LiveTask *task, Str *out) {
   const char *title = task->phase[0] != '\0' ? task->phase : task->label;
   TRY(str_append_text(out, title));
   for (size_t i = columns(title); i < columns(task->label); i++) TRY(str_append_text(out, " "));
@@ -95,14 +95,14 @@ static Status draw_bar(const LiveLine *line, const LiveTask *task, size_t width,
   return STATUS_OK;
 }
 
-static Status draw(const LiveLine *line, const LiveTask *task, double now, Str *out) {
+static Status append_live_line(const LiveLine *line, const LiveTask *task, double now, Str *out) {
   Str facts = {0}, title = {0};
   Status status = STATUS_OK;
   size_t width = terminal_width(line->stream) - 1; // the last column would wrap on some terminals
-  TRY_CLEAN(say_title(task, &title));
-  TRY_CLEAN(say_facts(task, now, &facts));
+  TRY_CLEAN(append_title(task, &title));
+  TRY_CLEAN(append_facts(task, now, &facts));
   size_t wanted = columns(str_text(&title)) + 2 + FACTS_COLUMNS;
-  // of the terminal's width alone: a bar that followed the facts would tremble
+  // from the terminal's width alone: a bar that also followed the facts would jitter
   size_t bar = width <= wanted + SHORTEST_BAR  ? SHORTEST_BAR
                : width >= wanted + LONGEST_BAR ? LONGEST_BAR
                                                : width - wanted;
@@ -110,14 +110,14 @@ static Status draw(const LiveLine *line, const LiveTask *task, double now, Str *
   TRY_CLEAN(draw_bar(line, task, bar, out));
   size_t used = columns(str_text(&title)) + 2 + bar;
   size_t room = width > used ? width - used : 0;
-  TRY_CLEAN(str_append_format(out, " %.*s", (int)cut_columns(str_text(&facts), room), str_text(&facts)));
+  TRY_CLEAN(str_append_format(out, " %.*s", (int)bytes_of_columns(str_text(&facts), room), str_text(&facts)));
 cleanup:
   str_free(&title);
   str_free(&facts);
   return status;
 }
 
-/// On a terminal: the text as a line that stays, and the live line below it.
+/// On a terminal: the kept line, if any, and the live line below it.
 static Status write_terminal(const LiveLine *line, const LiveTask *task, double now, const KeptLine *kept,
                              Str *out) {
   int digits = snprintf(NULL, 0, "%llu", (unsigned long long)task->total);
@@ -127,20 +127,20 @@ static Status write_terminal(const LiveLine *line, const LiveTask *task, double 
                           (unsigned long long)task->done, (unsigned long long)task->total,
                           kept->is_result ? style(line->stream, STYLE_PLAIN) : "", kept->text));
   }
-  return draw(line, task, now, out);
+  return append_live_line(line, task, now, out);
 }
 
 /// In a file or pipe: one line.
 static Status write_plain(const LiveTask *task, double now, const KeptLine *kept, Str *out) {
   TRY(str_append_format(out, "%s ", task->label));
-  TRY(say_facts(task, now, out));
+  TRY(append_facts(task, now, out));
   if (kept != NULL) TRY(str_append_format(out, "  %s", kept->text));
   return str_append_text(out, "\n");
 }
 
-/// Writes the task and, unless `kept` is NULL, a line that stays. A line that cannot be made because
-/// memory is out is left out: a run must not end for that.
-static void show(LiveLine *line, LiveTask *task, const KeptLine *kept) {
+/// Writes the task and, unless `kept` is NULL, a permanent line. If allocation fails, nothing is written: a
+/// run must not end for that.
+static void write_task(LiveLine *line, LiveTask *task, const KeptLine *kept) {
   Str out = {0};
   double now = clock_seconds();
   Status status = line->terminal.redraws ? write_terminal(line, task, now, kept, &out)
@@ -149,7 +149,7 @@ static void show(LiveLine *line, LiveTask *task, const KeptLine *kept) {
     (void)fputs(str_text(&out), line->stream);
     (void)fflush(line->stream);
     line->drawn = line->terminal.redraws;
-    task->said = task->said_all = true;
+    task->was_written = task->is_current = true;
     task->last = now;
   }
   str_free(&out);
@@ -157,7 +157,7 @@ static void show(LiveLine *line, LiveTask *task, const KeptLine *kept) {
 
 // ---- tasks, with the lock held ----
 
-/// Takes the live line off a terminal, so that others can write there; false where none was drawn.
+/// Removes the live line from a terminal, so that something else can be written. False if none was drawn.
 static bool hide(LiveLine *line) {
   if (!line->drawn) return false;
   (void)fputs("\r\x1b[2K", line->stream);
@@ -167,55 +167,55 @@ static bool hide(LiveLine *line) {
 }
 
 static void draw_again(LiveLine *line) {
-  LiveTask *task = innermost(line);
-  if (task != NULL) show(line, task, NULL);
+  LiveTask *task = innermost_task(line);
+  if (task != NULL) write_task(line, task, NULL);
 }
 
-/// Outside a terminal the first line of a task inside another waits as any other does, so that one that is
-/// over at once (an evaluation that takes a second) writes nothing.
+/// Outside a terminal, the first line of a nested task waits like any other line. So a short task (an
+/// evaluation that takes a second) writes nothing.
 static void begin_task(LiveLine *line, const char *label, uint64_t done, uint64_t total) {
   line->depth++;
-  LiveTask *task = innermost(line);
+  LiveTask *task = innermost_task(line);
   if (task == NULL) return;
   double now = clock_seconds();
   *task = (LiveTask){.label = label,
                      .total = total,
                      .first = done,
                      .done = done,
-                     .said_all = true,
+                     .is_current = true,
                      .start = now,
                      .last = now};
   bool outermost = line->depth == 1;
-  if (done < total && (outermost || line->terminal.redraws)) show(line, task, NULL);
+  if (done < total && (outermost || line->terminal.redraws)) write_task(line, task, NULL);
 }
 
 static void update_task(LiveLine *line, uint64_t done) {
-  LiveTask *task = innermost(line);
+  LiveTask *task = innermost_task(line);
   if (task == NULL) return;
   task->done = done;
-  task->said_all = false;
+  task->is_current = false;
   double interval = line->terminal.redraws ? terminal_interval : line_interval;
-  bool whole = done >= task->total && (task->said || line->terminal.redraws);
-  if (whole || clock_seconds() - task->last >= interval) show(line, task, NULL);
+  bool whole = done >= task->total && (task->was_written || line->terminal.redraws);
+  if (whole || clock_seconds() - task->last >= interval) write_task(line, task, NULL);
 }
 
 static void keep_line(LiveLine *line, uint64_t done, const char *text, bool is_result) {
-  LiveTask *task = innermost(line);
+  LiveTask *task = innermost_task(line);
   if (task == NULL) return;
   task->done = done;
-  show(line, task, &(KeptLine){text, is_result});
+  write_task(line, task, &(KeptLine){text, is_result});
 }
 
 static void set_phase(LiveLine *line, const char *phase) {
-  LiveTask *task = innermost(line);
+  LiveTask *task = innermost_task(line);
   if (task == NULL || !line->terminal.redraws) return;
   (void)snprintf(task->phase, sizeof task->phase, "%s", phase);
-  show(line, task, NULL);
+  write_task(line, task, NULL);
 }
 
 static void end_task(LiveLine *line) {
-  LiveTask *task = innermost(line);
-  if (task != NULL && task->said && !task->said_all) show(line, task, NULL);
+  LiveTask *task = innermost_task(line);
+  if (task != NULL && task->was_written && !task->is_current) write_task(line, task, NULL);
   if (line->depth > 0) line->depth--;
   if (!line->drawn) return;
   if (line->depth > 0) {

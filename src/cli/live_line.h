@@ -1,6 +1,6 @@
-// A Progress drawn on a stream. On a terminal the innermost task is one line that is redrawn in place, at
-// most 10 times a second and cut to the terminal's width; elsewhere a line is written every few seconds and
-// at the end of a task.
+// A Progress drawn on a stream. On a terminal, the innermost task is a line that is redrawn in place, at most
+// 10 times a second, and cut to the terminal's width. Elsewhere, a line is written every few seconds and at
+// the end of a task.
 #pragma once
 
 #include "terminal.h"
@@ -12,14 +12,14 @@ enum { LIVE_LINE_TASKS = 4 }; // tasks deeper than this are not shown
 /// A task that has begun.
 typedef struct LiveTask {
   const char *label;
-  char phase[32];              // stands in the label's place while it is set
+  char phase[32];              // shown instead of the label, unless empty
   uint64_t total, first, done; // done ≥ first
-  bool said;                   // something of it has been written
-  bool said_all;               // what was done last has been written
-  double start, last;          // seconds of the clock: when it began, when something was last written
+  bool was_written;            // something was written
+  bool is_current;             // the latest `done` was written
+  double start, last;          // clock_seconds() when it began, and when something was last written
 } LiveTask;
 
-/// A driver's fault is said from a thread of its own, so every function takes the lock.
+/// Drivers report faults on threads of their own, so every function takes the lock.
 typedef struct LiveLine {
   Progress progress;
   pthread_mutex_t lock; // of all that follows
@@ -27,10 +27,10 @@ typedef struct LiveLine {
   Terminal terminal;
   LiveTask tasks[LIVE_LINE_TASKS];
   size_t depth; // tasks that have begun and not ended
-  bool drawn;   // the terminal shows our line now
+  bool drawn;   // the terminal shows the live line now
 } LiveLine;
 
-/// `stream` must outlive it. Nothing is to be freed.
+/// `stream` must outlive `line`. There is nothing to free.
 void live_line_init(LiveLine *line, FILE *stream);
-/// Writes a line that stays, above the live line where one is drawn.
+/// Writes a permanent line, above the live line if one is drawn.
 void live_line_say(LiveLine *line, const char *format, va_list args);

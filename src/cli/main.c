@@ -1,4 +1,4 @@
-// gee-cl: the table of subcommands, and the one place where a Status becomes a message and an exit code.
+// gee-cl: the table of subcommands, and the only place where a Status becomes a message and an exit code.
 #include "cli.h"
 #include "util/log.h"
 
@@ -26,13 +26,13 @@ static const Command commands[] = {
     {"train", cmd_train, "Train a model with GEE as a config says."},
     {"gap", cmd_gap, "Measure the entropy gap between groups, with its interval."},
     {"generate", cmd_generate, "Let a model answer a prompt."},
-    {"score", cmd_score, "Log probability and entropy of given answers."},
+    {"score", cmd_score, "Compute log probabilities and entropies of given answers."},
     {"export", cmd_export, "Merge an adapter into a Hugging Face folder."},
     {"data", cmd_data, "Show the prompts that training will see."},
-    {"devices", cmd_devices, "List the devices here."},
+    {"devices", cmd_devices, "List the devices of this machine."},
     {"selftest", cmd_selftest, "Check every operation on a device."},
     {"version", cmd_version, "Print the version."},
-    {"help", cmd_help, "Help on a subcommand."},
+    {"help", cmd_help, "Show the help of a subcommand."},
 };
 enum { COMMANDS = sizeof commands / sizeof commands[0] };
 
@@ -85,10 +85,10 @@ static void show_log(LogLevel level, const char *line, void *user) {
       style(stderr, STYLE_PLAIN), line);
 }
 
-static Status run(int argc, char **argv) {
+static Status run_command(int argc, char **argv) {
   if (argc < 2) {
     print_overview(stderr);
-    return status_fail(STATUS_INPUT, "a subcommand is needed");
+    return status_fail(STATUS_INPUT, "no subcommand given");
   }
   const char *name = argv[1];
   if (strcmp(name, "--help") == 0 || strcmp(name, "-h") == 0) name = "help";
@@ -98,11 +98,11 @@ static Status run(int argc, char **argv) {
 }
 
 int main(int argc, char **argv) {
-  (void)signal(SIGXFSZ, SIG_IGN); // a file over its limit is a failed write with a message, as a full disk is
+  (void)signal(SIGXFSZ, SIG_IGN); // a file over its size limit: a failed write, like a full disk
   log_set_sink(show_log, NULL);
-  Status status = run(argc, argv);
+  Status status = run_command(argc, argv);
   if (fflush(stdout) != 0 && status == STATUS_OK)
-    status = status_fail(STATUS_FAILED, "the output cannot be written");
+    status = status_fail(STATUS_FAILED, "cannot write the output");
   if (status != STATUS_OK) {
     bool interrupted = status == STATUS_INTERRUPTED;
     say("gee-cl: %s%s:%s %s", style(stderr, interrupted ? STYLE_YELLOW : STYLE_RED),

@@ -1,4 +1,4 @@
-// Memory: what a run will take, by kind, and whether the device and the host have it.
+// Memory: what a run will take, by kind, and whether the device and the host have that much.
 #include "cli.h"
 
 #include <inttypes.h>
@@ -16,7 +16,7 @@ void memory_print(const MemoryUse *use, const char *title) {
   }
 }
 
-/// The number after `name` in a file of "name: number kB" lines, in bytes; 0 where it is not there.
+/// The number after `name` in a file of "name: number kB" lines, in bytes; 0 if it is missing.
 static uint64_t read_kilobytes(const char *path, const char *name) {
   FILE *file = fopen(path, "r");
   if (file == NULL) return 0;
@@ -30,7 +30,7 @@ static uint64_t read_kilobytes(const char *path, const char *name) {
   return kilobytes * 1024;
 }
 
-/// A file that holds one number; UINT64_MAX where it holds a word ("max") or is missing.
+/// The number in a file; UINT64_MAX if the file holds a word ("max") or is missing.
 static uint64_t read_number(const char *path) {
   FILE *file = fopen(path, "r");
   uint64_t value = UINT64_MAX;
@@ -40,11 +40,11 @@ static uint64_t read_number(const char *path) {
   return value;
 }
 
-/// What the host can still give: free and reclaimable memory, less where a control group (a container) allows
-/// less.
+/// The memory that the host can still give: free and reclaimable, or less if a control group (a container)
+/// limits it.
 static uint64_t host_available(void) {
   uint64_t available = read_kilobytes("/proc/meminfo", "MemAvailable");
-  if (available == 0) available = UINT64_MAX; // no such file: nothing is known
+  if (available == 0) available = UINT64_MAX; // no such file: unknown
   uint64_t limit = read_number("/sys/fs/cgroup/memory.max"),
            used = read_number("/sys/fs/cgroup/memory.current");
   if (limit != UINT64_MAX && used != UINT64_MAX) {
@@ -54,7 +54,7 @@ static uint64_t host_available(void) {
   return available;
 }
 
-/// What to change where a kind of memory is the largest.
+/// What to change if this kind of memory is the largest.
 static const char *advice(MemoryKind kind) {
   switch (kind) {
   case MEMORY_WEIGHTS:
@@ -87,10 +87,10 @@ Status memory_check(const MemoryUse *planned, const DeviceInfo *info) {
   for (int kind = 0; kind < MEMORY_KINDS; kind++) {
     if (planned->peak[kind] > planned->peak[largest]) largest = (MemoryKind)kind;
   }
-  char needed[32], there[32], most[32];
+  char needed[32], available[32], most[32];
   format_bytes(needed, planned->peak_total);
-  format_bytes(there, limit);
+  format_bytes(available, limit);
   format_bytes(most, planned->peak[largest]);
-  return status_fail(STATUS_INPUT, "the run needs %s and %s %s; most of it, %s, is for %s: %s", needed, whose,
-                     there, most, memory_kind_name(largest), advice(largest));
+  return status_fail(STATUS_INPUT, "the run needs %s, but %s only %s; most of it, %s, is for %s: %s", needed,
+                     whose, available, most, memory_kind_name(largest), advice(largest));
 }

@@ -1,4 +1,4 @@
-// Opening what a run needs, in the order in which faults are cheapest to tell.
+// Opens what a run needs, cheap things first, so that most faults show early.
 #include "cli.h"
 
 #include <string.h>
@@ -16,7 +16,7 @@ Status runtime_open_device(Runtime *runtime, const DeviceOptions *options) {
 
 Status runtime_open_ops(Runtime *runtime, const char *gemm) {
   TRY(ops_create(runtime->device, gemm, &runtime->ops));
-  return status_context(ops_selftest(runtime->ops, SELFTEST_DEEP, NULL, NULL), "%s fails its self-test",
+  return status_context(ops_selftest(runtime->ops, SELFTEST_DEEP, NULL, NULL), "%s fails the self-test",
                         device_info(runtime->device)->name);
 }
 
@@ -43,7 +43,7 @@ Status runtime_open(Runtime *runtime, const ModelArgs *args) {
   return runtime_load_model(runtime, dtype, args->adapter);
 }
 
-/// What comes before the first token of a text that begins with nothing.
+/// The token to start from if a text has none.
 static int32_t start_token(const Runtime *runtime) {
   const ModelConfig *config = model_files_config(runtime->files);
   int32_t bos = tokenizer_bos(runtime->tokenizer);
@@ -58,13 +58,12 @@ Status runtime_encode_prompt(const Runtime *runtime, const char *text, bool chat
     if (out->count > 0) return STATUS_OK;
     int32_t start = start_token(runtime);
     if (start < 0)
-      return status_fail(STATUS_INPUT,
-                         "the prompt is empty and %s names no token to start with; give a prompt",
+      return status_fail(STATUS_INPUT, "the prompt is empty and %s has no start token; give a prompt",
                          model_files_path(runtime->files));
     return tokens_append(out, start);
   }
   if (runtime->chat == CHAT_NONE)
-    return status_fail(STATUS_INPUT, "%s has no chat template; leave --chat out",
+    return status_fail(STATUS_INPUT, "%s has no chat template; drop --chat",
                        model_files_path(runtime->files));
   ChatMessage messages[2] = {{"system", system}, {"user", text}};
   size_t skipped = system == NULL ? 1 : 0;

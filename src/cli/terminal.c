@@ -1,5 +1,5 @@
-// The terminal. Rule: whether there are colours and whether a line is drawn again in place is decided in
-// terminal_of alone.
+// The terminal. Rule: only terminal_of decides whether a stream has colours and whether lines are redrawn in
+// place.
 #include "terminal.h"
 #include "live_line.h"
 
@@ -10,12 +10,12 @@
 #include <sys/ioctl.h>
 #include <unistd.h>
 
-static bool set(const char *variable) {
+static bool is_set(const char *variable) {
   const char *value = getenv(variable);
   return value != NULL && value[0] != '\0';
 }
 
-/// A terminal that says it is not UTF-8 gets ASCII; one that says nothing most likely is.
+/// A locale that is is_set and not UTF-8 gets ASCII. If none is is_set, the terminal most likely takes UTF-8.
 static bool locale_is_utf8(void) {
   static const char *const variables[] = {"LC_ALL", "LC_CTYPE", "LANG"};
   for (size_t i = 0; i < sizeof variables / sizeof *variables; i++) {
@@ -30,7 +30,7 @@ Terminal terminal_of(FILE *stream) {
   const char *name = getenv("TERM");
   Terminal terminal = {.utf8 = locale_is_utf8()};
   terminal.redraws = isatty(fileno(stream)) == 1 && (name == NULL || strcmp(name, "dumb") != 0);
-  terminal.colour = terminal.redraws && !set("NO_COLOR");
+  terminal.colour = terminal.redraws && !is_set("NO_COLOR");
   return terminal;
 }
 
@@ -87,7 +87,7 @@ static void on_signal(int signal_number) {
   static const char note[] = "\ngee-cl: finishing this step and saving; once more quits at once\n";
   if (stop_requested) _exit(130); // STATUS_INTERRUPTED
   stop_requested = true;
-  if (write(STDERR_FILENO, note, sizeof note - 1) < 0) return; // nobody to tell
+  if (write(STDERR_FILENO, note, sizeof note - 1) < 0) return; // there is nothing else to try
 }
 
 void stop_on_signals(void) {

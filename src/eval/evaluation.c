@@ -1,4 +1,4 @@
-// Calls through an Evaluation. Rule: what holds for every kind is checked here, once.
+// Calls through an Evaluation. Rule: checks that every kind needs are made here, once.
 #include "eval/evaluation.h"
 
 Status evaluation_plan(Evaluation *evaluation, Model *model) {

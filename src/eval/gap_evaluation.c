@@ -1,4 +1,4 @@
-// The gap as an Evaluation: its report becomes metrics, and JSON and the line for people are made from these.
+// The gap as an Evaluation: turns its report into metrics, and metrics into JSON and a line for people.
 #include "eval/gap.h"
 
 #include "gap_measure.h"
@@ -12,7 +12,7 @@ typedef struct GapEvaluation {
   GapOptions options;
 } GapEvaluation;
 
-static Status plan(Evaluation *evaluation, Model *model) {
+static Status plan_gap(Evaluation *evaluation, Model *model) {
   const GapEvaluation *gap = (const GapEvaluation *)evaluation;
   GapReport report;
   return gap_measure(&(EvaluationRun){.model = model}, gap->dataset, &gap->options, &report);
@@ -39,7 +39,7 @@ static Status run_gap(Evaluation *evaluation, const EvaluationRun *run, MetricLi
   return STATUS_OK;
 }
 
-static Status summarize(const Evaluation *evaluation, const MetricList *metrics, Str *out) {
+static Status summarize_gap(const Evaluation *evaluation, const MetricList *metrics, Str *out) {
   (void)evaluation;
   Interval paired = metrics_get(metrics, "paired_gap"), total = metrics_get(metrics, "total_gap");
   return str_append_format(
@@ -65,7 +65,7 @@ static void write_estimate(const MetricList *metrics, const char *kind, const Gr
   json_object_end(json);
 }
 
-static Status write_json(const Evaluation *evaluation, const MetricList *metrics, JsonWriter *json) {
+static Status write_gap_json(const Evaluation *evaluation, const MetricList *metrics, JsonWriter *json) {
   static const char *const totals[] = {"H_bar", "sets", "answers", "tokens"};
   const GapEvaluation *gap = (const GapEvaluation *)evaluation;
   write_estimate(metrics, "total", gap->dataset->groups, json);
@@ -81,7 +81,7 @@ static void free_gap(Evaluation *evaluation) {
 
 Status gap_evaluation_create(const char *name, const Dataset *dataset, const GapOptions *options,
                              Evaluation **out) {
-  static const EvaluationType type = {plan, run_gap, summarize, write_json, free_gap};
+  static const EvaluationType type = {plan_gap, run_gap, summarize_gap, write_gap_json, free_gap};
   GapEvaluation *gap = NULL;
   *out = NULL;
   TRY(gap_check(dataset, options));

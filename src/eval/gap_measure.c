@@ -1,6 +1,6 @@
-// Measuring the gap: sample own answers, then read every answer under the other prompts of its set. Rule:
-// nothing is computed twice; of answers under their own prompts sampling kept the entropies, of prompts the
-// keys and values.
+// Measures the gap: samples own answers, then rereads every answer under the other prompts of its set. Rule:
+// nothing is computed twice. Sampling keeps the entropies of answers under their own prompts, and the
+// prompts' keys and values.
 #include "gap_measure.h"
 
 #include "gen/reread.h"
@@ -8,10 +8,10 @@
 #include "util/str.h"
 #include <stdlib.h>
 
-// No training step draws from this one.
+// No training step has this number, so none draws the same random numbers.
 static const uint32_t GAP_STEP = UINT32_MAX;
 static const uint64_t DEFAULT_MEMORY = (uint64_t)1 << 30;
-enum { PASS_ROWS = 2048 }; // of prompts, or of answers read again, at a time
+enum { PASS_ROWS = 2048 }; // of prompts or reread answers at a time
 
 /// One measurement. H tables are [sets][groups].
 typedef struct Gap {
@@ -23,13 +23,13 @@ typedef struct Gap {
   double *total, *paired;
   double H_sum;
   size_t answers, tokens;
-  size_t *local;    // [dataset prompts] index among the chunk's prompts, SIZE_MAX: not there
-  uint64_t done;    // tokens of the line before the chunk's part at hand, answers that ended early in full
-  uint64_t sampled; // tokens of that part
+  size_t *local; // [dataset prompts] index among the chunk's prompts; SIZE_MAX: none
+  uint64_t done; // progress before the current part of the chunk, in tokens; an answer counts at full length
+  uint64_t sampled; // tokens sampled in that part
 } Gap;
 
-/// Some sets: their distinct prompts and the answers to them, answer a of prompt p at [(p − first) · answers
-/// + a].
+/// Some of the sets: their distinct prompts, and the answers. Answer a of prompt p is at [(p − first) ·
+/// answers + a].
 typedef struct Chunk {
   size_t first, count; // prompts of the dataset
   TokenSpan *prompts;
@@ -47,7 +47,7 @@ static void chunk_free(Chunk *chunk) {
   *chunk = (Chunk){0};
 }
 
-/// As many sets from `set` on as fit the rows, one at least; its prompts, no answers yet.
+/// Takes as many sets from `set` on as fit the rows, at least one. Lists their prompts, but no answers yet.
 static Status chunk_begin(Gap *gap, size_t set, Chunk *chunk) {
   const Dataset *data = gap->dataset;
   size_t first = data->set_start[set], end = data->set_start[gap->sets], rows = 0;
@@ -57,12 +57,13 @@ static Status chunk_begin(Gap *gap, size_t set, Chunk *chunk) {
   for (size_t i = 0; i < data->count; i++) gap->local[i] = SIZE_MAX;
   for (size_t p = first; p < end; p++) {
     const Prompt *prompt = &data->prompts[p];
-    if (p == data->set_start[prompt->set]) { // a set goes in whole
-      size_t most = 0;
+    if (p == data->set_start[prompt->set]) { // a set is taken whole
+      size_t set_rows = 0;
       for (size_t m = p; m < p + gap->groups; m++)
-        most += data->prompts[m].tokens.count + gap->options->answers * gap->options->sampling.max_new_tokens;
-      if (p > first && rows + most > gap->cache_rows) break;
-      rows += most;
+        set_rows +=
+            data->prompts[m].tokens.count + gap->options->answers * gap->options->sampling.max_new_tokens;
+      if (p > first && rows + set_rows > gap->cache_rows) break;
+      rows += set_rows;
     }
     size_t *local = &gap->local[prompt->distinct];
     if (*local == SIZE_MAX) {
@@ -86,12 +87,12 @@ static bool count_token(void *user, size_t request, int32_t token) {
   return true;
 }
 
-/// Fills `requests`, one an answer.
+/// The job that samples the answers; fills `requests`, one for each.
 static GenerateJob sampling_job(Gap *gap, const Chunk *chunk, AnswerRequest *requests) {
   const GapOptions *o = gap->options;
   for (size_t i = 0; i < chunk->answer_count; i++) {
     size_t p = i / o->answers, set = gap->dataset->prompts[chunk->first + p].set;
-    // partners share the stream: their answers part only where the prompts make them
+    // partners share the stream, so their answers differ only where the prompts make them
     requests[i] = (AnswerRequest){chunk->prompt_of[p], (uint32_t)(set * o->answers + i % o->answers)};
   }
   return (GenerateJob){.prompts = chunk->prompts,
@@ -113,7 +114,7 @@ static double mean_of(const float *values, size_t count) {
   return sum / (double)count;
 }
 
-/// Enters own answers: into the total gap, and into the paired one as what they are under their own prompt.
+/// Adds own answers to the total gap, and to the paired gap as readings under their own prompts.
 static Status chunk_add_own(Gap *gap, const Chunk *chunk) {
   size_t each = gap->options->answers;
   for (size_t i = 0; i < chunk->answer_count; i++) {
@@ -131,8 +132,8 @@ static Status chunk_add_own(Gap *gap, const Chunk *chunk) {
   return STATUS_OK;
 }
 
-/// Every answer under the prompts of its set that it was not sampled from; cells[i] = where readings[i]
-/// counts.
+/// Lists every answer under the prompts of its set that it was not sampled from. cells[i] = the cell of the H
+/// table that readings[i] adds to.
 static void list_readings(const Gap *gap, const Chunk *chunk, Reading *readings, size_t *cells) {
   size_t count = 0;
   for (size_t i = 0; i < chunk->answer_count; i++) {
@@ -151,7 +152,7 @@ static void count_readings(void *user, size_t readings) {
   progress_update(gap->run->progress, gap->done + (uint64_t)readings * gap->options->sampling.max_new_tokens);
 }
 
-/// Reads the answers that `generated` has sampled, and enters them into the paired gap.
+/// Rereads the answers that `generated` sampled, and adds them to the paired gap.
 static Status chunk_add_readings(Gap *gap, const Chunk *chunk, const GenerateJob *generated) {
   RereadJob job = {.generated = generated,
                    .answers = chunk->answers,
@@ -159,7 +160,7 @@ static Status chunk_add_readings(Gap *gap, const Chunk *chunk, const GenerateJob
                    .on_read = count_readings,
                    .user = gap};
   Reading *readings = NULL;
-  size_t *cells = NULL, tokens = 0, at = 0;
+  size_t *cells = NULL, tokens = 0, offset = 0;
   float *entropy = NULL, *log_z = NULL;
   Status status = STATUS_OK;
   TRY_CLEAN(mem_array(&readings, job.count, "answers of the gap"));
@@ -172,8 +173,9 @@ static Status chunk_add_readings(Gap *gap, const Chunk *chunk, const GenerateJob
   TRY_CLEAN(reread_answers(gap->pass, &job, entropy, log_z));
   for (size_t i = 0; i < job.count; i++) {
     size_t length = chunk->answers[readings[i].answer].count;
-    gap->paired[cells[i]] += mean_of(entropy + at, length) / (double)(gap->options->answers * gap->groups);
-    at += length;
+    gap->paired[cells[i]] +=
+        mean_of(entropy + offset, length) / (double)(gap->options->answers * gap->groups);
+    offset += length;
   }
 cleanup:
   free(readings);
@@ -201,7 +203,7 @@ static Status measure_chunk(Gap *gap, size_t *set) {
   TRY_CLEAN(generate(gap->pass, &job, chunk.answers));
   TRY_CLEAN(chunk_add_own(gap, &chunk));
   gap->done += (uint64_t)chunk.answer_count * longest;
-  progress_phase(gap->run->progress, "reading answers");
+  progress_phase(gap->run->progress, "rereading answers");
   TRY_CLEAN(chunk_add_readings(gap, &chunk, &job));
   gap->done += (uint64_t)chunk.answer_count * (gap->groups - 1) * longest;
   *set += chunk.count / gap->groups;
@@ -212,7 +214,7 @@ cleanup:
   return status;
 }
 
-/// One pass for sampling and reading, of the sizes of the largest chunk.
+/// Creates one pass for sampling and rereading, large enough for every chunk.
 static Status create_pass(Gap *gap) {
   size_t new_tokens = gap->options->sampling.max_new_tokens, tokens = 0, answers = 0, longest = 0;
   for (size_t set = 0; set < gap->sets;) {
@@ -225,8 +227,8 @@ static Status create_pass(Gap *gap) {
     chunk_free(&chunk);
     TRY(status);
   }
-  size_t least = longest > new_tokens ? longest : new_tokens; // a prompt or an answer goes in whole
-  size_t rows = least > PASS_ROWS ? least : PASS_ROWS;
+  size_t longest_row = longest > new_tokens ? longest : new_tokens; // a prompt or an answer is taken whole
+  size_t rows = longest_row > PASS_ROWS ? longest_row : PASS_ROWS;
   PassOptions options = generate_pass_options(tokens, rows, answers, new_tokens);
   return pass_create(gap->run->model, &options, &gap->pass);
 }
@@ -247,7 +249,7 @@ Status gap_check(const Dataset *dataset, const GapOptions *options) {
 }
 
 static Status measure_sets(Gap *gap) {
-  // every answer is sampled under one prompt and read under the other groups'
+  // every answer is sampled under one prompt and reread under those of the other groups
   uint64_t answers = (uint64_t)gap->sets * gap->groups * gap->options->answers;
   uint64_t most = answers * gap->groups * gap->options->sampling.max_new_tokens;
   Status status = STATUS_OK;

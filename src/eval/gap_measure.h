@@ -1,4 +1,4 @@
-// Measuring the gap, apart from how it is handed out.
+// Measures the gap; gap_evaluation.c turns the report into metrics.
 #pragma once
 
 #include "eval/gap.h"
@@ -10,10 +10,10 @@ typedef struct GapReport {
   size_t sets, answers, tokens;
 } GapReport;
 
-/// STATUS_INPUT where the gap cannot be measured on the dataset.
+/// STATUS_INPUT if the gap cannot be measured on the dataset.
 STATUS_CHECKED Status gap_check(const Dataset *dataset, const GapOptions *options);
-/// Samples `answers` answers to every prompt (partners of a set draw the same random numbers) and reads each
-/// under the prompts of its set. The dataset has passed gap_check. With a model on a plan Ops it only counts
-/// memory, and *out has no meaning.
+/// Samples options->answers answers to every prompt (partners of a set draw the same random numbers) and
+/// rereads each under the other prompts of its set. The dataset must have passed gap_check. With a model on a
+/// plan Ops it only counts memory, and *out is meaningless.
 STATUS_CHECKED Status gap_measure(const EvaluationRun *run, const Dataset *dataset, const GapOptions *options,
                                   GapReport *out);

@@ -1,4 +1,5 @@
-// Intervals. Rule: a set is one observation, because the answers in it share prompts and random numbers.
+// Estimates and intervals. Rule: a set is one observation, because its answers share prompts and random
+// numbers.
 #include "gap_stats.h"
 
 #include "util/memory.h"
@@ -33,8 +34,9 @@ static double beta_fraction(double a, double b, double x) {
   return value;
 }
 
-/// I_x(a, b), regularised, with y = 1 − x given apart so that neither end loses digits.
-static double beta_share(double a, double b, double x, double y) {
+/// The regularised incomplete beta function I_x(a, b). y = 1 − x is passed too, so that no digits are lost
+/// near x = 1.
+static double beta_regularised(double a, double b, double x, double y) {
   if (x <= 0) return 0;
   if (y <= 0) return 1;
   double front = exp(lgamma(a + b) - lgamma(a) - lgamma(b) + a * log(x) + b * log(y));
@@ -45,7 +47,7 @@ static double beta_share(double a, double b, double x, double y) {
 /// P(T > t), t ≥ 0.
 static double student_tail(double t, double freedom) {
   double square = t * t;
-  return 0.5 * beta_share(freedom / 2, 0.5, freedom / (freedom + square), square / (freedom + square));
+  return 0.5 * beta_regularised(freedom / 2, 0.5, freedom / (freedom + square), square / (freedom + square));
 }
 
 double student_quantile(double p, double freedom) {
@@ -61,20 +63,20 @@ double student_quantile(double p, double freedom) {
   return low + (high - low) / 2;
 }
 
-/// The signed difference and its t-interval.
+/// Estimates the signed difference and its t-interval.
 static void estimate_pair(const double *H, size_t sets, GapEstimate *out) {
   double square = 0, n = (double)sets;
   out->gap = out->H[1] - out->H[0];
   out->standard_error = out->low = out->high = NAN;
   if (sets < 2) return;
   for (size_t s = 0; s < sets; s++) {
-    double off = H[2 * s + 1] - H[2 * s] - out->gap;
-    square += off * off;
+    double deviation = H[2 * s + 1] - H[2 * s] - out->gap;
+    square += deviation * deviation;
   }
   out->standard_error = sqrt(square / (n - 1) / n);
-  double reach = student_quantile(0.975, n - 1) * out->standard_error;
-  out->low = out->gap - reach;
-  out->high = out->gap + reach;
+  double half_width = student_quantile(0.975, n - 1) * out->standard_error;
+  out->low = out->gap - half_width;
+  out->high = out->gap + half_width;
 }
 
 static double spread(const double *means, size_t groups) {
@@ -91,12 +93,12 @@ static int by_value(const void *a, const void *b) {
   return (x > y) - (x < y);
 }
 
-/// Between the two nearest of `count` sorted values, as numpy's default.
+/// Interpolates between the two nearest of `count` sorted values, as numpy does by default.
 static double percentile(const double *sorted, size_t count, double share) {
-  double at = share * (double)(count - 1);
-  size_t below = (size_t)at;
+  double position = share * (double)(count - 1);
+  size_t below = (size_t)position;
   if (below + 1 >= count) return sorted[count - 1];
-  return sorted[below] + (at - (double)below) * (sorted[below + 1] - sorted[below]);
+  return sorted[below] + (position - (double)below) * (sorted[below + 1] - sorted[below]);
 }
 
 static Status estimate_many(const double *H, size_t sets, size_t groups, uint64_t seed, GapEstimate *out) {

@@ -1,6 +1,5 @@
-// JSON Lines files. Rule: on the disk there is a whole number of lines, or that and one half line which the
-// next opening cuts: a line goes out by one write() on a file opened with O_APPEND, and what a failed write
-// left is taken back.
+// JSON Lines files. Rule: a file holds whole lines, and at most one partial line at its end, which the next
+// opening cuts. A line goes out in one write() to a file opened with O_APPEND, and a failed write is undone.
 #include "track/jsonlines.h"
 
 #include "io/file.h"
@@ -18,7 +17,7 @@
 struct JsonLines {
   char *path;
   int descriptor;
-  int64_t last_step; // of the lines that opening kept; −1: none
+  int64_t last_step; // of the lines kept on opening; −1: none
 };
 
 static Status fail_system(const char *path, const char *action) {
@@ -33,12 +32,12 @@ static Status read_step(const char *path, size_t number, const char *line, size_
   return status_context(status, "line %zu", number);
 }
 
-/// *kept = the whole lines of `text` below the step; *last = the step of the last one.
+/// *kept = the whole lines whose step is below keep_below; *last = the step of the last one.
 static Status keep_lines(const MappedFile *file, int64_t keep_below, Str *kept, int64_t *last) {
   const char *line = (const char *)file->bytes, *end = line + file->size;
   for (size_t number = 1; line < end; number++) {
     const char *newline = memchr(line, '\n', (size_t)(end - line));
-    if (newline == NULL) break; // half a line: the kill came while it was written
+    if (newline == NULL) break; // a partial line: the process was killed while writing it
     int64_t step = 0;
     TRY(read_step(file->path, number, line, (size_t)(newline - line), &step));
     if (step < keep_below) {
@@ -50,8 +49,8 @@ static Status keep_lines(const MappedFile *file, int64_t keep_below, Str *kept, 
   return STATUS_OK;
 }
 
-/// Rewrites the file without what does not belong; leaves it alone where all belongs.
-static Status cut(const char *path, int64_t keep_below, int64_t *last) {
+/// Rewrites the file with the lines to keep; does not touch it if those are all.
+static Status trim_file(const char *path, int64_t keep_below, int64_t *last) {
   if (!file_exists(path)) return STATUS_OK;
   MappedFile file = {0};
   Str kept = {0};
@@ -69,7 +68,7 @@ Status jsonlines_open(const char *path, int64_t keep_below, JsonLines **out) {
   JsonLines *lines = NULL;
   Status status = STATUS_OK;
   int64_t last = -1;
-  TRY(cut(path, keep_below, &last));
+  TRY(trim_file(path, keep_below, &last));
   TRY(mem_array(&lines, 1, "a JSON Lines file"));
   lines->descriptor = -1;
   lines->last_step = last;
@@ -87,7 +86,7 @@ cleanup:
   return status;
 }
 
-/// One write() where the system takes it whole; on failure the file is as long as before.
+/// Appends in one write() if the system takes all of it at once. On failure the file is as long as before.
 static Status append_line(JsonLines *lines, const char *text, size_t size) {
   struct stat before;
   if (fstat(lines->descriptor, &before) != 0) return fail_system(lines->path, "read the size");
@@ -98,7 +97,7 @@ static Status append_line(JsonLines *lines, const char *text, size_t size) {
     if (written <= 0) {
       if (written == 0) errno = ENOSPC;
       Status status = fail_system(lines->path, "write");
-      // best effort: the next opening cuts a half line too
+      // best effort: the next opening also cuts a partial line
       if (ftruncate(lines->descriptor, before.st_size) != 0) errno = 0;
       return status;
     }
@@ -110,7 +109,7 @@ static Status append_line(JsonLines *lines, const char *text, size_t size) {
 Status jsonlines_write(JsonLines *lines, JsonWriter *json) {
   Str text = {0};
   TRY(json_finish(json, lines->path, &text));
-  text.data[text.size] = '\n'; // in the place of the terminator: the line goes out in one write
+  text.data[text.size] = '\n'; // replaces the terminator, so the line goes out in one write
   Status status = append_line(lines, text.data, text.size + 1);
   str_free(&text);
   return status;
@@ -121,7 +120,7 @@ int64_t jsonlines_last_step(const JsonLines *lines) {
 }
 
 Status jsonlines_sync(JsonLines *lines) {
-  // EINVAL: a pipe or a device, which has no disk behind it
+  // EINVAL: a pipe or a device, with no disk behind it
   if (fdatasync(lines->descriptor) == 0 || errno == EINVAL) return STATUS_OK;
   return fail_system(lines->path, "sync");
 }

@@ -1,5 +1,5 @@
-// The list of metrics. Rule: it is only ever appended to, so a sink sees the metrics in the order in which
-// they were added, and that order is the order of members in metrics.jsonl.
+// The list of metrics. Rule: metrics are only appended, so every sink sees them in the order in which they
+// were added. The members of metrics.jsonl have that order too.
 #include "track/metrics.h"
 
 #include "io/json_write.h"

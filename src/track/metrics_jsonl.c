@@ -1,4 +1,4 @@
-// metrics.jsonl. Rule: a line per training step, "step" first, then the metrics in the order of their list.
+// metrics.jsonl. Rule: one line per training step, "step" first, then the metrics in the order of their list.
 #include "track/tracker.h"
 
 #include "io/file.h"

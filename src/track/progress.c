@@ -1,4 +1,4 @@
-// Calls through a Progress. Rule: NULL is silent, so no caller asks.
+// Calls through a Progress. Rule: NULL is silent, so callers need no check.
 #include "track/progress.h"
 
 #include <stddef.h>

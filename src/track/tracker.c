@@ -1,5 +1,5 @@
-// The sinks of a run. Rule: each gets the same records in the same order; the first that fails ends the run,
-// because metrics that are silently missing are worse than a run that stops and can be resumed.
+// The sinks of a run. Rule: each gets the same records in the same order. The first failure ends the run:
+// metrics that go missing silently are worse than a run that stops and can be resumed.
 #include "track/tracker.h"
 
 #include "util/memory.h"

@@ -230,7 +230,7 @@ static void check_same(const Trial *trial, const Key *key, const char *root, con
 
 static void check_refused(const Trial *trial, const Key *key, Ran ran, const char *name) {
   char was_made[200];
-  const char *named = trial->key, *fact = strstr(key->effect, "may change where this stays the same: ");
+  const char *named = trial->key, *fact = strstr(key->effect, "may change if this stays the same: ");
   if (fact != NULL) named = strchr(fact, ':') + 2;
   (void)snprintf(was_made, sizeof was_made, "/step_2 was made with %s = ", named);
   if (ran.code != 2 || !test_contains(ran.err, was_made))
@@ -273,7 +273,7 @@ static void every_key_is_tried(void **state) {
       *(trials[i].leads == OTHER ? &other : &same) += 1;
     }
     bool decides = str_starts(key->effect, "must stay the same");
-    bool leads = str_starts(key->effect, "may change where this stays the same: ");
+    bool leads = str_starts(key->effect, "may change if this stays the same: ");
     bool is_free = str_starts(key->effect, "may change") && !leads;
     bool conditional = test_contains(key->effect, ", with ");
     if (!decides && !leads && !is_free) fail_msg("%s: the effect is \"%s\"", key->name, key->effect);

@@ -100,7 +100,7 @@ static void extend_is_for_the_length_alone(void **state) {
   stopped_make("base", linear);
   stopped_copy("base", NULL, "stopped");
   ASSERT_REFUSED(stopped_train(NULL, "stopped", linear_eight, (const char *const[]){"--extend", NULL}),
-                 "--extend goes with --resume");
+                 "--extend needs --resume");
   ASSERT_REFUSED(stopped_train(NULL, "stopped", linear, extend), "train.max_steps = 4", "drop --extend");
   ASSERT_REFUSED(stopped_train(NULL, "stopped", seed, extend), "only allows a larger train.max_steps",
                  "train.seed = 15");

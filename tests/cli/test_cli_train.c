@@ -262,7 +262,7 @@ static void an_export_answers_as_the_adapter_does(void **state) {
   (void)snprintf(adapter, sizeof adapter, "--adapter=%s", run_file("whole", "final"));
   const char *model = in_folder(folder, "model"), *merged = in_folder(folder, "merged");
   assert_code(GEE("export", "--model", model, adapter, "--output", merged), 0);
-  ASSERT_ERROR(GEE("export", "--model", model, adapter, "--output", merged), 2, "merged", "there already");
+  ASSERT_ERROR(GEE("export", "--model", model, adapter, "--output", merged), 2, "merged", "already exists");
   cJSON *with_adapter = generate(model, adapter, "0"), *exported = generate(merged, NULL, "0");
   assert_same_tokens(with_adapter, exported);
   cJSON_Delete(exported);

@@ -1,6 +1,6 @@
-// Something that is measured on a model, the same way whoever asks: training on its way, `gee-cl gap`, a
-// suite of benchmarks. What it finds is a MetricList, from which screens, files and trackers are fed.
-// docs/EXTENDING.md says how to add one.
+// Something that is measured on a model, in the same way for every caller: training, `gee-cl gap`, a suite of
+// benchmarks. The result is a MetricList, which goes to screens, files and trackers. docs/EXTENDING.md says
+// how to add one.
 //
 //   Evaluation *gap = NULL;
 //   MetricList metrics = {0};
@@ -18,7 +18,7 @@
 
 typedef struct Evaluation Evaluation;
 
-/// What an evaluation runs with, all borrowed.
+/// What an evaluation runs with; all borrowed.
 typedef struct EvaluationRun {
   Model *model;
   Progress *progress;      // NULL is silent
@@ -27,13 +27,13 @@ typedef struct EvaluationRun {
 
 /// What a kind of evaluation provides; only summarize and write_json may be NULL.
 typedef struct EvaluationType {
-  /// Does on `model`, which lies on a plan Ops, what a run does at its largest, so that all its memory is
+  /// Does on `model`, which is on a plan Ops, what a run does at its largest, so that all its memory is
   /// counted, the scratch of operations included. On a plan nothing is computed.
   Status (*plan)(Evaluation *evaluation, Model *model);
-  /// Measures, and appends to the empty list. The model is left as it was, and the numbers depend on nothing
-  /// but the model and the evaluation. STATUS_INTERRUPTED soon after `stop` is set.
+  /// Measures, and appends to the empty list. Leaves the model unchanged; the numbers depend only on the
+  /// model and the evaluation. Returns STATUS_INTERRUPTED soon after `stop` is set.
   Status (*run)(Evaluation *evaluation, const EvaluationRun *run, MetricList *metrics);
-  /// Appends a line for people about what was measured. NULL: the name, and all metrics.
+  /// Appends a line for people about what was measured. NULL: the name and all metrics.
   Status (*summarize)(const Evaluation *evaluation, const MetricList *metrics, Str *out);
   /// Adds what was measured to an open object, as members. NULL: metrics_write_json.
   Status (*write_json)(const Evaluation *evaluation, const MetricList *metrics, struct JsonWriter *json);
@@ -43,12 +43,12 @@ typedef struct EvaluationType {
 /// The first member of every evaluation.
 struct Evaluation {
   const EvaluationType *type;
-  const char *name; // letters, digits and _, as it becomes part of file names; borrowed
+  const char *name; // letters, digits and _: it becomes part of file names; borrowed
 };
 
-/// Counts its memory. STATUS_FAILED where the model is not on a plan.
+/// Counts the memory of a run. STATUS_FAILED if the model is not on a plan.
 STATUS_CHECKED Status evaluation_plan(Evaluation *evaluation, Model *model);
-/// Fills `metrics`, which the caller frees whatever is returned; on STATUS_OK nothing is missing in it.
+/// Fills `metrics`, which is complete on STATUS_OK. The caller frees it in any case, also after a failure.
 STATUS_CHECKED Status evaluation_run(Evaluation *evaluation, const EvaluationRun *run, MetricList *metrics);
 STATUS_CHECKED Status evaluation_summarize(const Evaluation *evaluation, const MetricList *metrics, Str *out);
 STATUS_CHECKED Status evaluation_write_json(const Evaluation *evaluation, const MetricList *metrics,

@@ -1,6 +1,5 @@
-// What was measured, as one list that every sink is fed from: a name, a value, and an interval where there is
-// one. Rule: a list remembers its first failure, so only metrics_check is checked, and the tracker refuses a
-// list that lacks something:
+// Measurements as one list for all sinks: names, values, and intervals where there are any. Rule: a list
+// remembers its first failure, so callers check only metrics_check; the tracker refuses an incomplete list:
 //
 //   MetricList metrics = {0};
 //   metrics_add(&metrics, loss, "loss");
@@ -16,8 +15,8 @@
 
 struct JsonWriter; // io/json_write.h
 
-/// A measured value and the interval it lies in; NaN is what could not be measured (an interval from one
-/// observation).
+/// A measured value and the interval it lies in. NaN stands for what could not be measured (an interval from
+/// one observation).
 typedef struct Interval {
   double value, low, high;
 } Interval;
@@ -36,18 +35,18 @@ typedef struct MetricList {
   bool failed; // memory ran out: something is missing
 } MetricList;
 
-/// Appends a metric. The name is printf of what follows, and may be any text.
+/// Appends a metric. The name is formatted as printf does, and may be any text.
 void metrics_add(MetricList *list, double value, const char *name, ...) __attribute__((format(printf, 3, 4)));
 void metrics_add_interval(MetricList *list, Interval interval, const char *name, ...)
     __attribute__((format(printf, 3, 4)));
-/// STATUS_FAILED where an addition failed.
+/// STATUS_FAILED if an addition failed.
 STATUS_CHECKED Status metrics_check(const MetricList *list);
 /// Frees the list and empties it; safe on NULL and twice.
 void metrics_free(MetricList *list);
 
-/// The first metric of that name (printf), in memory of the list until it grows; all NaN where there is none.
+/// The first metric of that name (formatted as printf does); all NaN if there is none.
 Interval metrics_get(const MetricList *list, const char *name, ...) __attribute__((format(printf, 2, 3)));
 
-/// Adds a member for each metric to an open object, in order: "name", and with an interval also "name_low"
-/// and "name_high". NaN is null.
+/// Adds each metric to an open object, in order: "name", and for an interval also "name_low" and "name_high".
+/// NaN becomes null.
 STATUS_CHECKED Status metrics_write_json(const MetricList *list, struct JsonWriter *json);

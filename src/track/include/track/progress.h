@@ -1,13 +1,13 @@
-// Progress of long work. Rule: the rooms that do the work say how far it is and never how that looks; whoever
-// starts it hands them a Progress (cli has one that draws on the terminal), or NULL where nobody watches.
+// Progress of long work. Rule: the rooms that do the work report how far it is, but not how that is shown.
+// Their caller passes a Progress (cli has one that draws on the terminal), or NULL to show nothing.
 //
 //   progress_begin(progress, "measuring the gap", 0, answers);
 //   progress_phase(progress, "sampling answers");
 //   progress_update(progress, 12);
 //   progress_end(progress);
 //
-// Tasks nest: one that begins inside another (an evaluation inside training) is shown in its place until it
-// ends.
+// Tasks nest: a task that begins inside another (an evaluation during training) is shown instead of it until
+// it ends.
 #pragma once
 
 #include <stdbool.h>
@@ -15,7 +15,7 @@
 
 typedef struct Progress Progress;
 
-/// What an implementation provides; no entry may be NULL, and none can fail: a run does not end because of
+/// What an implementation provides. No entry may be NULL, and none can fail: a run must not end because of
 /// its display.
 typedef struct ProgressType {
   void (*begin)(Progress *progress, const char *label, uint64_t done, uint64_t total);
@@ -30,16 +30,16 @@ struct Progress {
   const ProgressType *type;
 };
 
-/// A task of `total` parts begins, of which `done` are there already (a resumed run). `label` is borrowed
-/// until its end.
+/// Begins a task of `total` parts, of which `done` are done already (a resumed run). `label` is borrowed
+/// until the task ends.
 void progress_begin(Progress *progress, const char *label, uint64_t done, uint64_t total);
-/// `done` parts of the innermost task are done. Cheap enough to call for every token.
+/// `done` parts of the innermost task are done now. Cheap enough to call for every token.
 void progress_update(Progress *progress, uint64_t done);
-/// The same, with a line about it that stays.
+/// The same, with a permanent line.
 void progress_line(Progress *progress, uint64_t done, const char *text);
-/// The same, with a line that stands out: the result of an evaluation among the lines of the steps.
+/// The same, with a highlighted line: the result of an evaluation among the lines of the steps.
 void progress_result(Progress *progress, uint64_t done, const char *text);
-/// What the innermost task is doing now.
+/// Says what the innermost task is doing now.
 void progress_phase(Progress *progress, const char *phase);
 /// Ends the innermost task.
 void progress_end(Progress *progress);

@@ -1,35 +1,36 @@
-// Where metrics go. A run's Tracker holds its sinks and gives each of them the same records; a sink turns
-// them into a file (metrics.jsonl here). docs/EXTENDING.md says how to add one.
+// Where metrics go. A run's Tracker gives the same records to each of its sinks; a sink turns them into a
+// file, such as metrics.jsonl. docs/EXTENDING.md says how to add one.
 #pragma once
 
 #include "track/metrics.h"
 #include "util/status.h"
 #include <stddef.h>
 
-/// The run whose metrics a sink gets. Borrowed while a sink opens.
+/// The run whose metrics a sink receives. Borrowed while the sink opens.
 typedef struct TrackedRun {
   const char *folder;      // save_root/run_name, which exists
   const char *name;        // run_name
   const char *config_text; // the config as run; may be NULL
-  size_t first_step;       // what is on disk of this step and later ones is to be dropped: they come again
+  size_t first_step;       // drop what is on the disk of this step and later ones: they will come again
 } TrackedRun;
 
-/// Metrics of one step. Borrowed while they are written.
+/// The metrics of one step. Borrowed while they are written.
 typedef struct MetricRecord {
   size_t step;
-  const char *source; // NULL: the training step; else the evaluation that measured after it, by its name
+  const char *source; // NULL: the training step; else the name of the evaluation that ran after it
   const MetricList *metrics;
 } MetricRecord;
 
 typedef struct MetricSink MetricSink;
 
-/// What a kind of sink provides; no entry may be NULL. A message of failure names the sink's file.
+/// What a kind of sink provides. No entry may be NULL. Messages name the sink's file.
 typedef struct MetricSinkType {
-  /// *out = a sink of the run, whose `type` the tracker sets.
+  /// *out = a sink for the run; the tracker sets its `type`.
   Status (*open)(const TrackedRun *run, MetricSink **out);
-  /// Records come in order of step. After a kill the last record of an evaluation may come a second time.
+  /// Records come in the order of their steps. After a kill, the last record of an evaluation may come a
+  /// second time.
   Status (*write)(MetricSink *sink, const MetricRecord *record);
-  /// Waits until all that was written is on the disk: a checkpoint is about to be made.
+  /// Waits until all records are on the disk: a checkpoint is about to be saved.
   Status (*sync)(MetricSink *sink);
   void (*close)(MetricSink *sink);
 } MetricSinkType;
@@ -39,9 +40,9 @@ struct MetricSink {
   const MetricSinkType *type;
 };
 
-/// metrics.jsonl: {"step": 3, ...} in a line per training step, by metrics_write_json. Evaluations have files
-/// of their own, because a line of metrics.jsonl goes out before the step's checkpoint and they come after
-/// it.
+/// metrics.jsonl: a line {"step": 3, ...} per training step, written by metrics_write_json. Evaluations have
+/// files of their own, because they run after the checkpoint of a step and its line in metrics.jsonl is
+/// written before.
 extern const MetricSinkType metrics_jsonl;
 
 /// Zero-initialise; free with tracker_close.
@@ -50,9 +51,9 @@ typedef struct Tracker {
   size_t count, capacity;
 } Tracker;
 
-/// Opens a sink of that kind for the run.
+/// Opens a sink of that type for the run.
 STATUS_CHECKED Status tracker_add(Tracker *tracker, const MetricSinkType *type, const TrackedRun *run);
-/// Gives the record to every sink, in the order in which they were added; none gets a list that failed.
+/// Gives the record to every sink, in the order in which they were added. Refuses a list that failed.
 STATUS_CHECKED Status tracker_write(Tracker *tracker, const MetricRecord *record);
 STATUS_CHECKED Status tracker_sync(Tracker *tracker);
 /// Safe on NULL and twice.
