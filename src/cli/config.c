@@ -304,7 +304,7 @@ static Status append_effect(Str *out, const ConfigKey *key) {
                          [EFFECT_ROUNDS] = "may change, but rounds differently",
                          [EFFECT_FREE] = "may change"};
   TRY(str_append_format(out, "# on --resume: %s", words[effect->kind]));
-  if (effect->only != NULL) TRY(str_append_format(out, ", if %s", effect->only));
+  if (effect->only != NULL) TRY(str_append_format(out, ", when %s", effect->only));
   return str_append_format(out, "%s%s\n", effect->note[0] != '\0' ? ": " : "", effect->note);
 }
 

@@ -37,9 +37,7 @@ static size_t tail_size(size_t size) {
 
 static const uint8_t EMPTY_FILE[1] = {0}; // the bytes of an empty file: mmap refuses length 0
 
-/// Records "path: cannot <action>: <reason>". `code` is for reasons that lie in the path; where the system
-/// lacks something it is STATUS_FAILED.
-static Status fail_system(Status code, const char *path, const char *action) {
+Status file_fail(Status code, const char *path, const char *action) {
   bool lacking = errno == ENOMEM || errno == EMFILE || errno == ENFILE || errno == EIO;
   return status_fail(lacking ? STATUS_FAILED : code, "%s: cannot %s: %s", path, action, strerror(errno));
 }
@@ -48,14 +46,14 @@ static Status fail_system(Status code, const char *path, const char *action) {
 
 static Status map_descriptor(int descriptor, const char *path, MappedFile *out) {
   struct stat info;
-  if (fstat(descriptor, &info) != 0) return fail_system(STATUS_INPUT, path, "read");
+  if (fstat(descriptor, &info) != 0) return file_fail(STATUS_INPUT, path, "read");
   if (S_ISDIR(info.st_mode)) return status_fail(STATUS_INPUT, "%s: is a folder, not a file", path);
   if (!S_ISREG(info.st_mode)) return status_fail(STATUS_INPUT, "%s: is not a regular file", path);
   out->size = (size_t)info.st_size;
   out->bytes = EMPTY_FILE;
   if (out->size == 0) return STATUS_OK;
   void *bytes = mmap(NULL, out->size, PROT_READ, MAP_PRIVATE, descriptor, 0);
-  if (bytes == MAP_FAILED) return fail_system(STATUS_FAILED, path, "map");
+  if (bytes == MAP_FAILED) return file_fail(STATUS_FAILED, path, "map");
   out->bytes = bytes;
   ASAN_POISON_MEMORY_REGION(out->bytes + out->size, tail_size(out->size));
   return STATUS_OK;
@@ -65,7 +63,7 @@ Status file_map(const char *path, MappedFile *out) {
   *out = (MappedFile){0};
   // O_NONBLOCK: opening a pipe must not wait for a writer; map_descriptor refuses it.
   int descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-  if (descriptor < 0) return fail_system(STATUS_INPUT, path, "open");
+  if (descriptor < 0) return file_fail(STATUS_INPUT, path, "open");
   MappedFile file = {0};
   Status status = map_descriptor(descriptor, path, &file);
   (void)close(descriptor); // the map remains valid
@@ -108,7 +106,7 @@ Status path_join(char **out, const char *directory, const char *name) {
 
 static Status create_one(const char *path) {
   if (mkdir(path, 0777) == 0 || (errno == EEXIST && file_is_directory(path))) return STATUS_OK;
-  return fail_system(STATUS_FAILED, path, "create the folder");
+  return file_fail(STATUS_FAILED, path, "create the folder");
 }
 
 Status directory_create(const char *path) {
@@ -131,7 +129,7 @@ static Status remove_entries(int descriptor, const char *path) {
   DIR *directory = fdopendir(descriptor);
   if (directory == NULL) {
     (void)close(descriptor);
-    return fail_system(STATUS_FAILED, path, "list");
+    return file_fail(STATUS_FAILED, path, "list");
   }
   Status status = STATUS_OK;
   for (struct dirent *entry; status == STATUS_OK && (entry = readdir(directory)) != NULL;) {
@@ -139,13 +137,13 @@ static Status remove_entries(int descriptor, const char *path) {
     if (strcmp(name, ".") == 0 || strcmp(name, "..") == 0) continue;
     if (unlinkat(descriptor, name, 0) == 0 || errno == ENOENT) continue;
     if (errno != EISDIR && errno != EPERM) {
-      status = fail_system(STATUS_FAILED, path, "empty the folder");
+      status = file_fail(STATUS_FAILED, path, "empty the folder");
       break;
     }
     int child = openat(descriptor, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-    status = child < 0 ? fail_system(STATUS_FAILED, path, "empty the folder") : remove_entries(child, path);
+    status = child < 0 ? file_fail(STATUS_FAILED, path, "empty the folder") : remove_entries(child, path);
     if (status == STATUS_OK && unlinkat(descriptor, name, AT_REMOVEDIR) != 0)
-      status = fail_system(STATUS_FAILED, path, "empty the folder");
+      status = file_fail(STATUS_FAILED, path, "empty the folder");
   }
   (void)closedir(directory);
   return status;
@@ -153,14 +151,12 @@ static Status remove_entries(int descriptor, const char *path) {
 
 Status directory_remove(const char *path) {
   struct stat info;
-  if (lstat(path, &info) != 0)
-    return errno == ENOENT ? STATUS_OK : fail_system(STATUS_FAILED, path, "remove");
-  if (!S_ISDIR(info.st_mode))
-    return unlink(path) == 0 ? STATUS_OK : fail_system(STATUS_FAILED, path, "remove");
+  if (lstat(path, &info) != 0) return errno == ENOENT ? STATUS_OK : file_fail(STATUS_FAILED, path, "remove");
+  if (!S_ISDIR(info.st_mode)) return unlink(path) == 0 ? STATUS_OK : file_fail(STATUS_FAILED, path, "remove");
   int descriptor = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-  if (descriptor < 0) return fail_system(STATUS_FAILED, path, "remove");
+  if (descriptor < 0) return file_fail(STATUS_FAILED, path, "remove");
   TRY(remove_entries(descriptor, path));
-  return rmdir(path) == 0 ? STATUS_OK : fail_system(STATUS_FAILED, path, "remove");
+  return rmdir(path) == 0 ? STATUS_OK : file_fail(STATUS_FAILED, path, "remove");
 }
 
 static int compare_names(const void *a, const void *b) {
@@ -175,7 +171,7 @@ static Status collect_names(DIR *directory, const char *path, char ***names, siz
   for (;;) {
     errno = 0;
     struct dirent *entry = readdir(directory);
-    if (entry == NULL) return errno == 0 ? STATUS_OK : fail_system(STATUS_INPUT, path, "list");
+    if (entry == NULL) return errno == 0 ? STATUS_OK : file_fail(STATUS_INPUT, path, "list");
     if (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0) continue;
     TRY(mem_reserve(names, &capacity, *count + 2, "a list of files"));
     TRY(str_copy(&(*names)[*count], entry->d_name, strlen(entry->d_name)));
@@ -187,7 +183,7 @@ Status directory_list(const char *path, char ***names, size_t *count) {
   *names = NULL;
   *count = 0;
   DIR *directory = opendir(path);
-  if (directory == NULL) return fail_system(STATUS_INPUT, path, "list");
+  if (directory == NULL) return file_fail(STATUS_INPUT, path, "list");
   Status status = collect_names(directory, path, names, count);
   (void)closedir(directory);
   if (status != STATUS_OK) {
@@ -221,7 +217,7 @@ Status writer_open(const char *path, FileWriter **out) {
   FileWriter *writer = NULL;
   TRY(mem_array(&writer, 1, "a file writer"));
   writer->descriptor = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
-  Status status = writer->descriptor < 0 ? fail_system(STATUS_FAILED, path, "create")
+  Status status = writer->descriptor < 0 ? file_fail(STATUS_FAILED, path, "create")
                                          : str_copy(&writer->path, path, strlen(path));
   if (status != STATUS_OK) {
     writer_abandon(writer);
@@ -235,7 +231,7 @@ static Status write_all(FileWriter *writer, const uint8_t *bytes, size_t size) {
   while (size > 0) {
     ssize_t written = write(writer->descriptor, bytes, size);
     if (written < 0 && errno == EINTR) continue;
-    if (written < 0) return fail_system(STATUS_FAILED, writer->path, "write");
+    if (written < 0) return file_fail(STATUS_FAILED, writer->path, "write");
     bytes += written;
     size -= (size_t)written;
   }
@@ -261,9 +257,9 @@ Status writer_close(FileWriter *writer) {
   Status status = flush_buffer(writer);
   // EINVAL: this kind of file cannot be synced (a device), so there is nothing to lose.
   if (status == STATUS_OK && fsync(writer->descriptor) != 0 && errno != EINVAL)
-    status = fail_system(STATUS_FAILED, writer->path, "sync");
+    status = file_fail(STATUS_FAILED, writer->path, "sync");
   int closed = close(writer->descriptor);
-  if (status == STATUS_OK && closed != 0) status = fail_system(STATUS_FAILED, writer->path, "close");
+  if (status == STATUS_OK && closed != 0) status = file_fail(STATUS_FAILED, writer->path, "close");
   writer->descriptor = -1;
   writer_abandon(writer);
   return status;

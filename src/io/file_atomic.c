@@ -20,16 +20,12 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-static Status fail_system(const char *path, const char *action) {
-  return status_fail(STATUS_FAILED, "%s: cannot %s: %s", path, action, strerror(errno));
-}
-
 static Status sync_path(const char *path) {
   int descriptor = open(path, O_RDONLY | O_CLOEXEC);
-  if (descriptor < 0) return fail_system(path, "open to sync");
+  if (descriptor < 0) return file_fail(STATUS_FAILED, path, "open to sync");
   // EINVAL: this file system cannot sync folders; the rename is as safe as it makes it.
   bool synced = fsync(descriptor) == 0 || errno == EINVAL;
-  Status status = synced ? STATUS_OK : fail_system(path, "sync");
+  Status status = synced ? STATUS_OK : file_fail(STATUS_FAILED, path, "sync");
   (void)close(descriptor);
   return status;
 }
@@ -48,7 +44,7 @@ static Status sync_parent(const char *path) {
 /// Syncs `path` and, for a folder, everything below it, children first.
 static Status sync_tree(const char *path) {
   struct stat info;
-  if (lstat(path, &info) != 0) return fail_system(path, "sync");
+  if (lstat(path, &info) != 0) return file_fail(STATUS_FAILED, path, "sync");
   if (S_ISREG(info.st_mode)) return sync_path(path);
   if (!S_ISDIR(info.st_mode)) return STATUS_OK;
   char **names = NULL;

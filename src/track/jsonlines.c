@@ -20,10 +20,6 @@ struct JsonLines {
   int64_t last_step; // of the lines kept on opening; −1: none
 };
 
-static Status fail_system(const char *path, const char *action) {
-  return status_fail(STATUS_FAILED, "%s: cannot %s: %s", path, action, strerror(errno));
-}
-
 static Status read_step(const char *path, size_t number, const char *line, size_t size, int64_t *step) {
   cJSON *object = NULL;
   Status status = json_parse(line, size, path, &object);
@@ -75,7 +71,7 @@ Status jsonlines_open(const char *path, int64_t keep_below, JsonLines **out) {
   TRY_CLEAN(str_copy(&lines->path, path, strlen(path)));
   lines->descriptor = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0666);
   if (lines->descriptor < 0) {
-    status = fail_system(path, "open");
+    status = file_fail(STATUS_FAILED, path, "open");
     goto cleanup;
   }
   *out = lines;
@@ -89,14 +85,14 @@ cleanup:
 /// Appends in one write() if the system takes all of it at once. On failure the file is as long as before.
 static Status append_line(JsonLines *lines, const char *text, size_t size) {
   struct stat before;
-  if (fstat(lines->descriptor, &before) != 0) return fail_system(lines->path, "read the size");
+  if (fstat(lines->descriptor, &before) != 0) return file_fail(STATUS_FAILED, lines->path, "read the size");
   size_t done = 0;
   while (done < size) {
     ssize_t written = write(lines->descriptor, text + done, size - done);
     if (written < 0 && errno == EINTR) continue;
     if (written <= 0) {
       if (written == 0) errno = ENOSPC;
-      Status status = fail_system(lines->path, "write");
+      Status status = file_fail(STATUS_FAILED, lines->path, "write");
       // best effort: the next opening also cuts a partial line
       if (ftruncate(lines->descriptor, before.st_size) != 0) errno = 0;
       return status;
@@ -122,7 +118,7 @@ int64_t jsonlines_last_step(const JsonLines *lines) {
 Status jsonlines_sync(JsonLines *lines) {
   // EINVAL: a pipe or a device, with no disk behind it
   if (fdatasync(lines->descriptor) == 0 || errno == EINVAL) return STATUS_OK;
-  return fail_system(lines->path, "sync");
+  return file_fail(STATUS_FAILED, lines->path, "sync");
 }
 
 void jsonlines_close(JsonLines *lines) {

@@ -214,7 +214,7 @@ static const char *const *sets_of(const Base *base, const char *more) {
 /// of them.
 static void check_same(const Trial *trial, const Key *key, const char *root, const char *name) {
   const char *run = find_base(trial->base)->run;
-  if (!str_starts(key->effect, "may change, and rounds differently")) {
+  if (!str_starts(key->effect, "may change, but rounds differently")) {
     stopped_assert_same(NULL, run, root, name);
     return;
   }
@@ -275,7 +275,7 @@ static void every_key_is_tried(void **state) {
     bool decides = str_starts(key->effect, "must stay the same");
     bool leads = str_starts(key->effect, "may change if this stays the same: ");
     bool is_free = str_starts(key->effect, "may change") && !leads;
-    bool conditional = test_contains(key->effect, ", with ");
+    bool conditional = test_contains(key->effect, ", when ");
     if (!decides && !leads && !is_free) fail_msg("%s: the effect is \"%s\"", key->name, key->effect);
     if (decides && (other == 0 || (same > 0 && !conditional)))
       fail_msg("%s decides: it must be refused", key->name);

@@ -21,6 +21,10 @@ bool file_exists(const char *path);
 bool file_is_directory(const char *path);
 /// *out = "directory/name" in fresh memory.
 STATUS_CHECKED Status path_join(char **out, const char *directory, const char *name);
+/// Records "path: cannot <action>: <the system's reason, errno>" and returns `code`, or STATUS_FAILED if the
+/// reason is that the system lacks something (memory, descriptors, a working disk).
+Status file_fail(Status code, const char *path, const char *action);
+
 /// mkdir -p. STATUS_FAILED with the system's reason.
 STATUS_CHECKED Status directory_create(const char *path);
 /// Removes `path` and everything below it; a missing path is fine. Never follows links.
