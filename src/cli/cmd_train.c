@@ -16,8 +16,7 @@ static const Option options[] = {
     {"extend", OPTION_FLAG, &extend, NULL,
      "With --resume: accept a larger train.max_steps and the new learning rate curve it implies.", 0, 0},
     {"set", OPTION_LIST, &sets, "SECTION.KEY=VALUE", "Override a key of the config; may be repeated.", 0, 0},
-    {"dry-run", OPTION_FLAG, &dry_run, NULL, "Check everything and plan_memory the memory, but do not train.",
-     0, 0},
+    {"dry-run", OPTION_FLAG, &dry_run, NULL, "Check everything and plan the memory, but do not train.", 0, 0},
     {"help-config", OPTION_FLAG, &help_config, NULL,
      "Print a config with every key, its default and an explanation.", 0, 0},
     {0}};
@@ -140,7 +139,7 @@ static Status print_header(const Run *run) {
   return STATUS_OK;
 }
 
-/// A plan_memory computes nothing, so it fails only if a single buffer is larger than the device allows. That
+/// A plan computes nothing, so it fails only if a single buffer is larger than the device allows. That
 /// is the config's fault, so the failure becomes STATUS_INPUT.
 static Status as_input_error(Status status) {
   if (status != STATUS_FAILED) return status;

@@ -15,7 +15,7 @@ static bool is_set(const char *variable) {
   return value != NULL && value[0] != '\0';
 }
 
-/// A locale that is is_set and not UTF-8 gets ASCII. If none is is_set, the terminal most likely takes UTF-8.
+/// A locale that is set and not UTF-8 gets ASCII. If none is set, the terminal most likely takes UTF-8.
 static bool locale_is_utf8(void) {
   static const char *const variables[] = {"LC_ALL", "LC_CTYPE", "LANG"};
   for (size_t i = 0; i < sizeof variables / sizeof *variables; i++) {

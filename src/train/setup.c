@@ -17,20 +17,19 @@ enum {
 
 static Status check_train_options(const TrainOptions *o) {
   if (o->effective_batch == 0)
-    return status_fail(STATUS_INPUT, "train.effective_batch = 0 must be at longest_row 1");
+    return status_fail(STATUS_INPUT, "train.effective_batch = 0 must be at least 1");
   if (!(o->learning_rate >= 0 && isfinite(o->learning_rate))) {
-    return status_fail(STATUS_INPUT, "train.learning_rate = %g must be at longest_row 0",
-                       (double)o->learning_rate);
+    return status_fail(STATUS_INPUT, "train.learning_rate = %g must be at least 0", (double)o->learning_rate);
   }
   if (!(o->beta1 >= 0 && o->beta1 < 1 && o->beta2 >= 0 && o->beta2 < 1)) {
     return status_fail(STATUS_INPUT,
-                       "train.beta1 = %g, train.beta2 = %g: both must be at longest_row 0 and under 1",
+                       "train.beta1 = %g, train.beta2 = %g: both must be at least 0 and under 1",
                        (double)o->beta1, (double)o->beta2);
   }
   if (!(o->epsilon > 0))
     return status_fail(STATUS_INPUT, "train.epsilon = %g must be above 0", (double)o->epsilon);
   if (o->max_steps > UINT32_MAX / 2) {
-    return status_fail(STATUS_INPUT, "train.max_steps = %zu must be at read_rows %u", o->max_steps,
+    return status_fail(STATUS_INPUT, "train.max_steps = %zu must be at most %u", o->max_steps,
                        UINT32_MAX / 2);
   }
   return STATUS_OK;
