@@ -1,6 +1,6 @@
-# embed_files(ROOM NAME DECLARATION FOLDER PATTERNS...): turns every file of FOLDER that matches into a C array in the room's
-# library, so that gee-cl is one file. The generated NAME_embedded.c defines `const DECLARATION[]` (as the room's NAME.h
-# declares it) as {file name relative to FOLDER, text} pairs in order of name, ended by {0, 0}.
+# embed_files(ROOM NAME DECLARATION FOLDER PATTERNS...): puts every matching file of FOLDER into the room's library as
+# a C array, so that gee-cl is a single file. The generated NAME_embedded.c defines `const DECLARATION[]`, which the
+# room's NAME.h declares: pairs {file name relative to FOLDER, text}, sorted by name, ended by {0, 0}.
 
 function(embed_files room name declaration folder)
   list(TRANSFORM ARGN PREPEND ${CMAKE_SOURCE_DIR}/${folder}/ OUTPUT_VARIABLE patterns)

@@ -1,6 +1,6 @@
 # add_room(NAME USES rooms... LIBRARIES libs...): a static library gee_NAME from src/NAME/*.c.
-# Its public headers lie in src/NAME/include/NAME/, its private ones in src/NAME/. Only the public headers
-# of the rooms named in USES are visible to it: the law is a compile error, not a convention.
+# Its public headers are in src/NAME/include/NAME/, its private ones in src/NAME/. It sees the public headers of the
+# rooms in USES and no others: breaking the law is a compile error.
 
 set(GEE_WARNINGS -Wall -Wextra -Wshadow -Wconversion -Wstrict-prototypes -Wmissing-prototypes -Wvla)
 

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Builds and runs the fuzz targets of tests/fuzz: feeds each parser mutations of what it reads, under AddressSanitizer and
-# UndefinedBehaviorSanitizer. Fails where one of them found something, naming the input. See --help.
+# UndefinedBehaviorSanitizer. Fails if one of them finds something, and names the input. See --help.
 set -euo pipefail
 . "$(dirname "$0")/lib.sh"
 cd "$root"
@@ -11,13 +11,13 @@ usage: scripts/fuzz.sh [--runs N | --seconds S] [--seed N] [--prebuilt] [TARGET.
        scripts/fuzz.sh --check TARGET...
 
 Builds the fuzz targets into build-fuzz (clang with libFuzzer is needed) and runs each of them, or those named.
-What they learn is kept in build-fuzz/corpus/TARGET, so a later run goes on from there; an input that is a finding goes
-to build-fuzz/findings/TARGET-*. Once mended, put it into tests/fuzz/corpus/TARGET under a name that says what it was.
+What they learn is kept in build-fuzz/corpus/TARGET, so a later run continues from there. An input that breaks a target
+goes to build-fuzz/findings/TARGET-*; after the fix, add it to tests/fuzz/corpus/TARGET under a name that says what it was.
 
   --runs N      inputs for each target
   --seconds S   time for each target (60)
-  --seed N      of the mutations (another one each time)
-  --prebuilt    runs what is built
+  --seed N      seed of the mutations (random)
+  --prebuilt    does not build
   --check       what the tests do: no build, two seconds from the kept corpus with a fixed seed; exit code 77 where
                 the target is not built
   --list        names the targets
@@ -27,7 +27,7 @@ to build-fuzz/findings/TARGET-*. Once mended, put it into tests/fuzz/corpus/TARG
 HELP
 }
 
-# Inputs of other tests that serve TARGET as they lie, with commas between.
+# Inputs of other tests that TARGET can use as they are, separated by commas.
 seeds_of() {
   local files=()
   case $1 in
@@ -53,7 +53,7 @@ all_targets() {
   done
 }
 
-# run_target TARGET OPTION...: fails where there is a finding.
+# run_target TARGET OPTION...: fails if it finds something.
 run_target() {
   local target=$1 learnt=build-fuzz/corpus/$1 kept=tests/fuzz/corpus/$1 seeds
   shift

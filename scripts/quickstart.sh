@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# From a fresh Debian to a model trained with GEE, and what that did to it. See --help.
+# From a fresh Debian to a model trained with GEE, with the gap before and after. See --help.
 set -euo pipefail
 . "$(dirname "$0")/lib.sh"
 cd "$root"
@@ -9,12 +9,12 @@ print_help() {
   cat <<'HELP'
 usage: scripts/quickstart.sh [--set SECTION.KEY=VALUE]...
 
-Installs what is missing, builds gee-cl, fetches SmolLM2-135M-Instruct, measures the entropy gap on prompts that are not
-trained on, trains ten steps of configs/quickstart.ini, and measures again. Run it as root or with sudo at hand, as often
-as you like; a second run installs, builds and fetches nothing. It takes about ten minutes on two cores.
+Installs what is missing, builds gee-cl, fetches SmolLM2-135M-Instruct, measures the entropy gap on held-out prompts,
+trains ten steps of configs/quickstart.ini, and measures again. Run it as root or with sudo, as often as you like; a
+second run installs, builds and fetches nothing. It takes about ten minutes on two cores.
 
   --set SECTION.KEY=VALUE   changes a key of the config, as in: scripts/quickstart.sh --set train.seed=1
-                            build/gee-cl train --help-config shows all keys
+                            build/gee-cl train --help-config lists all keys
 HELP
 }
 
@@ -37,7 +37,7 @@ while [ $# -gt 0 ]; do
 done
 
 heading "1/5  Packages, build and model"
-install_packages "${build_packages[@]}" python3 || die "the packages cannot be installed"
+install_packages "${build_packages[@]}" python3 || die "cannot install the packages"
 build release gee-cl
 fetch_model
 note "build/gee-cl and ${model#"$root"/}, after $((SECONDS - started)) s"
@@ -47,11 +47,11 @@ build/gee-cl devices
 
 config=configs/quickstart.ini
 mkdir -p runs
-heading "3/5  The entropy gap before training, on prompts that are not trained on"
+heading "3/5  The entropy gap before training, on held-out prompts"
 build/gee-cl gap $config "${settings[@]}" --output runs/quickstart-before.json
 
 heading "4/5  Training"
-rm -rf runs/quickstart # an earlier quickstart's; gee-cl itself never writes over a run
+rm -rf runs/quickstart # of an earlier quickstart; gee-cl itself never overwrites a run
 trained=$SECONDS
 build/gee-cl train $config "${settings[@]}"
 trained=$((SECONDS - trained))
@@ -59,7 +59,7 @@ trained=$((SECONDS - trained))
 heading "5/5  The entropy gap after training, on the same prompts"
 build/gee-cl gap $config "${settings[@]}" --adapter runs/quickstart/final --output runs/quickstart-after.json
 
-heading "What happened"
+heading "Result"
 python3 - runs/quickstart-before.json runs/quickstart-after.json runs/quickstart/metrics.jsonl <<'PYTHON'
 import json, sys
 
@@ -80,7 +80,7 @@ for kind in ("paired", "total"):
     print(f"  {kind + ' gap':13} {estimate(before, kind):29} {estimate(after, kind):29} {change(kind)}")
 H = before["H_bar"], after["H_bar"]
 print(f"  {'mean entropy':13} {H[0]:<29.4f} {H[1]:<29.4f} {H[1] / H[0] - 1:+.1%}")
-print("\nThe total gap compares what was said to each group and is mostly noise at this size; the paired gap reads the same")
+print("\nThe total gap compares each group's own answers, and is mostly noise with so few; the paired gap reads the same")
 print("answers under both prompts.")
 PYTHON
 printf '\nTraining took %d s, everything %d s. The adapter is in runs/quickstart/final. Try it:\n' "$trained" $((SECONDS - started))

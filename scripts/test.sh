@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# All tests, from a fresh Debian. The last lines are ctest's own; the script fails where anything failed. See --help.
+# Runs all tests, from a fresh Debian. Fails if any test failed. See --help.
 set -euo pipefail
 . "$(dirname "$0")/lib.sh"
 cd "$root"
@@ -11,13 +11,13 @@ print_help() {
 usage: [GEE_PEERS=0] scripts/test.sh
 
 Installs what is missing, builds with gcc and clang (warnings are errors), with sanitizers and with libFuzzer, and runs
-every test: every room under AddressSanitizer, LeakSanitizer and UndefinedBehaviorSanitizer, what may be called from any
-thread under ThreadSanitizer, and then all tests. Run it as root or with sudo at hand. It takes about 20 minutes on two
-cores; the slowest tests are named at the end. What cannot run here is skipped, with the reason.
+every test: every room under AddressSanitizer, LeakSanitizer and UndefinedBehaviorSanitizer, threaded code under
+ThreadSanitizer, and then all tests. Run it as root or with sudo. It takes about 20 minutes on two cores, and lists the
+slowest tests at the end. Tests that cannot run here are skipped, with the reason.
 
-  GEE_PEERS=0   leaves the comparison with PyTorch out (it installs about 6 GB once, into ~/.cache/gee-cl)
+  GEE_PEERS=0   skips the comparison with PyTorch, which installs about 6 GB once, into ~/.cache/gee-cl
 
-One test alone: ctest --preset gcc -R model/test_forward (CONTRIBUTING.md has more)
+A single test: ctest --preset gcc -R model/test_forward (CONTRIBUTING.md has more)
 HELP
 }
 
@@ -30,13 +30,13 @@ case ${1:-} in
 *) usage_error "unknown argument $1" ;;
 esac
 
-# try_packages NAME...: installs each if it can; the tests that need one that cannot say so and are skipped.
+# try_packages NAME...: installs each if possible. Tests that lack a package say so and are skipped.
 try_packages() {
   local package
-  for package in "$@"; do install_packages "$package" || note "$package cannot be installed; what needs it is skipped"; done
+  for package in "$@"; do install_packages "$package" || note "cannot install $package; tests that need it are skipped"; done
 }
 
-# python_environment NAME GIGABYTES PACKAGE...: a virtual environment in the cache, made once, where the disk has room.
+# python_environment NAME GIGABYTES PACKAGE...: makes a virtual environment in the cache once, if the disk has room.
 python_environment() {
   local name=$1 gigabytes=$2 folder=$cache/$1 free
   shift 2
@@ -44,7 +44,7 @@ python_environment() {
   mkdir -p "$cache"
   free=$(df --output=avail -B1G "$cache" | tail -1)
   if [ "$free" -lt "$gigabytes" ]; then
-    note "$name needs $gigabytes GB of disk in $cache and $free are free: skipped"
+    note "$name needs $gigabytes GB in $cache, but only $free are free: skipped"
     return 0
   fi
   note "installing $* into $folder"
@@ -52,14 +52,14 @@ python_environment() {
   if quietly python3 -m venv "$folder" && quietly "$folder/bin/python" -m pip install --quiet --no-cache-dir "$@"; then
     touch "$folder/whole"
   else
-    note "$name cannot be installed: skipped"
+    note "cannot install $name: skipped"
   fi
 }
 
 after() { note "$*, after $((SECONDS - started)) s"; }
 
 heading "1/5  Packages, model, drivers and peers"
-install_packages "${build_packages[@]}" libcmocka-dev python3 || die "the packages cannot be installed"
+install_packages "${build_packages[@]}" libcmocka-dev python3 || die "cannot install the packages"
 try_packages python3-venv clang libclang-rt-dev clang-format clang-tidy universal-ctags shellcheck oclgrind \
   mesa-opencl-icd
 fetch_model
@@ -82,10 +82,10 @@ if has_libfuzzer; then
   build fuzz fuzzers
   after "fuzz targets"
 else
-  note "clang has no libFuzzer here; what needs it is skipped"
+  note "clang has no libFuzzer here; tests that need it are skipped"
 fi
 
-# pocl alone for what takes any device, so that the same is tested everywhere; tests/drivers takes the others.
+# Tests that take any device see only pocl, so that they test the same everywhere; tests/drivers covers the others.
 vendors=$(mktemp -d)
 trap 'rm -rf "$vendors"' EXIT
 cp /etc/OpenCL/vendors/pocl.icd "$vendors/"
@@ -96,7 +96,7 @@ heading "3/5  Every room under AddressSanitizer, LeakSanitizer and UndefinedBeha
 ctest --preset asan -j "$cores" || status=1
 after "AddressSanitizer"
 
-heading "4/5  What is called from any thread, under ThreadSanitizer"
+heading "4/5  Threaded code under ThreadSanitizer"
 ctest --preset tsan -j "$cores" || status=1
 after "ThreadSanitizer"
 

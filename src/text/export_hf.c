@@ -308,7 +308,7 @@ static Status add_specials(const Source *source, JsonWriter *json) {
   return STATUS_OK;
 }
 
-static Status write_config(const Source *source, const char *directory) {
+static Status write_tokenizer_config(const Source *source, const char *directory) {
   Status status = STATUS_OK;
   const char *chat_template;
   JsonWriter json = {.layout = JSON_PRETTY};
@@ -358,7 +358,7 @@ Status tokenizer_export(const char *model, const char *directory) {
   }
   TRY_CLEAN(source_read(model, file, &source));
   TRY_CLEAN(write_tokenizer(&source, directory));
-  TRY_CLEAN(write_config(&source, directory));
+  TRY_CLEAN(write_tokenizer_config(&source, directory));
   TRY_CLEAN(write_specials(&source, directory));
   TRY_CLEAN(check_exported(directory));
 cleanup:
