@@ -26,20 +26,13 @@ typedef struct ModelArgs {
 } ModelArgs;
 
 // Rows of an Option table for a ModelArgs; more rows and {0} follow them.
-#define MODEL_OPTIONS(args)                                                                                   \
-  {"model", OPTION_TEXT, &(args).model, "PATH", "A Hugging Face folder or a .gguf file. Required.", 0, 0},    \
-      {"adapter", OPTION_TEXT, &(args).adapter, "DIR", "A PEFT adapter to apply, such as training saves.", 0, \
-       0},                                                                                                    \
-      {"dtype", OPTION_TEXT, &(args).dtype, "TYPE", "Store weights as f32 (default), f16 or bf16.", 0, 0},    \
-      {"device",                                                                                              \
-       OPTION_TEXT,                                                                                           \
-       &(args).device,                                                                                        \
-       "NAME",                                                                                                \
-       "auto (default), cpu, gpu, an index or part of a name.",                                               \
-       0,                                                                                                     \
-       0},                                                                                                    \
-  {                                                                                                           \
-    "gemm", OPTION_TEXT, &(args).gemm, "NAME", "Matrix products: auto (default), own or vendor.", 0, 0        \
+#define MODEL_OPTIONS(args)                                                                                  \
+  {"model", OPTION_TEXT, &(args).model, "PATH", "A Hugging Face folder or a .gguf file. Required.", 0, 0},   \
+      {"adapter", OPTION_TEXT, &(args).adapter, "DIR", "A PEFT adapter to apply to the model.", 0, 0},       \
+      {"dtype", OPTION_TEXT, &(args).dtype, "TYPE", "Store weights as f32 (default), f16 or bf16.", 0, 0},   \
+      {"device", OPTION_TEXT, &(args).device, "NAME", "auto, cpu, gpu, an index or part of a name.", 0, 0},  \
+  {                                                                                                          \
+    "gemm", OPTION_TEXT, &(args).gemm, "NAME", "Matrix products: auto (default), own or vendor.", 0, 0       \
   }
 
 typedef struct Runtime {

@@ -5,7 +5,7 @@
 
 static const char *device, *gemm;
 static const Option options[] = {
-    {"device", OPTION_TEXT, &device, "NAME", "auto (default), cpu, gpu, an index or part of a name.", 0, 0},
+    {"device", OPTION_TEXT, &device, "NAME", "auto, cpu, gpu, an index or part of a name.", 0, 0},
     {"gemm", OPTION_TEXT, &gemm, "NAME", "Matrix products: auto (default), own or vendor.", 0, 0},
     {0}};
 static const Usage usage = {

@@ -15,7 +15,7 @@ typedef struct Tag {
   bool trim_before, trim_after;
 } Tag;
 
-static bool is_blank(char c) {
+static bool is_space(char c) {
   return c == ' ' || (c >= '\t' && c <= '\r');
 }
 
@@ -62,7 +62,7 @@ static Status append_data(Str *out, const char *start, const char *stop, const T
                           const Tag *before) {
   bool line_start = after == NULL;
   if (after != NULL && after->trim_after) {
-    while (start < stop && is_blank(*start)) start++;
+    while (start < stop && is_space(*start)) start++;
     line_start = start[-1] == '\n';
   } else if (after != NULL && after->kind != '{' && start < stop && *start == '\n') { // trim_blocks
     start++;
@@ -71,7 +71,7 @@ static Status append_data(Str *out, const char *start, const char *stop, const T
   if (before == NULL) {
     if (start < stop && stop[-1] == '\n') stop--; // keep_trailing_newline is off
   } else if (before->trim_before) {
-    while (start < stop && is_blank(stop[-1])) stop--;
+    while (start < stop && is_space(stop[-1])) stop--;
   } else if (before->kind != '{') { // lstrip_blocks
     const char *at = stop;
     while (at > start && (at[-1] == ' ' || at[-1] == '\t')) at--;
@@ -120,7 +120,7 @@ static Status append_literal_char(Str *out, const char **at) {
 /// what follows it.
 static Status append_literal(Str *out, size_t from, const char *start, const char *stop, const char **next) {
   const char *behind = stop;
-  while (is_blank(*behind)) behind++;
+  while (is_space(*behind)) behind++;
   size_t size = (size_t)(stop - start) - 2;
   *next = stop;
   if (ends_with(out, from, "[") && *behind == ']' && is_identifier(start + 1, size)) { // x['name'] → x.name
@@ -146,7 +146,7 @@ static Status append_tag(Str *out, const Tag *tag) {
     if (*at == '\'' || *at == '"') {
       TRY(append_literal(out, from, at, literal_end(at), &at));
     } else {
-      if (!is_blank(*at)) TRY(str_append(out, at, 1));
+      if (!is_space(*at)) TRY(str_append(out, at, 1));
       at++;
     }
   }

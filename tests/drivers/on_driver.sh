@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# on_driver.sh DRIVER PROGRAM: runs a test program with one OpenCL driver alone in view. Exits with 77 (skipped), saying why,
-# where the driver is not here or shows no device.
+# on_driver.sh DRIVER PROGRAM: runs a test program so that it sees only one OpenCL driver. Exits with 77 (skipped) and a
+# reason if the driver is missing or has no device.
 #   intel      Intel's CPU runtime; $GEE_INTEL_OPENCL names libintelocl.so, else where scripts/test.sh puts it
 #   rusticl    Mesa's rusticl on llvmpipe, Debian's mesa-opencl-icd
 #   oclgrind   a simulator that finds races and bad accesses; a finding fails the test

@@ -1,5 +1,5 @@
-// Measuring on a tiny model: against sampling and scoring one by one, whatever the chunks; no gap where there
-// is none.
+// The gap on a tiny model: equal to sampling and scoring one by one, for every chunk size, and 0 for equal
+// prompts.
 #include "support/model_fixture.h"
 
 #include "eval/gap.h"
@@ -17,8 +17,8 @@ static const GapOptions OPTIONS = {
     .answers = ANSWERS,
     .seed = 15};
 
-/// Sets of a prompt per group, of 3 to 7 tokens, that part in one token; the last prompt equals its
-/// neighbour.
+/// Sets of a prompt per group, of 3 to 7 tokens, that differ in one token; the last prompt equals the one
+/// before it.
 static Dataset make_dataset(const char *file) {
   Dataset data = {.sets = SETS, .counterfactual = true};
   assert_ok(groups_load(file, &data.groups));
@@ -45,7 +45,7 @@ static TokenSpan span_of(const Prompt *prompt) {
   return (TokenSpan){prompt->tokens.ids, prompt->tokens.count};
 }
 
-/// h(answer | prompt), alone in its pass.
+/// h(answer | prompt), the only sequence in its pass.
 static double score_one(Pass *pass, const Prompt *prompt, const Answer *answer) {
   TokenSpan span = span_of(prompt);
   BatchAnswer one = {.tokens = {answer->tokens, answer->count}};
@@ -57,7 +57,7 @@ static double score_one(Pass *pass, const Prompt *prompt, const Answer *answer) 
   return sum / (double)answer->count;
 }
 
-/// Own and paired group means over the sets, an answer at a time.
+/// Computes own and paired group means over the sets, one answer at a time.
 static void measure_one_by_one(Model *model, const Dataset *data, double *own, double *paired) {
   size_t groups = groups_count(data->groups);
   PassOptions options = generate_pass_options(16, 32, 1, NEW_TOKENS);
@@ -87,7 +87,7 @@ static void measure_one_by_one(Model *model, const Dataset *data, double *own, d
   pass_free(pass);
 }
 
-/// What the evaluation finds, to metrics_free().
+/// Runs the evaluation; free the result with metrics_free.
 static MetricList measure(Model *model, const Dataset *data, const GapOptions *options) {
   Evaluation *gap = NULL;
   MetricList metrics = {0};
@@ -106,7 +106,7 @@ static void assert_near(double a, double b, double tolerance) {
   if (!(error <= tolerance)) fail_msg("%.9g is not %.9g (off by %g)", a, b, error);
 }
 
-/// Every chunking against one by one.
+/// Compares every chunk size with measuring one by one.
 static void check_measure(const char *file) {
   Model *model = fixture_model("llama", DTYPE_F32);
   Dataset data = make_dataset(file);

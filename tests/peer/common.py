@@ -1,6 +1,6 @@
 """What the peer checks share: running gee-cl, and SmolLM2 in transformers.
 
-Rule: nothing here is taken from gee-cl's code; entropies, loss and update are written down once more, from the method.
+Rule: nothing here is taken from gee-cl's code; entropies, loss and update are written anew from the method.
 """
 
 import copy

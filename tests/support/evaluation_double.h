@@ -1,6 +1,6 @@
-// An Evaluation that measures nothing: it counts how often it is asked, takes memory, and fails or asks to
-// stop when told to. What it finds is "score" = the number of the run with an interval around it, and "sum",
-// of the model's first trained values, which tells whether the model is the one that was trained.
+// A test double of an Evaluation: it counts its calls, takes memory, and fails or asks to stop on demand. Its
+// metrics are "score", the number of the run with an interval around it, and "sum", the sum of the model's
+// first trained values, which shows whether the model is the trained one.
 #pragma once
 
 #include "eval/evaluation.h"
@@ -12,9 +12,9 @@ typedef struct EvaluationDouble {
   size_t planned, runs;
   atomic_bool *stop; // set in run number `stop_at` (1: the first), as a signal would
   size_t stop_at;
-  bool give_up;   // ... and that run returns STATUS_INTERRUPTED, as a long one does
+  bool give_up;   // ... and that run returns STATUS_INTERRUPTED, as a long evaluation does
   size_t fail_at; // the run that fails
 } EvaluationDouble;
 
-/// Lives in the caller's memory; nothing is to be freed.
+/// Lives in the caller's memory; there is nothing to free.
 EvaluationDouble evaluation_double(const char *name);

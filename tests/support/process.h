@@ -1,17 +1,18 @@
-// Running build/gee-cl as a user does, and looking at what it says. Rule: only the outside is looked at: exit
-// code, stdout, stderr and files.
+// Runs build/gee-cl as a user does. Rule: tests see only what a user sees: exit code, stdout, stderr and
+// files.
 #pragma once
 
 #include "support/test.h"
 #include <sys/types.h>
 
-/// What a run left behind; valid until the next two runs.
+/// What a run left; valid until two more runs have ended.
 typedef struct Ran {
   int code; // exit code, or −signal
   const char *out, *err;
 } Ran;
 
-/// Words after "gee-cl", ended by NULL. The first form waits; start and finish do something meanwhile.
+/// Runs "gee-cl" with `words` (NULL-ended). run_words waits for the end; between start_words and finish_run
+/// the test can do something.
 Ran run_words(const char *const *words);
 pid_t start_words(const char *const *words);
 Ran finish_run(pid_t pid);
@@ -19,9 +20,9 @@ Ran finish_run(pid_t pid);
 #define GEE(...)       run_words((const char *const[]){__VA_ARGS__, NULL})
 #define START_GEE(...) start_words((const char *const[]){__VA_ARGS__, NULL})
 
-/// The program that later runs start, in place of build/gee-cl; `path` must stay.
+/// Makes later runs start `path` instead of build/gee-cl; `path` is borrowed.
 void use_binary(const char *path);
-/// Largest file that later runs may write, as a disk that is full; 0: no limit.
+/// Limits the size of files that later runs can write, like a full disk; 0: no limit.
 void limit_file_size(size_t bytes);
 
 /// Fails unless the run ended with `code`.
@@ -31,12 +32,12 @@ void assert_code(Ran ran, int code);
 void assert_error(Ran ran, int code, const char *const *parts);
 #define ASSERT_ERROR(ran, code, ...) assert_error((ran), (code), (const char *const[]){__VA_ARGS__, NULL})
 
-/// "folder/name" in static memory, of which the last 256 stay.
+/// "folder/name" in static memory; the last 256 results stay valid.
 const char *in_folder(const char *folder, const char *name);
-/// Writes a file of `size` bytes; fails the test where it cannot.
+/// Writes a file of `size` bytes, or fails the test.
 void write_file(const char *path, const void *bytes, size_t size);
 void write_text(const char *path, const char *text);
-/// The whole of a file in fresh memory (free()); *size may be NULL.
+/// The contents of a file; the caller frees them. `size` may be NULL.
 char *read_file(const char *path, size_t *size);
-/// Waits up to `seconds` for a file of at least `lines` line ends.
+/// Waits up to `seconds` until a file has at least `lines` line ends.
 bool wait_for_lines(const char *path, size_t lines, double seconds);

@@ -1,5 +1,5 @@
-// Training jobs on tiny models. Rule: prompts are numbers from a fixed seed, so that every run of a job is
-// the same run.
+// Training jobs on tiny models. Rule: prompts are token ids from a fixed seed, so every run of a job is the
+// same.
 #include "support/train_fixture.h"
 
 #include "io/file.h"
@@ -12,7 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/// Prompts of a set differ in one token, as a pair of pronouns does, and share their length.
+/// The prompts of a set have the same length and differ in one token, as if in a pronoun.
 static void make_prompt(TrainFixture *f, size_t set, size_t group) {
   size_t index = set * TRAIN_GROUPS + group, count = 4 + set % 4;
   int32_t *ids = f->tokens[index];

@@ -1,4 +1,4 @@
-// The list of metrics, its JSON, and a tracker that gives the same records to every sink.
+// The list of metrics, its JSON, and the tracker, which gives the same records to every sink.
 #include "support/test.h"
 
 #include "io/file.h"
@@ -10,7 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/// The JSON of a list, in memory to free().
+/// The JSON of a list; the caller frees it.
 static char *json_of(const MetricList *list) {
   JsonWriter json = {0};
   Str text = {0};
@@ -137,70 +137,71 @@ static void a_resumed_run_drops_what_comes_again(void **state) {
 
 // ---- other sinks ----
 
-/// Writes what it gets to `heard`; fails when told to.
-static Str heard;
+/// A sink that appends what it receives to `received`, and fails on demand.
+static Str received;
 static const char *failing; // "open", "write", "sync", or NULL
 
-typedef struct Ear {
+typedef struct RecordingSink {
   MetricSink sink;
   int number;
-} Ear;
+} RecordingSink;
 
-static int ears;
+static int recorders;
 
 static Status fail_if(const char *what) {
   if (failing == NULL || strcmp(failing, what) != 0) return STATUS_OK;
-  return status_fail(STATUS_FAILED, "the ear cannot %s", what);
+  return status_fail(STATUS_FAILED, "the recorder cannot %s", what);
 }
 
-static Status ear_open(const TrackedRun *run, MetricSink **out) {
+static Status recorder_open(const TrackedRun *run, MetricSink **out) {
   TRY(fail_if("open"));
-  Ear *ear = calloc(1, sizeof *ear);
-  assert_non_null(ear);
-  ear->number = ++ears;
-  assert_ok(str_append_format(&heard, "%d: open %s from %zu\n", ear->number, run->name, run->first_step));
-  *out = &ear->sink;
+  RecordingSink *recorder = calloc(1, sizeof *recorder);
+  assert_non_null(recorder);
+  recorder->number = ++recorders;
+  assert_ok(
+      str_append_format(&received, "%d: open %s from %zu\n", recorder->number, run->name, run->first_step));
+  *out = &recorder->sink;
   return STATUS_OK;
 }
 
-static Status ear_write(MetricSink *sink, const MetricRecord *record) {
+static Status recorder_write(MetricSink *sink, const MetricRecord *record) {
   TRY(fail_if("write"));
   char *json = json_of(record->metrics);
-  assert_ok(str_append_format(&heard, "%d: %zu %s %s\n", ((Ear *)sink)->number, record->step,
+  assert_ok(str_append_format(&received, "%d: %zu %s %s\n", ((RecordingSink *)sink)->number, record->step,
                               record->source != NULL ? record->source : "-", json));
   free(json);
   return STATUS_OK;
 }
 
-static Status ear_sync(MetricSink *sink) {
+static Status recorder_sync(MetricSink *sink) {
   TRY(fail_if("sync"));
-  return str_append_format(&heard, "%d: sync\n", ((Ear *)sink)->number);
+  return str_append_format(&received, "%d: sync\n", ((RecordingSink *)sink)->number);
 }
 
-static void ear_close(MetricSink *sink) {
-  assert_ok(str_append_format(&heard, "%d: close\n", ((Ear *)sink)->number));
+static void recorder_close(MetricSink *sink) {
+  assert_ok(str_append_format(&received, "%d: close\n", ((RecordingSink *)sink)->number));
   free(sink);
 }
 
-static const MetricSinkType ear_type = {ear_open, ear_write, ear_sync, ear_close};
+static const MetricSinkType recorder_type = {recorder_open, recorder_write, recorder_sync, recorder_close};
 
 static void every_sink_gets_the_same(void **state) {
   (void)state;
   Tracker tracker = {0};
   TrackedRun run = {.name = "run", .first_step = 5};
-  ears = 0;
-  for (int i = 0; i < 2; i++) assert_ok(tracker_add(&tracker, &ear_type, &run));
+  recorders = 0;
+  for (int i = 0; i < 2; i++) assert_ok(tracker_add(&tracker, &recorder_type, &run));
   write_step(&tracker, 5, NULL, 0.5);
   write_step(&tracker, 5, "gap", 2);
   assert_ok(tracker_sync(&tracker));
   tracker_close(&tracker);
   tracker_close(&tracker);
   tracker_close(NULL);
-  assert_string_equal(str_text(&heard), "1: open run from 5\n2: open run from 5\n"
-                                        "1: 5 - {\"loss\":0.5}\n2: 5 - {\"loss\":0.5}\n"
-                                        "1: 5 gap {\"loss\":2}\n2: 5 gap {\"loss\":2}\n"
-                                        "1: sync\n2: sync\n1: close\n2: close\n");
-  str_free(&heard);
+  assert_string_equal(str_text(&received), "1: open run from 5\n2: open run from 5\n"
+                                           "1: 5 - {\"loss\":0.5}\n2: 5 - {\"loss\":0.5}\n"
+                                           "1: 5 gap {\"loss\":2}\n2: 5 gap {\"loss\":2}\n"
+                                           "1: sync\n2: sync\n1: close\n2: close\n");
+  str_free(&received);
 }
 
 static void a_failure_is_returned(void **state) {
@@ -208,11 +209,11 @@ static void a_failure_is_returned(void **state) {
   Tracker tracker = {0};
   TrackedRun run = {.name = "run"};
   MetricList list = {0};
-  ears = 0;
+  recorders = 0;
   failing = "open";
-  assert_fails(tracker_add(&tracker, &ear_type, &run), STATUS_FAILED, "the ear cannot open");
+  assert_fails(tracker_add(&tracker, &recorder_type, &run), STATUS_FAILED, "the recorder cannot open");
   failing = NULL;
-  assert_ok(tracker_add(&tracker, &ear_type, &run));
+  assert_ok(tracker_add(&tracker, &recorder_type, &run));
   failing = "write";
   assert_fails(tracker_write(&tracker, &(MetricRecord){1, NULL, &list}), STATUS_FAILED, "cannot write");
   failing = "sync";
@@ -220,9 +221,9 @@ static void a_failure_is_returned(void **state) {
   failing = NULL;
   list.failed = true; // as when memory was out: something is missing in it, so no sink sees it
   assert_fails(tracker_write(&tracker, &(MetricRecord){1, NULL, &list}), STATUS_FAILED, "out of memory");
-  assert_string_equal(str_text(&heard), "1: open run from 0\n");
+  assert_string_equal(str_text(&received), "1: open run from 0\n");
   tracker_close(&tracker);
-  str_free(&heard);
+  str_free(&received);
 }
 
 int main(void) {

@@ -1,5 +1,4 @@
-// Evaluations inside a run, and what gets their metrics: doubles of an evaluation and of a sink, beside
-// metrics.jsonl.
+// Evaluations during a run, and the sinks of their metrics, with test doubles for both.
 #include "support/evaluation_double.h"
 #include "support/train_fixture.h"
 
@@ -13,8 +12,8 @@
 
 // ---- a second sink ----
 
-/// What a sink of this kind was told, a line each; "seconds_" left out.
-static Str heard;
+/// What the recorder received, a line for each call, without "seconds_" metrics.
+static Str recorded;
 static size_t fails_at; // the record it fails at; 0: none
 
 typedef struct Recorder {
@@ -27,7 +26,7 @@ static Status recorder_open(const TrackedRun *run, MetricSink **out) {
   assert_non_null(recorder);
   *out = &recorder->sink;
   assert_true(file_is_directory(run->folder));
-  return str_append_format(&heard, "open %s from %zu\n", run->name, run->first_step);
+  return str_append_format(&recorded, "open %s from %zu\n", run->name, run->first_step);
 }
 
 static Status recorder_write(MetricSink *sink, const MetricRecord *record) {
@@ -42,8 +41,8 @@ static Status recorder_write(MetricSink *sink, const MetricRecord *record) {
   TRY(metrics_write_json(&kept, &json));
   json_object_end(&json);
   TRY(json_finish(&json, "a record", &text));
-  if (record->source != NULL) TRY(str_append_format(&heard, "%s ", record->source));
-  Status status = str_append_format(&heard, "%s\n", str_text(&text));
+  if (record->source != NULL) TRY(str_append_format(&recorded, "%s ", record->source));
+  Status status = str_append_format(&recorded, "%s\n", str_text(&text));
   str_free(&text);
   return status;
 }
@@ -60,7 +59,7 @@ static void recorder_close(MetricSink *sink) {
 static const MetricSinkType recorder_type = {recorder_open, recorder_write, recorder_sync, recorder_close};
 static const MetricSinkType *const recorder_sinks[] = {&recorder_type};
 
-/// The lines of `text` that begin with `start`, without it, to free().
+/// The lines of `text` that begin with `start`, without that beginning. The caller frees them.
 static char *lines_with(const char *text, const char *start) {
   Str out = {0};
   for (const char *line = text; *line != '\0'; line = strchr(line, '\n') + 1) {
@@ -81,9 +80,9 @@ typedef struct Suite {
   atomic_bool stop;
 } Suite;
 
-/// Six steps, evaluations after 0, 2, 4 and 6, checkpoints after 3 and 6.
+/// Six steps, with evaluations after 0, 2, 4 and 6 and checkpoints after 3 and 6.
 static void suite_open(Suite *s) {
-  str_free(&heard);
+  str_free(&recorded);
   fails_at = 0;
   train_fixture_open(&s->fixture, "llama", fixture_ops());
   s->first = evaluation_double("first");
@@ -104,7 +103,7 @@ static void suite_open(Suite *s) {
 
 static void suite_close(Suite *s) {
   train_fixture_close(&s->fixture);
-  str_free(&heard);
+  str_free(&recorded);
 }
 
 /// Steps of the lines of a run's <name>.jsonl, as "0 2 4 6 ", in static memory until the next call.
@@ -131,8 +130,8 @@ static const char *steps_of(const Suite *s, const char *run, const char *name) {
   return steps;
 }
 
-/// Fails unless both runs left the same evaluations, training and weights; scores count runs, so sums are
-/// compared.
+/// Fails unless both runs have the same evaluations, metrics and weights. Only sums are compared of
+/// evaluations, because scores count runs.
 static void assert_same_sums(const Suite *s, const char *a, const char *b) {
   static const char *const names[] = {"first.jsonl", "second.jsonl"};
   train_same_run(&s->fixture, a, &s->fixture, b);
@@ -153,8 +152,8 @@ static void assert_same_sums(const Suite *s, const char *a, const char *b) {
   }
 }
 
-/// Every list reaches both sinks under its step; an evaluation's also a file of its own; and training is as
-/// without.
+/// Every list reaches both sinks with its step, and an evaluation's list its own file too. Training gives the
+/// same bits as without evaluations.
 static void test_metrics_reach_every_sink(void **state) {
   (void)state;
   Suite s;
@@ -163,8 +162,8 @@ static void test_metrics_reach_every_sink(void **state) {
   assert_int_equal(s.first.runs, 4);
   assert_int_equal(s.second.runs, 4);
   assert_true(
-      str_starts(str_text(&heard), "open run from 0\nfirst {\"step\":0,\"score\":1,\"score_low\":0.5,"));
-  char *steps = lines_with(str_text(&heard), "{\"step\":"),
+      str_starts(str_text(&recorded), "open run from 0\nfirst {\"step\":0,\"score\":1,\"score_low\":0.5,"));
+  char *steps = lines_with(str_text(&recorded), "{\"step\":"),
        *file = train_lines(&s.fixture, "run", "metrics.jsonl");
   char *from_file = lines_with(file, "{\"step\":");
   assert_string_equal(steps, from_file);
@@ -173,7 +172,7 @@ static void test_metrics_reach_every_sink(void **state) {
   free(steps);
   assert_string_equal(steps_of(&s, "run", "metrics.jsonl"), "1 2 3 4 5 6 ");
   assert_string_equal(steps_of(&s, "run", "first.jsonl"), "0 2 4 6 ");
-  char *second = lines_with(str_text(&heard), "second {\"step\":4,"),
+  char *second = lines_with(str_text(&recorded), "second {\"step\":4,"),
        *lines = train_lines(&s.fixture, "run", "second.jsonl");
   assert_true(str_starts(second, "\"score\":3,\"score_low\":2.5,\"score_high\":3.5,\"sum\":"));
   char line[256];
@@ -214,7 +213,7 @@ static void test_members_keep_their_order(void **state) {
 
 // ---- stops ----
 
-/// A signal inside an evaluation: what is done is saved, and the resumed run measures what is missing, once.
+/// A signal during an evaluation: finished work is saved, and the resumed run measures what is missing, once.
 static void test_stop_within_an_evaluation(void **state) {
   (void)state;
   Suite s;
@@ -273,8 +272,7 @@ static void test_done_is_done(void **state) {
   suite_close(&s);
 }
 
-/// A run that starts anew where an earlier one was killed before its first checkpoint takes nothing over from
-/// it.
+/// A new run in the folder of one that was killed before its first checkpoint keeps nothing of it.
 static void test_leftovers_are_not_taken_over(void **state) {
   (void)state;
   Suite s;
@@ -325,12 +323,12 @@ static void test_failing_sink(void **state) {
   fails_at = 0;
   s.fixture.job.resume = true;
   assert_ok(train_run(&s.fixture.job));
-  assert_true(test_contains(str_text(&heard), "open run from 4\n{\"step\":4,"));
+  assert_true(test_contains(str_text(&recorded), "open run from 4\n{\"step\":4,"));
   assert_string_equal(steps_of(&s, "run", "metrics.jsonl"), "1 2 3 4 5 6 ");
   suite_close(&s);
 }
 
-/// Without bias_eval_steps they neither run nor leave files nor are planned.
+/// Without bias_eval_steps, evaluations do not run, leave no files and are not planned.
 static void test_off(void **state) {
   (void)state;
   Suite s;

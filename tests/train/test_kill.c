@@ -1,6 +1,6 @@
-// Runs that are killed at any moment, or meet a full disk, in a process of their own: this program called
-// again with the folder, the run's name, and what is to happen. Gone on with, a killed run is the
-// uninterrupted one to the bit.
+// Runs that are killed at any moment or meet a full disk. Each is a process: this program, started again with
+// a folder, the name of the run and a file size limit. A killed run that is resumed has the bits of an
+// uninterrupted one.
 #include "support/train_fixture.h"
 
 #include "io/file.h"
@@ -21,7 +21,7 @@ static const char *program;
 
 // ---- the process that trains ----
 
-/// argv: program, folder, run, most bytes of a file (0: any). Returns the run's status.
+/// argv: program, folder, run, largest file in bytes (0: no limit). Exits with the run's status.
 static int train_here(char **argv) {
   TrainFixture f;
   void *state = NULL;
@@ -37,20 +37,20 @@ static int train_here(char **argv) {
   f.job.resume = true;
   rlim_t bytes = (rlim_t)strtoull(argv[3], NULL, 10);
   struct rlimit limit = {.rlim_cur = bytes, .rlim_max = bytes};
-  (void)signal(SIGXFSZ, SIG_IGN); // as a full disk: the write fails
+  (void)signal(SIGXFSZ, SIG_IGN); // like a full disk: the write fails
   if (bytes > 0 && setrlimit(RLIMIT_FSIZE, &limit) != 0) return 3;
   Status status = train_run(&f.job);
   if (status != STATUS_OK) (void)fprintf(stderr, "%s\n", status_message());
   train_fixture_close(&f);
   (void)ops_fixture_close(&state);
-  _exit((int)status); // what a driver leaves to the end of the process must not change the result
+  _exit((int)status); // skips what drivers do at exit, which must not change the result
 }
 
 static pid_t start(const char *folder, const char *run, const char *bytes, const char *errors) {
   pid_t child = fork();
   assert_true(child >= 0);
   if (child == 0) {
-    // its own folder within this one, which is removed however the child ends
+    // its temporary folder is inside ours, which is removed however the child ends
     if (setenv("TMPDIR", folder, 1) != 0 || freopen(errors, "w", stderr) == NULL) _exit(126);
     (void)execl(program, program, folder, run, bytes, (char *)NULL);
     _exit(127);
@@ -72,7 +72,7 @@ static void run_whole(const TrainFixture *f, const char *run) {
 
 // ---- the tests ----
 
-static size_t steps_told(const TrainFixture *f, const char *run) {
+static size_t steps_reported(const TrainFixture *f, const char *run) {
   MappedFile file = {0};
   size_t lines = 0;
   const char *path = train_path(f, run, "metrics.jsonl");
@@ -82,10 +82,10 @@ static size_t steps_told(const TrainFixture *f, const char *run) {
   return lines;
 }
 
-/// Kills the run a moment after it told of step `step`; the moment is anywhere in the step after.
+/// Kills the run `moment` µs after it reported step `step`, which is somewhere in the next step.
 static void kill_after(const TrainFixture *f, size_t step, useconds_t moment) {
   pid_t child = start(f->folder, "killed", "0", "/dev/null");
-  for (int wait = 0; wait < 60000 && steps_told(f, "killed") < step; wait++) {
+  for (int wait = 0; wait < 60000 && steps_reported(f, "killed") < step; wait++) {
     (void)usleep(500);
     if (waitpid(child, NULL, WNOHANG) == child) fail_msg("the run ended before it was killed");
   }
@@ -94,7 +94,7 @@ static void kill_after(const TrainFixture *f, size_t step, useconds_t moment) {
   assert_int_equal(waitpid(child, NULL, 0), child);
 }
 
-static void test_killed_runs_go_on_to_the_same_bits(void **state) {
+static void test_killed_runs_resume_with_the_same_bits(void **state) {
   (void)state;
   TrainFixture f;
   train_fixture_open(&f, "llama", NULL);
@@ -114,7 +114,7 @@ static void expect_whole(const char *path) {
   tensors_close(file);
 }
 
-/// The adapter takes about 20 kB, so it is the checkpoint that does not fit.
+/// The limit stops the checkpoint: its adapter takes about 20 kB.
 static void test_full_disk(void **state) {
   (void)state;
   TrainFixture f;
@@ -122,7 +122,7 @@ static void test_full_disk(void **state) {
   train_fixture_open(&f, "llama", NULL);
   (void)snprintf(errors, sizeof errors, "%s/errors", f.folder);
   kill_after(&f, 2, 0);
-  size_t saved = steps_told(&f, "killed") - 1;
+  size_t saved = steps_reported(&f, "killed") - 1;
   assert_int_equal(finish(start(f.folder, "killed", "12000", errors)), STATUS_FAILED);
   FILE *file = fopen(errors, "r");
   assert_non_null(file);
@@ -135,7 +135,7 @@ static void test_full_disk(void **state) {
   expect_whole(train_path(&f, "killed", name));
   (void)snprintf(name, sizeof name, "step_%zu/optimizer.safetensors", saved);
   expect_whole(train_path(&f, "killed", name));
-  run_whole(&f, "killed"); // room again
+  run_whole(&f, "killed"); // there is room again
   run_whole(&f, "whole");
   train_same_run(&f, "whole", &f, "killed");
   train_fixture_close(&f);
@@ -145,7 +145,7 @@ int main(int argc, char **argv) {
   program = argv[0];
   if (argc == 4) return train_here(argv);
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(test_killed_runs_go_on_to_the_same_bits),
+      cmocka_unit_test(test_killed_runs_resume_with_the_same_bits),
       cmocka_unit_test(test_full_disk),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);

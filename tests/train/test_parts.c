@@ -1,11 +1,11 @@
-// A step's batch in parts, as several processes will share it out: each part draws the prompts, answers and
-// dropout that it has in the whole batch, and the gradients of the parts add up to that of the whole.
+// A step's batch in parts, as several processes will share it. Each part draws the same prompts, answers and
+// dropout as in the whole batch, and the gradients of the parts add up to the gradient of the whole.
 #include "support/train_fixture.h"
 
 #include "trainer.h"
 #include <stdlib.h>
 
-/// The whole batch, computed, with its gradient.
+/// The whole batch after its gradient was computed.
 typedef struct Whole {
   Trainer trainer;
   float *gradient; // [count]
@@ -34,7 +34,7 @@ static void whole_close(Whole *whole) {
   trainer_free(&whole->trainer);
 }
 
-/// Index of a part's sequence in the whole batch.
+/// The index of a part's sequence in the whole batch.
 static size_t find_sequence(const StepBatch *whole, const StepBatch *part, const Sequence *sequence) {
   size_t first = part->shape.first;
   for (size_t s = 0; s < whole->sequence_count; s++) {
@@ -55,7 +55,7 @@ static void check_answers(const StepBatch *whole, const StepBatch *part) {
   }
 }
 
-/// Computes answers [first, first + count) alone and adds their gradient to `sum`.
+/// Computes only answers [first, first + count) and adds their gradient to `sum`.
 static void add_part(Whole *whole, size_t first, size_t count, double *sum) {
   Trainer *t = &whole->trainer;
   const TrainJob *job = t->job;
@@ -78,10 +78,10 @@ static void add_part(Whole *whole, size_t first, size_t count, double *sum) {
   assert_ok(measure_entropies(&passes, &sampling, &part));
   step_batch_list_samples(&part, &t->weights);
   for (size_t s = 0; s < part.sequence_count; s++) {
-    size_t at = find_sequence(&t->batch, &part, &part.sequences[s]);
-    assert_true(part.samples[s].H == t->batch.samples[at].H);
-    assert_int_equal(part.samples[s].unit, t->batch.samples[at].unit);
-    part.dH[s] = t->batch.dH[at]; // the loss is over the whole batch
+    size_t index = find_sequence(&t->batch, &part, &part.sequences[s]);
+    assert_true(part.samples[s].H == t->batch.samples[index].H);
+    assert_int_equal(part.samples[s].unit, t->batch.samples[index].unit);
+    part.dH[s] = t->batch.dH[index]; // the loss is over the whole batch
   }
   float *gradient = calloc(whole->count, sizeof *gradient);
   assert_non_null(gradient);
@@ -100,7 +100,7 @@ static void check_parts(const TrainFixture *f) {
   add_part(&whole, 0, 2, sum);
   add_part(&whole, 2, 6, sum);
   double error = test_relative_l2(whole.gradient, sum, whole.count);
-  if (!(error <= 1e-5)) fail_msg("the gradients of the parts add up to another, by %g", error);
+  if (!(error <= 1e-5)) fail_msg("the sum of the parts' gradients is off by %g", error);
   free(sum);
   whole_close(&whole);
 }

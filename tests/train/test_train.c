@@ -1,6 +1,5 @@
 // Runs on tiny models: the gap shrinks, the numbers do not depend on micro batches, a run repeats itself and
-// goes on where it stopped to the same bits, and what goes wrong says so and leaves the last checkpoint
-// whole.
+// resumes with the same bits, and failures are reported and leave the last checkpoint intact.
 #include "support/train_fixture.h"
 
 #include "io/file.h"
@@ -38,7 +37,7 @@ static void test_gap_shrinks(void **state) {
 
 // ---- micro batches ----
 
-/// One step's loss and gradient with this micro batch; the gradient in memory to free().
+/// The loss and gradient of one step with this micro batch size. The caller frees the gradient.
 static double loss_and_gradient(TrainFixture *f, size_t micro, float **gradient, size_t *count) {
   Trainer t = {.job = &f->job};
   f->job.train.micro_batch_size = micro;
@@ -87,7 +86,7 @@ static void test_micro_batches_agree(void **state) {
   f.job.loss.pairing = PAIRING_OWN;
   f.job.loss.em_weight = 1;
   check_micro_batches(&f);
-  f.job.lora.dropout = 0.3f; // measured with the dropout it is differentiated with
+  f.job.lora.dropout = 0.3f; // measuring must use the dropout of the gradient
   check_micro_batches(&f);
   f.job.train.share_prompts = false;
   f.job.train.activation_checkpointing = true;
@@ -96,7 +95,7 @@ static void test_micro_batches_agree(void **state) {
   train_fixture_close(&f);
 }
 
-/// H from sampling (own answers) is what a forward pass measures.
+/// The H that sampling gives (own answers) is the H that a forward pass measures.
 static void test_sampled_entropies_are_measured_ones(void **state) {
   (void)state;
   TrainFixture f;
@@ -105,7 +104,7 @@ static void test_sampled_entropies_are_measured_ones(void **state) {
   train_fixture_open(&f, "qwen2", fixture_ops());
   f.job.loss.pairing = PAIRING_OWN;
   double sampled = loss_and_gradient(&f, 4, &gradients[0], &count);
-  f.job.lora.dropout = 1e-7f; // drops nothing, but makes the trainer measure
+  f.job.lora.dropout = 1e-7f; // drops nothing, but forces a measuring forward
   double measured = loss_and_gradient(&f, 4, &gradients[1], &count);
   double *reference = calloc(count, sizeof *reference);
   for (size_t i = 0; i < count; i++) reference[i] = (double)gradients[0][i];
@@ -137,7 +136,7 @@ static void test_runs_repeat(void **state) {
   train_fixture_close(&f);
 }
 
-/// Stopped after step 3 by the user, gone on with; and stopped short by max_steps, gone on with.
+/// A run that the user stopped after step 3 and one that max_steps ended early, both resumed.
 static void test_resumed_runs_are_the_same(void **state) {
   (void)state;
   TrainFixture f;
@@ -152,7 +151,7 @@ static void test_resumed_runs_are_the_same(void **state) {
   EvaluationDouble stopper = evaluation_double("stopper");
   Evaluation *evaluations[] = {&stopper.evaluation};
   stopper.stop = &stop_now;
-  stopper.stop_at = 2; // after step 3; the first run is before step 1
+  stopper.stop_at = 2; // after step 3; its first run is before step 1
   f.job.train.bias_eval_steps = 3;
   f.job.evaluations = evaluations;
   f.job.evaluation_count = 1;
@@ -165,12 +164,12 @@ static void test_resumed_runs_are_the_same(void **state) {
   train_same_run(&f, "run", &f, "stopped");
   set_run(&f, "longer");
   f.job.train.max_steps = 3;
-  assert_ok(train_run(&f.job)); // --resume with nothing there starts
+  assert_ok(train_run(&f.job)); // --resume without a checkpoint starts a run
   f.job.train.max_steps = 6;
   f.job.train.micro_batch_size = 3;
   assert_ok(train_run(&f.job));
   train_same_run(&f, "run", &f, "longer");
-  assert_ok(train_run(&f.job)); // and done is done
+  assert_ok(train_run(&f.job)); // a finished run does nothing
   train_same_run(&f, "run", &f, "longer");
   train_fixture_close(&f);
 }
@@ -195,7 +194,7 @@ static void test_other_configs_are_refused(void **state) {
   train_fixture_close(&f);
 }
 
-/// A checkpoint that is broken is passed over for the one before it.
+/// A broken checkpoint is skipped, and the one before it is taken.
 static void test_broken_checkpoints_are_passed_over(void **state) {
   (void)state;
   TrainFixture f;
@@ -230,7 +229,7 @@ static void test_missing_moments_are_refused(void **state) {
   train_fixture_close(&f);
 }
 
-/// debias_only ends once the gap has stayed small, also where that was in the part before a resume.
+/// debias_only ends the run once the gap stays small, also if that happened before a resume.
 static void test_target_ends_the_run(void **state) {
   (void)state;
   TrainFixture f;
@@ -251,9 +250,9 @@ static void test_target_ends_the_run(void **state) {
   train_fixture_close(&f);
 }
 
-// ---- what is written ----
+// ---- files ----
 
-/// The loss of the first step from samples.jsonl alone, by the formulas of the method.
+/// Computes the loss of the first step from samples.jsonl, by the formulas of the method.
 static void test_samples_tell_the_loss(void **state) {
   (void)state;
   TrainFixture f;
@@ -292,7 +291,7 @@ static void test_samples_tell_the_loss(void **state) {
   train_fixture_close(&f);
 }
 
-/// Prompts without partners: a set each, drawn by group.
+/// Prompts without partners: each is a set, and they are drawn by group.
 static void test_single_prompts(void **state) {
   (void)state;
   TrainFixture f, planned;
@@ -342,7 +341,7 @@ static void test_full_training(void **state) {
   train_fixture_close(&f);
 }
 
-// ---- what goes wrong ----
+// ---- failures ----
 
 static void test_broken_numbers_stop(void **state) {
   (void)state;
@@ -389,7 +388,7 @@ static void test_wrong_jobs_are_refused(void **state) {
 
 // ---- memory ----
 
-/// A run whose answers are as long as they may be takes what was planned, to the byte; another at most that.
+/// A run whose answers all have the full length takes the planned memory, to the byte.
 static void test_plan_is_what_is_taken(void **state) {
   (void)state;
   for (int kind = 0; kind < 5; kind++) {

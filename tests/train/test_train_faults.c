@@ -1,8 +1,8 @@
-// Memory that runs out while a run is set up, takes a step, saves a checkpoint and resumes: the run ends with
-// a clear message, and what lies on the disk is whole.
+// Memory runs out while a run is set up, takes a step, saves a checkpoint or resumes: the run ends with a
+// clear message, and every file on the disk is whole.
 #include "support/alloc_faults.h"
 #include "support/train_fixture.h"
-// (cmocka's prerequisites stand in test.h)
+// (test.h includes what cmocka needs)
 #include "eval/gap.h"
 #include "io/file.h"
 #include "trainer.h"
@@ -31,7 +31,7 @@ static void open_run(bool full) {
   run.trainer = (Trainer){.job = job, .saved_step = SIZE_MAX};
 }
 
-/// All that a run makes before its first step.
+/// Creates everything a run has before its first step.
 static Status create_run(Trainer *t) {
   TRY(trainer_prepare(t));
   TRY(settings_collect(t->job, t->sampling.max_new_tokens, t->weights.bias, &t->settings));
@@ -87,7 +87,7 @@ static void sets_up(void **state) {
 
 // ---- a step ----
 
-/// The first step, again and again; what it keeps for the next one is freed here.
+/// Repeats the first step; frees what it keeps for the next one.
 static Status step(void *user) {
   StepReport report;
   Trainer *t = &run.trainer;
@@ -101,7 +101,7 @@ static Status step(void *user) {
   return status;
 }
 
-/// No half line, whatever failed.
+/// No partial line, whichever call failed.
 static void check_lines(void *user, bool failed, FaultMode mode) {
   free(train_lines(&run.fixture, "run", "samples.jsonl"));
   free(train_lines(&run.fixture, "run", "metrics.jsonl"));
@@ -150,7 +150,7 @@ static Status resume(void *user) {
   return status;
 }
 
-/// step_1 is whole or not there, and step_1.partial is in nobody's way.
+/// step_1 is whole or missing, and a leftover step_1.partial does no harm.
 static void check_fresh(void *user, bool failed, FaultMode mode) {
   const char *path = train_path(&run.fixture, "run", "step_1");
   const char *partial = train_path(&run.fixture, "run", "step_1.partial");
@@ -160,7 +160,7 @@ static void check_fresh(void *user, bool failed, FaultMode mode) {
   check_device(user, failed, mode);
 }
 
-/// The step_1 that was there stands, or the new one.
+/// step_1 is the old checkpoint or the new one.
 static void check_old(void *user, bool failed, FaultMode mode) {
   if (mode == FAULT_ONCE || !failed)
     assert_false(file_exists(train_path(&run.fixture, "run", "step_1.partial")));
