@@ -1,12 +1,11 @@
 // Bits of a CPU run: training, the gap, scores and greedy answers on tiny models give exactly the numbers
-// that an earlier version recorded in tests/golden/bits (make_bits.sh says how). Rule: bits belong to a
-// driver, the processor it compiles for, and the C library; where no recording was made on such a machine the
-// test is skipped and never passes.
+// that an earlier version recorded in tests/golden/bits (make_bits.sh says how). Rule: bits depend on the
+// driver, the processor it compiles for, and the C library. Without a recording from such a machine the test
+// is skipped; it never passes.
 //
-// What is compared: every number and text of a recording is found again, to the last bit. Members that a
-// later version adds are allowed, what it leaves out or changes fails. Of a safetensors file the bytes of
-// each tensor are compared, not the header. GEE_BITS_RECORD=FILE records in place of comparing, with the
-// program that GEE_BITS_BINARY names.
+// Every number and text of a recording must be found again, to the last bit. A later version may add members,
+// but not drop or change any. Of a safetensors file, the bytes of each tensor are compared, not the header.
+// GEE_BITS_RECORD=FILE records instead of comparing, with the program that GEE_BITS_BINARY names.
 #include "support/process.h"
 
 #include "io/file.h"
@@ -91,8 +90,8 @@ static const char config_text[] =
     "[train]\nmax_steps = 4\neffective_batch = 8\nmicro_batch_size = 8\nlearning_rate = 5e-3\n"
     "[output]\nsave_steps = 0\n[track]\nsamples = true\n";
 
-/// 67 tokens as the golden models have: 0, 1, 2 and 5 are special, each other one is a character. What has no
-/// token drops out.
+/// 67 tokens, as in the golden models: 0, 1, 2 and 5 are special, each of the others is a character. Other
+/// characters are dropped.
 static void write_tokenizer(const char *path) {
   static const char letters[] = " abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ.,?'-:!;01";
   char text[4096];
@@ -146,7 +145,7 @@ static cJSON *parse(const char *text) {
   return root;
 }
 
-/// Members that tell time and place, at any depth, are no part of a run's numbers.
+/// Removes members that hold a time or a path, at any depth: they are not numbers of the run.
 static void drop_clock_and_paths(cJSON *value) {
   for (cJSON *member = value->child, *next = NULL; member != NULL; member = next) {
     next = member->next;
@@ -257,7 +256,7 @@ static cJSON *run_measurements(void) {
 
 // ---- comparing ----
 
-/// Fails where something of `recorded` is not the same in `actual`; `path` names it.
+/// Fails if something in `recorded` differs in `actual`; `path` names it.
 static void assert_same(const char *path, const cJSON *recorded, const cJSON *actual) {
   if (actual == NULL) fail_msg("%s is missing; it was recorded", path);
   if ((recorded->type & 0xff) != (actual->type & 0xff)) fail_msg("%s has changed its type", path);
@@ -286,7 +285,7 @@ static const cJSON *recorded_run(const char *name) {
   return cJSON_GetObjectItemCaseSensitive(cJSON_GetObjectItemCaseSensitive(recording, "runs"), name);
 }
 
-/// Compares with the recording, or adds to the one that is being made.
+/// Compares with the recording, or adds to the one being made.
 static void settle(const char *name, cJSON *left) {
   if (getenv("GEE_BITS_RECORD") != NULL) {
     put(cJSON_GetObjectItemCaseSensitive(recording, "runs"), name, left);
@@ -338,7 +337,7 @@ static cJSON *this_machine(void) {
   return machine;
 }
 
-/// The recording whose machine is this one, or a skip.
+/// The recording from a machine like this one, or a skip.
 static cJSON *find_recording(const cJSON *machine) {
   DIR *files = opendir(RECORDINGS);
   assert_non_null(files);
@@ -384,7 +383,7 @@ static int set_up(void **state) {
   return 0;
 }
 
-/// A line a run, so that a diff names what changed.
+/// One line per run, so that a diff names what changed.
 static void write_recording(const char *path) {
   Str text = {0};
   char *machine = cJSON_PrintUnformatted(cJSON_GetObjectItem(recording, "machine"));

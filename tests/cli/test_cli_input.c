@@ -10,7 +10,7 @@
 
 static const char *folder; // holds model/, a whole tiny model
 
-/// A fresh copy of the tiny model, to be spoilt.
+/// A fresh copy of the tiny model, for a test to damage.
 static const char *spoilt_model(void) {
   static int count;
   char name[32];
@@ -34,7 +34,7 @@ static Ran data_of(const char *file) {
   return GEE("data", in_folder(folder, "data.ini"));
 }
 
-/// A file's bytes as `keep` of them, or with `count` bytes at `at` put in place.
+/// Keeps `keep` bytes of a file, or overwrites `count` of them at `at`.
 static void cut_file(const char *path, size_t keep) {
   size_t size = 0;
   char *bytes = read_file(path, &size);

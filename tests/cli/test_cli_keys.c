@@ -1,7 +1,6 @@
-// The table of config keys says of every key what another value does to a run that is resumed. Here each of
-// them is tried: what must stay the same is refused by name, what may change gives the bits of the
-// uninterrupted run. Rule: the table is read from `gee-cl train --help-config`, so a key that has no row here
-// fails.
+// The table of config keys says what a resume does if a key has another value. Each key is tried here: one
+// that must stay the same is refused by name, one that may change gives the bits of the uninterrupted run.
+// Rule: the table is read from `gee-cl train --help-config`, so a key without a row here fails.
 #include "support/stopped_run.h"
 
 #include "io/file.h"
@@ -14,9 +13,9 @@
 
 static const char *folder;
 
-// ---- what is tried ----
+// ---- trials ----
 
-/// Configs that runs are made with, for keys that matter only there.
+/// Configs for the keys that matter only with them.
 typedef struct Base {
   const char *run;
   const char *sets[STOPPED_MAX_SETS];
@@ -140,10 +139,10 @@ static const Trial trials[] = {
 };
 enum { TRIALS = sizeof trials / sizeof trials[0] };
 
-// ---- the table, as the program tells it ----
+// ---- the table, as the program prints it ----
 
 typedef struct Key {
-  char name[64], effect[256]; // what stands behind "# on --resume: "
+  char name[64], effect[256]; // the text after "# on --resume: "
 } Key;
 
 static Key keys[100];
@@ -198,7 +197,7 @@ static void in_place(char *out, size_t size, const char *text) {
     (void)snprintf(out, size, "%.*s%s%s", (int)(mark - text), text, folder, mark + 2);
 }
 
-/// The sets of a base, and `more` unless NULL; in static memory until the next call.
+/// The sets of a base, and `more` unless it is NULL; in static memory until the next call.
 static const char *const *sets_of(const Base *base, const char *more) {
   static char texts[STOPPED_MAX_SETS][512];
   static const char *sets[STOPPED_MAX_SETS + 1];
@@ -210,8 +209,8 @@ static const char *const *sets_of(const Base *base, const char *more) {
   return sets;
 }
 
-/// Bits where the table promises them; else the numbers, to a tolerance far below what another config makes
-/// of them.
+/// Compares bits if the table promises them; otherwise numbers, with a tolerance far below the effect of
+/// another config.
 static void check_same(const Trial *trial, const Key *key, const char *root, const char *name) {
   const char *run = find_base(trial->base)->run;
   if (!str_starts(key->effect, "may change, but rounds differently")) {
@@ -221,7 +220,7 @@ static void check_same(const Trial *trial, const Key *key, const char *root, con
   for (size_t step = 1; step <= STOPPED_STEPS; step++) {
     double expected = stopped_metric(NULL, run, step, "loss"),
            loss = stopped_metric(root, name, step, "loss");
-    // up to the first step after the resume the weights are the same, and so the entropies
+    // up to the first step after the resume the weights are the same, so the entropies are too
     bool exact = step <= STOPPED_AFTER + 1 && test_contains(key->effect, "the same entropies");
     if (!(fabs(loss - expected) <= (exact ? 0 : 1e-4) * fabs(expected)))
       fail_msg("%s: step %zu has the loss %.17g, not %.17g", name, step, loss, expected);
@@ -262,7 +261,7 @@ static void every_key_does_what_its_row_says(void **state) {
   for (size_t i = 0; i < TRIALS; i++) try_value(&trials[i], i);
 }
 
-/// What a row must promise for a trial to pass: no row may be tried in a way that proves nothing.
+/// Fails if the row does not promise what the trial expects: a trial that proves nothing is not allowed.
 static void every_key_is_tried(void **state) {
   (void)state;
   for (size_t k = 0; k < key_count; k++) {
@@ -284,7 +283,7 @@ static void every_key_is_tried(void **state) {
   }
 }
 
-/// A key that is refused and yet makes the same run would be refused for nothing.
+/// A key that is refused must make another run, or the refusal would be for nothing.
 static void every_refused_value_makes_another_run(void **state) {
   (void)state;
   for (size_t i = 0; i < TRIALS; i++) {
@@ -303,7 +302,8 @@ static void every_refused_value_makes_another_run(void **state) {
   }
 }
 
-/// A change that is not refused and yet makes another run would pass for rounding if these were near.
+/// Runs of different configs must differ by far more than the tolerance, or another run could pass as
+/// rounding.
 static void another_run_is_far_away(void **state) {
   (void)state;
   const char *const sets[] = {"train.seed=16", NULL};
@@ -312,7 +312,7 @@ static void another_run_is_far_away(void **state) {
   assert_true(fabs(loss - other) > 1e-3 * fabs(loss));
 }
 
-/// Another spelling is not another value.
+/// Another spelling of a value is the same value.
 static void spelling_does_not_matter(void **state) {
   (void)state;
   const char *const sets[] = {
@@ -325,7 +325,7 @@ static void spelling_does_not_matter(void **state) {
 
 // ---- files that the trials name ----
 
-/// The tiny model with another first weight, which is enough for another run.
+/// The tiny model with another first weight, which makes another run.
 static void write_other_model(void) {
   const char *path = in_folder(folder, "other");
   assert_ok(directory_create(path));
@@ -355,7 +355,7 @@ static void copy_types(void) {
   free(text);
 }
 
-/// From what the longest prompt has, which the program tells.
+/// Computed from the length of the longest prompt, which the program prints.
 static void find_cutting_limit(void) {
   const char *const sets[] = {"train.max_sequence_tokens=2", NULL};
   size_t longest = 0;

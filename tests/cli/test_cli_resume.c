@@ -1,5 +1,6 @@
-// Resuming under another length: refused where the learning rate follows another curve, taken with --extend
-// and noted, free with a constant rate; and checkpoints that another version or other task weights made.
+// Resuming with another max_steps: refused if the learning rate curve changes, accepted and noted with
+// --extend, always accepted with a constant rate. And checkpoints made by another version or with other task
+// weights.
 #include "support/stopped_run.h"
 
 #include "io/file.h"
@@ -44,7 +45,8 @@ static void assert_extended(const char *run, size_t first, size_t last, double f
   assert_false(stopped_has_metric(NULL, run, first - 1, "extended_from"));
 }
 
-/// Half of the rate was gone after step 2 of 4; of 8 steps a quarter would be. Neither is taken in silence.
+/// After step 2 of 4 the rate has fallen by half; of 8 steps it would have fallen by a quarter. Neither curve
+/// may be taken silently.
 static void another_curve_is_refused(void **state) {
   (void)state;
   static const char *const schedules[] = {"train.schedule=linear", "train.schedule=cosine"};
@@ -78,7 +80,7 @@ static void an_extended_run_says_so(void **state) {
   assert_rate("long", 3, 1e-2 * 6 / 8);
   assert_rate("long", 8, 1e-2 * 1 / 8);
   assert_extended("long", 3, 8, 4);
-  // stopped again after step 6, and resumed without a word of extending
+  // stopped again after step 6, and resumed without --extend
   stopped_copy("short", NULL, "twice");
   assert_code(stopped_train(NULL, "twice", linear_eight, extend), 0);
   assert_ok(directory_remove(path_of("twice", "final")));

@@ -1,5 +1,5 @@
-// Training and what comes after it, from the command line, on a tiny model: files, repetition, Ctrl-C, kill,
-// a full disk, and the adapter in gap, generate, score and export.
+// Training from the command line on a tiny model: files, repetition, Ctrl-C, kill, a full disk, and using the
+// adapter in gap, generate, score and export.
 #include "support/process.h"
 #include "support/tiny_model.h"
 
@@ -48,7 +48,7 @@ static void assert_same_file(const char *a, const char *b) {
   free(bytes_b);
 }
 
-/// The lines of metrics.jsonl without the clock's members, as one text (free()).
+/// The lines of metrics.jsonl without their seconds_ members; the caller frees them.
 static char *metrics_without_time(const char *run, size_t *lines) {
   char *text = read_file(run_file(run, "metrics.jsonl"), NULL), *kept = calloc(strlen(text) + 1, 2),
        *at = NULL;
@@ -210,8 +210,8 @@ static void gap_and_data_and_devices_speak_json(void **state) {
   assert_code(GEE("selftest"), 0);
 }
 
-/// Training and `gap` run the same evaluation: the last line of bias_eval.jsonl is what `gap` prints about
-/// the adapter, and the step. Training itself is as without.
+/// Training and `gap` run the same evaluation: the last line of bias_eval.jsonl is the step and what `gap`
+/// prints for the adapter. The evaluation does not change training.
 static void gaps_on_the_way_are_what_gap_measures(void **state) {
   (void)state;
   Ran ran = GEE("train", config, named("evaluated"), "--set=train.bias_eval_steps=20");
@@ -241,7 +241,7 @@ static void gaps_on_the_way_are_what_gap_measures(void **state) {
   free(text);
 }
 
-/// What generate says with --json, parsed.
+/// The parsed output of generate --json.
 static cJSON *generate(const char *model, const char *adapter_option, const char *temperature) {
   Ran ran = GEE("generate", "--model", model, "--prompt", "She works.", "--max-new-tokens", "12", "--json",
                 "--temperature", temperature, adapter_option);
@@ -307,8 +307,8 @@ static void full_training_leaves_a_model_that_answers(void **state) {
   cJSON_Delete(answer);
 }
 
-/// The method's headline data: 1,280 rows of one prompt that names no group, on which the original trains on
-/// nothing.
+/// The published data set: 1,280 rows of one prompt that names no group, so that the original program trains
+/// on nothing.
 static void the_methods_own_data_trains(void **state) {
   (void)state;
   if (test_shared() == NULL) skip();

@@ -1,4 +1,4 @@
-// The command line without a model: help, unknown words and the nearest ones, configs and their keys.
+// The command line without a model: help, suggestions for unknown words, configs and their keys.
 #include "support/process.h"
 
 #include <stdio.h>
@@ -85,14 +85,14 @@ static void set_overrides_and_is_checked(void **state) {
                "a/b");
 }
 
-/// inih would take an indented key for more of the value before it.
+/// inih would read an indented key as part of the value before it.
 static void an_indented_key_is_a_key(void **state) {
   (void)state;
   const char *path = config("[data]\n  use_test_data = yes\n\tmax_prompt_tokens = 0\n");
   ASSERT_ERROR(GEE("train", path), 2, "config.ini:3", "data.max_prompt_tokens", "from 1");
 }
 
-/// The config as run is saved: it must read back.
+/// The config as run is saved, so it must read back.
 static void what_no_line_of_an_ini_holds_is_refused(void **state) {
   (void)state;
   const char *path = config("[data]\nuse_test_data = yes\n");

@@ -1,4 +1,4 @@
-// The progress line as files and terminals get it, colours where they are wanted, and numbers for people.
+// The progress line in files and on terminals, colours, and numbers for people.
 #include "support/test.h"
 
 #include "live_line.h"
@@ -9,7 +9,8 @@
 #include <sys/ioctl.h>
 #include <unistd.h>
 
-/// What was written to `stream` (a temporary file), which is closed; in static memory until the next call.
+/// Closes `stream` (a temporary file) and returns what was written to it, in static memory until the next
+/// call.
 static const char *written(FILE *stream) {
   static char text[4096];
   rewind(stream);
@@ -62,7 +63,7 @@ static void the_time_left_is_not_guessed_from_little(void **state) {
   assert_true(test_contains(text, "sampling 30/1000  ")); // the end tells what was done last
 }
 
-/// A task inside another that is over at once writes nothing; what it says stands under its own label.
+/// A short nested task writes nothing of its own; a line that it keeps has its label.
 static void tasks_nest_in_a_file(void **state) {
   (void)state;
   LiveLine line;
@@ -128,7 +129,7 @@ static Screen *screen_open(unsigned short width) {
   return &screen;
 }
 
-/// What came since the last call, in static memory until the next.
+/// What was written since the last call, in static memory until the next one.
 static const char *screen_read(const Screen *screen) {
   static char text[8192];
   size_t size = 0;
@@ -154,7 +155,7 @@ static void set_terminal(const char *term, const char *no_color, const char *loc
   assert_int_equal(setenv("LC_ALL", locale, 1), 0);
 }
 
-/// Columns of the last line drawn, without escapes.
+/// The columns of the last line drawn, without escape sequences.
 static size_t drawn_columns(const char *text) {
   const char *at = text;
   for (const char *next = text; (next = strstr(next, "\r\x1b[2K")) != NULL;) at = next += 5;
@@ -210,7 +211,7 @@ static void a_line_never_wraps(void **state) {
   }
 }
 
-/// A task inside another takes its line, and gives it back.
+/// A nested task takes over the line and gives it back.
 static void tasks_nest_on_a_terminal(void **state) {
   (void)state;
   set_terminal("xterm", "", "C.UTF-8");
