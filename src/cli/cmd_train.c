@@ -37,7 +37,7 @@ enum { MAX_EVALUATIONS = 1 }; // as many as open_evaluations opens
 typedef struct Run {
   Config config;
   Runtime runtime;
-  Dataset data, held_out; // held_out only where bias_eval_steps asks for it
+  Dataset data, held_out; // held_out is empty unless bias_eval_steps is set
   Str text;               // the config as run
   ConfigSettings settings;
   char *folder;                             // save_root/run_name
@@ -158,7 +158,7 @@ static Status plan_memory(Run *run) {
   Status status = STATUS_OK;
   TRY_CLEAN(ops_create_plan(run->runtime.device, &ops));
   TrainJob job = make_job(run, ops);
-  if (!dry_run || resume) TRY_CLEAN(train_check(&job)); // a dry run may stand beside an earlier run
+  if (!dry_run || resume) TRY_CLEAN(train_check(&job)); // a dry run disturbs no earlier run
   TRY_CLEAN(as_input_error(train_plan(&job)));
   memory_print(ops_memory(ops), "memory planned");
   TRY_CLEAN(memory_check(ops_memory(ops), device_info(run->runtime.device)));

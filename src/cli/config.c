@@ -81,7 +81,7 @@ static Status fail_key(const char *section, const char *name) {
                      section, name);
 }
 
-/// What an .ini gives back as it was, in front of a "=".
+/// Whether an .ini reads the name back unchanged, in front of a "=".
 static bool is_type_name(const char *type) {
   size_t size = strlen(type);
   if (size == 0 || size > 64 || strchr(" \t", type[0]) != NULL || strchr(" \t", type[size - 1]) != NULL)

@@ -78,7 +78,7 @@ static Status parse_number(const ConfigKey *key, const char *text, float *out) {
   return STATUS_OK;
 }
 
-/// Whether an .ini gives the text back as it was: one line that neither is nor holds a comment, with nothing
+/// Whether an .ini reads the text back unchanged: one line that neither is nor holds a comment, with nothing
 /// at its ends that is dropped.
 static bool stands_in_a_line(const char *text) {
   size_t size = strlen(text);

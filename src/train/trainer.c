@@ -81,7 +81,7 @@ static void advance_state(Trainer *t, const StepReport *report) {
   (void)loss_target_reached(&t->job->loss, &report->loss, &t->state.streak);
 }
 
-// ---- where a run stands ----
+// ---- the state of a run ----
 
 static bool finished(const Trainer *t) {
   const LossOptions *loss = &t->job->loss;
