@@ -80,7 +80,7 @@ static Status parse_number(const ConfigKey *key, const char *text, float *out) {
 
 /// Whether an .ini reads the text back unchanged: one line that neither is nor holds a comment, with nothing
 /// at its ends that is dropped.
-static bool stands_in_a_line(const char *text) {
+static bool survives_ini(const char *text) {
   size_t size = strlen(text);
   if (size == 0) return true;
   if (isspace((unsigned char)text[0]) || isspace((unsigned char)text[size - 1]) ||
@@ -93,7 +93,7 @@ static bool stands_in_a_line(const char *text) {
 }
 
 static Status check_text(const ConfigKey *key, const char *text) {
-  if (!stands_in_a_line(text))
+  if (!survives_ini(text))
     return fail_value(key, text,
                       "one line without \";\" or \"#\" at its start or after a blank (those begin a comment) "
                       "and blanks at its ends");
