@@ -94,9 +94,10 @@ static bool survives_ini(const char *text) {
 
 static Status check_text(const ConfigKey *key, const char *text) {
   if (!survives_ini(text))
-    return fail_value(key, text,
-                      "one line without \";\" or \"#\" at its start or after a blank (those begin a comment) "
-                      "and blanks at its ends");
+    return fail_value(
+        key, text,
+        "one line without blanks at its ends, and without \";\" or \"#\" at its start or after a blank "
+        "(they begin a comment)");
   size_t room = INI_MAX_LINE - 2 - strlen(key->name) - strlen(" = "); // beside the line end and the NUL
   if (strlen(text) <= room) return STATUS_OK;
   char allowed[64];
