@@ -1,4 +1,6 @@
-// A model's LoRA adapters: what of it gets one, fresh values, PEFT's adapter_model.safetensors both ways.
+// A model's LoRA adapters: which matrices get one, initial values, reading and writing
+// adapter_model.safetensors. Rule: params->specs has A and then B of each adapted matrix, in the order of the
+// table of weights.
 #include "io/file.h"
 #include "parts.h"
 #include "util/memory.h"
@@ -47,8 +49,8 @@ static Status create_adapters(Model *model) {
   return STATUS_OK;
 }
 
-// A uniform in ±1/sqrt(in), PEFT's kaiming_uniform with a = √5; B stays zero, so that the adapted model
-// starts as the base.
+// A is uniform in ±1/sqrt(in), PEFT's kaiming_uniform with a = √5. B stays zero, so that the adapted model
+// starts out equal to the base.
 static Status draw_values(Model *model, uint64_t seed) {
   Status status = STATUS_OK;
   const ParamSet *params = &model->params;
@@ -87,8 +89,9 @@ Status adapters_load(Model *model, const char *directory) {
   TRY(path_join(&path, directory, weights_name));
   TRY_CLEAN(tensors_open(path, &file));
   if (tensors_count(file) != model->params.count) {
-    status = status_fail(STATUS_INPUT, "%s: has %zu tensors, adapter_config.json on this model asks for %zu",
-                         path, tensors_count(file), model->params.count);
+    status =
+        status_fail(STATUS_INPUT, "%s: has %zu tensors, but adapter_config.json asks for %zu on this model",
+                    path, tensors_count(file), model->params.count);
     goto cleanup;
   }
   TRY_CLEAN(params_load(&model->params, file));

@@ -1,6 +1,6 @@
-// The layers, backward. Rule: scratch.dx holds the gradient of the hidden states, from a layer's output to
-// its input in place; what is frozen gets no gradient, and nothing is computed below the lowest thing that is
-// trained.
+// The layers, backward. Rule: scratch.dx holds the gradient of the hidden states and goes from a layer's
+// output to its input in place. Frozen weights get no gradient, and nothing is computed below the lowest
+// trained weight.
 #include "parts.h"
 
 // ---- one matrix with its bias and adapter ----
@@ -27,7 +27,7 @@ static Status adapter_backward(Pass *pass, Linear *linear, Tensor *dx, const Ten
 }
 
 // forward: out = x · Wᵀ + bias + adapter(x).
-// dx = dout · W + … + beta · dx; dx NULL: no layer below needs it.
+// dx = gradient of x + beta · dx; dx NULL: no layer below needs it.
 static Status linear_backward(Pass *pass, Linear *linear, Tensor *dx, const Tensor *dout, const Tensor *x,
                               float beta) {
   if (dx != NULL) TRY(op_linear_dx(dx, dout, &linear->weight.value, 1.0f, beta));
@@ -47,7 +47,7 @@ static Status ffn_block_backward(Pass *pass, size_t layer, LayerKeep *keep) {
   Scratch *now = &pass->now;
   Layer *weights = &pass->model->layers[layer];
   const Tensor *norm = &weights->ffn_norm.value;
-  Tensor *dgate = &now->act; // act has served once act · Wd is differentiated
+  Tensor *dgate = &now->act; // act is needed only for the gradient of Wd, which is computed before dgate
   TRY(op_swiglu(&now->act, &keep->gate, &keep->up));
   TRY(linear_backward(pass, &weights->linears[LINEAR_DOWN], &now->dact, &now->dx, &now->act, 0.0f));
   TRY(op_swiglu_backward(dgate, &now->dup, &now->dact, &keep->gate, &keep->up));
@@ -58,7 +58,7 @@ static Status ffn_block_backward(Pass *pass, size_t layer, LayerKeep *keep) {
                              &now->rstd);
 }
 
-// From dattended to the gradients of q, k, v before the rotary embedding.
+// From dattended to the gradients of q and k before the rotary embedding, and of v.
 static Status qkv_backward(Pass *pass, LayerKeep *keep) {
   const ModelConfig *config = &pass->model->config;
   const Tensor *positions = &pass->index.positions;
@@ -82,7 +82,7 @@ static Status qkv_backward(Pass *pass, LayerKeep *keep) {
 }
 
 // forward: h = x + attention(n·Wqᵀ, n·Wkᵀ, n·Wvᵀ) · Woᵀ,  n = rmsnorm(x).
-// below: a layer below needs x's gradient.
+// below: the gradient of x is needed by what is below.
 static Status attention_block_backward(Pass *pass, size_t layer, LayerKeep *keep, bool below) {
   Scratch *now = &pass->now;
   Layer *weights = &pass->model->layers[layer];
@@ -109,7 +109,7 @@ static bool attention_is_adapted(const Lora *lora) {
 Status layer_backward(Pass *pass, size_t layer) {
   if (pass->options.checkpoint) TRY(layer_forward(pass, layer, true));
   LayerKeep keep = pass_keep(pass, layer);
-  // Below the first layer lies only the embedding, which is trained with the rest or not at all.
+  // Below the first layer is only the embedding, which is trained only if everything is.
   bool below = layer > 0 || pass->model->full;
   TRY(ffn_block_backward(pass, layer, &keep));
   if (!below && !attention_is_adapted(&pass->model->lora)) return STATUS_OK;
@@ -122,7 +122,8 @@ Status pass_backward(Pass *pass, const Batch *batch, float tau, const float *wei
                      const float *log_z) {
   Model *model = pass->model;
   if (pass->scratch.dx.ops == NULL) {
-    return status_fail(STATUS_FAILED, "this pass cannot go back: it is for inference, or nothing is trained");
+    return status_fail(STATUS_FAILED,
+                       "this pass has no backward: it is for inference, or nothing is trained");
   }
   TRY(head_backward(pass, batch, tau, weights, entropy, log_z));
   for (size_t l = model->config.layers; l-- > 0;) TRY(layer_backward(pass, l));

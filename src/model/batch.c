@@ -1,24 +1,24 @@
-// Packs prompts and answers into rows (the picture is in batch.h). Rule: everything here is a pure function
-// of the tokens, so a prompt's or an answer's rows are the same in any micro batch.
+// Packs prompts and answers into rows (batch.h has the picture). Rule: what a row holds depends only on its
+// own prompt and answer, so it is computed alike in any micro batch.
 #include "model/batch.h"
 #include "util/hash.h"
 #include "util/memory.h"
 #include <stdlib.h>
 #include <string.h>
 
-// Where each prompt's rows and those of its answers begin. All prompts come first; then the answers, in their
-// order. As answers are ordered by prompt, those of one prompt are neighbours: their rows are one range,
-// which is what the prompt's key_spans need.
+// Where the rows of each prompt and answer begin. All prompts come first, then the answers in their order.
+// Because answers are ordered by prompt, the rows of all answers to one prompt are one range, which is what
+// the prompt's key_spans need.
 typedef struct Layout {
-  size_t *prompt_of;    // [answers] packed prompt of each answer (its own copy where not shared)
-  size_t *source;       // [prompts] the caller's prompt that a packed one is
+  size_t *prompt_of;    // [answers] packed prompt of each answer; its own copy if not shared
+  size_t *source;       // [prompts] the caller's index of each packed prompt
   size_t *prompt_begin; // [prompts + 1]
   size_t *answer_begin; // [answers + 1] rows; an answer of n tokens has n − 1
   size_t prompts, answers;
 } Layout;
 
-// The number of answers to `prompt`, from *next on, which moves past them. Prompts must be asked for in
-// order.
+// The number of answers to `prompt`; *next moves from the first of them past the last. Called for each prompt
+// in order.
 static size_t answers_of(const BatchAnswer *answers, size_t count, size_t *next, size_t prompt) {
   size_t first = *next;
   while (*next < count && answers[*next].prompt == prompt) (*next)++;
@@ -37,8 +37,8 @@ size_t batch_rows(const TokenSpan *prompts, size_t prompt_count, const BatchAnsw
   return rows;
 }
 
-static Status check(const TokenSpan *prompts, size_t prompt_count, const BatchAnswer *answers,
-                    size_t answer_count) {
+static Status check_batch(const TokenSpan *prompts, size_t prompt_count, const BatchAnswer *answers,
+                          size_t answer_count) {
   for (size_t p = 0; p < prompt_count; p++) {
     if (prompts[p].count == 0) return status_fail(STATUS_INPUT, "prompt %zu of the batch has no tokens", p);
   }
@@ -104,22 +104,23 @@ static Status batch_allocate(Batch *batch, size_t rows, size_t predictions, size
   return mem_array(&batch->answer_start, answers + 1, "batch");
 }
 
-static void set_four(int32_t *four, size_t a, size_t b, size_t c, size_t d) {
-  four[0] = (int32_t)a;
-  four[1] = (int32_t)b;
-  four[2] = (int32_t)c;
-  four[3] = (int32_t)d;
+// Two ranges of rows, [a, b) and [c, d). check_batch keeps all rows below 2^31.
+static void set_span(int32_t *span, size_t a, size_t b, size_t c, size_t d) {
+  span[0] = (int32_t)a;
+  span[1] = (int32_t)b;
+  span[2] = (int32_t)c;
+  span[3] = (int32_t)d;
 }
 
-// The number that dropout draws by for row `token` of a text. A prompt's text is known by its tokens, an
-// answer's by the row_id its caller gave, so neither depends on the micro batch.
-static int32_t row_name(uint64_t text, size_t token) {
+// Identifies row `token` of a text to dropout. `text` is a hash of a prompt's tokens, or of the row_id that
+// the caller gave an answer, so neither depends on the micro batch.
+static int32_t row_id(uint64_t text, size_t token) {
   uint64_t hash = hash_bytes(text, &token, sizeof token);
   return (int32_t)(uint32_t)(hash ^ (hash >> 32));
 }
 
-// Rows, spans and the heads of prompts: head_row begins with the last row of each prompt that has answers, in
-// order. fill_answers counts on that, and comes second.
+// Fills the rows of prompts. head_row then has the last row of each prompt that has answers, in order;
+// fill_answers relies on that.
 static void fill_prompts(const TokenSpan *prompts, const Layout *layout, Batch *batch) {
   size_t answer = 0;
   for (size_t p = 0; p < layout->prompts; p++) {
@@ -129,24 +130,26 @@ static void fill_prompts(const TokenSpan *prompts, const Layout *layout, Batch *
     size_t end = layout->prompt_begin[p + 1];
     size_t first = answer;
     while (answer < layout->answers && layout->prompt_of[answer] == p) answer++;
-    size_t child_begin = layout->answer_begin[first];
-    size_t child_end = layout->answer_begin[answer];
+    size_t answers_begin = layout->answer_begin[first];
+    size_t answers_end = layout->answer_begin[answer];
     for (size_t r = begin; r < end; r++) {
       batch->ids[r] = tokens.ids[r - begin];
       batch->positions[r] = (int32_t)(r - begin);
-      batch->row_ids[r] = row_name(text, r - begin);
-      set_four(batch->spans + 4 * r, 0, 0, begin, r + 1);
-      set_four(batch->key_spans + 4 * r, r, end, child_begin, child_end);
+      batch->row_ids[r] = row_id(text, r - begin);
+      set_span(batch->spans + 4 * r, 0, 0, begin, r + 1);
+      set_span(batch->key_spans + 4 * r, r, end, answers_begin, answers_end);
     }
     if (answer > first) batch->head_row[batch->head_rows++] = (int32_t)(end - 1);
   }
 }
 
-// A prediction is one token of an answer. Token 0 is predicted by the prompt's last row, so an answer of n
-// tokens has n predictions and n − 1 rows of its own, each of which predicts the token after it.
+// Fills the rows of answers and all predictions. The prompt's last row predicts token 0, so an answer of n
+// tokens has n predictions and n − 1 rows of its own, each of which predicts the next token.
 static void fill_answers(const BatchAnswer *answers, const Layout *layout, Batch *batch) {
   size_t prediction = 0;
-  size_t prompt_head = 0; // index into head_row of the current prompt's last row
+  // Index into head_row of the current prompt's last row. Only prompts with answers have one, so it moves by
+  // one when the prompt changes.
+  size_t prompt_head = 0;
   for (size_t a = 0; a < layout->answers; a++) {
     size_t p = layout->prompt_of[a];
     if (a > 0 && layout->prompt_of[a - 1] != p) prompt_head++;
@@ -162,9 +165,9 @@ static void fill_answers(const BatchAnswer *answers, const Layout *layout, Batch
       size_t token = r - begin;
       batch->ids[r] = answers[a].tokens.ids[token];
       batch->positions[r] = (int32_t)(prompt_end - prompt_begin + token);
-      batch->row_ids[r] = row_name(text, token);
-      set_four(batch->spans + 4 * r, prompt_begin, prompt_end, begin, r + 1);
-      set_four(batch->key_spans + 4 * r, r, end, 0, 0);
+      batch->row_ids[r] = row_id(text, token);
+      set_span(batch->spans + 4 * r, prompt_begin, prompt_end, begin, r + 1);
+      set_span(batch->key_spans + 4 * r, r, end, 0, 0);
       batch->pred_head[prediction] = (int32_t)batch->head_rows;
       batch->pred_target[prediction++] = answers[a].tokens.ids[token + 1];
       batch->head_row[batch->head_rows++] = (int32_t)r;
@@ -176,7 +179,7 @@ static void fill_answers(const BatchAnswer *answers, const Layout *layout, Batch
 Status batch_build(const TokenSpan *prompts, size_t prompt_count, const BatchAnswer *answers,
                    size_t answer_count, bool share, Batch *out) {
   memset(out, 0, sizeof *out);
-  TRY(check(prompts, prompt_count, answers, answer_count));
+  TRY(check_batch(prompts, prompt_count, answers, answer_count));
   Status status = STATUS_OK;
   Layout layout = {0};
   size_t predictions = 0;

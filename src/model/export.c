@@ -1,5 +1,5 @@
-// Saves what is trained and reads it back, and exports the model with its adapters merged:
-// W + (alpha / rank) · B · A. Rule: one matrix at a time leaves the device.
+// Saves the trained parameters and reads them back; exports the model with its adapters merged:
+// W + (alpha / rank) · B · A. Rule: one merged matrix exists at a time.
 #include "arch/model_config_write.h"
 #include "parts.h"
 #include "util/half.h"
@@ -29,12 +29,13 @@ Status model_load_trained(Model *model, const char *directory) {
 
 typedef struct Export {
   Model *model;
-  Tensor merged;       // float32 copy of the current matrix, where that has an adapter
-  size_t merged_index; // table entry it is made of; SIZE_MAX: none
-  uint16_t *narrow;    // 16-bit elements being widened
+  Tensor merged;       // the last matrix with an adapter, merged, float32
+  size_t merged_index; // its table entry; SIZE_MAX: none yet
+  uint16_t *narrow;    // 16-bit elements to be widened
   size_t narrow_capacity;
 } Export;
 
+// Makes export->merged the matrix of table entry `index`.
 static Status merge(Export *export, size_t index, const Linear *linear) {
   if (export->merged_index == index) return STATUS_OK;
   const Tensor *weight = &linear->weight.value;

@@ -1,5 +1,5 @@
 // The layers, forward. Rule: training, scoring, prefill and decoding run the same operations in the same
-// order; they differ only in where keys and values lie and in what is kept.
+// order; they differ only in where keys and values are and in what is kept.
 //
 //   h = x + attention(rmsnorm(x)) · Woᵀ          out = h + swiglu(n·Wgᵀ, n·Wuᵀ) · Wdᵀ,  n = rmsnorm(h)
 #include "parts.h"
@@ -91,7 +91,7 @@ Status layer_forward(Pass *pass, size_t layer, bool kept_only) {
 
 static Status check_ids(const Pass *pass, const int32_t *ids, size_t rows) {
   if (rows == 0 || rows > pass->options.max_rows) {
-    return status_fail(STATUS_INPUT, "a batch of %zu rows does not fit a pass of %zu", rows,
+    return status_fail(STATUS_INPUT, "a batch of %zu rows does not fit into a pass of %zu", rows,
                        pass->options.max_rows);
   }
   for (size_t i = 0; i < rows; i++) {
@@ -118,7 +118,8 @@ static int compare_keys(const void *a, const void *b) {
   return (x > y) - (x < y);
 }
 
-// Rows sorted by token, ties by row: the order in which the embedding's gradient adds up.
+// Rows sorted by token, then by row: the order in which the embedding's gradient is summed. The low 32 bits
+// of a key are the row.
 static Status upload_order(Pass *pass, const Batch *batch) {
   for (size_t i = 0; i < batch->rows; i++) pass->sort_keys[i] = (uint64_t)(uint32_t)batch->ids[i] << 32 | i;
   qsort(pass->sort_keys, batch->rows, sizeof *pass->sort_keys, compare_keys);

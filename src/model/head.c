@@ -1,4 +1,4 @@
-// The head in tiles: final norm and logits of a few rows at a time, their entropies, and the way back. Rule:
+// The head in tiles: final norm and logits of a few rows at a time, their entropies, and the backward. Rule:
 // logits of more than head_tile_rows rows never exist.
 #include "parts.h"
 
@@ -6,14 +6,13 @@
 #include <math.h>
 #include <string.h>
 
-// One tile: views of the head's buffers for its rows. What only the backward has is absent in an inference
-// pass.
+// One tile: views of the head's buffers for its rows. Those of the backward are absent in an inference pass.
 typedef struct Tile {
   Tensor rows, hidden, norm, rstd, logits, stats;
   Tensor weights, dnorm, dhidden;
 } Tile;
 
-// Logits of the rows `rows[count]` of the last forward.
+// Sets up the tile of rows[count] of the last forward and computes its logits.
 static Status tile_logits(Pass *pass, const int32_t *rows, size_t count, Tile *tile) {
   Model *model = pass->model;
   Head *head = &pass->head;
@@ -33,9 +32,9 @@ static Status tile_logits(Pass *pass, const int32_t *rows, size_t count, Tile *t
   return op_linear(&tile->logits, &tile->norm, &model_head(model)->value, 1.0f, 0.0f);
 }
 
-static Status check_batch(const Pass *pass, const Batch *batch, float tau) {
+static Status check_forward(const Pass *pass, const Batch *batch, float tau) {
   if (pass->rows != batch->rows) {
-    return status_fail(STATUS_FAILED, "the batch is not the one that the last forward ran");
+    return status_fail(STATUS_FAILED, "the last forward ran another batch");
   }
   if (!(tau > 0.0f) || !isfinite(tau)) {
     return status_fail(STATUS_INPUT, "entropy temperature %g must be above 0", (double)tau);
@@ -45,7 +44,7 @@ static Status check_batch(const Pass *pass, const Batch *batch, float tau) {
 
 // ---- statistics ----
 
-// Log probabilities of `count` predictions of this tile, which are listed in the head's host arrays.
+// Log probabilities of the `count` predictions of this tile that are listed in the head's host arrays.
 static Status flush_picks(Pass *pass, const Tile *tile, size_t count, float tau, float *logprob) {
   Head *head = &pass->head;
   if (count == 0) return STATUS_OK;
@@ -56,11 +55,13 @@ static Status flush_picks(Pass *pass, const Tile *tile, size_t count, float tau,
   TRY(tensor_write(&targets, 0, count, head->host_targets));
   TRY(op_pick_logprob(&picked, &tile->logits, &tile->stats, &rows, &targets, tau));
   TRY(tensor_read(&picked, 0, count, head->host));
-  for (size_t i = 0; i < count; i++) logprob[head->host_where[i]] = head->host[i];
+  for (size_t i = 0; i < count; i++) logprob[head->host_prediction[i]] = head->host[i];
   return STATUS_OK;
 }
 
-// A prompt's last row predicts the first token of all its answers, so a row may have many predictions.
+// Log probabilities of the predictions of head rows [first, first + rows). A prompt's last row predicts the
+// first token of each of its answers, so a row may have many predictions; they are computed head_tile_rows at
+// a time.
 static Status pick_logprobs(Pass *pass, const Batch *batch, const Tile *tile, size_t first, size_t rows,
                             float tau, float *logprob) {
   Head *head = &pass->head;
@@ -74,7 +75,7 @@ static Status pick_logprobs(Pass *pass, const Batch *batch, const Tile *tile, si
     }
     head->host_rows[count] = (int32_t)(row - first);
     head->host_targets[count] = batch->pred_target[p];
-    head->host_where[count++] = p;
+    head->host_prediction[count++] = p;
     if (count < pass->options.head_tile_rows) continue;
     TRY(flush_picks(pass, tile, count, tau, logprob));
     count = 0;
@@ -84,7 +85,7 @@ static Status pick_logprobs(Pass *pass, const Batch *batch, const Tile *tile, si
 
 Status pass_statistics(Pass *pass, const Batch *batch, float tau, float *entropy, float *log_z,
                        float *logprob) {
-  TRY(check_batch(pass, batch, tau));
+  TRY(check_forward(pass, batch, tau));
   Head *head = &pass->head;
   size_t step = pass->options.head_tile_rows;
   for (size_t first = 0; first < batch->head_rows; first += step) {
@@ -104,7 +105,7 @@ Status pass_statistics(Pass *pass, const Batch *batch, float tau, float *entropy
 
 Status pass_logits(Pass *pass, const int32_t *rows, size_t count, const Tensor **logits) {
   if (count == 0 || count > pass->options.head_tile_rows) {
-    return status_fail(STATUS_FAILED, "logits of %zu rows asked of a pass that holds %zu", count,
+    return status_fail(STATUS_FAILED, "logits of %zu rows requested from a pass with tiles of %zu", count,
                        pass->options.head_tile_rows);
   }
   Tile tile;
@@ -116,7 +117,7 @@ Status pass_logits(Pass *pass, const int32_t *rows, size_t count, const Tensor *
 
 // ---- backward ----
 
-// Statistics of a tile: those that the caller kept, or computed from the logits again.
+// Uploads the tile's statistics if the caller has them, else computes them from the logits.
 static Status tile_stats(Pass *pass, Tile *tile, float tau, const float *entropy, const float *log_z) {
   float *host = pass->head.host;
   size_t count = tile->logits.rows;
@@ -128,7 +129,7 @@ static Status tile_stats(Pass *pass, Tile *tile, float tau, const float *entropy
   return tensor_write(&tile->stats, 0, 2 * count, host);
 }
 
-// From the tile's logits to the gradient of the rows it was gathered from, added to scratch.dx.
+// Adds the gradient of the tile's rows to now.dx, and to the gradients of the head's parameters.
 static Status tile_backward(Pass *pass, Tile *tile, float tau, const float *weights) {
   Model *model = pass->model;
   Weight *matrix = model_head(model);
@@ -152,7 +153,7 @@ static bool all_zero(const float *weights, size_t count) {
 
 Status head_backward(Pass *pass, const Batch *batch, float tau, const float *weights, const float *entropy,
                      const float *log_z) {
-  TRY(check_batch(pass, batch, tau));
+  TRY(check_forward(pass, batch, tau));
   size_t step = pass->options.head_tile_rows;
   TRY(tensor_zero(&pass->now.dx));
   for (size_t first = 0; first < batch->head_rows; first += step) {

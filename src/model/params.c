@@ -1,5 +1,5 @@
-// What is trained, in slabs. Rule: a parameter lies whole in one slab, at an offset a view may start at; what
-// pads it is zero in values and gradients, so sums of squares and AdamW may run over whole slabs.
+// Trained parameters, in slabs. Rule: a parameter is whole in one slab, at an offset where a view may start.
+// Its padding is zero in values and gradients, so sums of squares and AdamW can run over whole slabs.
 #include "parts.h"
 #include "util/memory.h"
 #include "util/str.h"
@@ -13,7 +13,8 @@ static size_t round_up(size_t value, size_t unit) {
   return (value + unit - 1) / unit * unit;
 }
 
-// Sets slab and offset of every spec; sizes[slab] in elements.
+// Sets slab and offset of every spec, and sizes[slab] in elements. A parameter larger than `limit` gets a
+// slab of its own.
 static void lay_out(Ops *ops, ParamSet *params, size_t *sizes) {
   size_t unit = ops_view_alignment(ops);
   size_t limit = (size_t)(ops_max_allocation(ops) / sizeof(float)) / unit * unit;

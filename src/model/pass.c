@@ -1,5 +1,5 @@
-// The memory of passes, and what is uploaded for one. Rule: every tensor a pass needs is created here;
-// forward and backward allocate nothing.
+// The memory of passes. Rule: every tensor that a pass needs is created here; forward and backward allocate
+// nothing.
 #include "parts.h"
 #include "util/memory.h"
 #include <stdlib.h>
@@ -144,7 +144,7 @@ static bool uses_dropout(const Pass *pass) {
   return is_training(pass) && pass->model->lora.dropout > 0;
 }
 
-static bool can_go_back(const Pass *pass) {
+static bool has_backward(const Pass *pass) {
   return is_training(pass) && pass->model->params.count > 0;
 }
 
@@ -155,7 +155,7 @@ static Status create_scratch(Pass *pass, Sizes sizes) {
   TRY(activation(pass, "feed-forward activation", sizes.rows, sizes.ffn, &scratch->act));
   if (sizes.rank > 0) TRY(activation(pass, "adapter activation", sizes.rows, sizes.rank, &scratch->low));
   if (uses_dropout(pass)) TRY(activation(pass, "dropped input", sizes.rows, sizes.widest, &scratch->dropped));
-  if (!can_go_back(pass)) return STATUS_OK;
+  if (!has_backward(pass)) return STATUS_OK;
   TRY(activation(pass, "hidden gradient", sizes.rows, sizes.width, &scratch->dx));
   TRY(activation(pass, "normed gradient", sizes.rows, sizes.width, &scratch->dnorm));
   TRY(activation(pass, "feed-forward gradient", sizes.rows, sizes.ffn, &scratch->dact));
@@ -178,7 +178,7 @@ static Status create_indices(Pass *pass, Sizes sizes) {
   TRY(index_tensor(pass, "key spans", sizes.rows, 4, &indices->spans));
   if (pass->options.cache_rows > 0) TRY(index_tensor(pass, "cache rows", 1, sizes.rows, &indices->cache_row));
   if (uses_dropout(pass)) TRY(index_tensor(pass, "dropout rows", 1, sizes.rows, &indices->row_ids));
-  if (!can_go_back(pass)) return STATUS_OK;
+  if (!has_backward(pass)) return STATUS_OK;
   TRY(index_tensor(pass, "query spans", sizes.rows, 4, &indices->key_spans));
   if (!pass->model->full) return STATUS_OK;
   TRY(mem_array(&pass->sort_keys, sizes.rows, "pass"));
@@ -201,8 +201,8 @@ static Status create_head(Pass *pass, Sizes sizes) {
   TRY(mem_array(&head->host, 2 * sizes.tile, "head"));
   TRY(mem_array(&head->host_rows, sizes.tile, "head"));
   TRY(mem_array(&head->host_targets, sizes.tile, "head"));
-  TRY(mem_array(&head->host_where, sizes.tile, "head"));
-  if (!can_go_back(pass)) return STATUS_OK;
+  TRY(mem_array(&head->host_prediction, sizes.tile, "head"));
+  if (!has_backward(pass)) return STATUS_OK;
   TRY(tensor_create(ops, "head weights", MEMORY_HEAD, DTYPE_F32, 1, sizes.tile, &head->weights));
   TRY(tensor_create(ops, "head gradient", MEMORY_HEAD, DTYPE_F32, sizes.tile, sizes.width, &head->dnorm));
   return tensor_create(ops, "head gradient", MEMORY_HEAD, DTYPE_F32, sizes.tile, sizes.width, &head->dhidden);
@@ -211,7 +211,7 @@ static Status create_head(Pass *pass, Sizes sizes) {
 static Status check_options(const PassOptions *options) {
   if (options->max_rows == 0 || options->max_rows > INT32_MAX / 4 || options->cache_rows > INT32_MAX / 4) {
     return status_fail(STATUS_INPUT,
-                       "a pass of %zu rows over a cache of %zu is not possible; lower the batch size",
+                       "a pass of %zu rows and a cache of %zu is too large; lower the batch size",
                        options->max_rows, options->cache_rows);
   }
   if (options->head_tile_rows == 0)
@@ -291,7 +291,7 @@ void pass_free(Pass *pass) {
   free(head->host);
   free(head->host_rows);
   free(head->host_targets);
-  free(head->host_where);
+  free(head->host_prediction);
   free(pass->sort_keys);
   free(pass->host_order);
   free(pass);

@@ -1,4 +1,5 @@
-// Writes the weights of a Hugging Face folder: one file, or shards with their index.
+// Writes the weights of a Hugging Face folder: one file, or shards and their index. Rule: shard_end alone
+// decides where a shard ends, so the shards and the index agree.
 #include "io/file.h"
 #include "io/json_write.h"
 #include "parts.h"
@@ -13,7 +14,8 @@ static uint64_t tensor_bytes(const TensorToWrite *tensor) {
   return bytes;
 }
 
-// A shard holds consecutive tensors of the list; `fill` counts from the start of the list.
+// A shard has consecutive tensors of the list. `fill` takes an index into the whole list, so it gets `first`
+// added.
 typedef struct ShardSource {
   TensorFill fill;
   void *user;
@@ -25,7 +27,7 @@ static Status shard_fill(void *user, size_t index, size_t first, size_t count, f
   return source->fill(source->user, source->first + index, first, count, out);
 }
 
-// The end of the shard that begins at `first`.
+// The end of the shard that begins at `first`: as many tensors as fit, at least one.
 static size_t shard_end(const TensorToWrite *tensors, size_t count, size_t first) {
   uint64_t bytes = 0;
   size_t end = first;

@@ -1,5 +1,5 @@
-// The model's tensors: created, filled from the file tensor by tensor, freed. Rule: a weight passes through
-// one bounded buffer, so loading needs no more host memory than that, whatever the model.
+// The model's tensors: created, filled from the file one by one, freed. Rule: weights go through a bounded
+// buffer, so loading needs no more host memory than that, however large the model.
 #include "io/file.h"
 #include "parts.h"
 #include "util/half.h"
@@ -35,11 +35,13 @@ void weight_free(Weight *weight) {
   tensor_free(&weight->grad);
 }
 
-// GGUF may store a head's rows with the rotated pairs side by side; Hugging Face's rotate-half keeps the two
-// of a pair D/2 apart:
+// GGUF may store the two rows of a rotated pair next to each other; Hugging Face has them D/2 apart in the
+// head:
 //
-//   file   0 D/2 1 D/2+1 2 …          row i < D/2 of the head is the file's 2i, row i + D/2 its 2i + 1
-//   here   0 1 2 … D/2 D/2+1 …
+//   file   0 D/2 1 D/2+1 2 …          row i < D/2 of the head is row 2i of the file, row i + D/2 is row 2i +
+//   1 here   0 1 2 … D/2 D/2+1 …
+//
+// The row of the file that becomes `row`; it is in the same head. `head`: D, or 0 if rows are in order.
 static size_t stored_row(size_t row, size_t head) {
   if (head == 0) return row;
   size_t start = row - row % head;
@@ -47,7 +49,7 @@ static size_t stored_row(size_t row, size_t head) {
   return start + (within < head / 2 ? 2 * within : 2 * (within - head / 2) + 1);
 }
 
-// Room for one step of weight_read: rows as stored, the same in our order, and narrowed.
+// Buffers for one step of weight_read: rows as stored, the same in our order, and rounded to 16 bits.
 typedef struct Stage {
   float *stored, *ordered;
   uint16_t *narrow;
@@ -79,7 +81,7 @@ static Status read_rows(const StoredTensor *stored, size_t permuted_head, size_t
 Status weight_read(const StoredTensor *stored, size_t permuted_head, Tensor *out) {
   Status status = STATUS_OK;
   Stage stage = {0};
-  // Rows change places within a head, so a step takes whole heads.
+  // A step takes whole heads, because rows move within a head: every row that a step needs is in its buffer.
   size_t unit = permuted_head > 0 ? permuted_head : 1;
   size_t step = STAGE_ELEMENTS / (out->cols * unit) * unit;
   if (step == 0) step = unit;
@@ -96,8 +98,8 @@ cleanup:
   return status;
 }
 
-/// The type that a weight is kept in on the device. Norms and biases are added and multiplied, never matrix
-/// factors: they stay exact.
+/// The type of a weight on the device. Norms and biases are never factors of a matrix product, so they stay
+/// exact.
 static DType weight_type(const WeightSpec *spec, DType matrices) {
   return spec->rank == 1 ? DTYPE_F32 : matrices;
 }

@@ -16,7 +16,7 @@ static const BatchAnswer answers[] = {
     {.prompt = 1, .tokens = {answer_c, 2}, .row_id = 9},
 };
 
-static void expect(const int32_t *found, const int32_t *expected, size_t count) {
+static void assert_numbers(const int32_t *found, const int32_t *expected, size_t count) {
   for (size_t i = 0; i < count; i++) assert_int_equal(found[i], expected[i]);
 }
 
@@ -26,20 +26,20 @@ static void test_shared_prompts(void **state) {
   assert_ok(batch_build(prompts, 2, answers, 3, true, &batch));
   assert_int_equal(batch.rows, 13);
   assert_int_equal(batch_rows(prompts, 2, answers, 3, true), 13);
-  expect(batch.ids, (int32_t[]){10, 11, 12, 13, 20, 21, 22, 30, 31, 40, 41, 42, 50}, 13);
-  expect(batch.positions, (int32_t[]){0, 1, 2, 3, 0, 1, 2, 4, 5, 4, 5, 6, 3}, 13);
-  expect(batch.spans + 4 * 2, (int32_t[]){0, 0, 0, 3}, 4);
-  expect(batch.spans + 4 * 5, (int32_t[]){0, 0, 4, 6}, 4);
-  expect(batch.spans + 4 * 8, (int32_t[]){0, 4, 7, 9}, 4);
-  expect(batch.spans + 4 * 12, (int32_t[]){4, 7, 12, 13}, 4);
-  expect(batch.key_spans + 4 * 2, (int32_t[]){2, 4, 7, 12}, 4);
-  expect(batch.key_spans + 4 * 4, (int32_t[]){4, 7, 12, 13}, 4);
-  expect(batch.key_spans + 4 * 10, (int32_t[]){10, 12, 0, 0}, 4);
+  assert_numbers(batch.ids, (int32_t[]){10, 11, 12, 13, 20, 21, 22, 30, 31, 40, 41, 42, 50}, 13);
+  assert_numbers(batch.positions, (int32_t[]){0, 1, 2, 3, 0, 1, 2, 4, 5, 4, 5, 6, 3}, 13);
+  assert_numbers(batch.spans + 4 * 2, (int32_t[]){0, 0, 0, 3}, 4);
+  assert_numbers(batch.spans + 4 * 5, (int32_t[]){0, 0, 4, 6}, 4);
+  assert_numbers(batch.spans + 4 * 8, (int32_t[]){0, 4, 7, 9}, 4);
+  assert_numbers(batch.spans + 4 * 12, (int32_t[]){4, 7, 12, 13}, 4);
+  assert_numbers(batch.key_spans + 4 * 2, (int32_t[]){2, 4, 7, 12}, 4);
+  assert_numbers(batch.key_spans + 4 * 4, (int32_t[]){4, 7, 12, 13}, 4);
+  assert_numbers(batch.key_spans + 4 * 10, (int32_t[]){10, 12, 0, 0}, 4);
   assert_int_equal(batch.head_rows, 8);
-  expect(batch.head_row, (int32_t[]){3, 6, 7, 8, 9, 10, 11, 12}, 8);
+  assert_numbers(batch.head_row, (int32_t[]){3, 6, 7, 8, 9, 10, 11, 12}, 8);
   assert_int_equal(batch.predictions, 9);
-  expect(batch.pred_head, (int32_t[]){0, 2, 3, 0, 4, 5, 6, 1, 7}, 9);
-  expect(batch.pred_target, (int32_t[]){30, 31, 32, 40, 41, 42, 43, 50, 51}, 9);
+  assert_numbers(batch.pred_head, (int32_t[]){0, 2, 3, 0, 4, 5, 6, 1, 7}, 9);
+  assert_numbers(batch.pred_target, (int32_t[]){30, 31, 32, 40, 41, 42, 43, 50, 51}, 9);
   assert_int_equal(batch.answer_start[1], 3);
   assert_int_equal(batch.answer_start[3], 9);
   batch_free(&batch);
@@ -51,13 +51,13 @@ static void test_unshared(void **state) {
   assert_ok(batch_build(prompts, 2, answers, 3, false, &batch));
   assert_int_equal(batch.rows, 4 + 4 + 3 + 2 + 3 + 1);
   assert_int_equal(batch_rows(prompts, 2, answers, 3, false), batch.rows);
-  expect(batch.ids + 4, first_prompt, 4);
-  expect(batch.spans + 4 * 13, (int32_t[]){4, 8, 13, 14}, 4);
-  expect(batch.pred_head, (int32_t[]){0, 3, 4, 1, 5, 6, 7, 2, 8}, 9);
+  assert_numbers(batch.ids + 4, first_prompt, 4);
+  assert_numbers(batch.spans + 4 * 13, (int32_t[]){4, 8, 13, 14}, 4);
+  assert_numbers(batch.pred_head, (int32_t[]){0, 3, 4, 1, 5, 6, 7, 2, 8}, 9);
   batch_free(&batch);
 }
 
-// Every key row is seen by exactly the query rows that its key_spans say.
+// Each key row is seen by exactly the query rows in its key_spans.
 static void test_spans_agree(void **state) {
   (void)state;
   for (int share = 0; share < 2; share++) {
@@ -76,8 +76,8 @@ static void test_spans_agree(void **state) {
   }
 }
 
-// The names that dropout draws by do not depend on what else is in the batch, nor on sharing.
-static void test_row_names(void **state) {
+// The row ids that dropout uses depend neither on what else is in the batch nor on sharing.
+static void test_row_ids(void **state) {
   (void)state;
   Batch whole;
   Batch part;
@@ -87,10 +87,10 @@ static void test_row_names(void **state) {
   assert_ok(batch_build(prompts, 2, answers, 3, true, &whole));
   assert_ok(batch_build(prompts + 1, 1, &last, 1, true, &part));
   assert_ok(batch_build(prompts, 2, answers, 3, false, &apart));
-  expect(part.row_ids, whole.row_ids + 4, 3);
+  assert_numbers(part.row_ids, whole.row_ids + 4, 3);
   assert_int_equal(part.row_ids[3], whole.row_ids[12]);
-  expect(apart.row_ids, whole.row_ids, 4);
-  expect(apart.row_ids + 4, whole.row_ids, 4);
+  assert_numbers(apart.row_ids, whole.row_ids, 4);
+  assert_numbers(apart.row_ids + 4, whole.row_ids, 4);
   for (size_t i = 0; i < whole.rows; i++) {
     for (size_t j = 0; j < i; j++) assert_int_not_equal(whole.row_ids[i], whole.row_ids[j]);
   }
@@ -126,7 +126,7 @@ int main(void) {
       cmocka_unit_test(test_shared_prompts),
       cmocka_unit_test(test_unshared),
       cmocka_unit_test(test_spans_agree),
-      cmocka_unit_test(test_row_names),
+      cmocka_unit_test(test_row_ids),
       cmocka_unit_test(test_prompt_without_answers),
       cmocka_unit_test(test_refused),
   };

@@ -1,5 +1,5 @@
-// A model's files: every dtype loads, what is saved comes back to the bit, merged equals unmerged, the plan
-// counts what a run allocates, and broken adapters get one clear line.
+// A model's files: every dtype loads, saved parameters come back bit for bit, merged equals unmerged, the
+// plan counts what a run allocates, and broken adapters are refused by name.
 #include "support/model_fixture.h"
 
 #include "io/file.h"
@@ -88,7 +88,7 @@ static void test_full_round_trip(void **state) {
     Model *model = fixture_model(names[n], DTYPE_F32);
     assert_ok(model_train_full(model));
     ParamSet *params = model_params(model);
-    // Not the base any more.
+    // It differs from the base.
     float *values = param_read(model, 1, false);
     values[0] += 0.5f;
     assert_ok(tensor_write(&params->values[params->specs[1].slab], params->specs[1].offset, 1, values));
@@ -128,7 +128,7 @@ static void test_merged_is_unmerged(void **state) {
   golden_close(&golden);
 }
 
-// 16-bit storage: the exported file is of that type, and loads to the same bits as the model it came from.
+// 16-bit storage: the exported file has that type and loads to the same bits as the model it came from.
 static void test_narrow_dtypes(void **state) {
   (void)state;
   const DType dtypes[] = {DTYPE_F16, DTYPE_BF16};
@@ -142,7 +142,7 @@ static void test_narrow_dtypes(void **state) {
     entropies_of(model, found[0]);
     entropies_of(again, found[1]);
     entropies_of(wide, found[2]);
-    // Norms of the model are exact, those of the file are rounded with the rest.
+    // The model's norms are exact; in the file they are rounded like the rest.
     compare_entropies(found[0], found[1], 0.1);
     compare_entropies(found[1], found[2], 1e-5);
     TensorFile *file = NULL;
@@ -155,7 +155,7 @@ static void test_narrow_dtypes(void **state) {
   }
 }
 
-// A GGUF becomes a Hugging Face folder that computes the same.
+// A GGUF file becomes a Hugging Face folder that computes the same.
 static void test_gguf_to_folder(void **state) {
   (void)state;
   const char *const names[] = {"llama.gguf", "qwen2.gguf"};
@@ -211,7 +211,7 @@ static void test_plan_is_exact(void **state) {
   (void)state;
   for (int full = 0; full < 2; full++) {
     Ops *plan = NULL;
-    // The device's numbers must not hold what earlier tests used.
+    // The device's counts must not include what earlier tests allocated.
     ops_fixture_close(NULL);
     ops_fixture_open(NULL);
     assert_ok(ops_create_plan(NULL, &plan));
@@ -223,7 +223,7 @@ static void test_plan_is_exact(void **state) {
     assert_int_equal(used->now_total, 0);
     for (int kind = 0; kind < MEMORY_KINDS; kind++) {
       assert_true(planned->peak[kind] > 0);
-      // Slabs are aligned as the device wants it, and the plan here knows no device.
+      // The device aligns slabs, but this plan has no device.
       double off = fabs((double)planned->peak[kind] - (double)used->peak[kind]);
       assert_true(kind == MEMORY_TRAINABLE ? off <= 0.2 * (double)used->peak[kind] : off == 0);
     }

@@ -1,5 +1,5 @@
-// Tiny models against PyTorch float64: logits, entropies, log probabilities; cached decoding against the
-// whole forward; the properties that every model has.
+// Tiny models compared with PyTorch in float64: logits, entropies, log probabilities; cached decoding
+// compared with the whole forward; properties of every model.
 #include "support/model_fixture.h"
 
 #include "io/file.h"
@@ -17,8 +17,7 @@ static Pass *inference(Model *model, size_t rows, size_t cache_rows) {
   return pass;
 }
 
-// The largest distance, over the magnitude where that is above 1: log probabilities of these models reach
-// −50.
+// The largest error, relative where the magnitude is above 1: log probabilities of these models reach −50.
 static double worst(const float *found, const double *expected, size_t count) {
   double most = 0;
   for (size_t i = 0; i < count; i++) {
@@ -135,7 +134,7 @@ static void entropies_of(Model *model, bool share, float *entropy) {
   batch_free(&batch);
 }
 
-// B = 0: fresh adapters change nothing, not a bit.
+// B = 0: fresh adapters do not change a single bit.
 static void test_fresh_lora_is_base(void **state) {
   (void)state;
   float base[SAMPLES_TOKENS] = {0};
@@ -162,7 +161,7 @@ static void test_shared_is_unshared(void **state) {
   model_free(model);
 }
 
-// A token changes nothing before it.
+// A token does not change the results before it.
 static void test_causality(void **state) {
   (void)state;
   int32_t ids[] = {5, 9, 33, 2, 60, 7, 8, 1};
@@ -192,8 +191,8 @@ static void test_causality(void **state) {
   model_free(model);
 }
 
-// Prefill of a prompt and then an answer token by token, in scattered cache rows of its own, gives the logits
-// of the whole forward.
+// Prefill of a prompt, then an answer token by token, in scattered cache rows: the logits are those of the
+// whole forward.
 static void test_cached_is_whole(void **state) {
   (void)state;
   const Samples *samples = golden_samples();
@@ -249,7 +248,7 @@ static void test_wrong_use(void **state) {
   Pass *pass = inference(model, batch.rows - 1, 0);
   assert_fails(pass_forward(pass, &batch, no_dropout), STATUS_INPUT, "does not fit");
   assert_fails(pass_statistics(pass, &batch, 1.0f, NULL, NULL, NULL), STATUS_FAILED, "last forward");
-  assert_fails(pass_backward(pass, &batch, 1.0f, NULL, NULL, NULL), STATUS_FAILED, "cannot go back");
+  assert_fails(pass_backward(pass, &batch, 1.0f, NULL, NULL, NULL), STATUS_FAILED, "has no backward");
   pass_free(pass);
   pass = inference(model, batch.rows, 0);
   batch.ids[1] = 67;

@@ -1,5 +1,5 @@
-// Gradients and optimizer steps of the GEE loss against PyTorch float64 (full) and PEFT (LoRA), and what must
-// not change them: the micro batch, sharing of prompts, activation checkpointing, kept statistics.
+// Gradients and optimizer steps of the GEE loss compared with PyTorch in float64 (full) and PEFT (LoRA). They
+// must not depend on the micro batch, sharing of prompts, activation checkpointing or kept statistics.
 #include "support/model_fixture.h"
 
 #include <math.h>
@@ -19,7 +19,7 @@ static double *to_double(const float *values, size_t count) {
   return wide;
 }
 
-// Every gradient against golden tensor "<prefix>grad.<name>".
+// Compares every gradient with the golden tensor "<prefix>grad.<name>".
 static void compare_gradients(Model *model, const Golden *golden, const char *prefix, double tolerance) {
   const ParamSet *params = model_params(model);
   double worst = 0;
@@ -47,7 +47,7 @@ static void check_loss(double loss, const Golden *golden, const char *name, size
   size_t count = 0;
   const double *losses = golden_values(golden, name, &count);
   assert_true(step < count);
-  // Later steps start from weights that are already apart by the rounding of the earlier ones.
+  // The weights of later steps already differ by the rounding of the earlier ones.
   double tolerance = step == 0 ? 1e-5 : 1e-4;
   if (!(fabs(loss - losses[step]) <= tolerance * fabs(losses[step]))) {
     fail_msg("%s: step %zu is %.8f, expected %.8f", name, step, loss, losses[step]);
@@ -121,7 +121,7 @@ static void adamw_steps(Model *model, const Golden *golden, const char *losses) 
   pass_free(pass);
 }
 
-// The change since `start` (the model before) against the golden one.
+// Compares the change since `start`, the parameters before training, with the golden one.
 static void compare_change(Model *model, float *const *start, const Golden *golden, const char *prefix) {
   const ParamSet *params = model_params(model);
   double worst = 0;
@@ -172,7 +172,7 @@ static void test_adamw_full(void **state) {
   golden_close(&golden);
 }
 
-// ---- what must not matter ----
+// ---- ways to compute that must not matter ----
 
 typedef struct Way {
   size_t micro;
@@ -242,8 +242,8 @@ static void test_ways_full(void **state) {
   model_free(model);
 }
 
-// Dropout draws by what a row is, so micro batches, sharing and checkpointing leave it alone; and it does
-// something.
+// Dropout depends on row ids, so micro batches, sharing and checkpointing do not change it; and it has an
+// effect.
 static void test_ways_dropout(void **state) {
   (void)state;
   Golden golden = golden_open("llama/golden.safetensors");
@@ -272,7 +272,8 @@ static void test_ways_dropout(void **state) {
   golden_close(&golden);
 }
 
-// The file is BF16, so weights stored so are the same numbers; gradients of adapters on them must be too.
+// The file is BF16, so storing the weights as BF16 does not change them, nor the gradients of adapters on
+// them.
 static void test_narrow_weights(void **state) {
   (void)state;
   const DType dtypes[] = {DTYPE_F32, DTYPE_BF16};
@@ -294,7 +295,7 @@ static void test_narrow_weights(void **state) {
   if (!(error <= 1e-5)) fail_msg("relative error %g", error);
 }
 
-// With dropout the gradient is that of the dropped loss: central differences along a random direction.
+// With dropout the gradient is that of the loss with dropout: central differences in a random direction.
 static void test_dropout_gradient(void **state) {
   (void)state;
   Golden golden = golden_open("llama/golden.safetensors");
@@ -324,13 +325,13 @@ static void test_dropout_gradient(void **state) {
   }
   double found = (losses[0] - losses[1]) / (2 * step);
   if (!(fabs(found - expected) <= 2e-2 * fabs(expected)))
-    fail_msg("slope %g, gradient says %g", found, expected);
+    fail_msg("slope %g, but the gradient gives %g", found, expected);
   pass_free(pass);
   model_free(model);
   golden_close(&golden);
 }
 
-// Statistics kept from before save a pass over the vocabulary, not a bit of the result.
+// Kept statistics save a pass over the vocabulary and do not change a single bit.
 static void test_kept_statistics(void **state) {
   (void)state;
   Golden golden = golden_open("llama/golden.safetensors");
@@ -359,7 +360,7 @@ static void test_kept_statistics(void **state) {
   golden_close(&golden);
 }
 
-// Adapters on fewer matrices skip work below; their gradients must be those of the full set.
+// With adapters on fewer matrices the backward stops earlier; their gradients must be those of the full set.
 static void test_fewer_targets(void **state) {
   (void)state;
   static const char *const lists[] = {"q_proj,v_proj", "down_proj", "gate_proj, up_proj", "o_proj"};
@@ -370,8 +371,7 @@ static void test_fewer_targets(void **state) {
     LoraOptions options = {.rank = samples->lora_rank, .alpha = samples->lora_alpha, .targets = lists[i]};
     assert_ok(model_add_lora(model, &options, 1));
     size_t count = 0;
-    // Fresh B is zero, so the gradient of A is too; B's alone must agree with that of all adapters with B =
-    // 0.
+    // Fresh B is zero, so the gradient of A is too. That of B must agree with all adapters at B = 0.
     float *few = gradients(model, whole, &count);
     Model *all = fixture_model("llama", DTYPE_F32);
     options.targets = "all";

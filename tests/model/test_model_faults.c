@@ -1,26 +1,24 @@
-// Memory that runs out while a model is opened, loaded, given adapters and passes, saved, read back and
-// exported. The device and its kernels are made once, outside; buffers and kernels created after that are
-// allocations like any other.
+// Failing allocations while a model is opened, loaded, given adapters and passes, saved, read back and
+// exported. The device is opened once, before the sweeps; creating buffers and kernels counts as allocating.
+#include "io/file.h"
 #include "support/alloc_faults.h"
 #include "support/model_fixture.h"
-// (cmocka's prerequisites stand in test.h)
-#include "io/file.h"
 #include <stdio.h>
 #include <string.h>
 
 typedef struct Job {
   const char *source; // a golden model
   DType dtype;
-  Model *model; // one that is there already, for saving
+  Model *model; // for saving: loaded before the sweep
   ModelFiles *files;
-  char folder[600]; // where it is saved
-  bool twice;       // over what is there already
+  char folder[600]; // to save into
+  bool twice;       // saves over an older folder
   uint64_t held;    // bytes on the device before the operation
 } Job;
 
 static const LoraOptions lora = {.rank = 2, .alpha = 4, .targets = "q_proj,down_proj"};
 
-/// What the device holds is freed too.
+/// Memory on the device must be freed too.
 static void check_device(void *user, bool failed, FaultMode mode) {
   const Job *job = user;
   uint64_t held = ops_memory(fixture_ops())->now_total;
@@ -33,7 +31,7 @@ static void check_device(void *user, bool failed, FaultMode mode) {
 
 // ---- loading ----
 
-/// Opens and loads, then adds what training needs.
+/// Opens and loads a model, then adds adapters and passes.
 static Status load(void *user) {
   static const PassOptions training = {.kind = PASS_TRAINING, .max_rows = 8, .head_tile_rows = 4},
                            sampling = {
@@ -109,7 +107,7 @@ static void check_folder(const Job *job, bool failed, FaultMode mode) {
   if (!failed) assert_true(file_exists(job->folder));
 }
 
-/// Whole, or not there.
+/// The folder is whole or not there.
 static void check_saved(void *user, bool failed, FaultMode mode) {
   Job *job = user;
   check_folder(job, failed, mode);
@@ -131,8 +129,8 @@ static void check_exported(void *user, bool failed, FaultMode mode) {
   check_device(user, failed, mode);
 }
 
-/// `job` runs on what is on the device now.
-static void hold(Job *job) {
+/// Notes how much memory the device holds before the operation.
+static void note_memory(Job *job) {
   job->held = ops_memory(fixture_ops())->now_total;
 }
 
@@ -150,7 +148,7 @@ static void close_job(Job *job) {
 }
 
 static void sweep_saving(Job *job, const char *what) {
-  hold(job);
+  note_memory(job);
   FaultSweep fresh = {what, save, check_saved, job};
   faults_sweep(&fresh);
   job->twice = true;
@@ -180,7 +178,7 @@ static void exports(void **state) {
   (void)state;
   Job job = open_job("llama", DTYPE_BF16);
   assert_ok(model_add_lora(job.model, &lora, 1));
-  hold(&job);
+  note_memory(&job);
   FaultSweep merged = {"a merged model", export, check_exported, &job};
   faults_sweep(&merged);
   close_job(&job);
@@ -200,7 +198,7 @@ static void loads_adapters(void **state) {
   Job job = open_job("llama", DTYPE_F32);
   assert_ok(model_add_lora(job.model, &lora, 1));
   assert_ok(save(&job));
-  hold(&job);
+  note_memory(&job);
   FaultSweep sweep = {"a model with its adapter", load_adapter, check_device, &job};
   faults_sweep(&sweep);
   close_job(&job);

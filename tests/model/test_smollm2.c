@@ -1,5 +1,6 @@
-// The real SmolLM2-135M-Instruct (GGUF) against transformers' numbers in the shared golden folder: 32 greedy
-// tokens, and the entropy of each position at two temperatures. Skipped without the model or the numbers.
+// The real SmolLM2-135M-Instruct (GGUF) compared with transformers' numbers in the shared golden folder: 32
+// greedy tokens, and the entropy of each position at two temperatures. Skipped without the model or the
+// numbers.
 #include "support/model_fixture.h"
 
 #include "io/json.h"

@@ -1,10 +1,10 @@
-// Sequences packed into rows: each distinct prompt once, then the answers, which see the rows of their
+// Sequences packed into rows: each distinct prompt once, then the answers, which attend to the rows of their
 // prompt.
 //
 //   prompts   p p p p | q q q |                rows 0–3, 4–6
 //   answers                   a a | b b b | c  of p, p, q
 //
-// Token 0 of an answer is predicted by its prompt's last row, token t by the row of token t − 1. The last
+// The last row of a prompt predicts token 0 of its answers; the row of token t predicts token t + 1. The last
 // token of an answer has no row, because nothing is predicted from it.
 #pragma once
 
@@ -18,21 +18,22 @@ typedef struct TokenSpan {
   size_t count;
 } TokenSpan;
 
-/// An answer under a prompt, by index.
+/// An answer to a prompt, given by its index.
 typedef struct BatchAnswer {
   size_t prompt;
   TokenSpan tokens; // ≥ 1 token
-  uint32_t row_id;  // names the answer's rows for dropout, independent of the micro batch
+  uint32_t row_id;  // identifies the answer's rows to dropout, whatever the micro batch
 } BatchAnswer;
 
 typedef struct Batch {
   size_t rows;        // M
   int32_t *ids;       // [M]
   int32_t *positions; // [M]
-  int32_t *spans;     // [M,4] key rows seen, see op_attention
+  int32_t *spans;     // [M,4] key rows that a row sees, see op_attention
   int32_t *key_spans; // [M,4]
   int32_t *row_ids;   // [M] for dropout
-  // Rows from which something is predicted, ascending and distinct.
+  // Rows that predict something: first the last row of each prompt with answers, then the rows of the
+  // answers. Ascending and distinct.
   size_t head_rows;  // R
   int32_t *head_row; // [R]
   // Predictions, in order of answer and token.
@@ -43,9 +44,8 @@ typedef struct Batch {
   size_t *answer_start; // [answers + 1] first prediction of each answer
 } Batch;
 
-/// Packs. Answers must be ordered by prompt. Where `share` is false, each answer gets a copy of its prompt
-/// (for tests). Prompts without answers are kept: their rows are computed, but nothing is predicted from
-/// them.
+/// Packs prompts and answers. Answers must be ordered by prompt. If `share` is false, each answer gets a copy
+/// of its prompt (for tests). A prompt without answers is kept: its rows are computed but predict nothing.
 STATUS_CHECKED Status batch_build(const TokenSpan *prompts, size_t prompt_count, const BatchAnswer *answers,
                                   size_t answer_count, bool share, Batch *out);
 void batch_free(Batch *batch);
