@@ -1,5 +1,4 @@
-// Finding added tokens. Rule: the result is that of Hugging Face's AddedVocabulary::find_matches, step by
-// step.
+// Finding added tokens. Rule: the same steps and result as Hugging Face's AddedVocabulary::find_matches.
 #include "added.h"
 
 #include "util/memory.h"
@@ -26,15 +25,11 @@ static const char *text_of(const Vocab *vocab, const AddedToken *token, size_t *
   return vocab->arena.data + entry->text;
 }
 
-/// What sorting needs to see.
-typedef struct Order {
-  const Vocab *vocab;
-} Order;
-
-static int compare(const void *a, const void *b, void *user) {
-  const Order *order = user;
+/// By first byte, then longest first: the first token that fits is the longest. `user`: the vocabulary.
+static int compare_tokens(const void *a, const void *b, void *user) {
+  const Vocab *vocab = user;
   size_t size_a, size_b;
-  const char *text_a = text_of(order->vocab, a, &size_a), *text_b = text_of(order->vocab, b, &size_b);
+  const char *text_a = text_of(vocab, a, &size_a), *text_b = text_of(vocab, b, &size_b);
   int first_a = (uint8_t)text_a[0], first_b = (uint8_t)text_b[0];
   if (first_a != first_b) return first_a < first_b ? -1 : 1;
   return size_a > size_b ? -1 : size_a < size_b;
@@ -47,18 +42,17 @@ void added_complete(AddedTokens *added, const Vocab *vocab) {
   }
   added->count = kept;
   if (kept == 0) return;
-  Order order = {vocab};
-  qsort_r(added->tokens, kept, sizeof *added->tokens, compare, &order);
-  size_t at = 0;
+  qsort_r(added->tokens, kept, sizeof *added->tokens, compare_tokens, (void *)(uintptr_t)vocab);
+  size_t next = 0;
   for (size_t byte = 0; byte < 256; byte++) {
-    added->first[byte] = at;
+    added->first[byte] = next;
     size_t size;
-    while (at < kept && (uint8_t)text_of(vocab, &added->tokens[at], &size)[0] == byte) at++;
+    while (next < kept && (uint8_t)text_of(vocab, &added->tokens[next], &size)[0] == byte) next++;
   }
   added->first[256] = kept;
 }
 
-/// The longest token at the front of the text, or NULL.
+/// The longest token at the front of the text; NULL if there is none.
 static const AddedToken *token_at(const AddedTokens *added, const Vocab *vocab, bool normalized,
                                   const char *text, size_t size, size_t *length) {
   uint8_t byte = (uint8_t)text[0];
@@ -71,8 +65,7 @@ static const AddedToken *token_at(const AddedTokens *added, const Vocab *vocab, 
   return NULL;
 }
 
-/// Rust's \w: letters, marks, decimal and letter numbers, connectors, joiners; of the Unicode version
-/// utf8proc knows.
+/// Rust's \w: letters, marks, decimal and letter numbers, connectors, joiners, in utf8proc's Unicode version.
 static bool is_word(uint32_t code) {
   if (code == 0x200C || code == 0x200D) return true;
   switch (utf8proc_category((utf8proc_int32_t)code)) {
@@ -117,7 +110,7 @@ bool added_next(const AddedTokens *added, const Vocab *vocab, bool normalized, c
       continue;
     }
     size_t start = at, stop = at + length;
-    at = stop; // a match refused below is skipped too
+    at = stop; // a match that is refused below is skipped as a whole
     if (token->single_word && (word_before(text, start) || word_after(text, stop, size))) continue;
     cursor->next = stop;
     if (token->lstrip) {

@@ -1,4 +1,4 @@
-// Added tokens: texts that become one token wherever they occur, before anything else cuts the text.
+// Added tokens: texts that become one token wherever they occur, before the text is cut into pieces.
 #pragma once
 
 #include "vocab.h"
@@ -6,9 +6,9 @@
 typedef struct AddedToken {
   int32_t id;
   bool single_word; // not next to a word character
-  bool lstrip;      // takes the white space before it too
-  bool rstrip;      // takes the white space after it too
-  bool normalized;  // looked for in the normalised text, not in the text as given
+  bool lstrip;      // includes the white space before it
+  bool rstrip;      // includes the white space after it
+  bool normalized;  // matched in the normalised text, not in the given one
 } AddedToken;
 
 /// Zero-initialise; append; added_complete; free with added_free.
@@ -19,7 +19,7 @@ typedef struct AddedTokens {
 } AddedTokens;
 
 STATUS_CHECKED Status added_append(AddedTokens *added, AddedToken token);
-/// Sorts the tokens; to be called before any search. Tokens of empty text are dropped.
+/// Sorts the tokens and drops those with empty text. Must be called before any search.
 void added_complete(AddedTokens *added, const Vocab *vocab);
 void added_free(AddedTokens *added);
 
@@ -29,12 +29,13 @@ typedef struct AddedMatch {
   int32_t id;
 } AddedMatch;
 
-/// How far a search is. Zero-initialise for a new text.
+/// The state of a search. Zero-initialise it for a new text.
 typedef struct AddedCursor {
   size_t next; // the search continues here
-  size_t edge; // the last match, with the white space it took, ended here
+  size_t edge; // end of the last match, its white space included
 } AddedCursor;
 
-/// The next match, of those with `normalized` as given: leftmost, of several the longest. False at the end.
+/// The next match among the tokens whose `normalized` is as given: the leftmost, and of those the longest.
+/// False at the end.
 bool added_next(const AddedTokens *added, const Vocab *vocab, bool normalized, const char *text, size_t size,
                 AddedCursor *cursor, AddedMatch *out);

@@ -1,8 +1,8 @@
-// Merging. Rule: of all neighbours that can merge, the pair of lowest rank goes first, of equal ranks the
-// leftmost.
+// Merging. Rule: of all neighbours that can merge, the pair with the lowest rank is merged first, and of
+// equal ranks the leftmost.
 //
-// A piece of up to SMALL bytes, nearly all of them, is searched for its lowest rank again and again in an
-// array; a longer one keeps its candidates in a heap, so that a megabyte without a space costs n log n and
+// For a piece of up to SMALL bytes, as nearly all are, an array is searched for the lowest rank before each
+// merge. For a longer piece the candidates are in a heap, so that a megabyte without a space costs n log n,
 // not n².
 #include "bpe.h"
 
@@ -19,7 +19,7 @@ typedef struct BpeSymbol {
   int64_t previous, next;
 } BpeSymbol;
 
-/// "left and its right neighbour can become result": stale where they are no longer the tokens they were.
+/// `left` and its right neighbour can merge into `result`. Stale if they are no longer left_id and right_id.
 typedef struct BpeCandidate {
   uint32_t rank;
   int64_t left; // index of the left symbol
@@ -35,6 +35,8 @@ Status bpe_reserve(Bpe *bpe, size_t merges) {
   return STATUS_OK;
 }
 
+/// The slot of the pair, or the empty slot where it belongs. At most half of the slots are full, so the loop
+/// ends.
 static size_t slot_of(const Bpe *bpe, int32_t left, int32_t right) {
   uint64_t hash =
       ((uint64_t)(uint32_t)left << 32 | (uint32_t)right) * UINT64_C(0x9E3779B97F4A7C15); // 2^64 / golden
@@ -62,7 +64,7 @@ void bpe_scratch_free(BpeScratch *scratch) {
   *scratch = (BpeScratch){0};
 }
 
-/// The tokens of the single bytes, into ids[size]; returns how many there are.
+/// Writes the tokens of the single bytes to ids[size] and returns their number.
 static size_t byte_tokens(const Bpe *bpe, const char *bytes, size_t size, int32_t *ids) {
   size_t count = 0;
   bool after_unknown = false;
@@ -83,7 +85,7 @@ static uint32_t rank_of(const Bpe *bpe, int32_t left, int32_t right) {
 
 static Status encode_small(const Bpe *bpe, const char *bytes, size_t size, Tokens *out) {
   int32_t ids[SMALL];
-  uint32_t ranks[SMALL]; // ranks[i]: of the pair (i, i + 1)
+  uint32_t ranks[SMALL]; // of the pair (i, i + 1), for i < count - 1
   size_t count = byte_tokens(bpe, bytes, size, ids);
   for (size_t i = 0; i + 1 < count; i++) ranks[i] = rank_of(bpe, ids[i], ids[i + 1]);
   while (count > 1) {
@@ -93,7 +95,7 @@ static Status encode_small(const Bpe *bpe, const char *bytes, size_t size, Token
     }
     if (ranks[best] == NO_RANK) break;
     ids[best] = bpe->slots[slot_of(bpe, ids[best], ids[best + 1])].result;
-    size_t tail = count - best - 2; // symbols behind the pair
+    size_t tail = count - best - 2; // symbols after the pair
     memmove(&ids[best + 1], &ids[best + 2], tail * sizeof *ids);
     if (tail > 0) memmove(&ranks[best + 1], &ranks[best + 2], (tail - 1) * sizeof *ranks);
     count--;
@@ -104,6 +106,7 @@ static Status encode_small(const Bpe *bpe, const char *bytes, size_t size, Token
   return STATUS_OK;
 }
 
+/// The order of merging: by rank, then from the left.
 static bool before(const BpeCandidate *a, const BpeCandidate *b) {
   return a->rank != b->rank ? a->rank < b->rank : a->left < b->left;
 }
@@ -111,26 +114,27 @@ static bool before(const BpeCandidate *a, const BpeCandidate *b) {
 static Status heap_push(BpeScratch *scratch, BpeCandidate candidate) {
   TRY(mem_reserve(&scratch->heap, &scratch->heap_capacity, scratch->heap_count + 1, "a long piece of text"));
   BpeCandidate *heap = scratch->heap;
-  size_t at = scratch->heap_count++;
-  for (; at > 0 && before(&candidate, &heap[(at - 1) / 2]); at = (at - 1) / 2) heap[at] = heap[(at - 1) / 2];
-  heap[at] = candidate;
+  size_t hole = scratch->heap_count++;
+  for (; hole > 0 && before(&candidate, &heap[(hole - 1) / 2]); hole = (hole - 1) / 2)
+    heap[hole] = heap[(hole - 1) / 2];
+  heap[hole] = candidate;
   return STATUS_OK;
 }
 
-/// Takes the first candidate; the heap is not empty.
+/// Takes the first candidate of a heap that is not empty.
 static BpeCandidate heap_pop(BpeScratch *scratch) {
   BpeCandidate *heap = scratch->heap;
   BpeCandidate first = heap[0], last = heap[--scratch->heap_count];
-  size_t at = 0, count = scratch->heap_count;
+  size_t hole = 0, count = scratch->heap_count;
   for (;;) {
-    size_t child = 2 * at + 1;
+    size_t child = 2 * hole + 1;
     if (child >= count) break;
     if (child + 1 < count && before(&heap[child + 1], &heap[child])) child++;
     if (!before(&heap[child], &last)) break;
-    heap[at] = heap[child];
-    at = child;
+    heap[hole] = heap[child];
+    hole = child;
   }
-  heap[at] = last;
+  heap[hole] = last;
   return first;
 }
 
@@ -144,6 +148,8 @@ static Status push_pair(const Bpe *bpe, BpeScratch *scratch, int64_t left) {
   return heap_push(scratch, (BpeCandidate){merge->rank, left, left_id, right_id, merge->result});
 }
 
+/// Merges until the heap is empty. Each merge removes a symbol and pushes at most two candidates, so the heap
+/// stays below 3 · symbols.
 static Status merge_all(const Bpe *bpe, BpeScratch *scratch) {
   BpeSymbol *symbols = scratch->symbols;
   while (scratch->heap_count > 0) {

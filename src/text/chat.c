@@ -1,6 +1,6 @@
 // Chat templates. Rule: a template is recognised when its canonical form (chat_template.h) matches one of the
-// patterns below from end to end. In those, * stands only for what tools reach and for the branches of a
-// date. A template that differs in any other character is unknown, which is an error and never a guess.
+// patterns below as a whole. In those, * stands only for branches that are taken with tools or set a date. A
+// template that differs in any other character is unknown, which is an error, never a guess.
 #include "text/chat.h"
 
 #include "chat_template.h"
@@ -56,7 +56,7 @@
 #define SMOLLM2_TEXT "You are a helpful AI assistant named SmolLM, trained by Hugging Face"
 #define QWEN25_TEXT  "You are Qwen, created by Alibaba Cloud. You are a helpful assistant."
 #define QWEN2_TEXT   "You are a helpful assistant."
-// \boxed with one backslash; the canonical form of a template has it escaped.
+// \boxed with one backslash; in the canonical form of a template it is escaped.
 #define MATH_TEXT(backslash)                                                                                 \
   "Please reason step by step, and put your final answer within " backslash "boxed{}."
 
@@ -69,8 +69,8 @@ static Render render_chatml, render_llama;
 struct Family {
   const char *name;
   Render *render;             // at least one message
-  const char *default_system; // used where the messages have none; NULL: none is
-  bool dates;                 // begins with a system message that has two dates; tools' messages differ
+  const char *default_system; // the system message of chats without one; NULL: none
+  bool dates;                 // begins with a system message with two dates; messages of tools are refused
   bool only_known_roles;      // the template drops roles other than system, user, assistant
   const char *patterns[MAX_PATTERNS]; // canonical templates
 };
@@ -110,7 +110,7 @@ const char *chat_family_name(ChatFamily family) {
 
 // ---- recognising ----
 
-/// "chatml, smollm2, … or none", for messages; CHAT_NONE, the first of the table, comes last.
+/// Appends "chatml, smollm2, … or none" for messages. CHAT_NONE, first in the table, comes last.
 static Status append_names(Str *out) {
   for (size_t i = 0; i < FAMILY_COUNT; i++) {
     TRY(str_append_item(out, FAMILIES[(i + 1) % FAMILY_COUNT].name, i, FAMILY_COUNT, " or "));
@@ -131,8 +131,7 @@ static Status fail_unknown_template(const char *name, const char *usual) {
   if (status == STATUS_OK && usual != NULL)
     status = str_append_format(&names, " (%s is usual for this kind of model)", usual);
   if (status == STATUS_OK)
-    status = status_fail(STATUS_INPUT,
-                         "%s: its chat template is not one that is known; set model.chat_template to %s",
+    status = status_fail(STATUS_INPUT, "%s: its chat template is not known; set model.chat_template to %s",
                          name, str_text(&names));
   str_free(&names);
   return status;
@@ -164,13 +163,13 @@ static Status family_by_name(const char *name, ChatFamily *out) {
   return status;
 }
 
-// ---- finding the template's text; each appends nothing where there is no template ----
+// ---- finding the template's text; each function appends nothing if there is no template ----
 
 static Status append_or_nothing(Str *out, const char *text) {
   return text != NULL ? str_append_text(out, text) : STATUS_OK;
 }
 
-/// chat_template is a text, or a list of {"name", "template"} of which the one named "default" counts.
+/// chat_template is a text, or a list of {"name", "template"}, of which the one named "default" is used.
 static Status read_config(const char *path, Str *out) {
   cJSON *config = NULL;
   TRY(json_parse_file(path, &config));
@@ -197,7 +196,8 @@ static Status read_jinja(const char *path, Str *out) {
   return status;
 }
 
-/// chat_template.jinja comes before tokenizer_config.json, as in transformers. *path: the file (free()).
+/// chat_template.jinja takes precedence over tokenizer_config.json, as in transformers. *path = the file read
+/// (free()).
 static Status read_folder(const char *folder, Str *out, char **path) {
   TRY(path_join(path, folder, "chat_template.jinja"));
   if (file_exists(*path)) return read_jinja(*path, out);
@@ -223,7 +223,7 @@ Status chat_detect(const char *model, const char *override, const char *usual, C
   if (override != NULL && override[0] != '\0' && strcmp(override, "auto") != 0)
     return family_by_name(override, out);
   Str text = {0};
-  char *path = NULL; // of the file in a folder
+  char *path = NULL; // of the file, if `model` is a folder
   Status status = file_is_directory(model) ? read_folder(model, &text, &path) : read_gguf(model, &text);
   *out = CHAT_NONE;
   if (status == STATUS_OK && str_text(&text)[0] != '\0')
@@ -260,7 +260,7 @@ static Status render_chatml(const Family *family, const ChatMessage *messages, s
   return prompt ? str_append_text(out, "<|im_start|>assistant\n") : STATUS_OK;
 }
 
-/// "| trim" of the templates.
+/// The filter "| trim" of the templates.
 static Status append_stripped(Str *out, const char *text) {
   size_t size = strlen(text);
   utf8_strip(&text, &size);

@@ -1,5 +1,5 @@
-// Jinja's white space rules and little else. Rule: what is removed here never reaches a rendering, so two
-// templates with one canonical form print the same.
+// Jinja's rules for white space and little else. Rule: what is removed here never reaches the output, so
+// templates with the same canonical form print the same.
 #include "chat_template.h"
 
 #include <ctype.h>
@@ -19,16 +19,16 @@ static bool is_space(char c) {
   return c == ' ' || (c >= '\t' && c <= '\r');
 }
 
-/// The end of a literal that starts at `at`, a quote; NULL where it has none.
-static const char *literal_end(const char *at) {
-  const char quote = *at++;
-  for (; *at != '\0' && *at != quote; at++) {
-    if (*at == '\\' && at[1] != '\0') at++;
+/// The end of a literal that starts at `start`, a quote; NULL if it is not closed.
+static const char *literal_end(const char *start) {
+  const char *c = start + 1;
+  for (; *c != '\0' && *c != *start; c++) {
+    if (*c == '\\' && c[1] != '\0') c++;
   }
-  return *at == quote ? at + 1 : NULL;
+  return *c == *start ? c + 1 : NULL;
 }
 
-/// Reads the next tag at or after `at`; false where there is none, or where it does not end.
+/// Reads the next tag from `at` on; false if there is none or it does not end.
 static bool next_tag(const char *at, Tag *tag) {
   for (; *at != '\0'; at++) {
     if (at[0] == '{' && (at[1] == '{' || at[1] == '%' || at[1] == '#')) break;
@@ -56,26 +56,26 @@ static bool next_tag(const char *at, Tag *tag) {
   return false;
 }
 
-/// Appends the text between tags. `after`: the tag before it (NULL at the start); `before`: the one after it
-/// (NULL at the end).
-static Status append_data(Str *out, const char *start, const char *stop, const Tag *after,
-                          const Tag *before) {
-  bool line_start = after == NULL;
-  if (after != NULL && after->trim_after) {
+/// Appends the text between two tags: `previous` is the tag before it (NULL at the start), `next` the one
+/// after it (NULL at the end).
+static Status append_data(Str *out, const char *start, const char *stop, const Tag *previous,
+                          const Tag *next) {
+  bool line_start = previous == NULL;
+  if (previous != NULL && previous->trim_after) {
     while (start < stop && is_space(*start)) start++;
     line_start = start[-1] == '\n';
-  } else if (after != NULL && after->kind != '{' && start < stop && *start == '\n') { // trim_blocks
+  } else if (previous != NULL && previous->kind != '{' && start < stop && *start == '\n') { // trim_blocks
     start++;
     line_start = true;
   }
-  if (before == NULL) {
+  if (next == NULL) {
     if (start < stop && stop[-1] == '\n') stop--; // keep_trailing_newline is off
-  } else if (before->trim_before) {
+  } else if (next->trim_before) {
     while (start < stop && is_space(stop[-1])) stop--;
-  } else if (before->kind != '{') { // lstrip_blocks
-    const char *at = stop;
-    while (at > start && (at[-1] == ' ' || at[-1] == '\t')) at--;
-    if (at == start ? line_start : at[-1] == '\n') stop = at;
+  } else if (next->kind != '{') { // lstrip_blocks
+    const char *end = stop;
+    while (end > start && (end[-1] == ' ' || end[-1] == '\t')) end--;
+    if (end == start ? line_start : end[-1] == '\n') stop = end;
   }
   return str_append(out, start, (size_t)(stop - start));
 }
@@ -97,7 +97,7 @@ static void cut_end(Str *out, size_t size) {
   out->data[out->size] = '\0';
 }
 
-/// Appends one character of a literal, escaped or not; returns the bytes read through *at.
+/// Appends one character of a literal, escaped or not, and moves *at past it.
 static Status append_literal_char(Str *out, const char **at) {
   const char *c = *at;
   *at += 1;
@@ -111,21 +111,21 @@ static Status append_literal_char(Str *out, const char **at) {
     return str_append(out, "\t", 1);
   case '"':
     return str_append(out, "\"", 1);
-  default: // \\ and \' stay; others mean what they meant
+  default: // \\ and \' stay, and so do other escapes
     return str_append(out, c, 2);
   }
 }
 
 /// Appends the literal [start, stop), quotes included, of a tag whose output begins at out[from]; *next is
-/// what follows it.
+/// where the tag continues.
 static Status append_literal(Str *out, size_t from, const char *start, const char *stop, const char **next) {
-  const char *behind = stop;
-  while (is_space(*behind)) behind++;
+  const char *after = stop;
+  while (is_space(*after)) after++;
   size_t size = (size_t)(stop - start) - 2;
   *next = stop;
-  if (ends_with(out, from, "[") && *behind == ']' && is_identifier(start + 1, size)) { // x['name'] → x.name
+  if (ends_with(out, from, "[") && *after == ']' && is_identifier(start + 1, size)) { // x['name'] → x.name
     cut_end(out, 1);
-    *next = behind + 1;
+    *next = after + 1;
     TRY(str_append(out, ".", 1));
     return str_append(out, start + 1, size);
   }
@@ -165,7 +165,9 @@ Status chat_template_canonical(const char *text, Str *out) {
 }
 
 bool chat_template_matches(const char *pattern, const char *text) {
-  const char *star = NULL, *retry = NULL; // the last * and where the text after it was tried
+  // After a mismatch the last * takes one more character: `star` is the pattern after it, `retry` the text
+  // tried there.
+  const char *star = NULL, *retry = NULL;
   while (*text != '\0') {
     if (*pattern == '*') {
       star = ++pattern;

@@ -1,18 +1,18 @@
-// The canonical form of a chat template: two that print the same look the same.
+// The canonical form of a chat template: templates that differ only in how they are written look the same.
 #pragma once
 
 #include "util/status.h"
 #include "util/str.h"
 #include <stdbool.h>
 
-/// Appends the template with everything taken out that does not change what Jinja prints under the settings
-/// transformers uses (trim_blocks, lstrip_blocks):
-///   - white space that trimming removes, and with it the dashes that ask for that; comments; blanks in tags
-///   - literals get single quotes, and plain characters for their escapes except \\ and \'
+/// Appends the template without what does not change Jinja's output under the settings of transformers
+/// (trim_blocks, lstrip_blocks):
+///   - white space that trimming removes, and the dashes that request it; comments; blanks in tags
+///   - literals get single quotes, and characters instead of their escapes except \\ and \'
 ///   - 'a' + 'b' becomes 'ab'
 ///   - message['role'] becomes message.role
-/// What is not Jinja comes out as something that no pattern matches.
+/// A text that is not Jinja becomes something that no pattern matches.
 STATUS_CHECKED Status chat_template_canonical(const char *text, Str *out);
 
-/// Whether the whole of `text` is `pattern`, in which * stands for any text.
+/// Whether `pattern`, in which * stands for any text, matches the whole of `text`.
 bool chat_template_matches(const char *pattern, const char *text);

@@ -1,5 +1,5 @@
-// Writes a tokenizer as Hugging Face's files. Rule: load_gguf.c, from the metadata, and
-// transformers, from these files, must give the same ids; both come from the one table of pre-tokenizers.
+// Writes a tokenizer as Hugging Face's files. Rule: load_gguf.c with the metadata and transformers with these
+// files must give the same ids, so both take the pre-tokenizer from the same table.
 #include "text/export.h"
 
 #include "internal.h"
@@ -46,7 +46,7 @@ static Status copy_folder(const char *from, const char *to) {
 
 // ---- from GGUF ----
 
-/// What the files are made of.
+/// The tokenizer in a GGUF file.
 typedef struct Source {
   const TensorFile *file;
   const char *path;
@@ -72,14 +72,14 @@ static int64_t type_of(const Source *source, size_t token) {
   return source->types == NULL ? TYPE_NORMAL : source->types[token];
 }
 
-/// *out = entry `index` of an array of strings in fresh memory. A token's text is its name, so what a JSON
-/// key cannot hold is refused: a NUL (cJSON and C end there), and bytes that are not UTF-8.
+/// *out = entry `index` of an array of strings in fresh memory. Token texts become JSON keys, so NULs (where
+/// cJSON and C end a string) and bytes that are not UTF-8 are refused.
 static Status string_copy(const Source *source, const char *key, size_t index, char **out) {
   const char *bytes;
   size_t size;
   gguf_string_at(source->file, key, index, &bytes, &size);
   if (size > 0 && memchr(bytes, '\0', size) != NULL)
-    return status_fail(STATUS_INPUT, "%s: entry %zu of %s holds a NUL", source->path, index, key);
+    return status_fail(STATUS_INPUT, "%s: entry %zu of %s contains a NUL", source->path, index, key);
   if (utf8_valid_prefix(bytes, size) != size)
     return status_fail(STATUS_INPUT, "%s: entry %zu of %s is not UTF-8", source->path, index, key);
   return str_copy(out, bytes, size);
@@ -88,7 +88,7 @@ static Status string_copy(const Source *source, const char *key, size_t index, c
 static Status add_vocabulary(const Source *source, JsonWriter *json) {
   json_object_begin(json, "vocab");
   for (size_t i = 0; i < source->count; i++) {
-    // Fillers up to a round number of rows; no tokenizer.json has them.
+    // Unused tokens only fill the vocabulary up to a round number; tokenizer.json does not list them.
     if (type_of(source, i) == TYPE_UNUSED) continue;
     char *text = NULL;
     TRY(string_copy(source, tokens_key, i, &text));
@@ -182,8 +182,7 @@ static void add_pre_tokenizer(const Source *source, JsonWriter *json) {
   json_object_end(json);
 }
 
-/// *out = the text of the token whose id stands under tokenizer.ggml.<name>_token_id, NULL where there is
-/// none; *id too.
+/// *id = tokenizer.ggml.<name>_token_id and *out = the text of that token; NULL if there is none.
 static Status special_token(const Source *source, const char *name, char **out, int64_t *id) {
   *out = NULL;
   Str key = {0};
@@ -229,7 +228,7 @@ static void add_template(JsonWriter *json, const char *bos, const char *eos) {
   }
 }
 
-/// What add_special_tokens puts around a text, as TemplateProcessing; null where it puts nothing.
+/// What add_special_tokens adds around a text, as TemplateProcessing; null if it adds nothing.
 static Status add_post_processor(const Source *source, JsonWriter *json) {
   int64_t add_bos = 0, add_eos = 0, bos_id = -1, eos_id = -1;
   char *bos = NULL, *eos = NULL;

@@ -1,4 +1,4 @@
-// The inside of a Tokenizer, shared by its loaders, encoding and export.
+// The internals of a Tokenizer, shared by loading, encoding and export.
 #pragma once
 
 #include "added.h"
@@ -14,12 +14,12 @@ struct Tokenizer {
   PreTokenizer pre;
   Bpe bpe;
   bool nfc;              // normalise to NFC
-  bool ignore_merges;    // a piece that is a token is that token, whether merges lead there or not
-  Tokens prefix, suffix; // what add_special puts before and after
+  bool ignore_merges;    // a piece that is a token becomes that token even if no merges lead to it
+  Tokens prefix, suffix; // added before and after by add_special
   int32_t bos, eos;      // −1: none
 };
 
-/// The highest id allowed in a file of `count` tokens: gaps are allowed, but not a table of nothing but gaps.
+/// The highest id allowed in a file of `count` tokens: gaps are allowed, but not a table that is mostly gaps.
 static inline int64_t highest_id(size_t count) {
   return (int64_t)count * 2 + 65536;
 }
@@ -29,27 +29,27 @@ STATUS_CHECKED Status load_hf(Tokenizer *tokenizer, const char *directory);
 /// Fills a zeroed tokenizer from a GGUF file's metadata.
 STATUS_CHECKED Status load_gguf(Tokenizer *tokenizer, const char *path);
 
-/// Members of tokenizer.ggml.token_type.
+/// Values in tokenizer.ggml.token_type.
 enum { TYPE_NORMAL = 1, TYPE_UNKNOWN = 2, TYPE_CONTROL = 3, TYPE_USER_DEFINED = 4, TYPE_UNUSED = 5 };
 
-/// What a value of tokenizer.ggml.pre stands for: the pre_tokenizer and normalizer of the family's
+/// What a value of tokenizer.ggml.pre stands for: the pre_tokenizer and normalizer of that family's
 /// tokenizer.json.
 typedef struct PreFamily {
   const char *name;
   const char *const *pattern;
-  bool digits;        // numeric characters are cut apart first
+  bool digits;        // numeric characters are first cut apart
   bool nfc;           // text is normalised
   bool ignore_merges; // see Tokenizer
-  bool add_bos;       // where tokenizer.ggml.add_bos_token is absent
+  bool add_bos;       // default of tokenizer.ggml.add_bos_token
 } PreFamily;
-/// The family that the file's tokenizer.ggml.pre names; STATUS_INPUT where it holds no byte-level BPE, or
-/// names none or an unknown one.
+/// The family that the file's tokenizer.ggml.pre names. STATUS_INPUT if that is missing or unknown, or the
+/// tokenizer is not byte-level BPE.
 STATUS_CHECKED Status gguf_family(const TensorFile *file, const char *path, const PreFamily **out);
 
-/// Adds "left right" as the merge of rank `rank`; all three texts must be in the vocabulary. `name` is the
-/// file.
+/// Adds "left right" as the merge of rank `rank`. STATUS_INPUT, with the file `name`, unless left, right and
+/// both joined are in the vocabulary.
 STATUS_CHECKED Status tokenizer_add_merge(Tokenizer *tokenizer, uint32_t rank, const char *left,
                                           size_t left_size, const char *right, size_t right_size,
                                           const char *name);
-/// Once the vocabulary is complete, before merges: the tokens of the single bytes.
+/// Finds the tokens of the single bytes. Call it when the vocabulary is complete, before adding merges.
 void tokenizer_set_bytes(Tokenizer *tokenizer);

@@ -1,5 +1,5 @@
-// The tokenizer inside a GGUF file. Rule: tokenizer.ggml.pre names the cutting pattern; one that is not in
-// the table is refused, because a wrong pattern gives ids that look right and are not.
+// The tokenizer of a GGUF file. Rule: tokenizer.ggml.pre names the pattern that cuts text; a name that is not
+// in the table is refused, because a wrong pattern gives ids that look right and are not.
 #include "internal.h"
 
 #include "util/memory.h"
@@ -35,7 +35,7 @@ Status gguf_family(const TensorFile *file, const char *path, const PreFamily **o
   const char *model, *pre;
   TRY(gguf_get_string_or_null(file, "tokenizer.ggml.model", &model));
   if (model == NULL)
-    return status_fail(STATUS_INPUT, "%s: the file holds no tokenizer (tokenizer.ggml.model)", path);
+    return status_fail(STATUS_INPUT, "%s: the file has no tokenizer (tokenizer.ggml.model)", path);
   if (strcmp(model, "gpt2") != 0) {
     return status_fail(STATUS_INPUT,
                        "%s: the tokenizer is of type \"%.64s\"; only gpt2 (byte-level BPE) is supported",
@@ -84,7 +84,7 @@ cleanup:
   return status;
 }
 
-/// A merge is "left right"; neither holds a space, which byte-level text writes as Ġ.
+/// A merge is "left right". Neither contains a space, because byte-level text has Ġ instead.
 static Status load_merges(Tokenizer *tokenizer, const TensorFile *file, const char *path) {
   static const char key[] = "tokenizer.ggml.merges";
   size_t count;
@@ -103,7 +103,7 @@ static Status load_merges(Tokenizer *tokenizer, const TensorFile *file, const ch
   return STATUS_OK;
 }
 
-/// *out = the id under `key`, −1 where it is absent.
+/// *out = the id under `key`; −1 if the key is missing.
 static Status load_id(const Tokenizer *tokenizer, const TensorFile *file, const char *key, const char *path,
                       int32_t *out) {
   int64_t id;

@@ -1,5 +1,5 @@
-// tokenizer.json and tokenizer_config.json of a Hugging Face folder. Rule: what is not known to give the
-// same ids as Hugging Face is refused by name; nothing in these files is skipped for not being understood.
+// tokenizer.json and tokenizer_config.json of a Hugging Face folder. Rule: what is not known to give the same
+// ids as Hugging Face is refused by name; nothing is skipped just because it is not understood.
 #include "internal.h"
 
 #include "io/file.h"
@@ -14,22 +14,22 @@ static bool is_true(const cJSON *object, const char *key) {
   return cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(object, key));
 }
 
-/// A component's boolean; Hugging Face takes it for true where it is absent.
+/// A boolean that is true if it is missing, as in Hugging Face.
 static bool is_not_false(const cJSON *object, const char *key) {
   return !cJSON_IsFalse(cJSON_GetObjectItemCaseSensitive(object, key));
 }
 
-/// The `type` of a component, "(none)" where it names none.
-static const char *type_of(const cJSON *component) {
+/// The `type` of a component; "(none)" if it has none.
+static const char *component_type(const cJSON *component) {
   const char *type = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(component, "type"));
   return type != NULL ? type : "(none)";
 }
 
 static bool has_type(const cJSON *component, const char *type) {
-  return strcmp(type_of(component), type) == 0;
+  return strcmp(component_type(component), type) == 0;
 }
 
-static Status unknown(const char *name, const char *what, const char *type) {
+static Status fail_unsupported(const char *name, const char *what, const char *type) {
   return status_fail(STATUS_INPUT, "%s: %s \"%.64s\" is not supported", name, what, type);
 }
 
@@ -39,16 +39,17 @@ static Status check_model(const cJSON *model, const char *name) {
   if (json_has(model, "type") && !has_type(model, "BPE")) {
     return status_fail(STATUS_INPUT,
                        "%s: the tokenizer is of type \"%.64s\"; only BPE (byte-level) is supported", name,
-                       type_of(model));
+                       component_type(model));
   }
   static const char *const must_be_empty[] = {"continuing_subword_prefix", "end_of_word_suffix", NULL};
   for (size_t i = 0; must_be_empty[i] != NULL; i++) {
     const char *text = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(model, must_be_empty[i]));
-    if (text != NULL && text[0] != '\0') return unknown(name, must_be_empty[i], text);
+    if (text != NULL && text[0] != '\0') return fail_unsupported(name, must_be_empty[i], text);
   }
   const cJSON *dropout = cJSON_GetObjectItemCaseSensitive(model, "dropout");
-  if (cJSON_IsNumber(dropout) && dropout->valuedouble > 0) return unknown(name, "model.dropout", "above 0");
-  if (is_true(model, "byte_fallback")) return unknown(name, "model.byte_fallback", "true");
+  if (cJSON_IsNumber(dropout) && dropout->valuedouble > 0)
+    return fail_unsupported(name, "model.dropout", "above 0");
+  if (is_true(model, "byte_fallback")) return fail_unsupported(name, "model.byte_fallback", "true");
   return STATUS_OK;
 }
 
@@ -117,7 +118,7 @@ static Status load_model(Tokenizer *tokenizer, const cJSON *model, int64_t highe
 
 // ---- added tokens ----
 
-/// A token that is looked for in normalised text must itself be normalised.
+/// A token that is matched in normalised text must itself be normalised, or it would never be found.
 static Status check_normal_form(const Tokenizer *tokenizer, const char *text, const char *name) {
   if (!tokenizer->nfc) return STATUS_OK;
   utf8proc_uint8_t *normal = NULL;
@@ -127,7 +128,7 @@ static Status check_normal_form(const Tokenizer *tokenizer, const char *text, co
     return status_fail(STATUS_FAILED, "%s: out of memory for an added token", name);
   bool same = length >= 0 && strcmp((const char *)normal, text) == 0;
   free(normal);
-  return same ? STATUS_OK : unknown(name, "an added token that NFC changes,", text);
+  return same ? STATUS_OK : fail_unsupported(name, "an added token that NFC changes,", text);
 }
 
 static Status load_added_token(Tokenizer *tokenizer, const cJSON *token, int64_t highest, const char *name) {
@@ -139,9 +140,8 @@ static Status load_added_token(Tokenizer *tokenizer, const cJSON *token, int64_t
   if (known < 0) {
     TRY(vocab_add(&tokenizer->vocab, id, highest, text, strlen(text), name));
   } else if (known != id) {
-    return status_fail(STATUS_INPUT,
-                       "%s: added token \"%.64s\" has id %" PRId64 " there and %d in the vocabulary", name,
-                       text, id, known);
+    return status_fail(STATUS_INPUT, "%s: added token \"%.64s\" has id %" PRId64 ", but %d in the vocabulary",
+                       name, text, id, known);
   }
   AddedToken added = {
       .id = (int32_t)id,
@@ -167,7 +167,7 @@ static Status load_added(Tokenizer *tokenizer, const cJSON *root, int64_t highes
 
 // ---- normalizer, pre_tokenizer, post_processor, decoder ----
 
-/// The members of a Sequence, or the component itself as the only one.
+/// The members of a Sequence; any other component is its own only member.
 static const cJSON *first_of(const cJSON *component, const char *list) {
   if (!has_type(component, "Sequence")) return component;
   const cJSON *members = cJSON_GetObjectItemCaseSensitive(component, list);
@@ -183,7 +183,7 @@ static Status load_normalizer(Tokenizer *tokenizer, const cJSON *root, const cha
   const cJSON *normalizer = cJSON_GetObjectItemCaseSensitive(root, "normalizer");
   for (const cJSON *part = first_of(normalizer, "normalizers"); part != NULL;
        part = next_of(normalizer, part)) {
-    if (!has_type(part, "NFC")) return unknown(name, "normalizer", type_of(part));
+    if (!has_type(part, "NFC")) return fail_unsupported(name, "normalizer", component_type(part));
     tokenizer->nfc = true;
   }
   return STATUS_OK;
@@ -193,11 +193,12 @@ static Status load_split(PreTokenizer *pre, const cJSON *split, const char *name
   const cJSON *pattern = cJSON_GetObjectItemCaseSensitive(split, "pattern");
   const char *regex = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(pattern, "Regex"));
   const char *behavior = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(split, "behavior"));
-  if (regex == NULL) return unknown(name, "pre_tokenizer Split by a pattern other than", "Regex");
+  if (regex == NULL) return fail_unsupported(name, "pre_tokenizer Split by a pattern other than", "Regex");
   if (behavior == NULL || strcmp(behavior, "Isolated") != 0) {
-    return unknown(name, "pre_tokenizer Split with behavior", behavior != NULL ? behavior : "(none)");
+    return fail_unsupported(name, "pre_tokenizer Split with behavior",
+                            behavior != NULL ? behavior : "(none)");
   }
-  if (is_true(split, "invert")) return unknown(name, "pre_tokenizer Split with invert", "true");
+  if (is_true(split, "invert")) return fail_unsupported(name, "pre_tokenizer Split with invert", "true");
   return pretokenizer_add_split(pre, regex, name);
 }
 
@@ -207,7 +208,7 @@ static Status load_pre_tokenizer(Tokenizer *tokenizer, const cJSON *root, const 
   const cJSON *all = cJSON_GetObjectItemCaseSensitive(root, "pre_tokenizer");
   const cJSON *part = cJSON_IsObject(all) ? first_of(all, "pretokenizers") : NULL;
   for (; part != NULL; part = next_of(all, part)) {
-    if (byte_level) return unknown(name, "after ByteLevel, pre_tokenizer", type_of(part));
+    if (byte_level) return fail_unsupported(name, "after ByteLevel, pre_tokenizer", component_type(part));
     if (has_type(part, "Digits")) {
       TRY(pretokenizer_add_digits(pre, is_true(part, "individual_digits"), name));
     } else if (has_type(part, "Split")) {
@@ -217,7 +218,7 @@ static Status load_pre_tokenizer(Tokenizer *tokenizer, const cJSON *root, const 
       if (is_not_false(part, "add_prefix_space")) TRY(pretokenizer_add_prefix_space(pre, name));
       if (is_not_false(part, "use_regex")) TRY(pretokenizer_add_split(pre, PATTERN_GPT2, name));
     } else {
-      return unknown(name, "pre_tokenizer", type_of(part));
+      return fail_unsupported(name, "pre_tokenizer", component_type(part));
     }
   }
   if (byte_level) return STATUS_OK;
@@ -225,18 +226,18 @@ static Status load_pre_tokenizer(Tokenizer *tokenizer, const cJSON *root, const 
                      name);
 }
 
-/// The ids of special token `special` of a TemplateProcessing.
+/// Appends the ids of special token `special` of a TemplateProcessing.
 static Status load_template_token(const Tokenizer *tokenizer, const cJSON *template, const char *special,
                                   const char *name, Tokens *out) {
   const cJSON *all = cJSON_GetObjectItemCaseSensitive(template, "special_tokens");
   const cJSON *ids = cJSON_GetObjectItemCaseSensitive(cJSON_GetObjectItemCaseSensitive(all, special), "ids");
-  if (!cJSON_IsArray(ids)) return unknown(name, "post_processor without ids for its token", special);
+  if (!cJSON_IsArray(ids)) return fail_unsupported(name, "post_processor without ids for its token", special);
   const cJSON *id;
   cJSON_ArrayForEach(id, ids) {
     bool known = cJSON_IsNumber(id) && id->valuedouble >= 0 &&
                  id->valuedouble < (double)tokenizer->vocab.count &&
                  vocab_at(&tokenizer->vocab, (int32_t)id->valuedouble) != NULL;
-    if (!known) return unknown(name, "post_processor: an id that is no token, for", special);
+    if (!known) return fail_unsupported(name, "post_processor: an id without a token, for", special);
     TRY(tokens_append(out, (int32_t)id->valuedouble));
   }
   return STATUS_OK;
@@ -255,7 +256,7 @@ static Status load_template(Tokenizer *tokenizer, const cJSON *template, const c
     } else if (json_has(part, "Sequence") && !seen_text) {
       seen_text = true;
     } else {
-      return unknown(name, "post_processor TemplateProcessing with", "several sequences");
+      return fail_unsupported(name, "post_processor TemplateProcessing with", "several sequences");
     }
   }
   return STATUS_OK;
@@ -270,7 +271,7 @@ static Status load_post_processor(Tokenizer *tokenizer, const cJSON *root, const
       template = true;
       TRY(load_template(tokenizer, part, name));
     } else if (!has_type(part, "ByteLevel")) { // ByteLevel only trims offsets
-      return unknown(name, "post_processor", type_of(part));
+      return fail_unsupported(name, "post_processor", component_type(part));
     }
   }
   return STATUS_OK;
@@ -279,17 +280,18 @@ static Status load_post_processor(Tokenizer *tokenizer, const cJSON *root, const
 static Status check_decoder(const cJSON *root, const char *name) {
   const cJSON *all = cJSON_GetObjectItemCaseSensitive(root, "decoder");
   const cJSON *part = cJSON_IsObject(all) ? first_of(all, "decoders") : NULL;
-  if (part == NULL) return unknown(name, "decoder", "null");
+  if (part == NULL) return fail_unsupported(name, "decoder", "null");
   for (; part != NULL; part = next_of(all, part)) {
-    if (!has_type(part, "ByteLevel")) return unknown(name, "decoder", type_of(part));
+    if (!has_type(part, "ByteLevel")) return fail_unsupported(name, "decoder", component_type(part));
   }
   return STATUS_OK;
 }
 
 // ---- tokenizer_config.json ----
 
-/// The id of a token that is named by a string or by {"content": string}; −1 where it is absent or null. Such
-/// a token is special and recognised in text even where tokenizer.json does not list it, as in transformers.
+/// *out = the id of the token that `key` names, by a string or {"content": string}; unchanged if the key is
+/// missing or null. Such a token is special and recognised in text even if tokenizer.json does not list it,
+/// as in transformers.
 static Status load_named_token(Tokenizer *tokenizer, const cJSON *config, const char *key, const char *name,
                                int32_t *out) {
   if (!json_has(config, key)) return STATUS_OK;
@@ -322,7 +324,7 @@ cleanup:
   return status;
 }
 
-// ---- all of it ----
+// ---- the whole file ----
 
 static Status load_json(Tokenizer *tokenizer, const cJSON *root, const char *name) {
   const cJSON *model;
@@ -345,8 +347,9 @@ Status load_hf(Tokenizer *tokenizer, const char *directory) {
   Status status = path_join(&path, directory, "tokenizer.json");
   if (status != STATUS_OK) return status;
   if (!file_exists(path)) {
-    status = status_fail(
-        STATUS_INPUT, "%s: no tokenizer.json; only this form of a Hugging Face tokenizer is read", directory);
+    status = status_fail(STATUS_INPUT,
+                         "%s: no tokenizer.json; no other form of a Hugging Face tokenizer can be read",
+                         directory);
     goto cleanup;
   }
   TRY_CLEAN(json_parse_file(path, &root));

@@ -1,9 +1,9 @@
-// Cutting by PCRE2. Rule: a pattern means here what it means to Hugging Face's engine (Oniguruma with Unicode
-// 16).
+// Cutting by PCRE2. Rule: a pattern means the same here as in Hugging Face's engine, Oniguruma with
+// Unicode 16.
 //
-// Two things differ and are corrected when a pattern is compiled: PCRE2's \s also takes U+180E, which is not
-// White_Space since Unicode 6.3; and a PCRE2 may know an older Unicode (10.42: 14.0), in which later letters
-// and numbers are neither. So \s, \S, \p{L} and \p{N} are rewritten with what they lack.
+// Two things differ and are corrected when a pattern is compiled. PCRE2's \s also matches U+180E, which is
+// not White_Space since Unicode 6.3. And PCRE2 may know only an older Unicode (10.42: 14.0), without later
+// letters and numbers. So \s, \S, \p{L} and \p{N} are rewritten.
 #define PCRE2_CODE_UNIT_WIDTH 8
 #include "pretokenize.h"
 
@@ -31,27 +31,27 @@ const char *const PATTERN_QWEN2 = "(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\\r\\n\\p{L}\\
   "\\x{11f12}-\\x{11f33}\\x{1342f}\\x{13441}-\\x{13446}\\x{13460}-\\x{143fa}\\x{16100}-\\x{1611d}"           \
   "\\x{16d40}-\\x{16d6c}\\x{18cff}\\x{1b132}\\x{1b155}\\x{1df25}-\\x{1df2a}\\x{1e030}-\\x{1e06d}"            \
   "\\x{1e4d0}-\\x{1e4eb}\\x{1e5d0}-\\x{1e5ed}\\x{1e5f0}\\x{2b739}\\x{2ebf0}-\\x{2ee5d}\\x{31350}-\\x{323af}"
-// Numbers of the same.
+// Numbers of the same versions.
 #define NEW_NUMBERS                                                                                          \
   "\\x{10d40}-\\x{10d49}\\x{116d0}-\\x{116e3}\\x{11bf0}-\\x{11bf9}\\x{11f50}-\\x{11f59}\\x{16130}-\\x{"      \
   "16139}"                                                                                                   \
   "\\x{16d70}-\\x{16d79}\\x{1ccf0}-\\x{1ccf9}\\x{1d2c0}-\\x{1d2d3}\\x{1e4f0}-\\x{1e4f9}\\x{1e5f1}-\\x{"      \
   "1e5fa}"
-// Numbers of Unicode 17.0: Rust's char::is_numeric, which cuts digits apart, knows them already.
+// Numbers of Unicode 17.0, which Rust's char::is_numeric already knows. Digits are cut apart by it.
 #define NEWEST_NUMBERS "\\x{11de0}-\\x{11de9}\\x{16ff4}-\\x{16ff6}"
 
-/// A pattern's cost per piece of text is bounded: patterns come from files.
+/// Limits on the cost of a pattern per piece of text, because patterns come from files.
 enum { MATCH_LIMIT = 50 * 1000 * 1000, HEAP_LIMIT_KIB = 64 * 1024 };
 
 typedef struct PreStep {
-  pcre2_code *code; // NULL: puts a space in front
+  pcre2_code *code; // NULL: the step that puts a space in front
 } PreStep;
 
 struct PreScratch {
   pcre2_match_data *match;
 };
 
-/// What an escape of a pattern becomes: inside a class, and outside of one.
+/// What an escape becomes inside and outside of a character class.
 typedef struct Rewrite {
   const char *escape, *inside, *outside;
 } Rewrite;
@@ -63,7 +63,8 @@ static const Rewrite REWRITES[] = {
     {"\\p{N}", "\\p{N}" NEW_NUMBERS, "[\\p{N}" NEW_NUMBERS "]"},
 };
 
-/// Appends the rewritten escape at `at` and returns its length; 0 where there is nothing to rewrite.
+/// *text = what the escape at `at` becomes. Returns the length of the escape; 0 if there is nothing to
+/// rewrite.
 static size_t rewrite_escape(const char *at, bool inside, const char **text) {
   for (size_t i = 0; i < sizeof REWRITES / sizeof *REWRITES; i++) {
     *text = inside ? REWRITES[i].inside : REWRITES[i].outside;
@@ -127,7 +128,7 @@ static Status compile(const char *pattern, const char *shown, const char *name, 
     return status_fail(STATUS_INPUT, "%s: the pre_tokenizer's pattern \"%.200s\" matches the empty text",
                        name, shown);
   }
-  (void)pcre2_jit_compile(code, PCRE2_JIT_COMPLETE); // where it fails, matching is slower and the same
+  (void)pcre2_jit_compile(code, PCRE2_JIT_COMPLETE); // if it fails, matching is only slower
   *out = code;
   return STATUS_OK;
 }
@@ -184,7 +185,7 @@ void pre_scratch_free(PreScratch *scratch) {
   free(scratch);
 }
 
-/// The state of cutting: the steps from `step` on are still to do.
+/// What all steps of one call share.
 typedef struct Cut {
   const PreTokenizer *pre;
   PreScratch *scratch;
@@ -196,7 +197,7 @@ static Status cut(const Cut *state, size_t step, const char *text, size_t size);
 
 static Status cut_matches(const Cut *state, size_t step, const char *text, size_t size) {
   const PreTokenizer *pre = state->pre;
-  size_t at = 0, edge = 0; // edge: where the last piece ended
+  size_t at = 0, edge = 0; // edge: end of the last piece; text[0, edge) has been cut
   while (at < size) {
     int found = pcre2_match(pre->steps[step].code, (PCRE2_SPTR)text, size, at,
                             PCRE2_NO_UTF_CHECK | PCRE2_NOTEMPTY, state->scratch->match, pre->limits);
@@ -209,9 +210,9 @@ static Status cut_matches(const Cut *state, size_t step, const char *text, size_
                          (const char *)reason);
     }
     const PCRE2_SIZE *range = pcre2_get_ovector_pointer(state->scratch->match);
-    size_t start = range[0], stop = range[1]; // before the next match overwrites them
-    if (stop <= start || stop > size ||
-        start < edge) { // \K or a look-behind moved the start: no cut Hugging Face makes
+    size_t start = range[0], stop = range[1]; // copied, because the next match overwrites them
+    // With \K a match may begin before the last one ended, or end before it begins.
+    if (stop <= start || stop > size || start < edge) {
       return status_fail(STATUS_INPUT, "the tokenizer's pattern gives a piece that ends before it starts");
     }
     TRY(cut(state, step + 1, text + edge, start - edge));
@@ -231,7 +232,7 @@ static Status cut_with_space(const Cut *state, size_t step, const char *text, si
   return status;
 }
 
-/// Does the steps from `step` on; at most PRETOKENIZE_MAX_STEPS deep.
+/// Cuts a piece by the steps from `step` on. Recurses at most PRETOKENIZE_MAX_STEPS deep.
 static Status cut(const Cut *state, size_t step, const char *text, size_t size) {
   if (size == 0) return STATUS_OK;
   if (step == state->pre->count) return state->sink(state->user, text, size);

@@ -1,7 +1,7 @@
-// Encoding and decoding. Rule: a Tokenizer is never written to once it is loaded, so threads may share it;
-// what a call needs lives in the call.
+// Encoding and decoding. Rule: nothing writes to a loaded Tokenizer, so threads may share it; a call's memory
+// is its own.
 //
-//   text → U+FFFD for what is not UTF-8 → added tokens cut out → NFC → added tokens looked for there
+//   text → U+FFFD for invalid UTF-8 → added tokens cut out → NFC → added tokens of normalised text cut out
 //        → pieces → merges
 #include "internal.h"
 
@@ -37,12 +37,12 @@ void tokenizer_set_bytes(Tokenizer *tokenizer) {
 Status tokenizer_add_merge(Tokenizer *tokenizer, uint32_t rank, const char *left, size_t left_size,
                            const char *right, size_t right_size, const char *name) {
   const Vocab *vocab = &tokenizer->vocab;
-  Str both = {0};
-  Status status = str_append(&both, left, left_size);
-  if (status == STATUS_OK) status = str_append(&both, right, right_size);
+  Str joined = {0};
+  Status status = str_append(&joined, left, left_size);
+  if (status == STATUS_OK) status = str_append(&joined, right, right_size);
   int32_t left_id = vocab_find(vocab, left, left_size), right_id = vocab_find(vocab, right, right_size);
-  int32_t result = status == STATUS_OK ? vocab_find(vocab, both.data, both.size) : -1;
-  str_free(&both);
+  int32_t result = status == STATUS_OK ? vocab_find(vocab, joined.data, joined.size) : -1;
+  str_free(&joined);
   TRY(status);
   if (left_id < 0 || right_id < 0 || result < 0) {
     int shown_left = left_size > 64 ? 64 : (int)left_size,
@@ -55,8 +55,8 @@ Status tokenizer_add_merge(Tokenizer *tokenizer, uint32_t rank, const char *left
   return STATUS_OK;
 }
 
-/// Finds the tokens that their own bytes encode to, so that a piece which is such a token needs no merging:
-/// most of a text consists of them.
+/// Finds the tokens whose bytes encode to just that token. A piece with such bytes, as most pieces of a text
+/// are, needs no merging.
 static Status mark_whole_tokens(Tokenizer *tokenizer) {
   BpeScratch scratch = {0};
   Tokens tokens = {0};
@@ -142,14 +142,14 @@ static Status encode_piece(void *user, const char *piece, size_t size) {
   return bpe_encode(&encoder->tokenizer->bpe, &encoder->bpe, piece, size, encoder->out);
 }
 
-/// A stretch of text without added tokens.
+/// Encodes a text without added tokens.
 typedef Status (*EncodeText)(Encoder *encoder, const char *text, size_t size);
 
 static Status encode_pieces(Encoder *encoder, const char *text, size_t size) {
   return pretokenize(&encoder->tokenizer->pre, encoder->pre, text, size, encode_piece, encoder);
 }
 
-/// Cuts the added tokens out and gives the rest to `encode_rest`.
+/// Encodes the added tokens in the text, and with `encode_rest` the text between them.
 static Status encode_around_added(Encoder *encoder, bool normalized, const char *text, size_t size,
                                   EncodeText encode_rest) {
   const Tokenizer *tokenizer = encoder->tokenizer;
@@ -195,12 +195,12 @@ static Status append_all(Tokens *out, const Tokens *tokens) {
 Status tokenizer_encode(const Tokenizer *tokenizer, const char *text, size_t size, bool add_special,
                         Tokens *out) {
   Encoder encoder = {.tokenizer = tokenizer, .out = out};
-  Str mended = {0};
+  Str repaired = {0};
   Status status = STATUS_OK;
   if (utf8_valid_prefix(text, size) < size) {
-    TRY_CLEAN(utf8_append_lossy(&mended, text, size));
-    text = mended.data;
-    size = mended.size;
+    TRY_CLEAN(utf8_append_lossy(&repaired, text, size));
+    text = repaired.data;
+    size = repaired.size;
   }
   TRY_CLEAN(pre_scratch_create(&encoder.pre));
   if (add_special) TRY_CLEAN(append_all(out, &tokenizer->prefix));
@@ -209,13 +209,14 @@ Status tokenizer_encode(const Tokenizer *tokenizer, const char *text, size_t siz
 cleanup:
   pre_scratch_free(encoder.pre);
   bpe_scratch_free(&encoder.bpe);
-  str_free(&mended);
+  str_free(&repaired);
   return status;
 }
 
 // ---- decoding ----
 
-/// The bytes of a token; none for an id without a token (a model's head may be wider than its vocabulary).
+/// The bytes of a token; none for an id without a token, because a model's head may be wider than its
+/// vocabulary.
 static const char *token_bytes(const Tokenizer *tokenizer, int32_t id, bool skip_special, size_t *size) {
   const VocabEntry *entry = vocab_at(&tokenizer->vocab, id);
   *size = entry == NULL || (entry->special && skip_special) ? 0 : entry->bytes_size;
@@ -252,7 +253,7 @@ Status decode_stream_push(const Tokenizer *tokenizer, DecodeStream *stream, int3
     TRY_CLEAN(utf8_append_lossy(out, bytes.data + at, c.size));
     at += c.size;
   }
-  stream->size = bytes.size - at; // at most 3: a character cut short
+  stream->size = bytes.size - at; // at most 3: the start of a character
   memcpy(stream->pending, bytes.data + at, stream->size);
 cleanup:
   str_free(&bytes);

@@ -1,5 +1,5 @@
-// Tokens by id, text and bytes. Rule: the tables hold ids only; the text they stand for lies in the arena, so
-// growing the arena invalidates nothing.
+// Tokens by id, text and bytes. Rule: tables hold ids, entries hold offsets into the arena, so growing either
+// invalidates nothing.
 #include "vocab.h"
 
 #include "util/hash.h"
@@ -9,8 +9,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-// GPT-2's map: the printable characters of Latin-1 stand for themselves, the other 68 bytes, in order, for
-// U+0100 on.
+// GPT-2's map: the printable characters of Latin-1 stand for themselves; the other 68 bytes are, in order,
+// the characters from U+0100 on.
 static bool stands_for_itself(uint32_t code) {
   return (code >= 33 && code <= 126) || (code >= 161 && code <= 172) || (code >= 174 && code <= 255);
 }
@@ -18,7 +18,7 @@ static bool stands_for_itself(uint32_t code) {
 uint32_t byte_to_char(uint8_t byte) {
   if (stands_for_itself(byte)) return byte;
   if (byte <= 32) return 256u + byte;
-  return byte <= 160 ? 256u + 33 + (byte - 127u) : 256u + 67; // 127–160, and 173 as the last
+  return byte <= 160 ? 256u + 33 + (byte - 127u) : 256u + 67; // 127 to 160, and last 173
 }
 
 int byte_from_char(uint32_t code) {
@@ -46,7 +46,7 @@ static const char *key_of(const Vocab *vocab, const IdTable *table, uint32_t id,
   return vocab->arena.data + (by_bytes ? entry->bytes : entry->text);
 }
 
-/// The slot that holds the key, or the empty one where it belongs. The table has an empty slot.
+/// The slot of the key, or the empty slot where it belongs. The table has empty slots, so the loop ends.
 static size_t probe(const Vocab *vocab, const IdTable *table, const char *key, size_t size) {
   size_t slot = (size_t)hash_bytes(HASH_START, key, size) & (table->size - 1);
   for (; table->slots[slot] != 0; slot = (slot + 1) & (table->size - 1)) {
@@ -81,7 +81,7 @@ static Status table_grow(Vocab *vocab, IdTable *table) {
   return STATUS_OK;
 }
 
-/// Adds an id unless its key is there already.
+/// Adds an id unless its key is in the table already.
 static Status table_add(Vocab *vocab, IdTable *table, int32_t id) {
   if (table->used * 2 >= table->size) TRY(table_grow(vocab, table));
   size_t size;
@@ -93,7 +93,8 @@ static Status table_add(Vocab *vocab, IdTable *table, int32_t id) {
   return STATUS_OK;
 }
 
-/// Appends the bytes a byte-level text stands for; false, with nothing appended, where it is not one.
+/// Sets entry->byte_level, and entry->bytes: the bytes that a byte-level text stands for, appended to the
+/// arena, or the text itself. Bytes appended before the text proved not to be byte-level stay unused.
 static Status append_bytes(Vocab *vocab, VocabEntry *entry) {
   size_t start = vocab->arena.size;
   entry->byte_level = true;
@@ -120,7 +121,7 @@ Status vocab_add(Vocab *vocab, int64_t id, int64_t highest, const char *text, si
                        shown, text, id, highest);
   }
   if (vocab_find(vocab, text, size) >= 0) {
-    return status_fail(STATUS_INPUT, "%s: token \"%.*s\" stands there twice", name, shown, text);
+    return status_fail(STATUS_INPUT, "%s: token \"%.*s\" appears twice", name, shown, text);
   }
   size_t needed = (size_t)id + 1;
   TRY(mem_reserve(&vocab->entries, &vocab->capacity, needed, "the vocabulary"));

@@ -12,14 +12,15 @@
 
 typedef struct VocabEntry {
   size_t text, text_size;   // in Vocab.arena
-  size_t bytes, bytes_size; // in Vocab.arena; the text itself where it is not byte-level
+  size_t bytes, bytes_size; // in Vocab.arena; the text itself if it is not byte-level
   bool present;             // false: a gap in the ids
   bool byte_level;          // every character of the text stands for a byte
-  bool special;             // left out by decoding with skip_special
-  bool whole; // a piece with these bytes is this one token (set by the tokenizer once merges are known)
+  bool special;             // omitted when decoding with skip_special
+  bool whole;               // a piece with these bytes is this token (set once merges are known)
 } VocabEntry;
 
-/// Open addressing: id + 1, or 0 where empty. The size is a power of two.
+/// Open addressing: a slot has id + 1, or 0 if empty. The size is a power of two, and at most half of the
+/// slots are full.
 typedef struct IdTable {
   uint32_t *slots;
   size_t size, used;
@@ -27,27 +28,27 @@ typedef struct IdTable {
 
 /// Zero-initialise; free with vocab_free.
 typedef struct Vocab {
-  VocabEntry *entries; // (count), by id
+  VocabEntry *entries; // [count], by id
   size_t count, capacity;
   Str arena;
   IdTable by_text;
-  IdTable by_bytes; // entries with `whole` only
+  IdTable by_bytes; // only entries with `whole`
 } Vocab;
 
 void vocab_free(Vocab *vocab);
-/// Puts a token at `id` ≥ 0. STATUS_INPUT (naming file `name`) where the id or the text is taken, or the id
-/// is above `highest`.
+/// Adds a token. STATUS_INPUT, with the file `name`, if the id or the text is taken, or the id is not in [0,
+/// highest].
 STATUS_CHECKED Status vocab_add(Vocab *vocab, int64_t id, int64_t highest, const char *text, size_t size,
                                 const char *name);
-/// Lets vocab_find_whole find the token.
+/// Makes vocab_find_whole find the token.
 STATUS_CHECKED Status vocab_mark_whole(Vocab *vocab, int32_t id);
-/// −1 where there is none.
+/// −1 if there is none.
 int32_t vocab_find(const Vocab *vocab, const char *text, size_t size);
 int32_t vocab_find_whole(const Vocab *vocab, const char *bytes, size_t size);
 /// NULL for an id without a token (below 0, above the last, a gap).
 const VocabEntry *vocab_at(const Vocab *vocab, int32_t id);
 
-/// The character that stands for a byte in byte-level texts, and back (−1 for a character that stands for
-/// none).
+/// The character that stands for a byte in byte-level text, and back; −1 for a character that stands for no
+/// byte.
 uint32_t byte_to_char(uint8_t byte);
 int byte_from_char(uint32_t code);

@@ -21,7 +21,7 @@ LLAMA3 = (
 QWEN2 = LLAMA3.replace(r"\p{N}{1,3}", r"\p{N}")
 
 SPACES = " \t\n\r\x0b\x0c\x85\xa0\u1680\u180e\u2003\u200b\u2028\u2029\u202f\u205f\u3000\ufeff\x1c\x1f"
-# Letters and numbers of many scripts; some that are younger than Unicode 14, some that NFC changes.
+# Letters and numbers of many scripts; some newer than Unicode 14, some that NFC changes.
 RANGES = [
     (0x21, 0x7E), (0xA1, 0x17F), (0x300, 0x33F), (0x370, 0x3FF), (0x400, 0x45F), (0x5D0, 0x5EA), (0x620, 0x669),
     (0x900, 0x96F), (0xE01, 0xE59), (0x1100, 0x11FF), (0x1C88, 0x1C8B), (0x1E00, 0x1EFF), (0x2000, 0x2BFF),
@@ -66,7 +66,7 @@ def make_long(rng):
 
 
 def make_bytes(rng):
-    """Bytes of which some are no UTF-8, and a few zeros."""
+    """Bytes, some of them invalid UTF-8, and a few zeros."""
     data = bytearray(make_text(rng).encode())
     for _ in range(rng.randint(1, 4)):
         at = rng.randint(0, len(data))
@@ -110,7 +110,7 @@ def make_llama3(corpus, alphabet):
         corpus, alphabet, 800,
     )
 
-    def edit(data):  # a token no merge leads to, which ignore_merges finds all the same
+    def edit(data):  # a token that no merge leads to, which ignore_merges finds anyway
         data["model"]["ignore_merges"] = True
         data["model"]["vocab"]["zzyx"] = len(data["model"]["vocab"])
 

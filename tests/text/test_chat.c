@@ -1,6 +1,6 @@
-// Chat templates: recognised by their text and rendered as transformers does (chat_golden.json, made by
-// make_chat_golden.py; shared/golden/chat_template.json with the real SmolLM2), and refused where they are
-// not known.
+// Chat templates: recognised by their text, rendered as transformers does (chat_golden.json from
+// make_chat_golden.py; shared/golden/chat_template.json with the real SmolLM2), and refused if they are not
+// known.
 #include "support/test.h"
 
 #include "io/file.h"
@@ -63,7 +63,7 @@ static void test_golden(void **state) {
   cJSON_Delete(golden);
 }
 
-/// A template that differs in what it prints must not be taken for one that is known.
+/// A template that prints something else must not be recognised.
 static void test_changed_templates(void **state) {
   (void)state;
   static const char *const changes[][2] = {

@@ -1,7 +1,6 @@
-// A tokenizer written out of GGUF metadata as Hugging Face's files is the same tokenizer: the three small
-// families are made into GGUF files here, exported, loaded again and compared on the golden texts.
+// A tokenizer exported from GGUF metadata to Hugging Face's files is the same tokenizer: the three small
+// families are made into GGUF files, exported, loaded again and compared on the golden texts.
 #include "support/tokenizer_gguf.h"
-// (cmocka's prerequisites stand in test.h)
 
 #include "io/file.h"
 #include "io/json.h"
@@ -94,7 +93,7 @@ static void test_folder_is_copied(void **state) {
   assert_fails(tokenizer_export(FOLDER "nowhere.gguf", folder), STATUS_INPUT, "nowhere.gguf");
 }
 
-/// The first token of the file that has a letter beyond ASCII gets a byte that is no UTF-8.
+/// The first token with a letter beyond ASCII gets a byte that is not UTF-8.
 static void test_broken_tokens_are_refused(void **state) {
   (void)state;
   char gguf[512];

@@ -1,8 +1,7 @@
-// Memory that runs out while a tokenizer or a chat template is loaded, used and exported.
+// Failing allocations while a tokenizer or a chat template is loaded, used and exported.
+#include "io/file.h"
 #include "support/alloc_faults.h"
 #include "support/tokenizer_gguf.h"
-// (cmocka's prerequisites stand in test.h)
-#include "io/file.h"
 #include "text/chat.h"
 #include "text/export.h"
 #include "text/tokenizer.h"
@@ -107,7 +106,7 @@ cleanup:
   return status;
 }
 
-/// The folder is not there or whole, and with one failure nothing else is.
+/// The folder is whole or not there; after a single failure nothing else is left.
 static void check_export(void *user, bool failed, FaultMode mode) {
   const Export *job = user;
   char path[900];

@@ -1,5 +1,5 @@
-// Three small tokenizers in the manner of Llama 3, Qwen2 and SmolLM against Hugging Face's tokenizers: 2,000
-// texts of many scripts, white space, numbers, added tokens and broken bytes (bpe_golden.json, made by
+// Three small tokenizers like those of Llama 3, Qwen2 and SmolLM, compared with Hugging Face's tokenizers on
+// 2,000 texts with many scripts, white space, numbers, added tokens and broken bytes (bpe_golden.json from
 // make_bpe_golden.py).
 #include "support/test.h"
 
@@ -33,7 +33,7 @@ static void append_hex(Str *out, const char *hex) {
   }
 }
 
-/// The golden texts one after the other: first those in plain text, then those in hex. False at the end.
+/// The golden texts in order: first those in plain text, then those in hex. False at the end.
 static bool next_text(size_t *index, Str *out) {
   static const cJSON *at;
   static bool hex;
@@ -57,7 +57,7 @@ static bool next_text(size_t *index, Str *out) {
   return true;
 }
 
-/// The low 48 bits of the FNV-1a hash of the ids, little-endian, and of the decoded text.
+/// The low 48 bits of the FNV-1a hash over the little-endian ids and the decoded text.
 static void digest(const Tokens *tokens, const Str *decoded, char out[16]) {
   uint64_t hash = HASH_START;
   for (size_t i = 0; i < tokens->count; i++) {
@@ -114,7 +114,7 @@ static void test_smollm(void **state) {
   check_family("smollm");
 }
 
-/// Pushes one token at a time: every piece that comes out is whole characters.
+/// Pushes one token at a time. Every piece that comes out must be whole characters.
 static void stream(const Tokenizer *tokenizer, const Tokens *tokens, bool skip_special, Str *out) {
   DecodeStream decode = {0};
   for (size_t i = 0; i <= tokens->count; i++) {
@@ -142,7 +142,7 @@ static void check_stream(const Tokenizer *tokenizer, const Tokens *tokens) {
   }
 }
 
-/// Streaming gives what decoding at once gives, for the golden texts and for ids that follow no text at all.
+/// Streaming gives the same text as decoding at once, for the golden texts and for random ids.
 static void test_streaming(void **state) {
   (void)state;
   Tokenizer *tokenizer = load("llama3");
@@ -169,7 +169,7 @@ static void test_streaming(void **state) {
   tokenizer_free(tokenizer);
 }
 
-/// A character comes out with its last byte, and only then.
+/// A character comes out with its last byte, not earlier.
 static void test_streaming_holds_back(void **state) {
   (void)state;
   Tokenizer *tokenizer = load("llama3");
@@ -217,7 +217,7 @@ static void test_special(void **state) {
   tokenizer_free(tokenizer);
 }
 
-/// Text without a place to cut takes n log n, not n²: a megabyte in a moment.
+/// A text that cannot be cut takes n log n, not n²: a megabyte is quick.
 static void test_long_word(void **state) {
   (void)state;
   Tokenizer *tokenizer = load("qwen2");

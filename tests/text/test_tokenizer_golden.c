@@ -1,6 +1,6 @@
-// The real SmolLM2 tokenizer against Hugging Face's ids: shared/golden/tokens.json, from the GGUF (pre
-// "smollm" cuts digits apart) and from a tokenizer.json made of the same vocabulary, with and without that
-// step.
+// The real SmolLM2 tokenizer compared with Hugging Face's ids (shared/golden/tokens.json): from the GGUF,
+// whose pre "smollm" cuts digits apart, and from a tokenizer.json with the same vocabulary, with and without
+// that step.
 #include "support/test.h"
 
 #include "io/file.h"
@@ -14,7 +14,7 @@
 
 static char golden_path[1100];
 
-/// The golden file, with U+F8FE (which it does not hold) for U+0000, where cJSON's strings would end.
+/// The golden file with U+F8FE, which it does not use, instead of U+0000, where cJSON's strings would end.
 static cJSON *load_golden(void) {
   MappedFile file;
   cJSON *golden;
@@ -28,7 +28,7 @@ static cJSON *load_golden(void) {
   return golden;
 }
 
-/// The text of a golden string with its U+0000 back; returns its size.
+/// Writes a golden string with U+0000 restored; returns its size.
 static size_t golden_text(const cJSON *string, char *out, size_t capacity) {
   size_t size = 0;
   for (const char *at = string->valuestring; *at != '\0' && size < capacity; size++) {
@@ -40,7 +40,7 @@ static size_t golden_text(const cJSON *string, char *out, size_t capacity) {
   return size;
 }
 
-/// The array of GGUF strings `key` as JSON.
+/// The array of strings under `key` as JSON.
 static cJSON *strings_of(const TensorFile *file, const char *key) {
   size_t count;
   assert_ok(gguf_get_strings(file, key, &count));
@@ -66,7 +66,7 @@ static cJSON *strings_of(const TensorFile *file, const char *key) {
   return array;
 }
 
-/// The vocabulary of the GGUF as {"token": id}; its first 17 are the special ones, listed in `added`.
+/// The vocabulary of the GGUF as {"token": id}. The first 17 tokens are special and are added to `added`.
 static cJSON *vocab_of(const TensorFile *file, cJSON *added) {
   cJSON *tokens = strings_of(file, "tokenizer.ggml.tokens");
   cJSON *vocab = cJSON_CreateObject();
@@ -91,7 +91,7 @@ static cJSON *vocab_of(const TensorFile *file, cJSON *added) {
   return vocab;
 }
 
-/// Writes tokenizer.json and tokenizer_config.json of the GGUF's vocabulary into a fresh folder.
+/// Writes tokenizer.json and tokenizer_config.json with the GGUF's vocabulary into a fresh folder.
 static const char *make_folder(bool digits) {
   const char *folder = test_folder();
   TensorFile *file;
@@ -139,7 +139,7 @@ static void expect_ids(const Tokens *tokens, const cJSON *ids, const char *text)
   if (i != tokens->count) fail_msg("\"%s\": %zu tokens, not %zu", text, tokens->count, i);
 }
 
-/// All strings of tokens.json to their ids, and back.
+/// Encodes all strings of tokens.json and decodes them again.
 static void check_all(const Tokenizer *tokenizer, bool digits) {
   cJSON *golden = load_golden();
   const cJSON *strings = cJSON_GetObjectItem(golden, "strings"), *ids = cJSON_GetObjectItem(golden, "ids");

@@ -1,5 +1,6 @@
-// Broken, lying and foreign tokenizer files: each gives one clear line and STATUS_INPUT; and files that are
-// unusual but right are read. The folders are written from texts here; GGUF files byte by byte.
+// Broken, contradictory and unsupported tokenizer files are refused with STATUS_INPUT and a message of one
+// line; unusual but valid files are read. The test writes the folders as text and the GGUF files byte by
+// byte.
 #include "support/test.h"
 
 #include "io/file.h"
@@ -17,7 +18,7 @@ static void write_text(const char *name, const char *text, size_t size) {
   free(path);
 }
 
-/// The parts of a tokenizer.json; NULL takes the ordinary one.
+/// The parts of a tokenizer.json; NULL: the default part.
 typedef struct Parts {
   const char *model, *added, *pre, *normalizer, *post, *decoder;
 } Parts;
@@ -101,7 +102,7 @@ static void test_models(void **state) {
                  "end_of_word");
 }
 
-/// Of equal ranks the leftmost pair is merged first, in short pieces and in long ones.
+/// Of pairs with equal ranks the leftmost is merged first, in short pieces and in long ones.
 static void test_leftmost(void **state) {
   (void)state;
   Tokenizer *tokenizer;
@@ -129,7 +130,7 @@ static void test_added(void **state) {
   expect_ids((Parts){.added = stripping}, "a \t<m>\xE3\x80\x80  a", false, " 0 4 0");
   expect_ids((Parts){.added = stripping}, "<m> <m>", false, " 4 4");
   expect_ids((Parts){.added = stripping}, "ab b ab", false, " 2 3 1 3 2");
-  // What is looked for in the text as given goes before what is looked for in the normalised text.
+  // Tokens matched in the given text come before tokens matched in the normalised text.
   const char *overlapping =
       "[{\"id\":2,\"content\":\"ab\",\"normalized\":true},{\"id\":4,\"content\":\"bc\"}]";
   expect_ids((Parts){.added = overlapping}, "abc", false, " 0 4");
@@ -222,7 +223,7 @@ static void test_json(void **state) {
   assert_fails(tokenizer_load(folder, &tokenizer), STATUS_INPUT, "tokenizer.json");
 }
 
-/// Every cut of a tokenizer.json is refused, whatever is missing.
+/// A tokenizer.json that is truncated anywhere is refused.
 static void test_cut(void **state) {
   (void)state;
   MappedFile file;
@@ -235,7 +236,7 @@ static void test_cut(void **state) {
   file_unmap(&file);
 }
 
-/// Bytes changed at random never do worse than an error.
+/// Random changes of bytes cause at most an error.
 static void test_noise(void **state) {
   (void)state;
   MappedFile file;
@@ -305,7 +306,8 @@ static void put_string(Str *out, const char *text) {
 
 enum { GGUF_U32 = 4, GGUF_I32 = 5, GGUF_STRING = 8, GGUF_ARRAY = 9 };
 
-/// A GGUF of metadata only. Lists end with NULL; a NULL text or list leaves its key out; eos < 0 likewise.
+/// A GGUF file with only metadata. Lists end with NULL. A text or list that is NULL is left out, and so is
+/// eos < 0.
 typedef struct GgufParts {
   const char *model, *pre;
   const char *const *tokens, *const *merges;

@@ -19,22 +19,21 @@ typedef struct ChatMessage {
   const char *role, *content; // UTF-8, NUL-terminated
 } ChatMessage;
 
-/// What the model at `model` (folder or .gguf) uses: CHAT_NONE where it has no template. `override`: a
-/// family's name from chat_family_name (config model.chat_template), or NULL / "auto". STATUS_INPUT where the
-/// template is not known and not overridden (the message then suggests the family `usual`, unless that is
-/// NULL), or the override names no family.
+/// The family of the model at `model` (folder or .gguf); CHAT_NONE if it has no template. `override` is a
+/// name from chat_family_name (config model.chat_template), or NULL or "auto". STATUS_INPUT if the template
+/// is neither known nor overridden (unless `usual` is NULL, the message suggests that family), or if
+/// `override` is not a family's name.
 STATUS_CHECKED Status chat_detect(const char *model, const char *override, const char *usual,
                                   ChatFamily *out);
-/// The family a template's text belongs to; STATUS_INPUT (naming `name`, suggesting `usual`) where it is not
-/// known.
+/// The family of a template's text. STATUS_INPUT, with the file `name` and the suggestion `usual`, if it is
+/// not known.
 STATUS_CHECKED Status chat_recognise(const char *template_text, const char *name, const char *usual,
                                      ChatFamily *out);
 /// "none", "chatml", "smollm2", "qwen2.5", "qwen2", "qwen2.5-math", "llama3", "llama3.1".
 const char *chat_family_name(ChatFamily family);
-/// Appends the rendering, identical to transformers' apply_chat_template without tools. There, Llama
-/// 3.2 gives the day of the call; here it gives its template's own default, 26 Jul 2024, so that a prompt is
-/// the same on any day. The rendering holds every special token as text, so encode it with add_special =
-/// false. STATUS_INPUT for CHAT_NONE, no messages, or a role the family's template treats as a tool's or
-/// drops.
+/// Appends the rendering, identical to transformers' apply_chat_template without tools, except that
+/// Llama 3.2's template writes the current date and this writes its default, 26 Jul 2024, so that a prompt is
+/// the same on any day. The rendering has every special token as text, so encode it with add_special = false.
+/// STATUS_INPUT for CHAT_NONE, no messages, or a role that the family's template drops or reserves for tools.
 STATUS_CHECKED Status chat_render(ChatFamily family, const ChatMessage *messages, size_t count,
                                   bool add_generation_prompt, Str *out);

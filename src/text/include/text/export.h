@@ -4,7 +4,6 @@
 #include "util/status.h"
 
 /// Writes into `directory` (inside an AtomicDir) what transformers' AutoTokenizer needs to give the same ids:
-/// from a Hugging Face folder its tokenizer files are copied; from a .gguf file tokenizer.json,
-/// tokenizer_config.json (with the chat template) and special_tokens_map.json are written out of the
-/// metadata.
+/// copies the tokenizer files of a Hugging Face folder; from the metadata of a .gguf file makes
+/// tokenizer.json, tokenizer_config.json (with the chat template) and special_tokens_map.json.
 STATUS_CHECKED Status tokenizer_export(const char *model, const char *directory);
