@@ -8,8 +8,8 @@
 
 // ---- names of weights ----
 
-// Llama's names, which many families share. The biases are skipped for a family without qkv_bias, the head
-// for a model whose head is its embedding.
+// Llama's names, which many families share. Biases are skipped without qkv_bias, the head if it is the
+// embedding.
 static const WeightName llama_weights[] = {
     {WEIGHT_EMBEDDING, 0, {"model.embed_tokens", "token_embd"}},
     {WEIGHT_ATTENTION_NORM, 0, {"model.layers.#.input_layernorm", "blk.#.attn_norm"}},
@@ -38,7 +38,7 @@ static const OffKey qwen2_off[] = {
 static const ModelFamily families[] = {
     {.name = {[FORMAT_HF] = "llama", [FORMAT_GGUF] = "llama"},
      .class_name = "LlamaForCausalLM",
-     .chat = NULL, // Llama 3, SmolLM2 and others share this type, each with a template of its own
+     .chat = NULL, // Llama 3, SmolLM2 and others share this type, each with its own template
      .gguf_interleaved = true,
      .off_keys = llama_off,
      .off_key_count = COUNT(llama_off),
@@ -58,7 +58,7 @@ const ModelFamily *family_at(size_t index) {
   return index < COUNT(families) ? &families[index] : NULL;
 }
 
-static Status fail_unknown(ModelFormat format, const char *name, const char *file) {
+static Status fail_unknown_family(ModelFormat format, const char *name, const char *file) {
   static const char *const keys[FORMATS] = {[FORMAT_HF] = "model_type", [FORMAT_GGUF] = "architecture"};
   const char *names[COUNT(families)];
   size_t count = 0;
@@ -81,7 +81,7 @@ Status family_find(ModelFormat format, const char *name, const char *file, const
     const char *own = families[i].name[format];
     if (own != NULL && strcmp(own, name) == 0) return STATUS_OK;
   }
-  return fail_unknown(format, name, file);
+  return fail_unknown_family(format, name, file);
 }
 
 const char *family_linear_name(const ModelFamily *family, LinearRole role) {

@@ -1,5 +1,5 @@
-// Opens a model's files and checks them against its config. Rule: after model_files_open nothing about the
-// files can surprise; loading only copies.
+// Opens a model's files and checks them against its config. Rule: model_files_open checks everything, so
+// loading only copies and checks nothing again.
 #include "formats.h"
 #include "io/file.h"
 #include "util/memory.h"

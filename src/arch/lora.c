@@ -1,5 +1,5 @@
-// LoRA's description: targets by name, adapter_config.json both ways. Rule: an adapter_config.json that asks
-// for anything not computed here is refused.
+// What LoRA adapts: targets by name; reading and writing adapter_config.json. Rule: an adapter_config.json
+// that sets anything not computed here is refused.
 #include "arch/lora.h"
 
 #include "arch/model_config_write.h"
@@ -16,7 +16,8 @@ static const char config_name[] = "adapter_config.json";
 
 // ---- targets ----
 
-static Status unknown_target(const ModelFamily *family, const char *name, size_t size, const char *where) {
+static Status fail_unknown_target(const ModelFamily *family, const char *name, size_t size,
+                                  const char *where) {
   Status status = STATUS_OK;
   Str known = {0};
   for (LinearRole role = 0; role < LINEARS; role++) {
@@ -39,7 +40,7 @@ static Status add_target(const ModelFamily *family, const char *name, size_t siz
       return STATUS_OK;
     }
   }
-  return unknown_target(family, name, size, where);
+  return fail_unknown_target(family, name, size, where);
 }
 
 static void add_all(const ModelFamily *family, Lora *lora) {
@@ -66,14 +67,14 @@ static Status parse_targets(const ModelFamily *family, const char *list, Lora *l
 
 // ---- numbers ----
 
-// Takes `alpha` in double, as a file may give it, so that the scale is rounded once.
+// `alpha` is a double, as a file has it, so that the scale is rounded only once.
 static Status set_numbers(const ModelConfig *config, size_t rank, double alpha, double dropout, Lora *lora) {
   lora->rank = rank;
   lora->alpha = (float)alpha;
   lora->dropout = (float)dropout;
-  size_t most = config->ffn > config->width ? config->ffn : config->width;
-  if (rank == 0 || rank > most)
-    return status_fail(STATUS_INPUT, "LoRA rank %zu: expected 1 to %zu", rank, most);
+  size_t largest = config->ffn > config->width ? config->ffn : config->width;
+  if (rank == 0 || rank > largest)
+    return status_fail(STATUS_INPUT, "LoRA rank %zu: expected 1 to %zu", rank, largest);
   if (!(lora->dropout >= 0.0f && lora->dropout < 1.0f)) {
     return status_fail(STATUS_INPUT, "LoRA dropout %g: expected at least 0 and below 1",
                        (double)lora->dropout);
@@ -91,7 +92,7 @@ Status lora_from_options(const ModelConfig *config, const LoraOptions *options, 
 
 // ---- reading ----
 
-// Keys that change what is computed, with the values under which they do not.
+// True for values that switch a feature off: missing, null, false, "none", an empty list or object.
 static bool is_off(const cJSON *value) {
   if (value == NULL || cJSON_IsNull(value) || cJSON_IsFalse(value)) return true;
   if (cJSON_IsString(value)) return strcmp(value->valuestring, "none") == 0;

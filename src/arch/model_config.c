@@ -1,4 +1,4 @@
-// What both sources of a config share: the checks, and the rotary frequencies.
+// What configs of both formats share: the checks, and the rotary frequencies.
 #include "formats.h"
 #include <math.h>
 
@@ -47,8 +47,9 @@ Status model_config_check(const ModelConfig *config, const char *name) {
   return STATUS_OK;
 }
 
-// Llama 3's scaling, as transformers' _compute_llama3_parameters: long wavelengths are stretched by `factor`,
-// short ones kept, between them a linear blend in original_positions / wavelength.
+// Llama 3's scaling, as in transformers' _compute_llama3_parameters: divides the frequency of long waves by
+// rope_factor, keeps that of short ones, and blends linearly between them by the number of turns in
+// rope_original_positions.
 static double scaled_frequency(const ModelConfig *config, double frequency) {
   const double pi = 3.14159265358979323846;
   double turns = config->rope_original_positions * frequency / (2 * pi);
@@ -58,8 +59,8 @@ static double scaled_frequency(const ModelConfig *config, double frequency) {
   return (1 - smooth) * frequency / config->rope_factor + smooth * frequency;
 }
 
-// Rounded where transformers rounds (float32 power, float32 reciprocal): at position 4,096 the last bit of a
-// frequency is worth 2e-4 of an angle.
+// Rounds where transformers rounds (float32 power, float32 reciprocal): at position 4,096 the last bit of a
+// frequency changes the angle by 2e-4.
 void model_config_inverse_frequencies(const ModelConfig *config, double *inv_freq) {
   for (size_t i = 0; i < config->head_dim / 2; i++) {
     float power = (float)pow(config->rope_theta, 2.0 * (double)i / (double)config->head_dim);

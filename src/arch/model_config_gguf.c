@@ -1,5 +1,5 @@
-// A model's config from GGUF metadata (keys: ggml's docs/gguf.md). Rule: as in model_config_hf.c, a setting
-// that would change the numbers and is not computed here is an error.
+// A model's config from GGUF metadata (ggml's docs/gguf.md has the keys). Rule: as in model_config_hf.c, a
+// setting that would change the numbers and is not computed here is an error.
 #include "formats.h"
 #include <math.h>
 #include <stdio.h>
@@ -7,11 +7,13 @@
 
 enum { KEY_SIZE = 128 };
 
+/// key = "<architecture>.<name>", which it returns too.
 static const char *full_key(char key[KEY_SIZE], const char *architecture, const char *name) {
   (void)snprintf(key, KEY_SIZE, "%s.%s", architecture, name);
   return key;
 }
 
+/// `fallback` 0: the key must be there.
 static Status read_size(const TensorFile *file, const char *architecture, const char *name, int64_t fallback,
                         size_t *out) {
   char key[KEY_SIZE];
@@ -67,8 +69,8 @@ static Status read_sizes(const TensorFile *file, const char *architecture, Model
   return STATUS_OK;
 }
 
-// llama.cpp's converter turns Llama 3's rope scaling into a tensor of divisors of the frequencies. With the
-// constants that all Llama 3 models share, the largest divisor is the factor; that the rest agree is checked.
+// llama.cpp's converter turns Llama 3's rope scaling into a tensor of divisors of the frequencies. All Llama
+// 3 models have the same other constants, so the largest divisor is the factor; the rest must agree with it.
 static Status read_rope_divisors(const TensorFile *file, const StoredTensor *tensor, ModelConfig *config) {
   float divisors[512];
   double scaled[512];

@@ -45,7 +45,7 @@ static Status read_family(const cJSON *json, const char *name, ModelConfig *conf
   return STATUS_OK;
 }
 
-// `json` is rope_scaling (older transformers) or rope_parameters (newer, with rope_theta inside).
+// `json` is rope_scaling (older transformers) or rope_parameters (newer, includes rope_theta).
 static Status read_rope_object(const cJSON *json, const char *name, ModelConfig *config) {
   if (json_has(json, "rope_theta")) TRY(json_get_number(json, "rope_theta", name, &config->rope_theta));
   if (json_has(json, "partial_rotary_factor")) {

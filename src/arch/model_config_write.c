@@ -1,5 +1,5 @@
-// Writes a Hugging Face folder's config.json and generation_config.json. Rule: whatever model the numbers
-// came from, the config is written from ModelConfig, so it says what this program computed.
+// Writes config.json and generation_config.json of a Hugging Face folder. Rule: config.json is written from
+// ModelConfig alone, so it says what this program computed, whatever file the model came from.
 #include "arch/model_config_write.h"
 
 #include "formats.h"

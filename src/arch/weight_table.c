@@ -1,5 +1,5 @@
-// The one list of a model's weights, made of the names of its family and the sizes of its config. Loading,
-// checking, training and saving all walk it.
+// The one list of a model's weights, from the names of its family and the sizes of its config. Rule: loading,
+// checking, training and saving all use it, so they agree on every weight and its order.
 #include "formats.h"
 #include "util/str.h"
 #include <stdio.h>
@@ -7,7 +7,7 @@
 
 // ---- shapes ----
 
-// Sizes of a layer's matrix [out, in].
+// The sizes of a layer's matrix [out, in].
 static void linear_shape(const ModelConfig *config, LinearRole role, size_t *out, size_t *in) {
   size_t heads = config->heads * config->head_dim;
   size_t kv_heads = config->kv_heads * config->head_dim;
@@ -94,7 +94,7 @@ static bool is_present(const ModelConfig *config, const WeightName *weight) {
   }
 }
 
-// How many names of the family's list a model has: before those of a layer, of a layer, in all.
+// How many names of the family's list a model has: before the layers, for each layer, and in all.
 typedef struct NameCounts {
   size_t before, each, all;
 } NameCounts;
@@ -116,7 +116,7 @@ size_t weight_count(const ModelConfig *config) {
   return counts.all - counts.each + config->layers * counts.each;
 }
 
-// The `index`-th of the present names.
+// Name number `index` among those that the model has. The caller keeps `index` in range, so the loop ends.
 static const WeightName *present_name(const ModelConfig *config, size_t index) {
   const WeightName *weight = config->family->weights;
   while (!is_present(config, weight) || index-- > 0) weight++;
@@ -127,7 +127,7 @@ void weight_spec(const ModelConfig *config, ModelFormat format, size_t index, We
   NameCounts counts = count_names(config);
   const size_t layered = config->layers * counts.each;
   memset(out, 0, sizeof *out);
-  // The table repeats the names of a layer for each layer; the family's list has them once.
+  // The table repeats the names of a layer for every layer, the family's list has them once: map to the list.
   if (index >= counts.before + layered) {
     index -= layered - counts.each;
   } else if (index >= counts.before) {
@@ -145,7 +145,7 @@ void weight_spec(const ModelConfig *config, ModelFormat format, size_t index, We
   write_name(weight, format, out->layer, out->stored);
 }
 
-// ---- against the file ----
+// ---- checking a file ----
 
 static Status check_shape(const char *path, const StoredTensor *tensor, const WeightSpec *spec) {
   bool fits = spec->rank == 1
@@ -158,16 +158,16 @@ static Status check_shape(const char *path, const StoredTensor *tensor, const We
     used += (size_t)snprintf(found + used, sizeof found - used, "%s%zu", i > 0 ? ", " : "", tensor->shape[i]);
   }
   if (spec->rank == 1) {
-    return status_fail(STATUS_INPUT, "%s: tensor %s has shape [%s], the config says [%zu]", path,
+    return status_fail(STATUS_INPUT, "%s: tensor %s has shape [%s], but the config says [%zu]", path,
                        spec->stored, found, spec->cols);
   }
-  return status_fail(STATUS_INPUT, "%s: tensor %s has shape [%s], the config says [%zu, %zu]", path,
+  return status_fail(STATUS_INPUT, "%s: tensor %s has shape [%s], but the config says [%zu, %zu]", path,
                      spec->stored, found, spec->rows, spec->cols);
 }
 
-// Not weights, or not used: buffers that old transformers saved, GGUF's rope divisors (read with the config),
-// and a tied model's copy of its embedding.
-static bool is_harmless(const ModelConfig *config, const char *name) {
+// Tensors that may be ignored: buffers that old transformers saved, GGUF's rope divisors (read with the
+// config), and a tied model's copy of its embedding.
+static bool may_be_ignored(const ModelConfig *config, const char *name) {
   char head[WEIGHT_NAME_SIZE];
   weight_name(config->family, FORMAT_HF, WEIGHT_HEAD, head);
   return str_ends(name, ".rotary_emb.inv_freq") || strcmp(name, GGUF_ROPE_DIVISORS) == 0 ||
@@ -177,7 +177,7 @@ static bool is_harmless(const ModelConfig *config, const char *name) {
 Status weights_check(const ModelConfig *config, const TensorFile *file) {
   const ModelFormat format = tensors_format(file);
   size_t count = weight_count(config);
-  size_t harmless = 0;
+  size_t ignored = 0;
   WeightSpec spec;
   for (size_t i = 0; i < count; i++) {
     weight_spec(config, format, i, &spec);
@@ -188,13 +188,13 @@ Status weights_check(const ModelConfig *config, const TensorFile *file) {
     TRY(check_shape(tensors_path(file), tensor, &spec));
   }
   for (size_t i = 0; i < tensors_count(file); i++) {
-    if (is_harmless(config, tensors_at(file, i)->name)) harmless++;
+    if (may_be_ignored(config, tensors_at(file, i)->name)) ignored++;
   }
-  if (tensors_count(file) == count + harmless) return STATUS_OK;
-  // Names are distinct, so something is there that is not in the table: say which.
+  if (tensors_count(file) == count + ignored) return STATUS_OK;
+  // Names are distinct, so a tensor is not in the table: find it for the message.
   for (size_t i = 0; i < tensors_count(file); i++) {
     const char *name = tensors_at(file, i)->name;
-    bool known = is_harmless(config, name);
+    bool known = may_be_ignored(config, name);
     for (size_t j = 0; j < count && !known; j++) {
       weight_spec(config, format, j, &spec);
       known = strcmp(spec.stored, name) == 0;

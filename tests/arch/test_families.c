@@ -1,8 +1,7 @@
-// The table of families: every name in all three spellings, what a config must not switch on, and names of
-// families that are unknown. The expected names are written out here, as the files of Hugging Face, llama.cpp
-// and PEFT have them.
+// The table of families: every name in all three spellings, keys that a config must not switch on, and
+// unknown families. The expected names are written out as the files of Hugging Face, llama.cpp and PEFT have
+// them.
 #include "support/test.h"
-// (cmocka's prerequisites stand in test.h)
 
 #include "arch/family.h"
 #include "arch/lora.h"
@@ -24,7 +23,7 @@ typedef struct Expected {
 
 enum { WIDTH = 12, HEADS = 3, KV_HEADS = 1, HEAD_DIM = 6, FFN = 20, VOCAB = 50, LAYERS = 2 };
 
-// Layer 1 of two.
+// Layer 1 of 2.
 static const Expected in_layer[] = {
     {"model.layers.1.input_layernorm.weight", "blk.1.attn_norm.weight", 1, 1, WIDTH, false},
     {"model.layers.1.post_attention_layernorm.weight", "blk.1.ffn_norm.weight", 1, 1, WIDTH, false},
@@ -43,7 +42,7 @@ static const Expected first = {"model.embed_tokens.weight", "token_embd.weight",
 static const Expected norm = {"model.norm.weight", "output_norm.weight", 1, 1, WIDTH, false};
 static const Expected head = {"lm_head.weight", "output.weight", 2, VOCAB, WIDTH, false};
 
-/// A config of that family, of sizes that are all different.
+/// A config of that family whose sizes are all different.
 static ModelConfig config_of(const char *name, bool tied) {
   ModelConfig config = {.layers = LAYERS,
                         .width = WIDTH,
@@ -108,12 +107,12 @@ static void test_qwen2(void **state) {
   check_names("qwen2", true, false);
 }
 
-// Names are distinct and not cut, whatever the layer, in both formats.
+// In both formats, names are distinct and not truncated in any layer.
 static void check_distinct(const ModelFamily *family) {
   ModelConfig config = config_of(family->name[FORMAT_HF], false);
   config.layers = 1024;
   size_t each = (weight_count(&config) - 3) / config.layers;
-  size_t start = weight_count(&config) - each - 2; // the last layer, and what stands behind it
+  size_t start = weight_count(&config) - each - 2; // the last layer and what follows it
   WeightSpec a;
   WeightSpec b;
   for (int format = 0; format < FORMATS; format++) {
@@ -129,8 +128,8 @@ static void check_distinct(const ModelFamily *family) {
   }
 }
 
-// What holds for every family, PEFT's spelling with it. The count says that a new entry needs a test as those
-// above.
+// What holds for every family, including PEFT's names. The count fails when a new family is added without a
+// test like those above.
 static void test_every_family(void **state) {
   (void)state;
   size_t count = 0;
@@ -152,7 +151,7 @@ static void test_every_family(void **state) {
     char golden[256];
     (void)snprintf(golden, sizeof golden, GEE_SOURCE_DIR "/tests/golden/%s/config.json",
                    family->name[FORMAT_HF]);
-    if (!file_exists(golden)) fail_msg("%s: every family needs a tiny model that PyTorch computed", golden);
+    if (!file_exists(golden)) fail_msg("%s: every family needs a tiny model computed by PyTorch", golden);
     assert_false(family->gguf_interleaved && family->qkv_bias);
     ChatFamily chat = CHAT_NONE;
     if (family->chat != NULL) assert_ok(chat_detect("", family->chat, NULL, &chat));
@@ -212,8 +211,8 @@ static void test_targets(void **state) {
   assert_fails(lora_from_options(&config, &options, &lora), STATUS_INPUT, "expected 1 to 20");
 }
 
-// What is written for a family: its type, its class, its own switches as false, and nothing of another
-// family's.
+// The config written for a family has its type, its class, its own switches as false, and none of other
+// families.
 static void check_written(const char *name, const char *class_name, const char *const *off,
                           const char *not_there) {
   ModelConfig config = config_of(name, true);

@@ -1,4 +1,4 @@
-// Opening a model: its config from both formats, and broken files, which get one clear line.
+// Opening a model: its config from both formats; broken files are refused by name.
 #include "support/model_fixture.h"
 #include "support/process.h"
 
@@ -23,7 +23,7 @@ static void test_configs(void **state) {
   assert_ok(model_files_open(golden_path("qwen2"), &files));
   config = model_files_config(files);
   assert_string_equal(config->family->name[FORMAT_HF], "qwen2");
-  assert_int_equal(config->eos_count, 2); // generation_config.json's set, not config.json's one
+  assert_int_equal(config->eos_count, 2); // those of generation_config.json, not the one of config.json
   assert_int_equal(config->eos[1], 4);
   assert_true(config->tied && config->rope_theta == 1000 && config->rope_factor == 1);
   model_files_close(files);
@@ -38,7 +38,7 @@ static void test_configs(void **state) {
 
 // ---- broken files ----
 
-// A copy of the tiny Llama's config with `key` replaced (raw JSON), beside its weights.
+// A folder with the weights of the tiny Llama and its config, in which `key` has another value (raw JSON).
 static const char *folder_with(const char *source, const char *key, const char *value) {
   const char *folder = test_folder();
   cJSON *json = NULL;
@@ -133,7 +133,8 @@ static void test_hostile_folders(void **state) {
   file_unmap(&config);
 }
 
-// A GGUF cut anywhere, or with a byte of its header changed, is refused or opens; it never crashes.
+// A GGUF that is truncated anywhere, or has a byte of its header changed, is refused or opens, and never
+// crashes.
 static void test_hostile_gguf(void **state) {
   (void)state;
   MappedFile file;

@@ -5,12 +5,12 @@
 #include "arch/weights.h"
 #include "util/status.h"
 
-/// As a user asks for it.
+/// What the user sets.
 typedef struct LoraOptions {
   size_t rank;
   float alpha;
   float dropout;
-  const char *targets; // names of matrices (family_linear_name), commas between; or "all"
+  const char *targets; // names of matrices (family_linear_name), separated by commas; or "all"
 } LoraOptions;
 
 typedef struct Lora {
@@ -20,12 +20,12 @@ typedef struct Lora {
   bool targets[LINEARS];
 } Lora;
 
-/// STATUS_INPUT where a target is unknown or a number is out of its range.
+/// STATUS_INPUT if a target is unknown or a number is out of range.
 STATUS_CHECKED Status lora_from_options(const ModelConfig *config, const LoraOptions *options, Lora *out);
-/// Reads directory/adapter_config.json. STATUS_INPUT also where it asks for what is not computed here.
+/// Reads directory/adapter_config.json. STATUS_INPUT also if it sets something that is not computed here.
 STATUS_CHECKED Status lora_read_config(const ModelConfig *config, const char *directory, Lora *out);
-/// Writes directory/adapter_config.json. `base` is the path of the model that is adapted.
+/// Writes directory/adapter_config.json. `base` is the path of the base model.
 STATUS_CHECKED Status lora_write_config(const ModelConfig *config, const Lora *lora, const char *base,
                                         const char *directory);
-/// *out = the file's name of adapter `which` ('A' or 'B') of a matrix, in fresh memory (free()).
+/// *out = the name in a file of adapter `which` ('A' or 'B') of a matrix, in fresh memory (free()).
 STATUS_CHECKED Status lora_tensor_name(const WeightSpec *weight, char which, char **out);

@@ -1,4 +1,4 @@
-// What a model is: its sizes and constants, from config.json or GGUF metadata.
+// The sizes and constants of a model, from config.json or GGUF metadata.
 #pragma once
 
 #include "arch/family.h"
@@ -12,13 +12,13 @@ typedef struct ModelConfig {
       max_positions;
   float rms_eps;
   double rope_theta;
-  // Llama 3 rope scaling; factor 1 = none
+  // Llama 3's rope scaling; factor 1: none
   double rope_factor, rope_low, rope_high, rope_original_positions;
   bool tied;                  // the head is the embedding
-  int32_t eos[MODEL_MAX_EOS]; // generation_config.json's set, else config's, else GGUF's
+  int32_t eos[MODEL_MAX_EOS]; // from generation_config.json, else config.json; or from GGUF
   size_t eos_count;
   int32_t bos; // −1: none
 } ModelConfig;
 
-/// inv_freq[D/2] of the rotary embedding, Llama 3 scaling applied.
+/// inv_freq[D/2] of the rotary embedding, with Llama 3's scaling.
 void model_config_inverse_frequencies(const ModelConfig *config, double *inv_freq);

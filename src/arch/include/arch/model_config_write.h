@@ -4,8 +4,8 @@
 #include "arch/files.h"
 #include "io/tensors.h"
 
-/// Both, into `directory`; `type` is that of the weights written beside them.
+/// Writes both into `directory`. `type` is the type of the weights there.
 STATUS_CHECKED Status model_config_write(const ModelConfig *config, DType type, const char *directory);
-/// A Hugging Face folder's own generation_config.json says more (temperature, …) than ModelConfig: copies it
-/// over the one in `directory`, where `files` has one.
+/// Replaces generation_config.json in `directory` by that of `files`, if it has one: it says more than
+/// ModelConfig, such as the temperature.
 STATUS_CHECKED Status model_config_copy_generation(const ModelFiles *files, const char *directory);
