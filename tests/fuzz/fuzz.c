@@ -1,4 +1,4 @@
-// Files and checks of the fuzz targets. Files lie in memory (/dev/shm) where there is such a place.
+// Files and checks of the fuzz targets. Files are in memory (/dev/shm) if there is such a folder.
 #include "fuzz.h"
 
 #include "io/file.h"

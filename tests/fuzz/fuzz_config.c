@@ -1,5 +1,5 @@
-// A run's .ini, and after a line "----" an assignment as in --set. What is accepted renders to an .ini that
-// reads back to itself.
+// A run's .ini, and after a line "----" an assignment as in --set. An accepted config, rendered as .ini,
+// reads back the same.
 #include "fuzz.h"
 
 #include "config.h"

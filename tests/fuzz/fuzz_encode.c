@@ -1,5 +1,5 @@
-// Any text through the tokenizers of three families. A text of well-formed UTF-8 comes back as it was, but
-// for those that normalise.
+// Any text through the tokenizers of three families. Well-formed UTF-8 decodes to itself, except with
+// tokenizers that normalise.
 #include "fuzz_tokens.h"
 
 #include "util/utf8.h"

@@ -1,4 +1,4 @@
-// A GGUF file: its metadata by every getter, its tensors de-quantised, and the model config that it holds.
+// A GGUF file: its metadata through every getter, its tensors dequantised, and its model config.
 #include "fuzz_tensors.h"
 
 #include "arch/files.h"

@@ -1,5 +1,5 @@
-// A file in the folder of compiled programs: only what has this program's key, and a hash that is right, is
-// taken.
+// A file in the folder of compiled programs: an entry is used only if it has this program's key and the right
+// hash.
 #include "fuzz.h"
 
 #include "cache.h"

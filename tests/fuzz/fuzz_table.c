@@ -1,4 +1,4 @@
-// Tables in lines: CSV, TSV, JSON Lines, one JSON list, text, and a file whose content tells what it is.
+// Tables in lines: CSV, TSV, JSON Lines, one JSON list, text, and a file whose content tells its kind.
 #include "fuzz_table.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size) {

@@ -26,7 +26,7 @@ static inline uint64_t fuzz_sum_text(TableText text) {
   return sum;
 }
 
-/// Reads a cell to its last byte.
+/// Reads every byte of a cell.
 static inline uint64_t fuzz_sum(const Cell *cell) {
   uint64_t sum = (uint64_t)cell->type;
   if (cell->type == CELL_TEXT) sum += fuzz_sum_text(cell->text);
@@ -37,7 +37,7 @@ static inline uint64_t fuzz_sum(const Cell *cell) {
   return sum;
 }
 
-/// Reads all columns that can be read of a table whose kind the ending of `name` tells, 32 at most.
+/// Reads at most 32 columns of supported types. The ending of `name` tells the kind of table.
 static inline void fuzz_read_table(const char *name, const uint8_t *bytes, size_t size) {
   enum { COLUMNS = 32 };
   const TableColumn *columns = NULL;
@@ -54,6 +54,6 @@ static inline void fuzz_read_table(const char *name, const uint8_t *bytes, size_
     for (size_t i = 0; i < rows * used; i++) sum += fuzz_sum(table_cell(table, i / used, i % used));
     for (size_t c = 0; c < used; c++) fuzz_ask(table, rows - 1, c);
   }
-  FUZZ_CHECK(sum < UINT64_MAX); // and with it, that every byte may be read
+  FUZZ_CHECK(sum < UINT64_MAX); // uses the sum, so that the bytes are really read
   table_close(table);
 }

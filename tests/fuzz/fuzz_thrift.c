@@ -1,4 +1,4 @@
-// Thrift's compact protocol by itself: fields read by their type, or passed over.
+// Thrift's compact protocol: fields are read by type, or skipped.
 #include "fuzz.h"
 
 #include "thrift_compact.h"

@@ -1,5 +1,4 @@
-// tokenizer.json, and after a line "----" tokenizer_config.json; then a text with what such a tokenizer
-// meets.
+// tokenizer.json, and after a line "----" tokenizer_config.json; then a text that exercises the tokenizer.
 #include "fuzz_tokens.h"
 
 #include "text/chat.h"

@@ -5,7 +5,7 @@
 #include "text/tokenizer.h"
 #include <string.h>
 
-/// Ids lie in the vocabulary, and what they decode to as a whole is what it is piece by piece.
+/// Ids are in the vocabulary, and decoding them at once or one by one gives the same text.
 static inline void fuzz_encode(const Tokenizer *tokenizer, const char *text, size_t size) {
   Tokens tokens = {0};
   Str whole = {0}, streamed = {0};

@@ -1,4 +1,4 @@
-// A file of prompt types, and after a line "----" a text that they sort.
+// A file of prompt types, and after a line "----" a text to find the type of.
 #include "fuzz.h"
 
 #include "types.h"

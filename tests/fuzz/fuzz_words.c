@@ -1,4 +1,5 @@
-// Any text under the built-in group files and types: found, swapped to every group, and typed.
+// Any text with the built-in group files and types: its group words found and swapped to every group, and its
+// type.
 #include "fuzz.h"
 
 #include "group_file.h"
@@ -13,7 +14,7 @@ static void load_all(void) {
   FUZZ_CHECK(types_load(NULL, &types) == STATUS_OK);
 }
 
-/// Swapping ends, with a text that can be searched again.
+/// Swapping gives a text that can be searched again.
 static void swap_to(const GroupFile *groups, const char *text, size_t size, const WordHits *hits,
                     size_t group) {
   Str swapped = {0};

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Writes the starting inputs of the fuzz targets that no other test's data serve as they lie: inputs in two parts, small
+"""Writes the initial inputs of fuzz targets for which no test data can be used as it is: inputs in two parts, small
 tokenizers, templates, states of a run. Findings that were mended stand beside them in corpus/<target>/ and are kept.
 
 Run from the repository's root: tests/fuzz/make_corpus.py
@@ -45,7 +45,7 @@ def gguf_string(text):
 
 
 def gguf(pairs):
-    """Metadata alone: {key: text, number, list of texts or list of numbers}."""
+    """Only metadata: {key: text, number, list of texts or list of numbers}."""
     out = b"GGUF" + struct.pack("<IQQ", 3, 0, len(pairs))
     for key, value in pairs.items():
         out += gguf_string(key)
@@ -61,7 +61,7 @@ def gguf(pairs):
 
 
 def tokenizer(**changes):
-    """A small tokenizer.json of every part that is understood."""
+    """A small tokenizer.json with every supported part."""
     byte_level = {"type": "ByteLevel", "add_prefix_space": False, "use_regex": True}
     root = {
         "added_tokens": [{"id": 6, "content": "<s>", "special": True, "lstrip": True},

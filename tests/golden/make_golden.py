@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Makes the golden files of tests/model: tiny models and what PyTorch (float64), PEFT and AdamW say of them.
+"""Writes the golden files of tests/model: tiny models, and what PyTorch (float64), PEFT and AdamW compute with them.
 
 Run once with torch, transformers, peft, safetensors and gguf installed:
 
@@ -85,7 +85,7 @@ def entropies(logits, tau):
 
 
 def gee_loss(model):
-    """em_weight · mean H + λ · (H_0 − H_1)², as docs/DESIGN.md section 1."""
+    """em_weight · mean H + λ · (H_0 − H_1)², as in docs/DESIGN.md, section 1."""
     H, _ = entropies(predictions(model)[0], SAMPLES["tau"])
     means = torch.stack([h.mean() for h in H.split([len(a["tokens"]) for a in SAMPLES["answers"]])])
     groups = torch.tensor([a["group"] for a in SAMPLES["answers"]])
@@ -94,7 +94,7 @@ def gee_loss(model):
 
 
 def fill(model, seed):
-    """Weights large enough that the entropies differ and the gradients are no noise; exact in float32."""
+    """Weights large enough that entropies differ and gradients are not just noise; exact in float32."""
     generator = torch.Generator().manual_seed(seed)
     with torch.no_grad():
         for name, p in model.named_parameters():
@@ -160,7 +160,7 @@ def save(folder, name, tensors):
 
 
 def state(model):
-    """What a file of the model holds: a tied head is its embedding."""
+    """The tensors in a file of the model; a tied head is not stored, because it is the embedding."""
     tied = model.config.tie_word_embeddings
     return {k: v for k, v in model.state_dict().items() if not (tied and k == "lm_head.weight")}
 
@@ -203,7 +203,7 @@ QWEN2 = dict(vocab_size=VOCAB, hidden_size=48, intermediate_size=56, num_hidden_
 
 
 def qwen2_json(tied, dtype):
-    """As transformers 4 writes it, rope_theta at the top."""
+    """As transformers 4 writes it: rope_theta at the top level."""
     return dict(QWEN2, architectures=["Qwen2ForCausalLM"], model_type="qwen2", hidden_act="silu", rope_theta=1000.0,
                 use_sliding_window=False, tie_word_embeddings=tied, torch_dtype=dtype, bos_token_id=1, eos_token_id=2)
 
@@ -212,8 +212,8 @@ def make_qwen2():
     path = fresh("qwen2")
     config = Qwen2Config(**QWEN2, tie_word_embeddings=True,
                          rope_parameters={"rope_type": "default", "rope_theta": 1000.0})
-    # A seed under which no gradient element lies so near zero that float32 gives it the other sign: Adam's first step
-    # is ±lr whatever the size, so one such element would be off by twice its change (PyTorch's float32 does that too).
+    # With this seed no element of the gradient is so close to zero that float32 changes its sign. Adam's first step is
+    # ±lr whatever the size, so such an element would be off by twice its change (in PyTorch's float32 too).
     model = fill(Qwen2ForCausalLM(config).double(), 20)
     start = {k: v.clone() for k, v in state(model).items()}
     write_json(os.path.join(path, "config.json"), qwen2_json(True, "float32"))
@@ -263,12 +263,12 @@ def gguf_name(name):
 
 
 def permute(w, heads):
-    """llama.cpp's order of a head's rows: rotated pairs side by side."""
+    """llama.cpp's order of the rows of a head: the two rows of a rotated pair next to each other."""
     return w.reshape(heads, 2, w.shape[0] // heads // 2, *w.shape[1:]).swapaxes(1, 2).reshape(w.shape)
 
 
 def write_gguf(model, path, architecture, types, permuted, rope_freqs=None):
-    """Writes the model and loads what the file really holds back into it."""
+    """Writes the model, then loads the numbers that the file really has back into it."""
     config = model.config
     writer = gguf.GGUFWriter(path, architecture)
     writer.add_block_count(config.num_hidden_layers)
@@ -291,7 +291,7 @@ def write_gguf(model, path, architecture, types, permuted, rope_freqs=None):
         turn = next((h for key, h in heads.items() if permuted and key in name), None)
         stored = gguf.quants.quantize(permute(data, turn) if turn else data, kind)
         writer.add_tensor(gguf_name(name), stored, raw_dtype=kind)
-        # Quantisation blocks lie along a row, so the order of rows does not matter to them.
+        # A quantisation block is part of one row, so the order of rows does not matter.
         held[name] = torch.from_numpy(gguf.quants.dequantize(gguf.quants.quantize(data, kind), kind).copy()).double()
     writer.write_header_to_file()
     writer.write_kv_data_to_file()

@@ -1,6 +1,6 @@
-// The linker sends calls of `f` to __wrap_f here, and __real_f is the library's own (ld's --wrap). Rule: what
-// this file keeps of a live object is its address with all bits turned over, so that LeakSanitizer does not
-// take it for a reference.
+// With ld's --wrap, calls of `f` go to __wrap_f in this file, and __real_f is the library's function. Rule:
+// the address of a live object is kept with all bits inverted, so that LeakSanitizer does not take it for a
+// reference.
 #include "support/alloc_faults.h"
 
 #define CL_TARGET_OPENCL_VERSION 120
@@ -42,7 +42,7 @@ size_t faults_count(void) {
   return seen;
 }
 
-/// Counts an allocation; true where it must fail.
+/// Counts an allocation; true if it must fail.
 static bool fails(void) {
   seen++;
   bool now = failing != 0 && (failing_mode == FAULT_ONCE ? seen == failing : seen >= failing);
@@ -52,7 +52,7 @@ static bool fails(void) {
   return true;
 }
 
-// ---- what lives: a hash table of addresses ----
+// ---- live objects: a hash table of addresses ----
 
 static uintptr_t *table; // 0: free
 static size_t slots, used;
@@ -77,8 +77,8 @@ static void grow(void) {
   __real_free(old);
 }
 
-/// Adds what an allocation gave, NULL included, and hands it on.
-static void *born(const void *object) {
+/// Adds the result of an allocation unless it is NULL, and returns it.
+static void *add_live(const void *object) {
   if (object == NULL) return NULL;
   if (2 * used >= slots) grow();
   uintptr_t key = ~(uintptr_t)object;
@@ -88,15 +88,15 @@ static void *born(const void *object) {
   return (void *)(uintptr_t)object;
 }
 
-/// Takes an object out. One that a library allocated on its own is not there: nothing happens then.
-static void *dead(const void *object) {
+/// Removes an object, if it is there (a library may have allocated it without this file), and returns it.
+static void *remove_live(const void *object) {
   if (slots == 0) return (void *)(uintptr_t)object;
   size_t hole = slot_of(~(uintptr_t)object);
   if (table[hole] == 0) return (void *)(uintptr_t)object;
   table[hole] = 0;
   used--;
   for (size_t next = (hole + 1) & (slots - 1); table[next] != 0; next = (next + 1) & (slots - 1)) {
-    uintptr_t moved = table[next]; // what follows the hole may have been pushed past it
+    uintptr_t moved = table[next]; // an entry after the hole may belong into it
     table[next] = 0;
     table[slot_of(moved)] = moved;
   }
@@ -109,15 +109,15 @@ size_t faults_live(void) {
 
 // ---- the calls ----
 
-/// Defines __wrap_<name>: an allocation that returns `failure` (an expression) where it must fail.
+/// Defines __wrap_<name>: an allocation that returns `failure` (an expression) if it must fail.
 #define WRAP(type, name, parameters, arguments, failure)                                                     \
   type __real_##name parameters;                                                                             \
   type __wrap_##name parameters;                                                                             \
   type __wrap_##name parameters {                                                                            \
     if (fails()) return failure;                                                                             \
-    return born(__real_##name arguments);                                                                    \
+    return add_live(__real_##name arguments);                                                                \
   }
-/// The same for a call that leaves nothing behind.
+/// The same for a call whose result need not be freed.
 #define WRAP_CALL(type, name, parameters, arguments, failure)                                                \
   type __real_##name parameters;                                                                             \
   type __wrap_##name parameters;                                                                             \
@@ -130,7 +130,7 @@ size_t faults_live(void) {
   type __real_##name parameters;                                                                             \
   type __wrap_##name parameters;                                                                             \
   type __wrap_##name parameters {                                                                            \
-    (void)dead(object);                                                                                      \
+    (void)remove_live(object);                                                                               \
     return __real_##name arguments;                                                                          \
   }
 
@@ -145,8 +145,8 @@ void *__wrap_realloc(void *memory, size_t size) {
   uintptr_t before = (uintptr_t)memory;
   void *grown = __real_realloc(memory, size);
   if (grown == NULL) return NULL;
-  (void)dead((const void *)before);
-  return born(grown);
+  (void)remove_live((const void *)before);
+  return add_live(grown);
 }
 
 void *__real_mmap(void *place, size_t size, int access, int flags, int descriptor, off_t offset);
@@ -154,7 +154,7 @@ void *__wrap_mmap(void *place, size_t size, int access, int flags, int descripto
 void *__wrap_mmap(void *place, size_t size, int access, int flags, int descriptor, off_t offset) {
   if (fails()) return MAP_FAILED;
   void *bytes = __real_mmap(place, size, access, flags, descriptor, offset);
-  return bytes == MAP_FAILED ? bytes : born(bytes);
+  return bytes == MAP_FAILED ? bytes : add_live(bytes);
 }
 WRAP_FREE(int, munmap, (void *bytes, size_t size), bytes, (bytes, size))
 
@@ -194,7 +194,7 @@ utf8proc_ssize_t __wrap_utf8proc_map(const utf8proc_uint8_t *text, utf8proc_ssiz
   *out = NULL;
   if (fails()) return UTF8PROC_ERROR_NOMEM;
   utf8proc_ssize_t length = __real_utf8proc_map(text, size, out, options);
-  if (length >= 0) (void)born(*out);
+  if (length >= 0) (void)add_live(*out);
   return length;
 }
 
@@ -233,7 +233,7 @@ WRAP(cl_kernel, clCreateKernel, (cl_program program, const char *name, cl_int *c
      (*code = CL_OUT_OF_HOST_MEMORY, (cl_kernel)NULL))
 WRAP_FREE(cl_int, clReleaseKernel, (cl_kernel kernel), kernel, (kernel))
 
-/// cJSON lies in a shared library, which the linker's --wrap does not reach; it has hooks instead.
+/// cJSON is a shared library, which --wrap does not reach, but it has hooks.
 static void hook_cjson(void) {
   cJSON_Hooks hooks = {.malloc_fn = __wrap_malloc, .free_fn = __wrap_free};
   cJSON_InitHooks(&hooks);
@@ -272,7 +272,7 @@ const char *faults_try(const FaultSweep *sweep, size_t n, FaultMode mode, bool *
 
 void faults_sweep(const FaultSweep *sweep) {
   bool fired = false;
-  (void)sweep->run(sweep->user); // what is made once and kept is made here
+  (void)sweep->run(sweep->user); // allocations that are made once and kept happen here
   if (sweep->check != NULL) sweep->check(sweep->user, false, FAULT_ONCE);
   const char *verdict = faults_try(sweep, SIZE_MAX, FAULT_ONCE, &fired);
   if (verdict != NULL) fail_msg("%s", verdict);
@@ -285,7 +285,8 @@ void faults_sweep(const FaultSweep *sweep) {
       if (verdict != NULL) fail_msg("%s", verdict);
       if (sweep->check != NULL) sweep->check(sweep->user, fired, mode);
     } while (fired);
-    // a run may have more to clear away than the one that was counted, never less
+    // A run may make more allocations than the one that was counted, because it cleans up after others, but
+    // never fewer.
     if (n <= total) fail_msg("%s: only %zu of %zu allocations failed", sweep->name, n - 1, total);
   }
   print_message("%s: each of %zu allocations failed\n", sweep->name, total);

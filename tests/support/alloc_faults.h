@@ -1,40 +1,40 @@
-// Memory that runs out, at a place of the test's choosing. Programs whose name ends in _faults are linked so
-// that every allocation of gee-cl's own code, and every call of a library that allocates for it, goes through
-// here (tests/CMakeLists.txt has the list): malloc, calloc, realloc, cJSON's hooks, maps, folders and files
-// opened, PCRE2's, utf8proc's, zlib's and zstd's entry points, OpenCL's buffers and kernels. What libraries
-// allocate inside calls that succeed, and the driver's own memory, is left alone.
+// Allocations that fail where a test wants it. Programs whose name ends in _faults are linked so that every
+// allocation of gee-cl's own code, and every library call that allocates for it, goes through this file
+// (tests/CMakeLists.txt has the list): malloc, calloc, realloc, cJSON's hooks, maps, opened folders and
+// files, the entry points of PCRE2, utf8proc, zlib and zstd, OpenCL's buffers and kernels. What libraries
+// allocate inside other calls, and the driver's own memory, never fails.
 #pragma once
 
 #include "support/test.h"
-// (cmocka's prerequisites stand in test.h)
 
 typedef enum FaultMode {
-  FAULT_ONCE, // one allocation fails and the next succeed: a large block that did not fit
-  FAULT_FROM, // all from there on fail: memory is out
+  FAULT_ONCE, // one allocation fails and the next ones succeed: a large block that does not fit
+  FAULT_FROM, // all allocations from there on fail: no memory is left
 } FaultMode;
 
-/// Allocation number n (from 1) fails. Counting starts now.
+/// Makes allocation number n fail, counted from 1 from now on.
 void faults_arm(size_t n, FaultMode mode);
-/// Nothing fails any more; true where a failure was delivered.
+/// Makes allocations succeed again; true if one has failed.
 bool faults_disarm(void);
 /// Allocations since faults_arm.
 size_t faults_count(void);
-/// What was allocated through here and not freed yet.
+/// Objects allocated through this file and not yet freed.
 size_t faults_live(void);
 
-/// An operation that frees, closes and forgets all that it made, whatever it returns.
+/// An operation that frees and closes everything it made, also when it fails.
 typedef struct FaultSweep {
   const char *name;
   Status (*run)(void *user);
-  /// Looks at what lies on the disk after a run, failed in `mode` or not, and removes it; NULL: nothing is
+  /// Checks what is on disk after a run, which may have failed in `mode`, and removes it. NULL: nothing is
   /// written.
   void (*check)(void *user, bool failed, FaultMode mode);
   void *user;
 } FaultSweep;
 
-/// What is wrong with `sweep` when allocation n fails: NULL where it returned STATUS_FAILED with a message
-/// about memory and freed everything, or where it ran to its end before n (*fired false). In static memory.
+/// What is wrong with `sweep` when allocation n fails, in static memory. NULL if the operation returned
+/// STATUS_FAILED with a message about memory and freed everything, or if it succeeded with fewer allocations
+/// (*fired false).
 const char *faults_try(const FaultSweep *sweep, size_t n, FaultMode mode, bool *fired);
-/// Runs the operation without failures, then in both modes with n = 1, 2, 3 … until it no longer comes that
-/// far; fails the test at the first n where something is wrong. Says how many allocations there were.
+/// Runs the operation without failures, then in both modes with n = 1, 2, 3 … until it has fewer than n
+/// allocations. Fails the test at the first n where something is wrong. Prints the number of allocations.
 void faults_sweep(const FaultSweep *sweep);

@@ -1,5 +1,5 @@
-// Tiny models, their samples and golden numbers. Rule: whatever fails here fails the test with the room's own
-// message.
+// Tiny models, their samples and golden numbers. Rule: a failure here fails the test with the message of the
+// room that failed.
 #include "support/model_fixture.h"
 
 #include "io/json.h"
@@ -70,7 +70,7 @@ const Samples *golden_samples(void) {
 }
 
 Batch samples_batch(const Samples *samples, size_t first, size_t count, bool share) {
-  // Only the prompts of these answers, renumbered.
+  // Takes only the prompts of these answers and renumbers them.
   TokenSpan prompts[SAMPLES_MAX];
   BatchAnswer answers[SAMPLES_MAX];
   size_t prompt_count = 0;

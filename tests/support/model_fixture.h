@@ -1,13 +1,12 @@
-// What tests of whole models share: the tiny models and samples of tests/golden (make_golden.py says what
-// they are), and the way from a batch's entropies to the loss and the weights of its rows. Uses the device of
+// What tests of whole models share: the tiny models and samples of tests/golden (make_golden.py describes
+// them), and the computation of the loss and the row weights from a batch's entropies. Uses the device of
 // ops_fixture.
 #pragma once
 
-#include "support/ops_fixture.h"
-// (cmocka's prerequisites stand in ops_fixture.h)
 #include "io/tensors.h"
 #include "loss/loss.h"
 #include "model/model.h"
+#include "support/ops_fixture.h"
 
 enum { SAMPLES_MAX = 8, SAMPLES_TOKENS = 64 };
 
@@ -25,7 +24,7 @@ typedef struct Samples {
 
 /// tests/golden/samples.json.
 const Samples *golden_samples(void);
-/// "<source>/tests/golden/<name>", in static memory until the next call but one.
+/// "<source>/tests/golden/<name>", in static memory that the second call after this one overwrites.
 const char *golden_path(const char *name);
 
 /// The golden numbers of a model: a safetensors file under tests/golden.
@@ -34,12 +33,12 @@ typedef struct Golden {
 } Golden;
 Golden golden_open(const char *name);
 void golden_close(Golden *golden);
-/// *count elements in fixture memory; fails the test where the tensor is missing.
+/// *count elements in memory of the fixture; fails the test if the tensor is missing.
 double *golden_values(const Golden *golden, const char *name, size_t *count);
 
 /// Loads tests/golden/<name> (or an absolute path); free with model_free.
 Model *fixture_model(const char *name, DType dtype);
-/// Fresh LoRA on all matrices with the samples' rank and alpha.
+/// Adds fresh LoRA to all matrices, with the samples' rank and alpha.
 void fixture_lora(Model *model, float dropout);
 /// Sets every trained parameter to golden tensor "<prefix><name>".
 void fixture_set_params(Model *model, const Golden *golden, const char *prefix);
@@ -55,10 +54,10 @@ double samples_loss(const Samples *samples, const double *entropy, double *dH);
 void samples_weights(const Samples *samples, const Batch *batch, size_t first, const double *dH,
                      float *weights);
 
-/// Fills all gradients of the samples' loss, in micro batches of `micro` answers: measured first, then
-/// differentiated. Returns the loss.
+/// Computes all gradients of the samples' loss in micro batches of `micro` answers: measures first, then runs
+/// the backward. Returns the loss.
 double samples_backward(Model *model, Pass *pass, const Samples *samples, size_t micro, bool share,
                         DropoutDraw dropout);
 
-/// Values or gradients of parameter `index`, in fixture memory.
+/// Values or gradients of parameter `index`, in memory of the fixture.
 float *param_read(Model *model, size_t index, bool gradient);

@@ -1,4 +1,5 @@
-// What tests share. Rule: a distance is NaN where anything is not finite, so `!(err <= tol)` refuses it.
+// What tests share. Rule: a distance is NaN if any number is not finite, so `!(error <= tolerance)` refuses
+// it.
 #include "support/test.h"
 
 #include "io/file.h"

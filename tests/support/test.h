@@ -29,12 +29,12 @@ enum { TEST_SKIPPED = 77 };
   } while (0)
 
 bool test_contains(const char *text, const char *part);
-/// A fresh folder under $TMPDIR, removed at exit; in static memory until the next call.
+/// A fresh folder in $TMPDIR, removed at exit. The path is in static memory.
 const char *test_folder(void);
-/// ../shared relative to the source, or $GEE_SHARED; NULL where it is absent (then skip, saying so).
+/// ../shared next to the source, or $GEE_SHARED; NULL if it is not there (then print that and skip).
 const char *test_shared(void);
-/// The SmolLM2 GGUF: $GEE_SMOLLM2, or models/SmolLM2-135M-Instruct.Q4_1.gguf under the source; NULL where
-/// absent.
+/// The SmolLM2 GGUF: $GEE_SMOLLM2, or models/SmolLM2-135M-Instruct.Q4_1.gguf in the source; NULL if
+/// neither is there.
 const char *test_smollm2(void);
 /// Deterministic floats in [−1, 1).
 void test_random(float *out, size_t count, uint64_t seed);

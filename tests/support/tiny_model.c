@@ -24,8 +24,8 @@ static const char config[] =
     " \"vocab_size\": 257, \"max_position_embeddings\": 512, \"rms_norm_eps\": 1e-5, \"rope_theta\": 10000.0,"
     " \"tie_word_embeddings\": true, \"hidden_act\": \"silu\", \"bos_token_id\": 256, \"eos_token_id\": 256}";
 
-/// Byte-level BPE writes byte b as the character b where that is printable, else as U+0100 + its rank among
-/// the others.
+/// Byte-level BPE writes byte b as the character b if that is printable, else as U+0100 + its rank among the
+/// others.
 static unsigned byte_character(unsigned byte, unsigned *others) {
   bool printable = (byte >= 33 && byte <= 126) || (byte >= 161 && byte <= 172) || byte >= 174;
   return printable ? byte : 256 + (*others)++;

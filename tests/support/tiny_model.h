@@ -1,7 +1,7 @@
-// A Hugging Face folder of a tiny Llama with a tokenizer of single bytes, so that the command line is tested
-// whole in a second. Its weights are random and say nothing.
+// A Hugging Face folder with a tiny Llama and a tokenizer of single bytes, so that whole commands are tested
+// in a second. Its weights are random.
 #pragma once
 
-/// Writes config.json, model.safetensors and tokenizer.json into `folder`, which exists. Fails the test where
-/// it cannot.
+/// Writes config.json, model.safetensors and tokenizer.json into `folder`, which exists. Fails the test if it
+/// cannot.
 void tiny_model_write(const char *folder);

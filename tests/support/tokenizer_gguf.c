@@ -1,4 +1,4 @@
-// A GGUF file of metadata only. Rule: it is written byte by byte here, by no code of gee-cl.
+// A GGUF file with only metadata. Rule: it is written byte by byte, without code of gee-cl.
 #include "support/tokenizer_gguf.h"
 
 #include "io/file.h"

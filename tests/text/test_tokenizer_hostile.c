@@ -184,9 +184,9 @@ static void test_components(void **state) {
 #define A "{\"Sequence\":{\"id\":\"A\"}}"
   expect_ids((Parts){.post = TEMPLATE(S "," A "," S "," S, "[3,2]")}, "a", true, " 3 2 0 3 2 3 2");
   expect_ids((Parts){.post = TEMPLATE(S "," A, "[3]")}, "a", false, " 0");
-  expect_refused((Parts){.post = TEMPLATE(S "," A, "[99]")}, "no token");
-  expect_refused((Parts){.post = TEMPLATE(S "," A, "[-1]")}, "no token");
-  expect_refused((Parts){.post = TEMPLATE(S "," A, "[1e300]")}, "no token");
+  expect_refused((Parts){.post = TEMPLATE(S "," A, "[99]")}, "an id without a token");
+  expect_refused((Parts){.post = TEMPLATE(S "," A, "[-1]")}, "an id without a token");
+  expect_refused((Parts){.post = TEMPLATE(S "," A, "[1e300]")}, "an id without a token");
   expect_refused((Parts){.post = TEMPLATE(S "," A, "7")}, "ids");
   expect_refused((Parts){.post = TEMPLATE(A "," A, "[0]")}, "several");
 }
