@@ -91,18 +91,6 @@ Status model_config_write(const ModelConfig *config, DType type, const char *dir
 }
 
 Status model_config_copy_generation(const ModelFiles *files, const char *directory) {
-  Status status = STATUS_OK;
-  char *from = NULL;
-  char *to = NULL;
-  MappedFile file = {0};
-  TRY_CLEAN(path_join(&from, model_files_path(files), "generation_config.json"));
-  if (tensors_is_gguf(model_files_tensors(files)) || !file_exists(from)) goto cleanup;
-  TRY_CLEAN(path_join(&to, directory, "generation_config.json"));
-  TRY_CLEAN(file_map(from, &file));
-  TRY_CLEAN(file_write_atomic(to, file.bytes, file.size));
-cleanup:
-  file_unmap(&file);
-  free(from);
-  free(to);
-  return status;
+  if (tensors_is_gguf(model_files_tensors(files))) return STATUS_OK;
+  return file_copy(model_files_path(files), directory, "generation_config.json", false);
 }

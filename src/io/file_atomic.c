@@ -86,6 +86,22 @@ cleanup:
   return status;
 }
 
+Status file_copy(const char *from_directory, const char *to_directory, const char *name, bool required) {
+  Status status = STATUS_OK;
+  char *from = NULL, *to = NULL;
+  MappedFile file = {0};
+  TRY_CLEAN(path_join(&from, from_directory, name));
+  if (!required && !file_exists(from)) goto cleanup;
+  TRY_CLEAN(path_join(&to, to_directory, name));
+  TRY_CLEAN(file_map(from, &file));
+  TRY_CLEAN(file_write_atomic(to, file.bytes, file.size));
+cleanup:
+  file_unmap(&file);
+  free(from);
+  free(to);
+  return status;
+}
+
 /// *out = `path` without trailing slashes: "step_5/" must not become "step_5/.partial".
 static Status copy_trimmed(char **out, const char *path) {
   size_t length = strlen(path);

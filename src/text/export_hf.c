@@ -13,23 +13,6 @@
 
 // ---- from a Hugging Face folder: copies ----
 
-static Status copy_file(const char *from_directory, const char *to_directory, const char *name,
-                        bool required) {
-  Status status = STATUS_OK;
-  char *from = NULL, *to = NULL;
-  MappedFile file = {0};
-  TRY_CLEAN(path_join(&from, from_directory, name));
-  if (!required && !file_exists(from)) goto cleanup;
-  TRY_CLEAN(path_join(&to, to_directory, name));
-  TRY_CLEAN(file_map(from, &file));
-  TRY_CLEAN(file_write_atomic(to, file.bytes, file.size));
-cleanup:
-  file_unmap(&file);
-  free(from);
-  free(to);
-  return status;
-}
-
 static Status copy_folder(const char *from, const char *to) {
   static const char *const optional[] = {"tokenizer_config.json",
                                          "special_tokens_map.json",
@@ -38,9 +21,9 @@ static Status copy_folder(const char *from, const char *to) {
                                          "added_tokens.json",
                                          "vocab.json",
                                          "merges.txt"};
-  TRY(copy_file(from, to, "tokenizer.json", true));
+  TRY(file_copy(from, to, "tokenizer.json", true));
   for (size_t i = 0; i < sizeof optional / sizeof *optional; i++)
-    TRY(copy_file(from, to, optional[i], false));
+    TRY(file_copy(from, to, optional[i], false));
   return STATUS_OK;
 }
 

@@ -40,14 +40,6 @@ static const char *named(const char *run) {
   return slot;
 }
 
-static void assert_same_file(const char *a, const char *b) {
-  size_t size_a = 0, size_b = 0;
-  char *bytes_a = read_file(a, &size_a), *bytes_b = read_file(b, &size_b);
-  if (size_a != size_b || memcmp(bytes_a, bytes_b, size_a) != 0) fail_msg("%s and %s differ", a, b);
-  free(bytes_a);
-  free(bytes_b);
-}
-
 /// The lines of metrics.jsonl without their seconds_ members; the caller frees them.
 static char *metrics_without_time(const char *run, size_t *lines) {
   char *text = read_file(run_file(run, "metrics.jsonl"), NULL), *kept = calloc(strlen(text) + 1, 2),

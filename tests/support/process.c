@@ -130,3 +130,11 @@ bool wait_for_lines(const char *path, size_t lines, double seconds) {
   }
   return false;
 }
+
+void assert_same_file(const char *a, const char *b) {
+  size_t size_a = 0, size_b = 0;
+  char *bytes_a = read_file(a, &size_a), *bytes_b = read_file(b, &size_b);
+  if (size_a != size_b || memcmp(bytes_a, bytes_b, size_a) != 0) fail_msg("%s and %s differ", a, b);
+  free(bytes_a);
+  free(bytes_b);
+}

@@ -39,5 +39,7 @@ void write_file(const char *path, const void *bytes, size_t size);
 void write_text(const char *path, const char *text);
 /// The contents of a file; the caller frees them. `size` may be NULL.
 char *read_file(const char *path, size_t *size);
+/// Fails unless the files hold the same bytes.
+void assert_same_file(const char *a, const char *b);
 /// Waits up to `seconds` until a file has at least `lines` line ends.
 bool wait_for_lines(const char *path, size_t lines, double seconds);

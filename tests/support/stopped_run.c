@@ -121,14 +121,6 @@ double stopped_metric(const char *root, const char *name, size_t step, const cha
   return number;
 }
 
-static void assert_same_file(const char *a, const char *b) {
-  size_t size_a = 0, size_b = 0;
-  char *bytes_a = read_file(a, &size_a), *bytes_b = read_file(b, &size_b);
-  if (size_a != size_b || memcmp(bytes_a, bytes_b, size_a) != 0) fail_msg("%s and %s differ", a, b);
-  free(bytes_a);
-  free(bytes_b);
-}
-
 static void assert_same_metrics(const cJSON *a, const cJSON *b, const char *name, size_t step) {
   for (const cJSON *item = a->child; item != NULL; item = item->next) {
     if (strncmp(item->string, "seconds_", 8) == 0) continue;

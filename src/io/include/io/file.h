@@ -36,6 +36,9 @@ void directory_free_list(char **names);
 /// Writes "<path>.partial", syncs it and renames it to `path`: readers see either the old file or the new
 /// one, whole.
 STATUS_CHECKED Status file_write_atomic(const char *path, const void *bytes, size_t size);
+/// Copies from_directory/name to to_directory/name in the same way. Unless `required`, a missing file is fine.
+STATUS_CHECKED Status file_copy(const char *from_directory, const char *to_directory, const char *name,
+                                bool required);
 
 /// A file being written from start to end. Not atomic: use it inside an AtomicDir.
 typedef struct FileWriter FileWriter;
