@@ -28,9 +28,8 @@ Status runtime_load_model(Runtime *runtime, DType dtype, const char *adapter) {
 
 static Status parse_dtype(const char *name, DType *out) {
   *out = DTYPE_F32;
-  if (name == NULL || strcmp(name, "f32") == 0) return STATUS_OK;
-  *out = strcmp(name, "f16") == 0 ? DTYPE_F16 : DTYPE_BF16;
-  if (strcmp(name, "f16") == 0 || strcmp(name, "bf16") == 0) return STATUS_OK;
+  if (name == NULL) return STATUS_OK;
+  if (dtype_from_name(name, out) && (*out == DTYPE_F32 || dtype_is_half(*out))) return STATUS_OK;
   return status_fail(STATUS_INPUT, "--dtype is \"%.100s\"; it must be one of f32, f16, bf16", name);
 }
 
