@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #define TASK_WEIGHTS "task_weights"
 
@@ -183,11 +184,21 @@ static int on_key(void *user, const char *section, const char *name, const char 
   return 1;
 }
 
+/// Files, and pipes as a shell's <(...) gives; a device may have no end.
+static bool can_be_config(FILE *file) {
+  struct stat info;
+  return fstat(fileno(file), &info) == 0 && (S_ISREG(info.st_mode) || S_ISFIFO(info.st_mode));
+}
+
 Status config_read(Config *config, const char *path) {
   Reading reading = {.config = config, .path = path, .file = fopen(path, "r")};
   if (reading.file == NULL)
     return status_fail(errno == ENOMEM ? STATUS_FAILED : STATUS_INPUT, "%s: cannot open the config: %s", path,
                        strerror(errno));
+  if (!can_be_config(reading.file)) {
+    (void)fclose(reading.file);
+    return status_fail(STATUS_INPUT, "%s: is not a regular file", path);
+  }
   int broken = ini_parse_stream(read_line, &reading, on_key, &reading);
   bool unreadable = ferror(reading.file) != 0;
   (void)fclose(reading.file);
@@ -248,6 +259,8 @@ Status config_finish(Config *config) {
                        run != NULL ? run : "");
   if (config->output.save_root == NULL)
     return status_fail(STATUS_INPUT, "output.save_root is empty; name the folder of all runs, as in runs");
+  if (config->mode == 0 && config->lora.targets == NULL)
+    return status_fail(STATUS_INPUT, "lora.targets is empty; name matrices, as in q_proj,v_proj, or all");
   if (config->mode == 1 && config->model.dtype != DTYPE_F32)
     return status_fail(STATUS_INPUT,
                        "train.mode = full trains the weights themselves and needs model.dtype = f32");

@@ -2,9 +2,12 @@
 #include "cli.h"
 #include "util/log.h"
 
+#include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 typedef struct Command {
   const char *name;
@@ -97,11 +100,20 @@ static Status run_command(int argc, char **argv) {
   return command != NULL ? command->run(argc - 2, argv + 2) : fail_command(name);
 }
 
+/// A standard stream that the caller has closed would be the next file that is opened, and what is meant for
+/// the screen would be written into it. /dev/null is opened in its place, for reading: writing still fails.
+static void open_standard_streams(void) {
+  for (int descriptor = STDIN_FILENO; descriptor <= STDERR_FILENO; descriptor++) {
+    if (fcntl(descriptor, F_GETFD) < 0 && errno == EBADF) (void)open("/dev/null", O_RDONLY);
+  }
+}
+
 int main(int argc, char **argv) {
+  open_standard_streams();
   (void)signal(SIGXFSZ, SIG_IGN); // a file over its size limit: a failed write, like a full disk
   log_set_sink(show_log, NULL);
   Status status = run_command(argc, argv);
-  if (fflush(stdout) != 0 && status == STATUS_OK)
+  if ((fflush(stdout) != 0 || ferror(stdout) != 0) && status == STATUS_OK)
     status = status_fail(STATUS_FAILED, "cannot write the output");
   if (status != STATUS_OK) {
     bool interrupted = status == STATUS_INTERRUPTED;

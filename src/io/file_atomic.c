@@ -66,7 +66,26 @@ static Status rename_path(const char *from, const char *to) {
   return status_fail(STATUS_FAILED, "%s: cannot rename to %s: %s", from, to, strerror(errno));
 }
 
-Status file_write_atomic(const char *path, const void *bytes, size_t size) {
+/// Writes to what cannot be replaced: a device or a pipe.
+static Status write_through(const char *path, const uint8_t *bytes, size_t size) {
+  int descriptor = open(path, O_WRONLY | O_CLOEXEC);
+  if (descriptor < 0) return file_fail(STATUS_FAILED, path, "open for writing");
+  while (size > 0) {
+    ssize_t written = write(descriptor, bytes, size);
+    if (written < 0 && errno == EINTR) continue;
+    if (written <= 0) {
+      Status status = file_fail(STATUS_FAILED, path, "write");
+      (void)close(descriptor);
+      return status;
+    }
+    bytes += written;
+    size -= (size_t)written;
+  }
+  return close(descriptor) == 0 ? STATUS_OK : file_fail(STATUS_FAILED, path, "close");
+}
+
+/// Writes a regular file, new or over an older one.
+static Status replace_file(const char *path, const void *bytes, size_t size) {
   Status status = STATUS_OK;
   FileWriter *writer = NULL;
   char *partial = NULL;
@@ -83,6 +102,19 @@ cleanup:
   writer_abandon(writer);
   if (status != STATUS_OK) (void)unlink(partial);
   free(partial);
+  return status;
+}
+
+// A rename over a device would put a file in its place, and one over a link would leave the link's target as
+// it was.
+Status file_write_atomic(const char *path, const void *bytes, size_t size) {
+  struct stat info;
+  if (stat(path, &info) != 0) return replace_file(path, bytes, size);
+  if (!S_ISREG(info.st_mode) && !S_ISDIR(info.st_mode)) return write_through(path, bytes, size);
+  char *target = realpath(path, NULL);
+  if (target == NULL) return file_fail(STATUS_FAILED, path, "resolve");
+  Status status = replace_file(target, bytes, size);
+  free(target);
   return status;
 }
 

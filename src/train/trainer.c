@@ -217,7 +217,12 @@ static Status prepare_start(Trainer *t, bool warn, char **found) {
   TRY(find_start(t, warn, found));
   TRY(trainer_prepare(t));
   TRY(settings_collect(t->job, t->sampling.max_new_tokens, t->weights.bias, &t->settings));
-  return *found != NULL ? checkpoint_read(*found, &t->settings, t->job->extend, &t->state) : STATUS_OK;
+  if (*found == NULL) return STATUS_OK;
+  TRY(checkpoint_read(*found, &t->settings, t->job->extend, &t->state));
+  if (t->state.step <= t->job->train.max_steps) return STATUS_OK;
+  return status_fail(
+      STATUS_INPUT, "%s is at step %zu, past train.max_steps = %zu: raise it, or set another output.run_name",
+      *found, t->state.step, t->job->train.max_steps);
 }
 
 static Status restore(Trainer *t, const char *found) {

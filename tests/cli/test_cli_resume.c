@@ -128,6 +128,8 @@ static void a_constant_rate_needs_no_extending(void **state) {
   assert_code(stopped_train(NULL, "raised", eight, resume), 0);
   stopped_assert_same(NULL, "eight", NULL, "raised");
   assert_false(stopped_has_metric(NULL, "raised", 8, "extended_from"));
+  const char *const three[] = {"train.max_steps=3", NULL};
+  ASSERT_REFUSED(stopped_train(NULL, "raised", three, resume), "is at step 8", "past train.max_steps = 3");
 }
 
 static void a_rise_longer_than_the_run_is_pointed_out(void **state) {

@@ -135,6 +135,23 @@ static void interrupted_and_killed_runs_go_on_to_the_same_bits(void **state) {
   }
 }
 
+/// A closed stderr is not the next file that is opened: what is meant for the screen stays out of the
+/// metrics.
+static void closed_streams_leave_the_files_alone(void **state) {
+  (void)state;
+  char command[512];
+  (void)snprintf(command, sizeof command,
+                 "exec '%s' train '%s' %s --set=train.max_steps=7 <&- 2>&- >/dev/null", GEE_BINARY, config,
+                 named("closed"));
+  use_binary("/bin/sh");
+  Ran ran = GEE("-c", command);
+  use_binary(GEE_BINARY);
+  assert_code(ran, 0);
+  size_t lines = 0;
+  free(metrics_without_time("closed", &lines)); // fails if a line is not JSON
+  assert_int_equal(lines, 7);
+}
+
 static void a_full_disk_leaves_the_last_checkpoint_whole(void **state) {
   (void)state;
   pid_t pid = START_GEE("train", config, named("full_disk"));
@@ -342,6 +359,7 @@ int main(void) {
       cmocka_unit_test(a_run_leaves_what_it_promises),
       cmocka_unit_test(the_saved_config_makes_the_same_run),
       cmocka_unit_test(interrupted_and_killed_runs_go_on_to_the_same_bits),
+      cmocka_unit_test(closed_streams_leave_the_files_alone),
       cmocka_unit_test(a_full_disk_leaves_the_last_checkpoint_whole),
       cmocka_unit_test(what_cannot_fit_is_refused),
       cmocka_unit_test(gap_and_data_and_devices_speak_json),

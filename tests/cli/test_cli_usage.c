@@ -81,6 +81,9 @@ static void set_overrides_and_is_checked(void **state) {
   ASSERT_ERROR(GEE("train", path, "--set", "model.pth=x"), 2, "--set", "did you mean model.path?");
   ASSERT_ERROR(GEE("train", path, "--set", "train.max_steps"), 2, "section.key=value");
   ASSERT_ERROR(GEE("train", path, "--set", "train.max_steps=0"), 2, "--set", "from 1");
+  ASSERT_ERROR(GEE("train", path, "--set=lora.targets=", "--set", "model.path=x"), 2,
+               "lora.targets is empty");
+  ASSERT_ERROR(GEE("train", "/dev/zero"), 2, "/dev/zero: is not a regular file");
   ASSERT_ERROR(GEE("train", path, "--set=output.run_name=a/b", "--set", "model.path=x"), 2, "output.run_name",
                "a/b");
 }

@@ -11,6 +11,7 @@
 #include <sys/mount.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/sysmacros.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -232,6 +233,27 @@ static void assert_old_is_whole(const char *folder, size_t kilobytes) {
   assert_int_equal(entries(folder), 1); // no unfinished folder
 }
 
+/// Over a link its target is replaced, and the link stays; what is no file at all is written to and stays
+/// what it is.
+static void links_and_devices_stay(void **state) {
+  (void)state;
+  const char *folder = test_folder();
+  char link[300], target[300], device[300];
+  struct stat info;
+  (void)snprintf(link, sizeof link, "%s/link", folder);
+  (void)snprintf(target, sizeof target, "%s/target", folder);
+  (void)snprintf(device, sizeof device, "%s/full", folder);
+  assert_ok(file_write_atomic(target, "old", 3));
+  assert_int_equal(symlink(target, link), 0);
+  assert_ok(file_write_atomic(link, "new one", 7));
+  assert_true(lstat(link, &info) == 0 && S_ISLNK(info.st_mode));
+  assert_true(stat(target, &info) == 0 && info.st_size == 7);
+  if (mknod(device, S_IFCHR | 0600, makedev(1, 7)) != 0)
+    return; // a /dev/full of the test's own, which only root may make
+  assert_fails(file_write_atomic(device, "x", 1), STATUS_FAILED, "full: cannot write: No space left");
+  assert_true(stat(device, &info) == 0 && S_ISCHR(info.st_mode));
+}
+
 static void full_device(void **state) {
   (void)state;
   FileWriter *writer = NULL;
@@ -298,6 +320,7 @@ int main(void) {
       cmocka_unit_test(streams_large_files),
       cmocka_unit_test(folder_appears_whole),
       cmocka_unit_test(recovers_from_a_kill),
+      cmocka_unit_test(links_and_devices_stay),
       cmocka_unit_test(full_device),
       cmocka_unit_test(limited_file_size),
       cmocka_unit_test(full_disk),

@@ -34,9 +34,10 @@ STATUS_CHECKED Status directory_list(const char *path, char ***names, size_t *co
 void directory_free_list(char **names);
 
 /// Writes "<path>.partial", syncs it and renames it to `path`: readers see either the old file or the new
-/// one, whole.
+/// one, whole. A link is followed; a device or a pipe is written to.
 STATUS_CHECKED Status file_write_atomic(const char *path, const void *bytes, size_t size);
-/// Copies from_directory/name to to_directory/name in the same way. Unless `required`, a missing file is fine.
+/// Copies from_directory/name to to_directory/name in the same way. Unless `required`, a missing file is
+/// fine.
 STATUS_CHECKED Status file_copy(const char *from_directory, const char *to_directory, const char *name,
                                 bool required);
 
