@@ -1,5 +1,6 @@
 // Parsing options by a table. Rule: values are checked here, so a command sees only what its table allows.
 #include "args.h"
+#include "io/file.h"
 #include "util/str.h"
 
 #include <errno.h>
@@ -118,4 +119,20 @@ Status args_parse(const Usage *usage, int argc, char **argv, const char **positi
 Status args_need(const Usage *usage, const void *given, const char *what) {
   if (given != NULL) return STATUS_OK;
   return status_fail(STATUS_INPUT, "%s is needed; see gee-cl %s --help", what, usage->command);
+}
+
+Status args_check_output(const char *output, const char *input, const char *what) {
+  if (file_is_directory(output))
+    return status_fail(STATUS_INPUT, "--output = %s is a folder; name a file", output);
+  if (file_is_same(input, output))
+    return status_fail(STATUS_INPUT, "%s: --output would overwrite %s; name another file", output, what);
+  const char *slash = strrchr(output, '/');
+  if (slash == NULL || slash == output) return STATUS_OK;
+  Str folder = {0};
+  Status status = str_append(&folder, output, (size_t)(slash - output));
+  if (status == STATUS_OK && !file_is_directory(str_text(&folder)))
+    status = status_fail(STATUS_INPUT, "--output = %s: there is no folder %s; make it, or name another",
+                         output, str_text(&folder));
+  str_free(&folder);
+  return status;
 }

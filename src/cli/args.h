@@ -45,3 +45,6 @@ STATUS_CHECKED Status args_parse(const Usage *usage, int argc, char **argv, cons
                                  bool *helped);
 /// STATUS_INPUT unless `given` is set: "<what> is needed; see … --help".
 STATUS_CHECKED Status args_need(const Usage *usage, const void *given, const char *what);
+/// STATUS_INPUT if --output could not be written once the work is done, as far as it shows before: its folder
+/// is missing, it is a folder, or it is `input`, which `what` names.
+STATUS_CHECKED Status args_check_output(const char *output, const char *input, const char *what);

@@ -51,6 +51,7 @@ Status cmd_gap(int argc, char **argv) {
   TRY(args_parse(&usage, argc, argv, &path, &helped));
   if (helped) return STATUS_OK;
   TRY(args_need(&usage, path, "CONFIG.ini"));
+  if (output != NULL) TRY(args_check_output(output, path, "the config"));
   Config config = {0};
   Runtime runtime = {0};
   Dataset data = {0};

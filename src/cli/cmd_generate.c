@@ -124,6 +124,8 @@ Status cmd_generate(int argc, char **argv) {
   if (helped) return STATUS_OK;
   TRY(args_need(&usage, model_args.model, "--model"));
   TRY(args_need(&usage, prompt_text, "--prompt"));
+  if (system_text != NULL && !chat)
+    return status_fail(STATUS_INPUT, "--system needs --chat: without a template there is no system prompt");
   Runtime runtime = {0};
   Tokens prompt = {0};
   Stream stream = {0};

@@ -148,6 +148,10 @@ static Status tokenise_options(const DataOptions *options, const Tokenizer *toke
     return status_fail(
         STATUS_INPUT, "data.chat = on: the model has no chat template; name one with model.chat_template, or "
                       "set data.chat = auto");
+  if (system != NULL && (off || (family == CHAT_NONE && tokenizer != NULL)))
+    return status_fail(
+        STATUS_INPUT, "data.system is set, but %s, so no system prompt can be given; leave data.system empty",
+        off ? "data.chat = off" : "the model has no chat template");
   *out = (TokeniseOptions){tokenizer, off ? CHAT_NONE : family, system, options->max_prompt_tokens};
   return STATUS_OK;
 }

@@ -187,6 +187,12 @@ static void lines_that_cannot_be_scored(void **state) {
   write_text(input, "{\"prompt\": \"a\", \"answer\": \"b\"}\n");
   ASSERT_ERROR(GEE("score", "--model", model, "--input", input, "--output", output, "--chat"), 2,
                "chat template");
+  ASSERT_ERROR(GEE("score", "--model", model, "--input", input, "--output", input), 2, "overwrite --input");
+  ASSERT_ERROR(GEE("score", "--model", model, "--input", input, "--output", in_folder(folder, "none/out")), 2,
+               "no folder", "none");
+  ASSERT_ERROR(GEE("score", "--model", model, "--input", input, "--output", folder), 2, "is a folder");
+  ASSERT_ERROR(GEE("generate", "--model", model, "--prompt", "a", "--system", "b"), 2,
+               "--system needs --chat");
   assert_false(file_exists(output));
 }
 

@@ -293,6 +293,9 @@ static void test_wrong_options(void **state) {
   options = BUILT_IN;
   options.chat = "maybe";
   assert_fails(dataset_build(&options, NULL, CHAT_NONE, &data), STATUS_INPUT, "data.chat = maybe");
+  options.chat = "off";
+  options.system = "Be short.";
+  assert_fails(dataset_build(&options, NULL, CHAT_CHATML, &data), STATUS_INPUT, "data.system is set");
   options = BUILT_IN;
   options.target_size = 1;
   assert_fails(dataset_build(&options, NULL, CHAT_NONE, &data), STATUS_INPUT, "data.target_size");

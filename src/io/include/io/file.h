@@ -19,6 +19,8 @@ void file_unmap(MappedFile *file);
 
 bool file_exists(const char *path);
 bool file_is_directory(const char *path);
+/// Both exist and are one file, whatever the paths say.
+bool file_is_same(const char *a, const char *b);
 /// *out = "directory/name" in fresh memory.
 STATUS_CHECKED Status path_join(char **out, const char *directory, const char *name);
 /// Records "path: cannot <action>: <the system's reason, errno>" and returns `code`, or STATUS_FAILED if the
