@@ -95,6 +95,15 @@ static void an_indented_key_is_a_key(void **state) {
   ASSERT_ERROR(GEE("train", path), 2, "config.ini:3", "data.max_prompt_tokens", "from 1");
 }
 
+/// Before the work, not after it.
+static void an_output_that_cannot_be_written_is_refused(void **state) {
+  (void)state;
+  const char *path = config("[data]\nuse_test_data = yes\n");
+  ASSERT_ERROR(GEE("gap", path, "--output", path), 2, "overwrite the config");
+  ASSERT_ERROR(GEE("gap", path, "--output", "/tmp"), 2, "is a folder");
+  ASSERT_ERROR(GEE("gap", path, "--output", "/no/such/gap.json"), 2, "there is no folder /no/such");
+}
+
 /// The config as run is saved, so it must read back.
 static void what_no_line_of_an_ini_holds_is_refused(void **state) {
   (void)state;
@@ -161,6 +170,7 @@ int main(void) {
       cmocka_unit_test(broken_configs_name_file_line_and_key),
       cmocka_unit_test(set_overrides_and_is_checked),
       cmocka_unit_test(an_indented_key_is_a_key),
+      cmocka_unit_test(an_output_that_cannot_be_written_is_refused),
       cmocka_unit_test(what_no_line_of_an_ini_holds_is_refused),
       cmocka_unit_test(help_config_is_a_config),
   };
