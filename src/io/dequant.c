@@ -1,16 +1,8 @@
-// From stored elements to float32. Rule: each value is the one ggml computes, to the bit: every product and
-// every sum is rounded to float32 by itself. d and m are binary16; util/dtype.h has the sizes of blocks.
-//
-//   Q8_0, 34 bytes   | d | q0 q1 … q31 |                      x[i] = d * q[i]               q: int8
-//
-//   Q4_0, 18 bytes   | d | b0 b1 … b15 |                      x[i]      = d * (low(b[i])  − 8)
-//                                                             x[i + 16] = d * (high(b[i]) − 8)
-//   Q4_1, 20 bytes   | d | m | b0 b1 … b15 |                  x[i]      = d * low(b[i])  + m
-//                                                             x[i + 16] = d * high(b[i]) + m
-//                     byte b[i]:  7 6 5 4 | 3 2 1 0
-//                                 high    | low        so one byte holds elements i and i + 16
-#include "tensor_file.h"
+// From stored elements to float32: the table of types that can be decoded, and the plain ones. dequant.h has
+// the rule, and the decoders of quantised types.
+#include "dequant.h"
 
+#include "tensor_file.h"
 #include "util/half.h"
 #include <string.h>
 
@@ -32,70 +24,50 @@ uint64_t load_u64(const uint8_t *bytes) {
   return value;
 }
 
-/// Decodes `count` blocks.
-typedef void (*Decoder)(const uint8_t *block, size_t count, float *out);
+/// Exactly one is set.
+typedef struct Decoder {
+  void (*elements)(const uint8_t *bytes, size_t count, float *out); // of a plain type, any number at once
+  void (*block)(const uint8_t *block, float *out);                  // of a quantised type
+} Decoder;
 
-static void decode_f32(const uint8_t *block, size_t count, float *out) {
-  memcpy(out, block, count * sizeof *out);
+static void decode_f32(const uint8_t *bytes, size_t count, float *out) {
+  memcpy(out, bytes, count * sizeof *out);
 }
 
-static void decode_f16(const uint8_t *block, size_t count, float *out) {
-  for (size_t i = 0; i < count; i++) out[i] = half_to_float(load_u16(block + 2 * i));
+static void decode_f16(const uint8_t *bytes, size_t count, float *out) {
+  for (size_t i = 0; i < count; i++) out[i] = half_to_float(load_u16(bytes + 2 * i));
 }
 
-static void decode_bf16(const uint8_t *block, size_t count, float *out) {
-  for (size_t i = 0; i < count; i++) out[i] = bfloat_to_float(load_u16(block + 2 * i));
-}
-
-static void decode_q8_0(const uint8_t *block, size_t count, float *out) {
-  for (; count > 0; count--, block += 34, out += 32) {
-    float d = half_to_float(load_u16(block));
-    for (size_t i = 0; i < 32; i++) out[i] = d * (float)(int8_t)block[2 + i];
-  }
-}
-
-static void decode_q4_0(const uint8_t *block, size_t count, float *out) {
-  for (; count > 0; count--, block += 18, out += 32) {
-    float d = half_to_float(load_u16(block));
-    for (size_t i = 0; i < 16; i++) {
-      uint8_t pair = block[2 + i];
-      out[i] = d * (float)((pair & 15) - 8);
-      out[i + 16] = d * (float)((pair >> 4) - 8);
-    }
-  }
-}
-
-static void decode_q4_1(const uint8_t *block, size_t count, float *out) {
-  for (; count > 0; count--, block += 20, out += 32) {
-    float d = half_to_float(load_u16(block));
-    float m = half_to_float(load_u16(block + 2));
-    for (size_t i = 0; i < 16; i++) {
-      uint8_t pair = block[4 + i];
-      // The products have variables of their own: in one expression the compiler may fuse a * b + c and round
-      // once.
-      float low = d * (float)(pair & 15);
-      float high = d * (float)(pair >> 4);
-      out[i] = low + m;
-      out[i + 16] = high + m;
-    }
-  }
+static void decode_bf16(const uint8_t *bytes, size_t count, float *out) {
+  for (size_t i = 0; i < count; i++) out[i] = bfloat_to_float(load_u16(bytes + 2 * i));
 }
 
 // A type without a decoder cannot be read; the readers refuse it by name.
 static const Decoder decoders[DTYPE_COUNT] = {
-    [DTYPE_F32] = decode_f32,   [DTYPE_F16] = decode_f16,   [DTYPE_BF16] = decode_bf16,
-    [DTYPE_Q8_0] = decode_q8_0, [DTYPE_Q4_0] = decode_q4_0, [DTYPE_Q4_1] = decode_q4_1,
+    [DTYPE_F32] = {.elements = decode_f32},      [DTYPE_F16] = {.elements = decode_f16},
+    [DTYPE_BF16] = {.elements = decode_bf16},    [DTYPE_Q8_0] = {.block = decode_q8_0},
+    [DTYPE_Q4_0] = {.block = decode_q4_0},       [DTYPE_Q4_1] = {.block = decode_q4_1},
+    [DTYPE_Q5_0] = {.block = decode_q5_0},       [DTYPE_Q5_1] = {.block = decode_q5_1},
+    [DTYPE_Q2_K] = {.block = decode_q2_k},       [DTYPE_Q3_K] = {.block = decode_q3_k},
+    [DTYPE_Q4_K] = {.block = decode_q4_k},       [DTYPE_Q5_K] = {.block = decode_q5_k},
+    [DTYPE_Q6_K] = {.block = decode_q6_k},       [DTYPE_IQ1_S] = {.block = decode_iq1_s},
+    [DTYPE_IQ1_M] = {.block = decode_iq1_m},     [DTYPE_IQ2_XXS] = {.block = decode_iq2_xxs},
+    [DTYPE_IQ2_XS] = {.block = decode_iq2_xs},   [DTYPE_IQ2_S] = {.block = decode_iq2_s},
+    [DTYPE_IQ3_XXS] = {.block = decode_iq3_xxs}, [DTYPE_IQ3_S] = {.block = decode_iq3_s},
+    [DTYPE_IQ4_NL] = {.block = decode_iq4_nl},   [DTYPE_IQ4_XS] = {.block = decode_iq4_xs},
+    [DTYPE_TQ1_0] = {.block = decode_tq1_0},     [DTYPE_TQ2_0] = {.block = decode_tq2_0},
+    [DTYPE_MXFP4] = {.block = decode_mxfp4},
 };
 
 bool can_dequantise(DType type) {
-  return decoders[type] != NULL;
+  return decoders[type].elements != NULL || decoders[type].block != NULL;
 }
 
 Status list_readable_types(Str *out) {
   size_t left = 0;
-  for (unsigned i = 0; i < DTYPE_COUNT; i++) left += decoders[i] != NULL;
+  for (unsigned i = 0; i < DTYPE_COUNT; i++) left += can_dequantise((DType)i);
   for (unsigned i = 0; i < DTYPE_COUNT; i++) {
-    if (decoders[i] == NULL) continue;
+    if (!can_dequantise((DType)i)) continue;
     left--;
     TRY(str_append_text(out, dtype_name((DType)i)));
     TRY(str_append_text(out, left > 1 ? ", " : left == 1 ? " or " : ""));
@@ -104,5 +76,11 @@ Status list_readable_types(Str *out) {
 }
 
 void dequantise(DType type, const uint8_t *bytes, size_t blocks, float *out) {
-  decoders[type](bytes, blocks, out);
+  const DTypeInfo *info = dtype_info(type);
+  if (decoders[type].elements != NULL) {
+    decoders[type].elements(bytes, blocks, out);
+    return;
+  }
+  for (size_t i = 0; i < blocks; i++)
+    decoders[type].block(bytes + i * info->block_bytes, out + i * info->block_elements);
 }

@@ -238,7 +238,7 @@ static void refuses_wrong_tensors(void **state) {
                {"t", UINT64_C(1) << 62, 0, 0, "claims a dimension of 4611686018427387904"},
                {"t", UINT64_C(1) << 60, 0, 0, "does not lie"},
                {"t", 33, 2, 0, "do not fill the blocks of 32 of Q4_0"},
-               {"t", 256, 12, 0, "stored as Q4_K (type 12), which is not supported"},
+               {"t", 256, 15, 0, "stored as Q8_K (type 15), which is not supported"},
                {"t", 8, 99, 0, "an unknown type (type 99)"},
                {"a\nb", 8, 0, 0, "control characters"},
                {"", 8, 0, 0, "name near byte"}};

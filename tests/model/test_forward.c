@@ -106,6 +106,12 @@ static void test_gguf(void **state) {
   check_model("qwen2.gguf", "qwen2_gguf.safetensors", DTYPE_F16, 1e-5);
 }
 
+// Every quantised type that can be read has a matrix of this model.
+static void test_gguf_quants(void **state) {
+  (void)state;
+  check_model("quants.gguf", "quants_gguf.safetensors", DTYPE_F32, 1e-5);
+}
+
 static void test_lora_forward(void **state) {
   (void)state;
   const Samples *samples = golden_samples();
@@ -264,6 +270,7 @@ int main(void) {
       OPS_TEST(test_qwen2),
       OPS_TEST(test_qwen2_untied_sharded),
       OPS_TEST(test_gguf),
+      OPS_TEST(test_gguf_quants),
       OPS_TEST(test_lora_forward),
       OPS_TEST(test_fresh_lora_is_base),
       OPS_TEST(test_shared_is_unshared),

@@ -1,6 +1,6 @@
 // Element types of files and of devices. The enum, the table and the numbers that kernels compare with (ops
 // passes them with -D) all come from one list. A type is stored in whole blocks: of one element for a plain
-// type, of 32 or 256 for a quantised one. The block sizes are those of ggml's ggml-common.h.
+// type, of 32 to 256 for a quantised one. The block sizes are those of ggml's ggml-common.h.
 #pragma once
 
 #include <stdbool.h>
@@ -39,7 +39,9 @@
   DTYPE_ROW(IQ1_M, DTYPE_QUANTISED, 256, 56, 29)                                                             \
   DTYPE_ROW(TQ1_0, DTYPE_QUANTISED, 256, 54, 34)                                                             \
   DTYPE_ROW(TQ2_0, DTYPE_QUANTISED, 256, 66, 35)                                                             \
-  DTYPE_ROW(MXFP4, DTYPE_QUANTISED, 32, 17, 39)
+  DTYPE_ROW(MXFP4, DTYPE_QUANTISED, 32, 17, 39)                                                              \
+  DTYPE_ROW(NVFP4, DTYPE_QUANTISED, 64, 36, 40)                                                              \
+  DTYPE_ROW(Q1_0, DTYPE_QUANTISED, 128, 18, 41)
 
 typedef enum DType {
 #define DTYPE_ROW(name, kind, elements, bytes, gguf) DTYPE_##name,

@@ -1,0 +1,114 @@
+// Every type that can be decoded, against ggml's own Python library (tests/golden/make_quants.py): blocks of
+// random bytes, so that each code, sign, scale and grid entry is met, infinite and NaN scales among them.
+#include "support/test.h"
+
+#include "tensor_file.h"
+#include <inttypes.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/// Byte `place` of the random stream `seed`.
+static uint8_t random_byte(uint32_t place, uint32_t seed) {
+  uint32_t x = place + seed * 0x9e3779b9u;
+  x = (x ^ x >> 16) * 0x85ebca6bu;
+  x = (x ^ x >> 13) * 0xc2b2ae35u;
+  return (uint8_t)(x ^ x >> 16);
+}
+
+/// The bits of each value times its place. Every NaN counts as the same: which one an operation gives depends
+/// on the processor.
+static uint64_t checksum(const float *values, size_t count) {
+  uint64_t sum = 0;
+  for (size_t i = 0; i < count; i++) {
+    uint32_t bits;
+    memcpy(&bits, &values[i], sizeof bits);
+    if (isnan(values[i])) bits = 0x7fc00000;
+    sum += bits * (2 * (uint64_t)i + 1);
+  }
+  return sum;
+}
+
+/// Decodes `blocks` blocks of random bytes: all at once, and again each by itself at an odd address.
+static uint64_t decode_random(DType type, uint32_t seed, size_t blocks) {
+  const DTypeInfo *info = dtype_info(type);
+  size_t elements = blocks * info->block_elements, size = blocks * info->block_bytes;
+  uint8_t *bytes = malloc(size + 1);
+  float *values = malloc(elements * sizeof *values), *again = malloc(elements * sizeof *again);
+  assert_true(bytes != NULL && values != NULL && again != NULL);
+  for (size_t i = 0; i < size; i++) bytes[i] = random_byte((uint32_t)i, seed);
+  dequantise(type, bytes, blocks, values);
+  memmove(bytes + 1, bytes, size);
+  for (size_t i = 0; i < blocks; i++)
+    dequantise(type, bytes + 1 + i * info->block_bytes, 1, again + i * info->block_elements);
+  uint64_t sum = checksum(values, elements);
+  assert_true(checksum(again, elements) == sum);
+  free(again);
+  free(values);
+  free(bytes);
+  return sum;
+}
+
+static void decodes_as_ggml(void **state) {
+  (void)state;
+  FILE *file = fopen(GEE_SOURCE_DIR "/tests/io/data/quants.txt", "r");
+  bool tried[DTYPE_COUNT] = {false};
+  char name[16];
+  uint32_t seed = 0;
+  size_t blocks = 0;
+  uint64_t expected = 0;
+  assert_non_null(file);
+  while (fscanf(file, "%15s %" SCNu32 " %zu %" SCNx64, name, &seed, &blocks, &expected) == 4) {
+    DType type = DTYPE_COUNT;
+    assert_true(dtype_from_name(name, &type));
+    assert_true(can_dequantise(type));
+    if (decode_random(type, seed, blocks) != expected) fail_msg("%s is decoded to other values", name);
+    tried[type] = true;
+  }
+  (void)fclose(file);
+  for (unsigned type = 0; type < DTYPE_COUNT; type++) {
+    if (dtype_info((DType)type)->kind == DTYPE_QUANTISED) // no decoder without a test
+      assert_true(tried[type] == can_dequantise((DType)type));
+  }
+}
+
+/// Types that no file of weights should have, or whose meaning depends on other tensors, stay refused.
+static void names_what_it_reads(void **state) {
+  (void)state;
+  static const DType refused[] = {DTYPE_Q8_1, DTYPE_Q8_K,  DTYPE_F64,  DTYPE_I8, DTYPE_I16,
+                                  DTYPE_I32,  DTYPE_NVFP4, DTYPE_Q1_0, DTYPE_I64};
+  Str list = {0};
+  for (size_t i = 0; i < sizeof refused / sizeof refused[0]; i++) assert_false(can_dequantise(refused[i]));
+  assert_ok(list_readable_types(&list));
+  assert_true(test_contains(str_text(&list), "Q4_0, Q4_1, Q5_0, Q5_1, Q8_0, Q2_K, Q3_K, Q4_K, Q5_K, Q6_K"));
+  assert_true(test_contains(str_text(&list), "IQ4_NL"));
+  str_free(&list);
+}
+
+/// A row holds whole blocks, whatever its type.
+static void measures_whole_rows(void **state) {
+  (void)state;
+  for (unsigned type = 0; type < DTYPE_COUNT; type++) {
+    const DTypeInfo *info = dtype_info((DType)type);
+    size_t block = info->block_elements, elements = 0, size = 0;
+    size_t shape[3] = {3, 5, 2 * block};
+    assert_ok(tensor_measure((DType)type, 3, shape, &elements, &size));
+    assert_int_equal(elements, 30 * block);
+    assert_int_equal(size, 30 * info->block_bytes);
+    if (block == 1) continue;
+    shape[1] = 2 * block; // the number of rows does not make up for a broken one
+    for (shape[2] = block - 1; shape[2] <= block + 1; shape[2] += 2)
+      assert_fails(tensor_measure((DType)type, 3, shape, &elements, &size), STATUS_INPUT, info->name);
+    assert_fails(tensor_measure((DType)type, 0, shape, &elements, &size), STATUS_INPUT, info->name);
+  }
+}
+
+int main(void) {
+  const struct CMUnitTest tests[] = {
+      cmocka_unit_test(decodes_as_ggml),
+      cmocka_unit_test(names_what_it_reads),
+      cmocka_unit_test(measures_whole_rows),
+  };
+  return cmocka_run_group_tests(tests, NULL, NULL);
+}
