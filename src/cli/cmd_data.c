@@ -23,6 +23,17 @@ static const Usage usage = {
     "  gee-cl data configs/quickstart.ini\n"
     "  gee-cl data configs/quickstart.ini --json --set groups.file=age"};
 
+/// What became of prompts that name a group but are not swapped, or that the group file's words cannot fit.
+static void print_detected(const Dataset *data, const StageCount *stage) {
+  const char *language = groups_language(data->groups);
+  if (stage->unswappable > 0)
+    printf("%20zu of these cannot be swapped: a word of theirs has no certain counterpart\n",
+           stage->unswappable);
+  if (stage->foreign > 0)
+    printf("%20zu are in a script that the group file (%s) has no words in\n", stage->foreign,
+           language != NULL ? language : "no language given");
+}
+
 static void print_stages(const Dataset *data) {
   size_t groups = groups_count(data->groups);
   printf("%s%-10s %8s", style(stdout, STYLE_BOLD), "stage", "prompts");
@@ -37,6 +48,7 @@ static void print_stages(const Dataset *data) {
     if (stage->unnamed > 0) printf("   %zu name no group", stage->unnamed);
     if (stage->several > 0) printf("   %zu name several groups", stage->several);
     printf("\n");
+    print_detected(data, stage);
   }
 }
 
@@ -56,6 +68,11 @@ static void print_prompts(const Dataset *data) {
   printf("\n%zu prompts in %zu %s\n", data->count, data->sets,
          data->counterfactual ? "counterfactual sets (a prompt of each group in each)"
                               : "sets of one prompt");
+  if (groups_swaps_break_agreement(data->groups))
+    printf("In the language of the group file (%s) other words agree with the gender of a swapped word; "
+           "templates "
+           "are safer\n(groups.counterfactual = template; docs/GROUPS.md)\n",
+           groups_language(data->groups));
   if (data->shortened > 0) printf("%zu prompts were cut to data.max_prompt_tokens\n", data->shortened);
 }
 
@@ -69,6 +86,8 @@ static void write_stage(JsonWriter *json, const Dataset *data, const StageCount 
   json_object_end(json);
   json_integer(json, "unnamed", (int64_t)stage->unnamed);
   json_integer(json, "several", (int64_t)stage->several);
+  json_integer(json, "not_swappable", (int64_t)stage->unswappable);
+  json_integer(json, "other_script", (int64_t)stage->foreign);
   json_object_end(json);
 }
 

@@ -78,7 +78,7 @@ const ConfigKey config_keys[] = {
          "A .json file of prompt types; if empty, the built-in ones."),
 
     TEXT("groups", "file", data.groups_file, "gender", PROMPTS,
-         "gender, race, age, or a .json file of your own (docs/GROUPS.md)."),
+         "gender, race, age, gender-zh and others in docs/GROUPS.md, or a .json file of your own."),
     CHOICE("groups", "counterfactual", data.counterfactual, "auto", "off|swap|template|auto", PROMPTS,
            "How a prompt becomes a set that differs only in the group. swap exchanges its group words, "
            "template puts "

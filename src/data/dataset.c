@@ -22,6 +22,8 @@ static void count_rows(Dataset *dataset, const SourceRows *rows) {
   stage->prompts = rows->count;
   for (size_t i = 0; i < rows->count; i++) {
     int names = rows->rows[i].names;
+    stage->unswappable += names >= 0 && !rows->rows[i].swappable;
+    stage->foreign += rows->rows[i].foreign;
     if (names >= 0)
       stage->per_group[names]++;
     else if (names == NAMES_NONE)

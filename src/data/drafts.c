@@ -3,6 +3,7 @@
 #include "drafts.h"
 
 #include "configs.h"
+#include "scripts.h"
 #include "util/hash.h"
 #include "util/memory.h"
 #include <stdlib.h>
@@ -89,6 +90,19 @@ cleanup:
   return status;
 }
 
+/// More of the user's text is in scripts that the file has no words in than in those it has.
+static Status detect_script(const GroupFile *groups, SourceRow *row) {
+  size_t counts[SCRIPT_COUNT] = {0}, own = 0, other = 0;
+  for (size_t m = 0; m < row->messages; m++) {
+    const RecordMessage *message = &row->record->messages[m];
+    if (is_user(message))
+      TRY(scripts_count(groups->script_runs, message->content, strlen(message->content), counts));
+  }
+  for (size_t s = 0; s < SCRIPT_COUNT; s++) *(groups->scripts >> s & 1 ? &own : &other) += counts[s];
+  row->foreign = other > own;
+  return STATUS_OK;
+}
+
 static Status detect_row(const GroupFile *groups, const TypeRules *types, SourceRow *row) {
   WordHits hits = {0};
   Status status = STATUS_OK;
@@ -100,6 +114,7 @@ static Status detect_row(const GroupFile *groups, const TypeRules *types, Source
   for (size_t g = 0; g < groups->count; g++)
     if (hits.named[g]) row->names = row->names == NAMES_NONE ? (int)g : NAMES_SEVERAL;
   row->swappable = row->names >= 0 && !hits.unswappable;
+  TRY_CLEAN(detect_script(groups, row));
   const char *asked = row->record->messages[row->last_user].content;
   TRY_CLEAN(types_match(types, asked, strlen(asked), &row->type));
   TRY_CLEAN(row_key(groups, row));

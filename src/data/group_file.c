@@ -4,14 +4,16 @@
 
 #include "configs.h"
 #include "io/json.h"
+#include "scripts.h"
 #include "util/memory.h"
 #include <stdlib.h>
 #include <string.h>
 
 enum { MAX_LISTS = 64, MAX_ROWS = 10000, MAX_WORDS = 20000, MAX_WORD_BYTES = 64, MAX_TEMPLATES = 256 };
 
-static const char *const KEYS[] = {"attribute", "groups",   "swaps",     "names",   "words",
-                                   "lists",     "articles", "templates", "comment", NULL};
+static const char *const KEYS[] = {"attribute", "language", "groups",   "swaps", "names",
+                                   "words",     "neutral",  "doubtful", "lists", "articles",
+                                   "templates", "comment",  NULL};
 static const char *const ROW_KEYS[] = {"words", "from", "next_in", "next_not_in", "unjoined", NULL};
 static const char *const ARTICLE_KEYS[] = {"plain", "vowel", "vowel_pattern", NULL};
 
@@ -45,6 +47,24 @@ static int group_index(const GroupFile *g, const char *name) {
   for (size_t i = 0; i < g->count; i++)
     if (strcmp(g->names[i], name) == 0) return (int)i;
   return -1;
+}
+
+/// A language, and what may follow it in a BCP 47 tag: "zh", "pt-BR", "zh-Hant".
+static bool is_language_tag(const char *tag) {
+  size_t letters = strspn(tag, "abcdefghijklmnopqrstuvwxyz");
+  if (letters < 2 || letters > 3) return false;
+  if (tag[letters] == '\0') return true;
+  static const char rest[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-";
+  return tag[letters] == '-' && strspn(tag + letters, rest) == strlen(tag + letters) && strlen(tag) <= 35;
+}
+
+static Status read_language(GroupFile *g) {
+  if (!json_has(g->json, "language")) return STATUS_OK;
+  TRY(json_get_string(g->json, "language", g->path, &g->language));
+  if (is_language_tag(g->language)) return STATUS_OK;
+  return status_fail(STATUS_INPUT,
+                     "%s: \"language\": \"%.40s\" is not a language tag such as \"en\", \"zh\" or \"pt-BR\"",
+                     g->path, g->language);
 }
 
 static Status read_groups(GroupFile *g) {
@@ -106,14 +126,14 @@ static Status find_list(const GroupFile *g, const cJSON *name, const WordList **
                      g->path, text);
 }
 
-/// Adds a word that names `group`. index_words refuses a word that names two groups.
-static Status add_entry(GroupFile *g, const char *word, int group, const SwapRow *row) {
+/// Adds a word; `group` and `row` as in WordEntry. index_words refuses a word that stands for two things.
+static Status add_entry(GroupFile *g, const char *word, WordKind kind, int group, const SwapRow *row) {
   if (g->entry_count >= MAX_WORDS)
     return status_fail(STATUS_INPUT, "%s: more than %d words", g->path, MAX_WORDS);
   TRY(mem_reserve(&g->entries, &g->entry_capacity, g->entry_count + 1, "group words"));
   WordEntry *entry = &g->entries[g->entry_count];
   TRY(status_context(word_fold(word, strlen(word), &entry->key), "%s: the word \"%s\"", g->path, word));
-  *entry = (WordEntry){entry->key, word, g->entry_count, group, row};
+  *entry = (WordEntry){entry->key, word, g->entry_count, kind, group, row};
   g->entry_count++;
   return STATUS_OK;
 }
@@ -155,7 +175,8 @@ static Status read_row(GroupFile *g, const cJSON *item, const char *key, bool as
   size_t group = 0;
   for (const cJSON *word = words->child; word != NULL; word = word->next, group++) {
     TRY(text_of(g, word, key, MAX_WORD_BYTES, &row->words[group]));
-    if (row->from < 0 || row->from == (int)group) TRY(add_entry(g, row->words[group], (int)group, row));
+    if (row->from < 0 || row->from == (int)group)
+      TRY(add_entry(g, row->words[group], WORD_SWAPS, (int)group, row));
   }
   return STATUS_OK;
 }
@@ -179,6 +200,16 @@ static Status read_rows(GroupFile *g) {
   return STATUS_OK;
 }
 
+/// The words of a list, which has the key `where`.
+static Status read_word_list(GroupFile *g, const cJSON *list, const char *where, WordKind kind, int group) {
+  for (const cJSON *word = list->child; word != NULL; word = word->next) {
+    const char *text = NULL;
+    TRY(text_of(g, word, where, MAX_WORD_BYTES, &text));
+    TRY(add_entry(g, text, kind, group, NULL));
+  }
+  return STATUS_OK;
+}
+
 static Status read_words(GroupFile *g) {
   if (!json_has(g->json, "words")) return STATUS_OK;
   const cJSON *words = NULL;
@@ -188,13 +219,16 @@ static Status read_words(GroupFile *g) {
     if (group < 0 || !cJSON_IsArray(list))
       return status_fail(STATUS_INPUT, "%s: \"words\": \"%.64s\" must be one of the \"groups\", with a list",
                          g->path, list->string);
-    for (const cJSON *word = list->child; word != NULL; word = word->next) {
-      const char *text = NULL;
-      TRY(text_of(g, word, "a word of \"words\"", MAX_WORD_BYTES, &text));
-      TRY(add_entry(g, text, group, NULL));
-    }
+    TRY(read_word_list(g, list, "a word of \"words\"", WORD_NAMES, group));
   }
   return STATUS_OK;
+}
+
+static Status read_groupless_words(GroupFile *g, const char *key, const char *where, WordKind kind) {
+  if (!json_has(g->json, key)) return STATUS_OK;
+  const cJSON *list = NULL;
+  TRY(json_get_array(g->json, key, g->path, &list));
+  return read_word_list(g, list, where, kind, -1);
 }
 
 static int by_key(const void *a, const void *b) {
@@ -203,62 +237,30 @@ static int by_key(const void *a, const void *b) {
   return order != 0 ? order : (x->order > y->order) - (x->order < y->order);
 }
 
-static int by_length(const void *a, const void *b) {
-  const WordEntry *x = a, *y = b;
-  size_t n = strlen(x->key), m = strlen(y->key);
-  return n != m ? (n < m ? 1 : -1) : strcmp(x->key, y->key);
+static bool has_group_words(const GroupFile *g) {
+  for (size_t i = 0; i < g->entry_count; i++)
+    if (g->entries[i].group >= 0) return true;
+  return false;
 }
 
-static Status append_quoted(Str *pattern, const char *word) {
-  for (const char *c = word; *c != '\0'; c++) {
-    bool plain = ((unsigned char)*c & 0x80) != 0 || (*c >= 'a' && *c <= 'z') || (*c >= '0' && *c <= '9');
-    if (*c == ' ') {
-      TRY(str_append_text(pattern, "\\s+"));
-      continue;
-    }
-    if (!plain) TRY(str_append(pattern, "\\", 1));
-    TRY(str_append(pattern, c, 1));
-  }
-  return STATUS_OK;
-}
-
-/// One pattern for all words. Longer words come first, so the longest that fits is found, and only where no
-/// word character is next to it.
-static Status compile_words(GroupFile *g) {
-  WordEntry *order = NULL; // borrows the entries' words
-  Str pattern = {0};
-  Status status = STATUS_OK;
-  TRY_CLEAN(mem_array(&order, g->entry_count, "group words"));
-  memcpy(order, g->entries, g->entry_count * sizeof *order);
-  qsort(order, g->entry_count, sizeof *order, by_length);
-  TRY_CLEAN(str_append_text(&pattern, "(?<![\\p{L}\\p{M}\\p{N}_])(?:"));
-  for (size_t i = 0; i < g->entry_count; i++) {
-    if (i > 0 && strcmp(order[i].key, order[i - 1].key) == 0) continue;
-    if (i > 0) TRY_CLEAN(str_append_text(&pattern, "|"));
-    TRY_CLEAN(append_quoted(&pattern, order[i].key));
-  }
-  TRY_CLEAN(str_append_text(&pattern, ")(?![\\p{L}\\p{M}\\p{N}_])"));
-  TRY_CLEAN(pattern_compile(str_text(&pattern), PCRE2_CASELESS, g->path, &g->pattern));
-  (void)pcre2_jit_compile(g->pattern,
-                          PCRE2_JIT_COMPLETE); // ten times as fast; matches are the same without it
-cleanup:
-  free(order);
-  str_free(&pattern);
-  return status;
+/// What a word stands for, for a message.
+static const char *meaning(const GroupFile *g, const WordEntry *entry) {
+  if (entry->group >= 0) return g->names[entry->group];
+  return entry->kind == WORD_NEUTRAL ? "neutral" : "doubtful";
 }
 
 static Status index_words(GroupFile *g) {
-  if (g->entry_count == 0)
+  if (!has_group_words(g))
     return status_fail(STATUS_INPUT, "%s: no word names a group: give \"swaps\", \"names\" or \"words\"",
                        g->path);
   qsort(g->entries, g->entry_count, sizeof *g->entries, by_key);
   for (size_t i = 1; i < g->entry_count; i++) {
     const WordEntry *a = &g->entries[i - 1], *b = &g->entries[i];
-    if (strcmp(a->key, b->key) == 0 && a->group != b->group)
+    if (strcmp(a->key, b->key) == 0 && strcmp(meaning(g, a), meaning(g, b)) != 0)
       return status_fail(STATUS_INPUT, "%s: the word \"%s\" names both \"%s\" and \"%s\"", g->path, b->as,
-                         g->names[a->group], g->names[b->group]);
+                         meaning(g, a), meaning(g, b));
   }
-  return compile_words(g);
+  return word_pattern(g->entries, g->entry_count, g->path, &g->pattern);
 }
 
 static Status read_articles(GroupFile *g) {
@@ -316,17 +318,53 @@ static Status read_templates(GroupFile *g) {
   return STATUS_OK;
 }
 
+/// Adds the scripts of `text` to the file's.
+static Status add_scripts(GroupFile *g, const char *text) {
+  size_t counts[SCRIPT_COUNT] = {0};
+  TRY(scripts_count(g->script_runs, text, strlen(text), counts));
+  for (size_t s = 0; s < SCRIPT_COUNT; s++)
+    if (counts[s] > 0) g->scripts |= (uint64_t)1 << s;
+  return STATUS_OK;
+}
+
+/// The placeholder {prompt} of a template is no text of its language.
+static Status add_template_scripts(GroupFile *g, const char *text) {
+  Str plain = {0};
+  Status status = STATUS_OK;
+  const char *slot = strstr(text, "{prompt}");
+  TRY_CLEAN(str_append(&plain, text, (size_t)(slot - text)));
+  TRY_CLEAN(str_append_text(&plain, slot + strlen("{prompt}")));
+  TRY_CLEAN(add_scripts(g, str_text(&plain)));
+cleanup:
+  str_free(&plain);
+  return status;
+}
+
+static Status find_scripts(GroupFile *g) {
+  TRY(scripts_compile(&g->script_runs));
+  for (size_t i = 0; i < g->entry_count; i++) TRY(add_scripts(g, g->entries[i].as));
+  for (size_t i = 0; i < g->template_count; i++) {
+    const TemplateList *list = &g->templates[i];
+    for (size_t t = 0; t < list->count * g->count; t++) TRY(add_template_scripts(g, list->texts[t]));
+  }
+  return STATUS_OK;
+}
+
 static Status read_group_file(GroupFile *g) {
   if (!cJSON_IsObject(g->json))
     return status_fail(STATUS_INPUT, "%s: a group file is a JSON object", g->path);
   TRY(check_keys(g, g->json, "a group file", KEYS));
+  TRY(read_language(g));
   TRY(read_groups(g));
   TRY(read_lists(g));
   TRY(read_rows(g));
   TRY(read_words(g));
+  TRY(read_groupless_words(g, "neutral", "a word of \"neutral\"", WORD_NEUTRAL));
+  TRY(read_groupless_words(g, "doubtful", "a word of \"doubtful\"", WORD_DOUBTFUL));
   TRY(index_words(g));
   TRY(read_articles(g));
-  return read_templates(g);
+  TRY(read_templates(g));
+  return find_scripts(g);
 }
 
 /// Appends the built-in names, for a message.
@@ -366,8 +404,9 @@ Status groups_load(const char *name_or_path, GroupFile **out) {
   Status status = STATUS_OK;
   *out = NULL;
   if (name_or_path == NULL || name_or_path[0] == '\0')
-    return status_fail(STATUS_INPUT,
-                       "groups.file is empty: set gender, race, age or the path of a group file");
+    return status_fail(
+        STATUS_INPUT,
+        "groups.file is empty: set gender, race, age, gender-zh, ... or the path of a group file");
   TRY(mem_array(&g, 1, "group file"));
   TRY_CLEAN(str_copy(&g->path, name_or_path, strlen(name_or_path)));
   TRY_CLEAN(parse_group_file(g));
@@ -393,6 +432,7 @@ void groups_free(GroupFile *g) {
   free(g->templates);
   pcre2_code_free(g->vowel);
   pcre2_code_free(g->pattern);
+  pcre2_code_free(g->script_runs);
   cJSON_Delete(g->json);
   free(g->path);
   free(g);
@@ -406,6 +446,21 @@ const char *groups_name(const GroupFile *groups, size_t group) {
 }
 const char *groups_attribute(const GroupFile *groups) {
   return groups->attribute;
+}
+const char *groups_language(const GroupFile *groups) {
+  return groups->language;
+}
+
+bool groups_swaps_break_agreement(const GroupFile *groups) {
+  // Languages whose adjectives, articles, participles or verbs agree with the gender of a person.
+  static const char *const languages[] = {"ar", "be", "bg", "ca", "cs", "de", "el", "es", "fr", "gl", "he",
+                                          "hi", "hr", "is", "it", "lt", "lv", "mk", "mr", "no", "pa", "pl",
+                                          "pt", "ro", "ru", "sk", "sl", "sr", "uk", "ur", NULL};
+  if (groups->language == NULL || groups->row_count == 0) return false;
+  size_t size = strcspn(groups->language, "-");
+  for (const char *const *l = languages; *l != NULL; l++)
+    if (strlen(*l) == size && strncmp(*l, groups->language, size) == 0) return true;
+  return false;
 }
 
 const TemplateList *templates_for(const GroupFile *groups, const char *type) {

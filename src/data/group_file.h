@@ -1,11 +1,10 @@
 // A group file in memory: words, how they are swapped, templates. docs/GROUPS.md describes the format.
 #pragma once
 
-#define PCRE2_CODE_UNIT_WIDTH 8
 #include "data/data.h"
+#include "pattern.h"
 #include "util/str.h"
 #include <cjson/cJSON.h>
-#include <pcre2.h>
 
 /// A list that conditions refer to: words, folded and sorted.
 typedef struct WordList {
@@ -25,13 +24,22 @@ typedef struct SwapRow {
   bool as_written; // a name: applies only to the file's capitals, or all capitals
 } SwapRow;
 
-/// A word that names a group.
+/// What a word of the file tells of a prompt.
+typedef enum WordKind {
+  WORD_SWAPS,    // names a group and has counterparts
+  WORD_NAMES,    // names a group and has no counterpart
+  WORD_NEUTRAL,  // names no group, although a word that does is a part of it ("grandmaster", 其他)
+  WORD_DOUBTFUL, // may name a group or not: alone it names none, but no prompt that has it is swapped
+} WordKind;
+
+/// A word of the file.
 typedef struct WordEntry {
   char *key;      // folded
   const char *as; // as the file writes it
   size_t order;   // in the file
-  int group;
-  const SwapRow *row; // NULL: the word has no counterpart
+  WordKind kind;
+  int group;          // −1 if it names none
+  const SwapRow *row; // of WORD_SWAPS; else NULL
 } WordEntry;
 
 /// Templates of one prompt type: text of template t for group g at [t * groups + g].
@@ -45,30 +53,31 @@ struct GroupFile {
   char *path; // for messages
   cJSON *json;
   const char *attribute;
-  size_t count; // G
+  const char *language; // a BCP 47 tag ("en", "zh-Hant"); NULL if the file does not say
+  size_t count;         // G
   const char *names[DATA_MAX_GROUPS];
   WordList *lists;
   size_t list_count;
   SwapRow *rows;
   size_t row_count;
-  WordEntry *entries; // sorted by key, then order; equal keys name the same group
+  WordEntry *entries; // sorted by key, then order; equal keys have the same kind or name the same group
   size_t entry_count, entry_capacity;
   TemplateList *templates;
   size_t template_count;
   const char *article, *vowel_article; // "a", "an"; NULL if the file has no "articles"
   pcre2_code *vowel;                   // matches a word that takes vowel_article
   pcre2_code *pattern;                 // any of the words, longest first
+  pcre2_code *script_runs;             // for scripts_count
+  uint64_t scripts;                    // bit s: a word or a template has letters of script s
 };
 
 /// *out = the case-folded text, with every run of white space as one blank. Invalid UTF-8 or a blank text is
 /// STATUS_INPUT.
 STATUS_CHECKED Status word_fold(const char *text, size_t size, char **out);
 
-/// Compiles `pattern` for text that may be invalid UTF-8. Messages begin with `where` (file and key).
-STATUS_CHECKED Status pattern_compile(const char *pattern, uint32_t options, const char *where,
-                                      pcre2_code **out);
-/// *found = whether `pattern` matches anywhere in the text; STATUS_INPUT if that takes too many attempts.
-STATUS_CHECKED Status pattern_matches(const pcre2_code *pattern, const char *text, size_t size, bool *found);
+/// *out = one pattern for all `count` entries, whatever their kind.
+STATUS_CHECKED Status word_pattern(const WordEntry *entries, size_t count, const char *path,
+                                   pcre2_code **out);
 
 /// A group word in a text.
 typedef struct WordHit {
@@ -80,7 +89,7 @@ typedef struct WordHits {
   WordHit *list;
   size_t count, capacity;
   bool named[DATA_MAX_GROUPS];
-  bool unswappable; // one of the words has no counterpart
+  bool unswappable; // one of the words has no counterpart, or is doubtful
 } WordHits;
 
 /// Finds the group words of a text. Zero-initialise `out`. `list` has the hits of this text, in order and

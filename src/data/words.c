@@ -9,9 +9,6 @@
 #include <string.h>
 #include <utf8proc.h>
 
-// Steps of PCRE2 per search: a hostile pattern must not hang the program.
-enum { MATCH_LIMIT = 1000000 };
-
 /// The character at `at` < size and its bytes; −1 (one byte) if it is not valid UTF-8. Never 0 bytes, so
 /// every loop that steps by it ends.
 static int32_t char_at(const char *text, size_t size, size_t at, size_t *bytes) {
@@ -83,57 +80,6 @@ Status word_fold(const char *text, size_t size, char **out) {
   Status status =
       to > 0 ? str_copy(out, (const char *)folded, to) : status_fail(STATUS_INPUT, "a word is blank");
   free(folded);
-  return status;
-}
-
-Status pattern_compile(const char *pattern, uint32_t options, const char *where, pcre2_code **out) {
-  int error = 0;
-  PCRE2_SIZE offset = 0;
-  *out = pcre2_compile((PCRE2_SPTR)pattern, PCRE2_ZERO_TERMINATED,
-                       PCRE2_UTF | PCRE2_UCP | PCRE2_MATCH_INVALID_UTF | PCRE2_NEVER_BACKSLASH_C | options,
-                       &error, &offset, NULL);
-  if (*out != NULL) return STATUS_OK;
-  PCRE2_UCHAR why[128] = {0};
-  (void)pcre2_get_error_message(error, why, sizeof why);
-  if (error == PCRE2_ERROR_HEAP_FAILED)
-    return status_fail(STATUS_FAILED, "%s: a pattern: %s", where, (const char *)why);
-  return status_fail(STATUS_INPUT, "%s: the pattern \"%.60s\" is broken at byte %zu: %s", where, pattern,
-                     (size_t)offset, (const char *)why);
-}
-
-/// Searches from byte `start`. If *found, `data` has the match.
-static Status match_from(const pcre2_code *pattern, const char *text, size_t size, size_t start,
-                         pcre2_match_data *data, pcre2_match_context *context, bool *found) {
-  int rc = pcre2_match(pattern, (PCRE2_SPTR)text, size, start, 0, data, context);
-  *found = rc >= 0;
-  if (rc >= 0 || rc == PCRE2_ERROR_NOMATCH) return STATUS_OK;
-  PCRE2_UCHAR why[128] = {0};
-  (void)pcre2_get_error_message(rc, why, sizeof why);
-  if (rc == PCRE2_ERROR_NOMEMORY) return status_fail(STATUS_FAILED, "a pattern: %s", (const char *)why);
-  return status_fail(STATUS_INPUT,
-                     "a pattern of the types or groups file cannot be matched: %s; make it simpler",
-                     (const char *)why);
-}
-
-/// What a search needs besides its pattern. The caller frees both, on failure too.
-static Status create_match(const pcre2_code *pattern, pcre2_match_data **data,
-                           pcre2_match_context **context) {
-  *data = pcre2_match_data_create_from_pattern(pattern, NULL);
-  *context = pcre2_match_context_create(NULL);
-  if (*data == NULL || *context == NULL) return status_fail(STATUS_FAILED, "out of memory for a pattern");
-  (void)pcre2_set_match_limit(*context, MATCH_LIMIT);
-  return STATUS_OK;
-}
-
-Status pattern_matches(const pcre2_code *pattern, const char *text, size_t size, bool *found) {
-  pcre2_match_data *data = NULL;
-  pcre2_match_context *context = NULL;
-  Status status = STATUS_OK;
-  TRY_CLEAN(create_match(pattern, &data, &context));
-  TRY_CLEAN(match_from(pattern, text, size, 0, data, context, found));
-cleanup:
-  pcre2_match_data_free(data);
-  pcre2_match_context_free(context);
   return status;
 }
 
@@ -242,28 +188,26 @@ cleanup:
 }
 
 Status words_find(const GroupFile *groups, const char *text, size_t size, WordHits *out) {
-  pcre2_match_data *data = NULL;
-  pcre2_match_context *context = NULL;
+  PatternSearch search = {0};
   Status status = STATUS_OK;
   out->count = 0;
-  TRY_CLEAN(create_match(groups->pattern, &data, &context));
+  TRY_CLEAN(pattern_search_begin(groups->pattern, &search));
   for (size_t at = 0; at <= size;) {
     bool found = false;
-    TRY_CLEAN(match_from(groups->pattern, text, size, at, data, context, &found));
+    TRY_CLEAN(pattern_search_from(&search, text, size, at, &found));
     if (!found) break;
-    const PCRE2_SIZE *span = pcre2_get_ovector_pointer(data);
-    WordHit hit = {span[0], span[1], NULL};
+    WordHit hit = {search.span[0], search.span[1], NULL};
     TRY_CLEAN(choose_entry(groups, text, size, hit.start, hit.end, &hit.entry));
     at = hit.end; // > hit.start, because keys are never empty: the loop ends, and hits do not overlap
     if (hit.entry == NULL) continue;
+    out->unswappable = out->unswappable || hit.entry->kind == WORD_NAMES || hit.entry->kind == WORD_DOUBTFUL;
+    if (hit.entry->group < 0) continue;
     TRY_CLEAN(mem_reserve(&out->list, &out->capacity, out->count + 1, "group words of a prompt"));
     out->list[out->count++] = hit;
     out->named[hit.entry->group] = true;
-    out->unswappable = out->unswappable || hit.entry->row == NULL;
   }
 cleanup:
-  pcre2_match_data_free(data);
-  pcre2_match_context_free(context);
+  pattern_search_end(&search);
   return status;
 }
 

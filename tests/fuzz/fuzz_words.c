@@ -5,12 +5,13 @@
 #include "group_file.h"
 #include "types.h"
 
-static GroupFile *files[3];
+enum { FILES = 4 };
+static GroupFile *files[FILES];
 static TypeRules types;
 
 static void load_all(void) {
-  static const char *const names[] = {"gender", "race", "age"};
-  for (size_t i = 0; i < 3; i++) FUZZ_CHECK(groups_load(names[i], &files[i]) == STATUS_OK);
+  static const char *const names[] = {"gender", "race", "age", "gender-zh"};
+  for (size_t i = 0; i < FILES; i++) FUZZ_CHECK(groups_load(names[i], &files[i]) == STATUS_OK);
   FUZZ_CHECK(types_load(NULL, &types) == STATUS_OK);
 }
 
@@ -28,7 +29,7 @@ static void swap_to(const GroupFile *groups, const char *text, size_t size, cons
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size) {
   if (files[0] == NULL) load_all();
   const char *text = (const char *)bytes;
-  for (size_t i = 0; i < 3; i++) {
+  for (size_t i = 0; i < FILES; i++) {
     WordHits hits = {0};
     if (fuzz_accepted(words_find(files[i], text, size, &hits)) && !hits.unswappable) {
       for (size_t group = 0; group < groups_count(files[i]); group++)

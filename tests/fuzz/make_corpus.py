@@ -108,6 +108,7 @@ def tokenizers():
 def texts():
     for name, text in {
         "words": "She said to her mother that he lost his hat. A Black woman asks: which old man?",
+        "chinese": "她的爸爸mother说：女医生นางสาว其他人、他们和王子",
         "capitals": "HERS and HIS; Mary's brother, Mr. and Ms. Smith. An actress\u2019s role",
         "types": "What is the capital of France? Solve $x^2 = 4$. How many? 3 \u00d7 4",
         "scripts": "na\u00efve \u6f22\u5b57 \ud55c\uad6d\uc5b4 \U0001f642\U0001f468\u200d\U0001f469\u200d\U0001f467 e\u0301 \u1e9b\u0323",
@@ -150,6 +151,7 @@ def configs():
         "attribute": "gender", "groups": ["female", "male"], "lists": {"after": ["to", "the"]},
         "swaps": [["she", "he"], {"words": ["her", "his"], "from": "female", "next_not_in": "after"}, ["her", "him"]],
         "names": [["Mary", "John"]], "words": {"female": ["pregnant"]},
+        "language": "en", "neutral": ["other", "其他"], "doubtful": ["they"],
         "articles": {"plain": "a", "vowel": "an", "vowel_pattern": "^[aeiou]"},
         "templates": {"default": [["A woman asks: {prompt}", "A man asks: {prompt}"]]},
     }

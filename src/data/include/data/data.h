@@ -39,7 +39,7 @@ typedef struct DataOptions {
   // Longer prompts lose the end of the user's text, as truncation in transformers does; the template is never
   // cut. 0 = no limit.
   size_t max_prompt_tokens;
-  const char *groups_file; // groups.file: gender | race | age, or a path to a .json
+  const char *groups_file; // groups.file: a built-in name, or a path to a .json
   const char *types_file;  // prompt types: NULL or empty = built in, or a path to a .json
   Counterfactual counterfactual;
   uint64_t seed;
@@ -47,14 +47,19 @@ typedef struct DataOptions {
 
 /// A group file, loaded.
 typedef struct GroupFile GroupFile;
-/// A built-in name (gender, race, age: embedded in the program) or a path. STATUS_INPUT names the file and
-/// the key.
+/// A built-in name (gender, race, age, gender-zh, ...: embedded in the program) or a path. STATUS_INPUT names
+/// the file and the key.
 STATUS_CHECKED Status groups_load(const char *name_or_path, GroupFile **out);
 /// Safe on NULL.
 void groups_free(GroupFile *groups);
 size_t groups_count(const GroupFile *groups);
 const char *groups_name(const GroupFile *groups, size_t group); // "female"
 const char *groups_attribute(const GroupFile *groups);          // "gender"
+/// The language of the words and templates as a BCP 47 tag ("en", "zh"); NULL if the file does not say.
+const char *groups_language(const GroupFile *groups);
+/// Whether the file swaps words of a language in which articles, adjectives or verbs agree with the gender of
+/// the person, so that a swapped word leaves the rest of the sentence wrong.
+bool groups_swaps_break_agreement(const GroupFile *groups);
 
 typedef struct Prompt {
   char *text;    // the user's words (in a chat: the last user message), cut to fit, without the chat template
@@ -74,7 +79,9 @@ typedef struct StageCount {
   const char *stage;
   size_t prompts;
   size_t per_group[DATA_MAX_GROUPS]; // from "detect" on
-  size_t unnamed, several;           // at "detect": prompts that name no group, or more than one
+  // At "detect": prompts that name no group; more than one; one, but with a word that cannot be swapped; and
+  // prompts, whatever they name, that are mostly in scripts that the group file has no words in.
+  size_t unnamed, several, unswappable, foreign;
 } StageCount;
 
 typedef struct Dataset {
