@@ -17,6 +17,7 @@ Status cmd_data(int argc, char **argv);
 Status cmd_gap(int argc, char **argv);
 Status cmd_devices(int argc, char **argv);
 Status cmd_selftest(int argc, char **argv);
+Status cmd_doctor(int argc, char **argv);
 
 // ---- what a run needs (runtime.c) ----
 
@@ -65,6 +66,9 @@ void runtime_close(Runtime *runtime);
 
 // ---- memory (memory_plan.c) ----
 
+/// The memory that the host can still give: free and reclaimable, or less if a control group (a container)
+/// limits it; UINT64_MAX if the system does not say.
+uint64_t host_memory_available(void);
 /// Prints `use`, a line for each kind.
 void memory_print(const MemoryUse *use, const char *title);
 /// STATUS_INPUT if `planned` does not fit the device, or the host memory that a CPU device uses; says which

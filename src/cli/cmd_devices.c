@@ -74,7 +74,7 @@ Status cmd_devices(int argc, char **argv) {
   if (status == STATUS_OK && as_json) {
     status = print_devices_json(list, count, chosen);
   } else if (status == STATUS_OK && count == 0) {
-    printf("No OpenCL device found. On Debian, `apt-get install pocl-opencl-icd` adds the CPU as one.\n");
+    printf("No OpenCL device found. `gee-cl doctor` says what is missing and how to install it.\n");
   } else if (status == STATUS_OK) {
     print_table(list, count, chosen);
   }

@@ -33,6 +33,7 @@ static const Command commands[] = {
     {"export", cmd_export, "Merge an adapter into a Hugging Face folder."},
     {"data", cmd_data, "Show the prompts that training will see."},
     {"devices", cmd_devices, "List the devices of this machine."},
+    {"doctor", cmd_doctor, "Say what this machine lacks, and how to install it."},
     {"selftest", cmd_selftest, "Check every operation on a device."},
     {"version", cmd_version, "Print the version."},
     {"help", cmd_help, "Show the help of a subcommand."},

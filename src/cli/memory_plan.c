@@ -40,9 +40,7 @@ static uint64_t read_number(const char *path) {
   return value;
 }
 
-/// The memory that the host can still give: free and reclaimable, or less if a control group (a container)
-/// limits it.
-static uint64_t host_available(void) {
+uint64_t host_memory_available(void) {
   uint64_t available = read_kilobytes("/proc/meminfo", "MemAvailable");
   if (available == 0) available = UINT64_MAX; // no such file: unknown
   uint64_t limit = read_number("/sys/fs/cgroup/memory.max"),
@@ -77,7 +75,7 @@ static const char *advice(MemoryKind kind) {
 Status memory_check(const MemoryUse *planned, const DeviceInfo *info) {
   uint64_t limit = info->memory;
   const char *whose = "the device has";
-  uint64_t host = info->kind == DEVICE_CPU ? host_available() : UINT64_MAX;
+  uint64_t host = info->kind == DEVICE_CPU ? host_memory_available() : UINT64_MAX;
   if (host < limit) {
     limit = host;
     whose = "this machine has free";

@@ -18,9 +18,6 @@ typedef struct CacheEntry {
   size_t size;
 } CacheEntry;
 
-/// *out = the cache folder for `asked` (see DeviceOptions), created if it is missing. NULL if no cache is
-/// wanted, or the folder cannot be created.
-STATUS_CHECKED Status cache_directory(const char *asked, char **out);
 /// Fills in path and key, and bytes if the cache has them.
 STATUS_CHECKED Status cache_find(const Device *device, const char *name, const char *source,
                                  const char *options, CacheEntry *entry);

@@ -45,8 +45,8 @@ static bool matches(const DeviceInfo *device, size_t index, const char *name) {
 static Status none_found(const DeviceOptions *options, const DeviceInfo *list, size_t count) {
   if (count == 0) {
     return status_fail(STATUS_INPUT,
-                       "no OpenCL device was found: install a driver, for example pocl-opencl-icd, "
-                       "which runs on any CPU; `gee-cl devices` lists the devices it finds");
+                       "no OpenCL device was found: install a driver, for example pocl (Debian: "
+                       "pocl-opencl-icd), which runs on any CPU; `gee-cl doctor` says what is missing here");
   }
   Str devices = {0};
   Status status = STATUS_OK;

@@ -3,6 +3,7 @@
 #include "backend.h"
 
 #include "cache.h"
+#include "device/cache_folder.h"
 #include "util/log.h"
 #include "util/memory.h"
 #include "util/str.h"

@@ -2,6 +2,7 @@
 // devices, is skipped: it is common for a driver to be installed without its hardware.
 #include "opencl.h"
 
+#include "device/cache_folder.h"
 #include "util/log.h"
 #include "util/memory.h"
 #include "util/str.h"
@@ -66,6 +67,7 @@ cleanup:
 static Status find_all(Found **found, size_t *count) {
   *found = NULL;
   *count = 0;
+  TRY(pocl_cache_prepare());
   cl_uint platforms = 0;
   if (clGetPlatformIDs(0, NULL, &platforms) != CL_SUCCESS || platforms == 0) return STATUS_OK;
   cl_platform_id *ids = NULL;

@@ -21,39 +21,6 @@ typedef struct Header {
   uint64_t key_size, binary_size, binary_hash;
 } Header;
 
-/// mkdir -p; false if that fails. `path` is changed and restored on the way.
-static bool make_folders(char *path) {
-  for (char *p = path + 1; *p != '\0'; p++) {
-    if (*p != '/') continue;
-    *p = '\0';
-    bool exists = mkdir(path, 0777) == 0 || errno == EEXIST;
-    *p = '/';
-    if (!exists) return false;
-  }
-  return mkdir(path, 0777) == 0 || errno == EEXIST;
-}
-
-Status cache_directory(const char *asked, char **out) {
-  *out = NULL;
-  const char *xdg = getenv("XDG_CACHE_HOME"), *home = getenv("HOME");
-  if (asked != NULL && asked[0] == '\0') return STATUS_OK;
-  if (asked != NULL) {
-    TRY(str_format(out, "%s", asked));
-  } else if (xdg != NULL && xdg[0] == '/') {
-    TRY(str_format(out, "%s/gee-cl", xdg));
-  } else if (home != NULL && home[0] != '\0') {
-    TRY(str_format(out, "%s/.cache/gee-cl", home));
-  } else {
-    return STATUS_OK;
-  }
-  if (!make_folders(*out)) {
-    log_say(LOG_WARNING, "%s: %s; compiled kernels are not kept", *out, strerror(errno));
-    free(*out);
-    *out = NULL;
-  }
-  return STATUS_OK;
-}
-
 /// Reads the whole file; false if that fails for any reason.
 static bool read_file(const char *path, unsigned char **bytes, size_t *size) {
   *bytes = NULL;

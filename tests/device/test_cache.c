@@ -3,6 +3,7 @@
 #include "support/test.h"
 
 #include "cache.h"
+#include "device/cache_folder.h"
 #include "device/device.h"
 #include "io/file.h"
 #include "util/str.h"

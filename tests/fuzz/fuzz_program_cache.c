@@ -3,6 +3,7 @@
 #include "fuzz.h"
 
 #include "cache.h"
+#include "device/cache_folder.h"
 #include <string.h>
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size) {

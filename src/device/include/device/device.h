@@ -40,7 +40,8 @@ typedef struct DeviceOptions {
   /// The device's number as `gee-cl devices` prints it, its class ("cpu" or "gpu"), or a part of "platform
   /// name", in any case.
   const char *name;
-  /// Where compiled programs are kept. NULL: $XDG_CACHE_HOME/gee-cl, or else ~/.cache/gee-cl. "": no cache.
+  /// Where compiled programs are kept. NULL: $XDG_CACHE_HOME/gee-cl, else ~/.cache/gee-cl, else a folder in
+  /// /tmp. "": no cache.
   const char *cache_directory;
 } DeviceOptions;
 
