@@ -1,7 +1,11 @@
-// Parsing options by a table. Rule: values are checked here, so a command sees only what its table allows.
+// Parsing options by a table, and printing their help. Rule: values are checked here, so a command sees only
+// what its table allows.
 #include "args.h"
+#include "config.h"
 #include "io/file.h"
+#include "terminal.h"
 #include "util/str.h"
+#include "wrap.h"
 
 #include <errno.h>
 #include <math.h>
@@ -10,31 +14,122 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { MAX_OPTIONS = 32, HELP_COLUMN = 30 };
+enum { MAX_OPTIONS = 32, HELP_COLUMN = 30, HELP_MAX_WIDTH = 100 };
 
-static void print_help(const Usage *usage) {
-  printf("%s\n\nUsage: gee-cl %s%s%s [options]\n\n%s\n", usage->summary, usage->command,
-         usage->positional != NULL ? " " : "", usage->positional != NULL ? usage->positional : "",
-         usage->text);
-  printf("\nOptions\n");
-  for (const Option *option = usage->options; option != NULL && option->name != NULL; option++) {
-    int used = printf("  --%s%s%s", option->name, option->value != NULL ? " " : "",
-                      option->value != NULL ? option->value : "");
-    printf("%*s%s\n", used < HELP_COLUMN ? HELP_COLUMN - used : 1, "", option->help);
-  }
-  printf("  --help%*sPrint this help.\n", HELP_COLUMN - 8, "");
+// ---- help ----
+
+/// Appends the paragraph, if there is one, and empties it.
+static Status append_paragraph(Str *out, Str *paragraph, size_t width) {
+  if (paragraph->size == 0) return STATUS_OK;
+  TRY(wrap_append(out, str_text(paragraph), 0, "", width));
+  str_clear(paragraph);
+  return str_append_text(out, "\n");
 }
 
-static Status fail_option(const Usage *usage, const char *given) {
+/// Appends the lines of `text`. Those that begin with a blank or a bracket are examples and stay as they are;
+/// all others run on.
+static Status append_text(Str *out, const char *text, size_t width) {
+  Str paragraph = {0};
+  Status status = STATUS_OK;
+  for (size_t size; *text != '\0'; text += size + (text[size] == '\n')) {
+    size = strcspn(text, "\n");
+    bool prose = size > 0 && text[0] != ' ' && text[0] != '{';
+    if (prose) {
+      TRY_CLEAN(str_append_format(&paragraph, "%.*s ", (int)size, text));
+      continue;
+    }
+    TRY_CLEAN(append_paragraph(out, &paragraph, width));
+    TRY_CLEAN(str_append_format(out, "%.*s\n", (int)size, text));
+  }
+  TRY_CLEAN(append_paragraph(out, &paragraph, width));
+cleanup:
+  str_free(&paragraph);
+  return status;
+}
+
+/// A narrow screen has an option's help below it, a wide one beside it.
+static Status append_option(Str *out, const char *name, const char *value, const char *help, size_t width) {
+  static const char beside[] = "                              ", below[] = "      ";
+  bool narrow = width < 2 * HELP_COLUMN + 10;
+  const char *lead = narrow ? below : beside;
+  size_t start = out->size;
+  TRY(str_append_format(out, "  --%s%s%s", name, value != NULL ? " " : "", value != NULL ? value : ""));
+  size_t used = out->size - start;
+  if (narrow || used >= HELP_COLUMN)
+    TRY(str_append_format(out, "\n%s", lead));
+  else
+    TRY(str_append_format(out, "%*s", (int)(HELP_COLUMN - used), ""));
+  TRY(wrap_append(out, help, strlen(lead), lead, width));
+  return str_append_text(out, "\n");
+}
+
+static Status append_help(const Usage *usage, size_t width, Str *out) {
+  TRY(str_append_format(out, "%s\n\nUsage: gee-cl %s%s%s [options]\n\n", usage->summary, usage->command,
+                        usage->positional != NULL ? " " : "",
+                        usage->positional != NULL ? usage->positional : ""));
+  TRY(append_text(out, usage->text, width));
+  TRY(str_append_text(out, "\nOptions\n"));
+  for (const Option *option = usage->options; option != NULL && option->name != NULL; option++)
+    TRY(append_option(out, option->name, option->value, option->help, width));
+  return append_option(out, "help", NULL, "Print this help.", width);
+}
+
+static Status print_help(const Usage *usage) {
+  Str text = {0};
+  size_t width = terminal_width(stdout);
+  Status status = append_help(usage, width < HELP_MAX_WIDTH ? width : HELP_MAX_WIDTH, &text);
+  if (status == STATUS_OK) (void)fputs(str_text(&text), stdout);
+  str_free(&text);
+  return status;
+}
+
+// ---- options ----
+
+/// The section of the config key that `given` spells, with - for _ or with its section in front; NULL if it
+/// is none. *name = the key's name.
+static const char *find_config_key(const char *given, const char **name) {
+  char wanted[128];
+  (void)snprintf(wanted, sizeof wanted, "%.127s", given);
+  for (char *c = wanted; *c != '\0'; c++)
+    if (*c == '-') *c = '_';
+  for (const ConfigKey *key = config_keys; key->section != NULL; key++) {
+    char full[128];
+    (void)snprintf(full, sizeof full, "%s.%s", key->section, key->name);
+    *name = key->name;
+    if (strcmp(wanted, key->name) == 0 || strcmp(wanted, full) == 0) return key->section;
+  }
+  return NULL;
+}
+
+static bool has_option(const Usage *usage, const char *name) {
+  for (const Option *option = usage->options; option != NULL && option->name != NULL; option++)
+    if (strcmp(option->name, name) == 0) return true;
+  return false;
+}
+
+/// For "-p": the first option that begins with the letter; NULL if none does.
+static const char *first_with_letter(const Usage *usage, char letter) {
+  for (const Option *option = usage->options; option != NULL && option->name != NULL; option++)
+    if (option->name[0] == letter) return option->name;
+  return NULL;
+}
+
+/// `dashes` and `given` are the option as it was written; `value` is what follows it, or NULL.
+static Status fail_option(const Usage *usage, const char *dashes, const char *given, const char *value) {
   const char *words[MAX_OPTIONS + 2] = {"help"};
   size_t count = 1;
   for (const Option *option = usage->options; option != NULL && option->name != NULL && count <= MAX_OPTIONS;
        option++)
     words[count++] = option->name;
-  const char *nearest = str_nearest(given, words);
+  const char *name = NULL, *section = has_option(usage, "set") ? find_config_key(given, &name) : NULL;
+  if (section != NULL)
+    return status_fail(STATUS_INPUT, "unknown option %s%.100s; it is a key of the config: --set %s.%s=%.100s",
+                       dashes, given, section, name, value != NULL ? value : "VALUE");
+  const char *nearest = strlen(given) == 1 ? first_with_letter(usage, given[0]) : str_nearest(given, words);
   if (nearest == NULL)
-    return status_fail(STATUS_INPUT, "unknown option --%.100s; see gee-cl %s --help", given, usage->command);
-  return status_fail(STATUS_INPUT, "unknown option --%.100s; did you mean --%s?", given, nearest);
+    return status_fail(STATUS_INPUT, "unknown option %s%.100s; see gee-cl %s --help", dashes, given,
+                       usage->command);
+  return status_fail(STATUS_INPUT, "unknown option %s%.100s; did you mean --%s?", dashes, given, nearest);
 }
 
 static Status set_option(const Option *option, const char *text) {
@@ -71,12 +166,17 @@ static Status set_option(const Option *option, const char *text) {
   return STATUS_OK;
 }
 
-/// Takes the option argv[*index] and its value; *index ends at the last word taken.
-static Status take_option(const Usage *usage, int argc, char **argv, int *index) {
+/// Takes the option argv[*index] and its value; *index ends at the last word taken. Bit i of *given: option i
+/// of the table was given before.
+static Status take_option(const Usage *usage, int argc, char **argv, int *index, uint32_t *given) {
   const char *word = argv[*index] + 2, *equals = strchr(word, '=');
   size_t length = equals != NULL ? (size_t)(equals - word) : strlen(word);
   for (const Option *option = usage->options; option != NULL && option->name != NULL; option++) {
     if (strlen(option->name) != length || strncmp(option->name, word, length) != 0) continue;
+    uint32_t bit = (uint32_t)1 << (option - usage->options);
+    if ((*given & bit) != 0 && option->type != OPTION_LIST && option->type != OPTION_FLAG)
+      return status_fail(STATUS_INPUT, "--%s is given twice; give it once", option->name);
+    *given |= bit;
     if (option->type == OPTION_FLAG) {
       if (equals != NULL) return status_fail(STATUS_INPUT, "--%s takes no value", option->name);
       *(bool *)option->out = true;
@@ -88,24 +188,25 @@ static Status take_option(const Usage *usage, int argc, char **argv, int *index)
                          option->value);
     return set_option(option, argv[++*index]);
   }
-  char given[128];
-  (void)snprintf(given, sizeof given, "%.*s", (int)(length < 100 ? length : 100), word);
-  return fail_option(usage, given);
+  char name[128];
+  (void)snprintf(name, sizeof name, "%.*s", (int)(length < 100 ? length : 100), word);
+  const char *next = *index + 1 < argc && argv[*index + 1][0] != '-' ? argv[*index + 1] : NULL;
+  return fail_option(usage, "--", name, equals != NULL ? equals + 1 : next);
 }
 
 Status args_parse(const Usage *usage, int argc, char **argv, const char **positional, bool *helped) {
+  uint32_t given = 0;
   *helped = false;
   if (positional != NULL) *positional = NULL;
   for (int i = 0; i < argc; i++) {
     if (strcmp(argv[i], "--help") == 0 || strcmp(argv[i], "-h") == 0) {
-      print_help(usage);
       *helped = true;
-      return STATUS_OK;
+      return print_help(usage);
     }
     if (strncmp(argv[i], "--", 2) == 0) {
-      TRY(take_option(usage, argc, argv, &i));
+      TRY(take_option(usage, argc, argv, &i, &given));
     } else if (argv[i][0] == '-' && argv[i][1] != '\0') {
-      return fail_option(usage, argv[i] + 1);
+      return fail_option(usage, "-", argv[i] + 1, i + 1 < argc ? argv[i + 1] : NULL);
     } else if (positional == NULL || *positional != NULL) {
       return status_fail(STATUS_INPUT, "unexpected argument \"%.200s\"; see gee-cl %s --help", argv[i],
                          usage->command);
@@ -121,7 +222,12 @@ Status args_need(const Usage *usage, const void *given, const char *what) {
   return status_fail(STATUS_INPUT, "%s is needed; see gee-cl %s --help", what, usage->command);
 }
 
+static bool is_stdout(const char *output) {
+  return strcmp(output, "-") == 0;
+}
+
 Status args_check_output(const char *output, const char *input, const char *what) {
+  if (is_stdout(output)) return STATUS_OK;
   if (file_is_directory(output))
     return status_fail(STATUS_INPUT, "--output = %s is a folder; name a file", output);
   if (file_is_same(input, output))
@@ -135,4 +241,10 @@ Status args_check_output(const char *output, const char *input, const char *what
                          output, str_text(&folder));
   str_free(&folder);
   return status;
+}
+
+Status args_write_output(const char *output, const char *bytes, size_t size) {
+  if (!is_stdout(output)) return file_write_atomic(output, bytes, size);
+  if (fwrite(bytes, 1, size, stdout) != size) return status_fail(STATUS_FAILED, "cannot write the output");
+  return STATUS_OK;
 }

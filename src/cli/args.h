@@ -35,12 +35,13 @@ typedef struct Usage {
   const char *summary;    // one line
   const char *positional; // "CONFIG.ini", or NULL if it takes none
   const Option *options;  // ends with a NULL name; may be NULL
-  const char *text;       // what it does, and an example
+  const char *text;       // what it does, which is wrapped, and examples: lines that begin with a blank or {
 } Usage;
 
 /// Fills the options' `out`. `--help` prints to stdout and sets *helped; the command is then done.
 /// *positional is NULL if the word was not given; `positional` may be NULL if the usage has none.
-/// STATUS_INPUT suggests the nearest option for an unknown one.
+/// STATUS_INPUT suggests the nearest option, or key of the config, for an unknown one; only a list may be
+/// given twice.
 STATUS_CHECKED Status args_parse(const Usage *usage, int argc, char **argv, const char **positional,
                                  bool *helped);
 /// STATUS_INPUT unless `given` is set: "<what> is needed; see … --help".
@@ -48,3 +49,5 @@ STATUS_CHECKED Status args_need(const Usage *usage, const void *given, const cha
 /// STATUS_INPUT if --output could not be written once the work is done, as far as it shows before: its folder
 /// is missing, it is a folder, or it is `input`, which `what` names.
 STATUS_CHECKED Status args_check_output(const char *output, const char *input, const char *what);
+/// Writes what --output asks for: a file, whole or not at all, or for "-" the standard output.
+STATUS_CHECKED Status args_write_output(const char *output, const char *bytes, size_t size);

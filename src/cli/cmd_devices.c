@@ -23,19 +23,16 @@ static const char *gemm_name(DeviceClass kind) {
   return kind == DEVICE_GPU ? "CLBlast" : "own";
 }
 
-static void print_table(const DeviceInfo *list, size_t count, size_t chosen) {
-  printf("%s    %-5s %-5s %10s %10s %6s  %-8s %s%s\n", style(stdout, STYLE_BOLD), "index", "class", "memory",
-         "one buffer", "units", "gemm", "device", style(stdout, STYLE_PLAIN));
-  for (size_t i = 0; i < count; i++) {
-    const DeviceInfo *info = &list[i];
-    char memory[32], buffer[32];
-    format_bytes(memory, info->memory);
-    format_bytes(buffer, info->max_allocation);
-    printf("  %s %-5zu %-5s %10s %10s %6u  %-8s %s: %s\n", i == chosen ? "*" : " ", i, class_name(info->kind),
-           memory, buffer, info->compute_units, gemm_name(info->kind), info->platform, info->name);
-    printf("%46s%s%s %s%s\n", "", style(stdout, STYLE_DIM), info->backend, info->driver,
-           style(stdout, STYLE_PLAIN));
-  }
+static void print_device(const DeviceInfo *info, size_t index, bool chosen) {
+  char memory[32], buffer[32];
+  format_bytes(memory, info->memory);
+  format_bytes(buffer, info->max_allocation);
+  printf("%s%c %zu  %s%s  %s: %s\n", style(stdout, STYLE_BOLD), chosen ? '*' : ' ', index,
+         class_name(info->kind), style(stdout, STYLE_PLAIN), info->platform, info->name);
+  printf("        %s, %s in one buffer, %u units, gemm %s\n", memory, buffer, info->compute_units,
+         gemm_name(info->kind));
+  printf("        %s%s %s%s\n", style(stdout, STYLE_DIM), info->backend, info->driver,
+         style(stdout, STYLE_PLAIN));
 }
 
 static Status print_devices_json(const DeviceInfo *list, size_t count, size_t chosen) {
@@ -76,7 +73,7 @@ Status cmd_devices(int argc, char **argv) {
   } else if (status == STATUS_OK && count == 0) {
     printf("No OpenCL device found. `gee-cl doctor` says what is missing and how to install it.\n");
   } else if (status == STATUS_OK) {
-    print_table(list, count, chosen);
+    for (size_t i = 0; i < count; i++) print_device(&list[i], i, i == chosen);
   }
   free(list);
   return status;

@@ -20,7 +20,7 @@ static const Usage usage = {
     "gap", "Measure the entropy gap between groups, with its interval.", "CONFIG.ini", options,
     "Samples answers to held-out counterfactual prompts and compares the groups' mean token entropy:\n"
     "  total    each group with its own answers\n"
-    "  paired   every answer under every group's prompt: the same gap with far less noise\n"
+    "  paired   every answer under every group's prompt: the same gap, far less noise\n"
     "Each gap has a 95 % interval over sets. Before and after training:\n\n"
     "  gee-cl gap configs/quickstart.ini\n"
     "  gee-cl gap configs/quickstart.ini --adapter runs/quickstart/final"};

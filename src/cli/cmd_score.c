@@ -19,7 +19,7 @@ static size_t batch_lines = 16;
 static const Option options[] = {
     MODEL_OPTIONS(model_args),
     {"input", OPTION_TEXT, &input, "FILE", "Lines of {\"prompt\": TEXT, \"answer\": TEXT}. Required.", 0, 0},
-    {"output", OPTION_TEXT, &output, "FILE", "The file to write. Required.", 0, 0},
+    {"output", OPTION_TEXT, &output, "FILE", "The file to write; - writes to the screen. Required.", 0, 0},
     {"chat", OPTION_FLAG, &chat, NULL, "Wrap each prompt in the model's chat template.", 0, 0},
     {"temperature", OPTION_NUMBER, &temperature, "T", "Temperature of the scored softmax (1).", 1e-3, 1000},
     {"batch", OPTION_SIZE, &batch_lines, "N", "Lines scored at once (16).", 1, 4096},
@@ -197,7 +197,7 @@ Status cmd_score(int argc, char **argv) {
   TRY_CLEAN(read_lines(&runtime, &lines));
   TRY_CLEAN(runtime_open(&runtime, &model_args));
   TRY_CLEAN(score_all(&runtime, &lines, &text));
-  TRY_CLEAN(file_write_atomic(output, str_text(&text), text.size));
+  TRY_CLEAN(args_write_output(output, str_text(&text), text.size));
   say("%zu lines scored: %s", lines.count, output);
 cleanup:
   str_free(&text);

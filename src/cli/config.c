@@ -2,6 +2,7 @@
 // is set, so a Config never holds what the table does not allow.
 #include "config_value.h"
 #include "util/memory.h"
+#include "wrap.h"
 
 #include <errno.h>
 #include <ini.h>
@@ -286,17 +287,8 @@ Status config_render(const Config *config, Str *out) {
 
 /// Appends `text` as comment lines of at most 100 columns.
 static Status append_comment(Str *out, const char *text) {
-  size_t column = 0;
-  while (*text != '\0') {
-    size_t length = strcspn(text, " ");
-    if (column == 0 || column + 1 + length > 100) {
-      TRY(str_append_text(out, column == 0 ? "#" : "\n#"));
-      column = 1;
-    }
-    TRY(str_append_format(out, " %.*s", (int)length, text));
-    column += 1 + length;
-    text += length + (text[length] == ' ');
-  }
+  TRY(str_append_text(out, "# "));
+  TRY(wrap_append(out, text, 2, "# ", 100));
   return str_append_text(out, "\n");
 }
 

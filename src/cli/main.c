@@ -7,6 +7,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <strings.h>
 #include <unistd.h>
 
 typedef struct Command {
@@ -47,7 +48,41 @@ static const Command *find_command(const char *name) {
   return NULL;
 }
 
+/// Words of other programs, and what does it here.
+static const char *const OTHER_WORDS[][2] = {
+    {"evaluate", "gee-cl gap measures the entropy gap"},
+    {"eval", "gee-cl gap measures the entropy gap"},
+    {"measure", "gee-cl gap measures the entropy gap"},
+    {"benchmark", "gee-cl gap measures the entropy gap"},
+    {"compare", "gee-cl gap --adapter A compares a model before and after"},
+    {"plot", "a run's figures are lines of JSON in runs/NAME/metrics.jsonl, for any program that plots"},
+    {"chat", "gee-cl generate --chat answers a prompt"},
+    {"run", "gee-cl generate answers a prompt, and gee-cl train trains"},
+    {"infer", "gee-cl generate answers a prompt"},
+    {"inference", "gee-cl generate answers a prompt"},
+    {"predict", "gee-cl generate answers a prompt"},
+    {"perplexity", "gee-cl score gives the log probability of each token of an answer"},
+    {"finetune", "gee-cl train trains"},
+    {"fine-tune", "gee-cl train trains"},
+    {"fit", "gee-cl train trains"},
+    {"resume", "gee-cl train CONFIG --resume continues a run"},
+    {"merge", "gee-cl export merges an adapter into its model"},
+    {"convert", "gee-cl export writes a Hugging Face folder"},
+    {"save", "gee-cl export writes a Hugging Face folder"},
+    {"test", "gee-cl selftest checks a device"},
+    {"check", "gee-cl doctor checks this machine, and gee-cl selftest a device"},
+    {"info", "gee-cl doctor shows this machine, and gee-cl devices its devices"},
+    {"dataset", "gee-cl data shows the prompts"},
+    {"prompts", "gee-cl data shows the prompts"},
+    {"config", "gee-cl train --help-config prints a config with every key"},
+    {"init", "gee-cl train --help-config prints a config with every key"},
+};
+
 static Status fail_command(const char *name) {
+  for (size_t i = 0; i < sizeof OTHER_WORDS / sizeof *OTHER_WORDS; i++) {
+    if (strcasecmp(name, OTHER_WORDS[i][0]) == 0)
+      return status_fail(STATUS_INPUT, "there is no subcommand \"%s\"; %s", name, OTHER_WORDS[i][1]);
+  }
   const char *words[COMMANDS + 1] = {NULL};
   for (size_t i = 0; i < COMMANDS; i++) words[i] = commands[i].name;
   const char *nearest = str_nearest(name, words);

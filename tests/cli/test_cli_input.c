@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 static const char *folder; // holds model/, a whole tiny model
 
@@ -194,6 +195,11 @@ static void lines_that_cannot_be_scored(void **state) {
   ASSERT_ERROR(GEE("generate", "--model", model, "--prompt", "a", "--system", "b"), 2,
                "--system needs --chat");
   assert_false(file_exists(output));
+  if (!test_contains(GEE("devices").out, "*")) return; // no device to score on
+  Ran ran = GEE("score", "--model", model, "--input", input, "--output", "-");
+  assert_code(ran, 0);
+  assert_true(test_contains(ran.out, "{\"prompt_tokens\":"));
+  assert_int_equal(access("-", F_OK), -1);
 }
 
 static void a_device_that_is_not_there(void **state) {

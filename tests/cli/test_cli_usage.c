@@ -4,6 +4,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 static const char *folder;
 
@@ -14,8 +16,8 @@ static const char *config(const char *text) {
 
 static void every_subcommand_teaches(void **state) {
   (void)state;
-  static const char *const names[] = {"train", "gap",     "generate", "score",  "export",
-                                      "data",  "devices", "selftest", "version"};
+  static const char *const names[] = {"train", "gap",     "generate", "score",    "export",
+                                      "data",  "devices", "doctor",   "selftest", "version"};
   for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
     Ran ran = GEE(names[i], "--help");
     assert_code(ran, 0);
@@ -45,6 +47,51 @@ static void unknown_words_name_the_nearest(void **state) {
   ASSERT_ERROR(GEE("train"), 2, "CONFIG.ini is needed");
   ASSERT_ERROR(GEE("train", "a.ini", "b.ini"), 2, "b.ini", "unexpected argument");
   assert_code(run_words((const char *const[]){NULL}), 2);
+}
+
+/// Words of other programs, keys of the config given as options, options given twice.
+static void what_is_meant_is_suggested(void **state) {
+  (void)state;
+  ASSERT_ERROR(GEE("evaluate", "x"), 2, "no subcommand \"evaluate\"", "gee-cl gap");
+  ASSERT_ERROR(GEE("Compare"), 2, "gee-cl gap --adapter");
+  ASSERT_ERROR(GEE("plot"), 2, "metrics.jsonl");
+  ASSERT_ERROR(GEE("chat"), 2, "gee-cl generate --chat");
+  ASSERT_ERROR(GEE("train", "--lambda_weight", "3"), 2, "--set loss.lambda_weight=3");
+  ASSERT_ERROR(GEE("gap", "--lambda-weight=3"), 2, "--set loss.lambda_weight=3");
+  ASSERT_ERROR(GEE("train", "--train.max_steps", "9"), 2, "--set train.max_steps=9");
+  ASSERT_ERROR(GEE("train", "--micro_batch_size", "--resume"), 2, "--set train.micro_batch_size=VALUE");
+  ASSERT_ERROR(GEE("generate", "--lambda_weight", "3"), 2,
+               "unknown option --lambda_weight"); // takes no --set
+  ASSERT_ERROR(GEE("generate", "-p", "hi"), 2, "unknown option -p;", "did you mean --prompt?");
+  ASSERT_ERROR(GEE("generate", "-z"), 2, "unknown option -z;", "gee-cl generate --help");
+  ASSERT_ERROR(GEE("generate", "--prompt", "a", "--prompt=b"), 2, "--prompt is given twice");
+}
+
+/// Help is wrapped at the width of the screen, 80 columns where there is none. Examples stay whole.
+static void help_fits_the_screen(void **state) {
+  (void)state;
+  static const char *const names[] = {"train",  "gap",  "generate", "score",
+                                      "export", "data", "devices",  "doctor"};
+  for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+    Ran ran = GEE(names[i], "--help");
+    for (const char *line = ran.out; *line != '\0'; line += strcspn(line, "\n") + 1) {
+      bool example = strncmp(line, "  gee-cl", 8) == 0 || strncmp(line, "  {", 3) == 0;
+      if (!example && strcspn(line, "\n") > 80) fail_msg("%s --help: %.100s", names[i], line);
+    }
+  }
+}
+
+static void a_full_disk_is_told(void **state) {
+  (void)state;
+  if (access("/dev/full", W_OK) != 0) skip();
+  char command[1200];
+  (void)snprintf(command, sizeof command, "%s train --help-config > /dev/full 2> %s", GEE_BINARY,
+                 in_folder(folder, "full"));
+  int code = system(command);
+  assert_int_equal(WEXITSTATUS(code), 1);
+  char *text = read_file(in_folder(folder, "full"), NULL);
+  assert_true(test_contains(text, "cannot write the output"));
+  free(text);
 }
 
 static void broken_configs_name_file_line_and_key(void **state) {
@@ -167,6 +214,9 @@ int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(every_subcommand_teaches),
       cmocka_unit_test(unknown_words_name_the_nearest),
+      cmocka_unit_test(what_is_meant_is_suggested),
+      cmocka_unit_test(help_fits_the_screen),
+      cmocka_unit_test(a_full_disk_is_told),
       cmocka_unit_test(broken_configs_name_file_line_and_key),
       cmocka_unit_test(set_overrides_and_is_checked),
       cmocka_unit_test(an_indented_key_is_a_key),

@@ -1,0 +1,8 @@
+// Text in lines of a given width.
+#pragma once
+
+#include "util/str.h"
+
+/// Appends `text` broken at its blanks into lines of at most `width` columns. The cursor stands at column
+/// `used`; each further line begins with `lead`. A word longer than a line stands alone. No line end follows.
+STATUS_CHECKED Status wrap_append(Str *out, const char *text, size_t used, const char *lead, size_t width);
