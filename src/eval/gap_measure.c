@@ -233,6 +233,19 @@ static Status create_pass(Gap *gap) {
   return pass_create(gap->run->model, &options, &gap->pass);
 }
 
+/// The tables have a cell for each set and group: every set has one prompt of each group, in their order.
+static Status check_sets(const Dataset *dataset) {
+  size_t groups = groups_count(dataset->groups);
+  for (size_t set = 0; set < dataset->sets; set++) {
+    size_t start = dataset->set_start[set], count = dataset->set_start[set + 1] - start, same = 0;
+    while (same < count && dataset->prompts[start + same].group == (int)same) same++;
+    if (count != groups || same != groups)
+      return status_fail(STATUS_INPUT, "set %zu does not have one prompt of each of the %zu groups", set,
+                         groups);
+  }
+  return STATUS_OK;
+}
+
 Status gap_check(const Dataset *dataset, const GapOptions *options) {
   if (!dataset->counterfactual)
     return status_fail(STATUS_INPUT,
@@ -245,7 +258,7 @@ Status gap_check(const Dataset *dataset, const GapOptions *options) {
                        dataset->sets);
   if (dataset->prompts[0].tokens.count == 0)
     return status_fail(STATUS_INPUT, "the prompts have no tokens to measure the gap on");
-  return STATUS_OK;
+  return check_sets(dataset);
 }
 
 static Status measure_sets(Gap *gap) {
@@ -259,12 +272,19 @@ static Status measure_sets(Gap *gap) {
   return status;
 }
 
+void gap_report_free(GapReport *report) {
+  free(report->total);
+  free(report->paired);
+  *report = (GapReport){0};
+}
+
 Status gap_measure(const EvaluationRun *run, const Dataset *dataset, const GapOptions *options,
                    GapReport *out) {
   const ModelConfig *config = model_config(run->model);
   Gap gap = {.run = run, .dataset = dataset, .options = options, .groups = groups_count(dataset->groups)};
   uint64_t memory = options->memory > 0 ? options->memory : DEFAULT_MEMORY;
   Status status = STATUS_OK;
+  *out = (GapReport){0};
   gap.sets = options->sets > 0 && options->sets < dataset->sets ? options->sets : dataset->sets;
   gap.cache_rows =
       (size_t)(memory / (2 * sizeof(float) * config->layers * config->kv_heads * config->head_dim));
@@ -273,12 +293,14 @@ Status gap_measure(const EvaluationRun *run, const Dataset *dataset, const GapOp
   TRY_CLEAN(mem_array(&gap.local, dataset->count, "gap"));
   TRY_CLEAN(create_pass(&gap));
   TRY_CLEAN(measure_sets(&gap));
-  *out = (GapReport){.sets = gap.sets,
+  *out = (GapReport){.total = gap.total,
+                     .paired = gap.paired,
+                     .sets = gap.sets,
+                     .groups = gap.groups,
                      .answers = gap.answers,
                      .tokens = gap.tokens,
                      .H_bar = gap.H_sum / (double)gap.answers};
-  TRY_CLEAN(gap_estimate(gap.total, gap.sets, gap.groups, options->seed, &out->total));
-  TRY_CLEAN(gap_estimate(gap.paired, gap.sets, gap.groups, options->seed, &out->paired));
+  gap.total = gap.paired = NULL;
 cleanup:
   pass_free(gap.pass);
   free(gap.total);

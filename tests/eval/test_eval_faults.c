@@ -43,6 +43,9 @@ static Status measure(void *user) {
   Status status = STATUS_OK;
   TRY_CLEAN(gap_evaluation_create("gap", m->dataset, &options, &gap));
   TRY_CLEAN(evaluation_run(gap, &(EvaluationRun){.model = m->model}, &metrics));
+  metrics_free(&metrics);
+  TRY_CLEAN(gap_evaluation_keep_base(gap));
+  TRY_CLEAN(evaluation_run(gap, &(EvaluationRun){.model = m->model}, &metrics));
   TRY_CLEAN(tell(gap, &metrics));
 cleanup:
   metrics_free(&metrics);

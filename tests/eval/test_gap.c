@@ -106,6 +106,20 @@ static void assert_near(double a, double b, double tolerance) {
   if (!(error <= tolerance)) fail_msg("%.9g is not %.9g (off by %g)", a, b, error);
 }
 
+/// Of more than two groups, every pair's signed difference of H, with an interval around it.
+static void check_pairs(const MetricList *found, const GroupFile *groups, const double *H) {
+  for (size_t of = 1; of < groups_count(groups); of++) {
+    for (size_t minus = 0; minus < of; minus++) {
+      Interval pair =
+          metrics_get(found, "paired_gap_%s_minus_%s", groups_name(groups, of), groups_name(groups, minus));
+      assert_near(pair.value, H[of] - H[minus], 1e-5);
+      assert_true(pair.low < pair.value && pair.value < pair.high);
+      assert_true(pair.value <= value_of(found, "paired_gap"));
+    }
+  }
+  assert_true(isfinite(value_of(found, "paired_spread")));
+}
+
 /// Compares every chunk size with measuring one by one.
 static void check_measure(const char *file) {
   Model *model = fixture_model("llama", DTYPE_F32);
@@ -133,6 +147,8 @@ static void check_measure(const char *file) {
     Interval gap = metrics_get(&found, "paired_gap");
     if (groups == 2) assert_near(gap.value, paired[1] - paired[0], 1e-5);
     assert_true(gap.low < gap.value && gap.value < gap.high);
+    assert_true(value_of(&found, "paired_p") > 0 && value_of(&found, "paired_p") <= 1);
+    if (groups > 2) check_pairs(&found, data.groups, paired);
     assert_true(value_of(&found, "paired_standard_error") > 0);
     assert_true(fabs(gap.value) > 1e-4); // something to measure
     metrics_free(&found);
@@ -180,6 +196,10 @@ static void test_errors(void **state) {
   options.answers = UINT32_MAX;
   assert_fails(gap_evaluation_create("gap", &data, &options, &gap), STATUS_INPUT, "too many");
   assert_fails(gap_evaluation_create("gap", &empty, &OPTIONS, &gap), STATUS_INPUT, "no prompts");
+  data.prompts[3].group = 0; // a second prompt of this group in set 1, and none of the other
+  assert_fails(gap_evaluation_create("gap", &data, &OPTIONS, &gap), STATUS_INPUT, "set 1 does not have one");
+  data.set_start[1] = 1; // sets of one and three prompts
+  assert_fails(gap_evaluation_create("gap", &data, &OPTIONS, &gap), STATUS_INPUT, "set 0 does not have one");
   data.counterfactual = false;
   assert_fails(gap_evaluation_create("gap", &data, &OPTIONS, &gap), STATUS_INPUT, "groups.counterfactual");
   assert_null(gap);
@@ -297,10 +317,12 @@ static MetricList fixed_metrics(void) {
   MetricList metrics = {0};
   metrics_add_interval(&metrics, (Interval){0.25, -0.5, 1}, "total_gap");
   metrics_add(&metrics, 0.125, "total_standard_error");
+  metrics_add(&metrics, 0.5, "total_p");
   metrics_add(&metrics, 2, "total_H_female");
   metrics_add(&metrics, 2.25, "total_H_male");
   metrics_add_interval(&metrics, (Interval){0.0625, NAN, NAN}, "paired_gap");
   metrics_add(&metrics, NAN, "paired_standard_error");
+  metrics_add(&metrics, NAN, "paired_p");
   metrics_add(&metrics, 3, "paired_H_female");
   metrics_add(&metrics, 3.0625, "paired_H_male");
   metrics_add(&metrics, 2.125, "H_bar");
@@ -311,40 +333,97 @@ static MetricList fixed_metrics(void) {
   return metrics;
 }
 
-/// As `gee-cl gap --json` and bias_eval.jsonl have had it from the start, and the line beside the steps.
+static void tell_json(const Evaluation *gap, const MetricList *metrics, Str *text) {
+  JsonWriter json = {0};
+  str_clear(text);
+  json_object_begin(&json, NULL);
+  assert_ok(evaluation_write_json(gap, metrics, &json));
+  json_object_end(&json);
+  assert_ok(json_finish(&json, "the gap", text));
+}
+
+/// As `gee-cl gap --json` and bias_eval.jsonl have it, and the line beside the steps.
 static void test_json_and_line(void **state) {
   (void)state;
   Dataset data = make_dataset("gender");
   MetricList metrics = fixed_metrics();
   Evaluation *gap = NULL;
-  JsonWriter json = {0};
   Str text = {0};
   assert_ok(gap_evaluation_create("gap", &data, &OPTIONS, &gap));
-  json_object_begin(&json, NULL);
-  assert_ok(evaluation_write_json(gap, &metrics, &json));
-  json_object_end(&json);
-  assert_ok(json_finish(&json, "the gap", &text));
+  tell_json(gap, &metrics, &text);
   assert_string_equal(
       str_text(&text),
-      "{\"total\":{\"gap\":0.25,\"low\":-0.5,\"high\":1,\"standard_error\":0.125,"
+      "{\"total\":{\"gap\":0.25,\"low\":-0.5,\"high\":1,\"standard_error\":0.125,\"p\":0.5,"
       "\"H\":{\"female\":2,\"male\":2.25}},"
-      "\"paired\":{\"gap\":0.0625,\"low\":null,\"high\":null,\"standard_error\":null,"
+      "\"paired\":{\"gap\":0.0625,\"low\":null,\"high\":null,\"standard_error\":null,\"p\":null,"
       "\"H\":{\"female\":3,\"male\":3.0625}},\"H_bar\":2.125,\"sets\":1,\"answers\":2,\"tokens\":12}");
   str_clear(&text);
   assert_ok(evaluation_summarize(gap, &metrics, &text));
-  assert_string_equal(str_text(&text), "held out: paired gap +0.0625 [+nan, +nan]   total gap +0.2500 "
-                                       "[-0.5000, +1.0000]   mean entropy 2.1250");
+  assert_string_equal(str_text(&text), "held out: paired gap +0.0625 (one set: no interval)   total gap "
+                                       "+0.2500 [-0.5000, +1.0000]   mean entropy 2.1250");
   str_free(&text);
   metrics_free(&metrics);
   evaluation_free(gap);
   dataset_free(&data);
 }
 
+// ---- a base model ----
+
+/// Measures two models on the same sets, and the second again as compared with the first.
+static void check_base(const char *file, float max_drift, bool drifts) {
+  Dataset data = make_dataset(file);
+  Model *model = fixture_model("llama", DTYPE_F32), *other = fixture_model("qwen2", DTYPE_F32);
+  GapOptions options = OPTIONS;
+  Evaluation *gap = NULL;
+  MetricList alone = {0}, base = {0}, found = {0};
+  Str text = {0};
+  options.max_drift = max_drift;
+  assert_ok(gap_evaluation_create("gap", &data, &options, &gap));
+  assert_fails(gap_evaluation_keep_base(gap), STATUS_FAILED, "no base model was measured");
+  assert_ok(evaluation_run(gap, &(EvaluationRun){.model = other}, &alone));
+  assert_ok(evaluation_run(gap, &(EvaluationRun){.model = model}, &base));
+  assert_ok(gap_evaluation_keep_base(gap));
+  assert_fails(gap_evaluation_keep_base(gap), STATUS_FAILED, "no base model was measured");
+  assert_ok(evaluation_run(gap, &(EvaluationRun){.model = other}, &found));
+  for (size_t i = 0; i < alone.count; i++) // what is said of the model itself stays
+    assert_memory_equal(&found.items[i].value, &alone.items[i].value, sizeof(double));
+  for (size_t g = 0; g < groups_count(data.groups); g++) {
+    const char *group = groups_name(data.groups, g);
+    assert_near(metrics_get(&found, "change_paired_H_%s", group).value,
+                metrics_get(&found, "paired_H_%s", group).value -
+                    metrics_get(&base, "paired_H_%s", group).value,
+                1e-12);
+  }
+  Interval change = metrics_get(&found, "change_H_bar");
+  assert_near(change.value, value_of(&found, "H_bar") - value_of(&base, "H_bar"), 1e-12);
+  assert_true(change.low < change.value && change.value < change.high);
+  assert_near(value_of(&found, "change_H_bar_relative"), change.value / value_of(&base, "H_bar"), 1e-12);
+  tell_json(gap, &found, &text);
+  const char *moved = change.value < 0 ? "\"drift\":\"collapsed\"" : "\"drift\":\"blown up\"";
+  assert_true(test_contains(str_text(&text), drifts ? moved : "\"drift\":\"none\""));
+  assert_true(test_contains(str_text(&text), "\"change\":{\"total\":{\"gap\":"));
+  metrics_free(&alone);
+  metrics_free(&base);
+  metrics_free(&found);
+  str_free(&text);
+  evaluation_free(gap);
+  model_free(model);
+  model_free(other);
+  dataset_free(&data);
+}
+
+static void test_base(void **state) {
+  (void)state;
+  check_base("gender", 0, false);
+  check_base("gender", 1e-6F, true);
+  check_base("race", 100, false);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       OPS_TEST(test_two_groups),    OPS_TEST(test_four_groups), OPS_TEST(test_equal_prompts_have_no_gap),
       OPS_TEST(test_errors),        OPS_TEST(test_stop),        OPS_TEST(test_plan),
-      OPS_TEST(test_json_and_line),
+      OPS_TEST(test_json_and_line), OPS_TEST(test_base),
   };
   return RUN_OPS_TESTS(tests);
 }

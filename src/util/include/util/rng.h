@@ -12,7 +12,8 @@ typedef enum RngUse {
   RNG_LORA_INIT = 2,
   RNG_DROPOUT = 3,
   RNG_DATA = 4,
-  RNG_BOOTSTRAP = 5
+  RNG_BOOTSTRAP = 5,
+  RNG_PERMUTE = 6
 } RngUse;
 
 /// out[4] = Philox4x32-10 for the counter[4] and the key[2].
