@@ -194,8 +194,9 @@ static Status train(const char *path) {
   TRY_CLEAN(runtime_open_ops(&run.runtime, run.config.gemm));
   stop_on_signals();
   TrainJob job = make_job(&run, run.runtime.ops);
+  TrainOutcome outcome = {0};
   double start = clock_seconds();
-  status = train_run(&job);
+  status = train_run(&job, &outcome);
   if (status == STATUS_OK || status == STATUS_INTERRUPTED)
     memory_print(ops_memory(run.runtime.ops), "memory at peak");
   if (status == STATUS_OK) print_end(&run, clock_seconds() - start);

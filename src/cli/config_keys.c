@@ -105,7 +105,9 @@ const ConfigKey config_keys[] = {
            DECIDES_WITH("loss.debias_only=false", ""),
            "Weight of the mean entropy (entropy minimisation); 0 trains the gap alone."),
     BOOL("loss", "auto_anneal", loss.auto_anneal, "false", DECIDES,
-         "Scale lambda_weight by gap / first gap, within anneal_min and anneal_max."),
+         "Scale lambda_weight by gap / first gap, within anneal_min and anneal_max. Both gaps are smoothed: "
+         "the "
+         "first is that of the first four steps, and then each step counts a quarter."),
     NUMBER("loss", "anneal_min", loss.anneal_min, "0.1", 0, MANY, ANNEALED,
            "Smallest factor of auto_anneal."),
     NUMBER("loss", "anneal_max", loss.anneal_max, "10", 0, MANY, ANNEALED, "Largest factor of auto_anneal."),
@@ -116,13 +118,18 @@ const ConfigKey config_keys[] = {
            "prompt, which removes the noise of what the answers say from the gap."),
     BOOL("loss", "unbiased", loss.unbiased, "false", DECIDES,
          "Subtract the variance of the measured gap from its square, which it biases upward."),
-    BOOL("loss", "debias_only", loss.debias_only, "false", DECIDES,
-         "Train only the gap (em_weight = 0), and stop once it stays below target_gap for target_steps."),
+    BOOL(
+        "loss", "debias_only", loss.debias_only, "false", DECIDES,
+        "Train only the gap (em_weight = 0), and stop once the 95 % interval of the held-out paired gap lies "
+        "within target_gap on both sides of 0. It is measured every train.bias_eval_steps, which must be "
+        "set."),
     NUMBER("loss", "target_gap", loss.target_gap, "0.01", 0, MANY,
-           DECIDES_WITH("loss.debias_only=true", "the steps in a row below it are counted across a resume"),
-           "debias_only stops once the gap stays below this many nats."),
-    SIZE("loss", "target_steps", loss.target_steps, "3", 1, MANY, FREE("it only decides when a run ends"),
-         "Steps in a row the gap must stay below target_gap."),
+           DECIDES_WITH("loss.debias_only=true",
+                        "the measurements in a row within it are counted across a resume"),
+           "debias_only stops once the held-out gap, with its interval, is smaller than this many nats."),
+    SIZE("loss", "target_evals", loss.target_evals, "2", 1, MANY, FREE("it only decides when a run ends"),
+         "Measurements in a row that must say so. One could be chance, since the interval is looked at many "
+         "times."),
     BOOL("loss", "task_weights_em", task_weights_em, "false", DECIDES,
          "Apply [task_weights] to the entropy term too, not only to the gap."),
 
@@ -142,7 +149,8 @@ const ConfigKey config_keys[] = {
          "all of them."),
     SIZE("train", "micro_batch_size", train.micro_batch_size, "2", 1, 1e6,
          ROUNDS("the entropies stay the same; gradients are summed in other portions"),
-         "Answers trained on at once. A lower value takes less memory and leaves the entropies the same."),
+         "Sequences that are trained on at once; a sequence is an answer after a prompt, so with pairing = "
+         "paired each answer makes one for every group. It sets the memory; only rounding changes."),
     NUMBER("train", "learning_rate", train.learning_rate, "2e-5", 0, 10, DECIDES, "Learning rate of AdamW."),
     NUMBER("train", "beta1", train.beta1, "0.9", 0, 0.999999, DECIDES, "AdamW's first moment."),
     NUMBER("train", "beta2", train.beta2, "0.999", 0, 0.999999, DECIDES, "AdamW's second moment."),
@@ -173,6 +181,11 @@ const ConfigKey config_keys[] = {
     SIZE("train", "bias_eval_steps", train.bias_eval_steps, "0", 0, 1e8,
          FREE("measuring has random numbers of its own"),
          "Measure the gap on held-out prompts every so many steps; 0 turns it off."),
+    NUMBER(
+        "train", "max_drift", train.max_drift, "0.25", 0, MANY, FREE("it only decides when a run ends"),
+        "Stop once the mean entropy, smoothed over steps, has moved by more than this share of the first "
+        "step's, beyond what may be noise; warn at half of it. A model that becomes certain of everything, "
+        "or of nothing, has no gap either. 0 turns it off."),
     SEED("train", "seed", train.seed, "15", DECIDES,
          "Seed of all random numbers. The same config on the same device gives the same bits."),
 

@@ -235,10 +235,35 @@ cleanup:
   return status;
 }
 
+static double smoothed_gap(const GapTrend *trend) {
+  double low = INFINITY, high = -INFINITY;
+  for (size_t g = 0; g < trend->groups; g++) {
+    low = fmin(low, trend->deviation[g]);
+    high = fmax(high, trend->deviation[g]);
+  }
+  return high - low;
+}
+
+/// Adds a step to the trend. A group that is absent keeps its deviation; a step without a gap adds nothing.
+static void follow_gap(const LossResult *step, size_t groups, GapTrend *trend) {
+  if (step->groups_present < 2) return;
+  double mean = 0;
+  trend->groups = groups;
+  trend->steps++;
+  for (size_t g = 0; g < groups; g++) {
+    if (step->present[g] > 0) mean += step->H[g] / (double)step->groups_present;
+  }
+  double share = 1 / (double)(trend->steps < LOSS_TREND_STEPS ? trend->steps : LOSS_TREND_STEPS);
+  for (size_t g = 0; g < groups; g++) {
+    if (step->present[g] > 0) trend->deviation[g] += share * (step->H[g] - mean - trend->deviation[g]);
+  }
+  if (trend->steps <= LOSS_TREND_STEPS) trend->first = smoothed_gap(trend);
+}
+
 /// λ after annealing.
-static double annealed_lambda(const LossOptions *o, double gap, double first_gap) {
+static double annealed_lambda(const LossOptions *o, const GapTrend *trend) {
   if (!o->auto_anneal) return o->lambda_weight;
-  double factor = first_gap > 0 ? gap / first_gap : 1;
+  double factor = trend->first > 0 ? smoothed_gap(trend) / trend->first : 1;
   return o->lambda_weight * fmin(fmax(factor, o->anneal_min), o->anneal_max);
 }
 
@@ -252,15 +277,15 @@ static Status check_result(const LossResult *result, const double *dH, size_t co
 }
 
 Status loss_compute(const LossOptions *options, size_t groups, const LossSample *samples, size_t count,
-                    double first_gap, LossResult *result, double *dH) {
+                    const GapTrend *trend, LossResult *result, double *dH) {
   TRY(check_options(options, groups));
   TRY(check_samples(groups, samples, count));
-  if (isnan(first_gap)) return status_fail(STATUS_FAILED, "the first gap is NaN");
   Means m = {0};
-  *result = (LossResult){0};
+  *result = (LossResult){.trend = *trend};
   for (size_t g = 0; g < LOSS_MAX_GROUPS; g++) result->H[g] = NAN;
   group_means(groups, samples, count, &m, result);
-  result->lambda = annealed_lambda(options, result->gap, first_gap);
+  follow_gap(result, groups, &result->trend);
+  result->lambda = annealed_lambda(options, &result->trend);
   if (result->groups_present >= 2) add_contrasts(options, &m, &result->loss_bias);
 
   double em = options->debias_only ? 0 : options->em_weight, em_total = 0;
@@ -277,10 +302,4 @@ Status loss_compute(const LossOptions *options, size_t groups, const LossSample 
     TRY(subtract_variance(groups, samples, count, &m, result, dH));
   result->loss = em * result->loss_em + result->lambda * result->loss_bias;
   return check_result(result, dH, count);
-}
-
-bool loss_target_reached(const LossOptions *options, const LossResult *result, size_t *streak) {
-  if (!options->debias_only) return false;
-  if (result->groups_present >= 2) *streak = result->gap < options->target_gap ? *streak + 1 : 0;
-  return options->target_steps > 0 && *streak >= options->target_steps;
 }

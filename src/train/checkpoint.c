@@ -22,17 +22,44 @@ static Status write_text(const char *folder, const char *name, const char *text)
   return status;
 }
 
+/// As %a prints it: every bit survives.
+static void write_bits(JsonWriter *json, const char *key, double value) {
+  char text[40];
+  (void)snprintf(text, sizeof text, "%a", value);
+  json_string(json, key, text);
+}
+
+static void write_trend(const GapTrend *trend, JsonWriter *json) {
+  json_object_begin(json, CHECKPOINT_TREND);
+  json_integer(json, "steps", (int64_t)trend->steps);
+  write_bits(json, "first", trend->first);
+  json_array_begin(json, "deviations");
+  for (size_t g = 0; g < trend->groups; g++) write_bits(json, NULL, trend->deviation[g]);
+  json_array_end(json);
+  json_object_end(json);
+}
+
+static void write_drift(const Drift *drift, JsonWriter *json) {
+  json_object_begin(json, CHECKPOINT_DRIFT);
+  json_integer(json, "freedom", (int64_t)drift->freedom);
+  json_integer(json, "variances", (int64_t)drift->variances);
+  write_bits(json, "first", drift->first);
+  write_bits(json, "smoothed", drift->smoothed);
+  write_bits(json, "variance", drift->variance);
+  json_object_end(json);
+}
+
 static Status write_state(const Checkpoint *checkpoint, const char *folder) {
   const TrainState *state = checkpoint->state;
   JsonWriter json = {.layout = JSON_PRETTY};
-  char gap[40]; // as %a prints it: every bit survives
-  (void)snprintf(gap, sizeof gap, "%a", state->first_gap);
   json_object_begin(&json, NULL);
   json_string(&json, "format", CHECKPOINT_FORMAT);
   json_integer(&json, "step", (int64_t)state->step);
   json_integer(&json, "data_cursor", (int64_t)state->data.cursor);
-  json_string(&json, "first_gap", gap);
-  json_integer(&json, "steps_under_target", (int64_t)state->streak);
+  write_trend(&state->trend, &json);
+  write_drift(&state->drift, &json);
+  json_integer(&json, "measurements_within_target", (int64_t)state->within);
+  json_integer(&json, "last_measurement", state->judged);
   json_integer(&json, "extended_from", (int64_t)state->extended_from);
   settings_write(checkpoint->settings, &json);
   json_object_end(&json);

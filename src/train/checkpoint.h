@@ -7,20 +7,25 @@
 #pragma once
 
 #include "data/data.h"
+#include "drift.h"
 #include "optimizer.h"
 #include "settings.h"
 
 #define CHECKPOINT_STATE     "trainer_state.json"
 #define CHECKPOINT_OPTIMIZER "optimizer.safetensors"
-#define CHECKPOINT_FORMAT    "gee-cl training state 2"
+#define CHECKPOINT_TREND     "gap_trend"
+#define CHECKPOINT_DRIFT     "entropy_drift"
+#define CHECKPOINT_FORMAT    "gee-cl training state 3"
 
 /// What a run keeps between steps besides tensors. Random numbers are functions of (seed, step, …), so they
 /// need no state.
 typedef struct TrainState {
   size_t step;          // steps done
   SamplerState data;    // where the next batch is drawn from
-  double first_gap;     // for annealing; < 0: not measured yet
-  size_t streak;        // debias_only: steps in a row under target_gap
+  GapTrend trend;       // for annealing
+  Drift drift;          // of the mean entropy
+  size_t within;        // debias_only: measurements in a row within target_gap
+  int64_t judged;       // step of the last measurement counted there; −1: none
   size_t extended_from; // max_steps before the last --extend; 0: never extended
 } TrainState;
 
@@ -45,6 +50,9 @@ STATUS_CHECKED Status checkpoint_save(const Checkpoint *checkpoint, const char *
 /// *path = the run's newest checkpoint, or NULL if it has none; the caller frees it. With `warn`, checkpoints
 /// that cannot be read are logged.
 STATUS_CHECKED Status checkpoint_find(const char *folder, bool warn, char **path);
+/// *path = the newest checkpoint of fewer than `before` steps whose mean entropy had not drifted beyond half
+/// of `max_drift`, or NULL if there is none; the caller frees it. Those that cannot be read are passed over.
+STATUS_CHECKED Status checkpoint_find_good(const char *folder, size_t before, double max_drift, char **path);
 /// Reads the state of a checkpoint. It must have been made with these settings; with `extend`, its
 /// SETTING_EXTENDS must be smaller. STATUS_INPUT names the key that differs, the unknown format, or the
 /// missing file.

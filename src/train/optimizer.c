@@ -74,6 +74,17 @@ Status optimizer_step(Optimizer *optimizer, ParamSet *params, const TrainOptions
   return STATUS_OK;
 }
 
+Status optimizer_check(const ParamSet *params) {
+  double sum = 0;
+  for (size_t s = 0; s < params->slabs && isfinite(sum); s++) {
+    double squares = 0;
+    TRY(op_sum_squares(&squares, &params->values[s]));
+    sum += squares;
+  }
+  if (isfinite(sum)) return STATUS_OK;
+  return status_fail(STATUS_FAILED, "the trained weights are no longer finite: lower train.learning_rate");
+}
+
 // ---- files ----
 
 /// Tensor 2i is the first moment of parameter i, 2i + 1 the second.

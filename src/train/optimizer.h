@@ -20,6 +20,8 @@ double learning_rate_at(const TrainOptions *options, size_t step);
 /// norm before clipping. If the gradient is not finite: STATUS_FAILED, and the parameters are unchanged.
 STATUS_CHECKED Status optimizer_step(Optimizer *optimizer, ParamSet *params, const TrainOptions *options,
                                      size_t step, double *norm);
+/// STATUS_FAILED if a trained weight is not finite, or so large that its square is not.
+STATUS_CHECKED Status optimizer_check(const ParamSet *params);
 /// optimizer.safetensors: exp_avg.<parameter> and exp_avg_sq.<parameter>, as PyTorch names them.
 STATUS_CHECKED Status optimizer_save(const Optimizer *optimizer, const ParamSet *params, const char *path);
 STATUS_CHECKED Status optimizer_load(Optimizer *optimizer, const ParamSet *params, const char *path);

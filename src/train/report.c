@@ -3,11 +3,13 @@
 //
 // metrics.jsonl, a line per step:
 //   step, loss, loss_em, loss_bias, entropy_gap (max − min H_g), gap_relative (gap / H_bar), H_bar, H_<group>
-//   lambda_weight (after annealing), grad_norm (before clipping), lr
-//   extended_from: max_steps before --extend; from the first step that follows the new learning rate curve
-//   tokens (answer tokens sampled), tokens_scored (predictions in the loss; with pairing = paired each answer
-//   counts under every prompt), answers, answers_ended (by an end token), sequences
-//   seconds_sampling, seconds_training (measuring, loss, gradient), seconds_update (clipping, AdamW)
+//   H_drift (how far the smoothed H_bar is from the first step's, as a share of it), H_drift_noise (what of
+//   that may be noise; null while unknown: drift.h); stopped_by_drift: 1 if train.max_drift ended the run
+//   here lambda_weight (after annealing), grad_norm (before clipping), lr extended_from: max_steps before
+//   --extend; from the first step that follows the new learning rate curve tokens (answer tokens sampled),
+//   tokens_scored (predictions in the loss; with pairing = paired each answer counts under every prompt),
+//   answers, answers_ended (by an end token), sequences seconds_sampling, seconds_training (measuring, loss,
+//   gradient), seconds_update (clipping, AdamW)
 //
 // samples.jsonl, a line per sequence, enough to compute the loss again:
 //   step, group, type, prompt_tokens, answer_tokens, answer, H, set, answer_of (group whose prompt it was
@@ -97,6 +99,9 @@ static void list_metrics(const StepReport *r, const StepBatch *batch, MetricList
   metrics_add(metrics, loss->H_bar, "H_bar");
   for (size_t g = 0; g < batch->shape.groups; g++)
     metrics_add(metrics, loss->H[g], "H_%s", groups_name(batch->shape.dataset->groups, g));
+  metrics_add(metrics, r->drift.relative, "H_drift");
+  metrics_add(metrics, r->drift.noise, "H_drift_noise");
+  if (r->stopped) metrics_add(metrics, 1, "stopped_by_drift");
   metrics_add(metrics, loss->lambda, "lambda_weight");
   metrics_add(metrics, r->grad_norm, "grad_norm");
   metrics_add(metrics, r->lr, "lr");

@@ -1,6 +1,7 @@
 // What a run reports: metrics, samples, results of evaluations, and progress.
 #pragma once
 
+#include "drift.h"
 #include "step_batch.h"
 #include "track/jsonlines.h"
 #include "track/tracker.h"
@@ -10,6 +11,8 @@
 typedef struct StepReport {
   size_t step;
   LossResult loss;
+  DriftEstimate drift; // with this step
+  bool stopped;        // the run ends here, because of it
   double grad_norm, lr;
   size_t extended_from; // as in TrainState
   size_t tokens_sampled, tokens_scored, answers_ended;

@@ -13,6 +13,10 @@ enum {
   DEFAULT_TILE = 128,
 };
 
+// A weight moves by about the learning rate in a step of AdamW. The entropies of a model are computed to
+// about this many nats, so a smaller move of its weights cannot be seen.
+static const double LEAST_MOVE = 1e-6;
+
 // ---- checks ----
 
 static Status check_train_options(const TrainOptions *o) {
@@ -47,10 +51,38 @@ static Status check_train_job(const TrainJob *job) {
     return status_fail(STATUS_INPUT, "loss.pairing = paired needs the same prompt for every group: set "
                                      "groups.counterfactual = auto, or loss.pairing = own");
   }
+  if (job->loss.unbiased && job->train.effective_batch == groups) {
+    return status_fail(STATUS_INPUT,
+                       "loss.unbiased needs at least two sets in a step to estimate the variance from, and "
+                       "train.effective_batch = %zu is one: raise it, or set loss.unbiased = false",
+                       groups);
+  }
+  if (job->loss.debias_only && (job->train.bias_eval_steps == 0 || job->evaluation_count == 0)) {
+    return status_fail(STATUS_INPUT, "loss.debias_only ends a run by the held-out gap: set "
+                                     "train.bias_eval_steps, which says how often it is measured, as in 10");
+  }
   if (job->train.full && job->dtype != DTYPE_F32) {
     return status_fail(STATUS_INPUT, "train.mode = full needs model.dtype = f32");
   }
   return STATUS_OK;
+}
+
+/// Refuses weights that leave no gap: fewer than two groups with a prompt that counts.
+static Status check_group_weights(const TrainJob *job, const TypeWeights *weights) {
+  const Dataset *dataset = job->dataset;
+  bool counts[DATA_MAX_GROUPS] = {false};
+  size_t groups = 0;
+  for (size_t i = 0; i < dataset->count; i++) {
+    const Prompt *prompt = &dataset->prompts[i];
+    if (prompt->group < 0 || !(weights->bias[prompt->type] > 0) || counts[prompt->group]) continue;
+    counts[prompt->group] = true;
+    groups++;
+  }
+  if (groups >= 2) return STATUS_OK;
+  return status_fail(STATUS_INPUT,
+                     "[task_weights] leaves %zu of %zu groups with prompts that count in the gap, and a gap "
+                     "needs two: raise the weight of a type that they have (`gee-cl data` shows the types)",
+                     groups, groups_count(dataset->groups));
 }
 
 /// Weights of the prompt types; a type that the config does not name weighs 1.
@@ -66,7 +98,7 @@ static Status set_type_weights(const TrainJob *job, TypeWeights *weights) {
     weights->bias[type] = weight->weight;
     if (job->task_weights_em) weights->em[type] = weight->weight;
   }
-  return STATUS_OK;
+  return check_group_weights(job, weights);
 }
 
 /// *new_tokens = the longest answer with which every sequence stays within max_sequence_tokens and the
@@ -147,7 +179,7 @@ static Status create_model(Trainer *t) {
 }
 
 Status trainer_prepare(Trainer *t) {
-  t->state.first_gap = -1;
+  t->state.judged = -1;
   TRY(check_train_job(t->job));
   TRY(set_type_weights(t->job, &t->weights));
   return plan_passes(t);
@@ -166,6 +198,15 @@ static void warn_of_sizes(const Trainer *t) {
             "train.warmup_steps = %zu is more than train.max_steps = %zu: the learning rate never reaches "
             "train.learning_rate",
             job->train.warmup_steps, job->train.max_steps);
+  double moved = 0;
+  for (size_t step = 1; step <= job->train.max_steps && moved < LEAST_MOVE; step++)
+    moved += learning_rate_at(&job->train, step);
+  if (moved < LEAST_MOVE && job->train.max_steps > 0)
+    log_say(
+        LOG_WARNING,
+        "the learning rates of all steps add up to %.1e, about the most that a weight can move: the model "
+        "will stay as it is; raise train.learning_rate",
+        moved);
 }
 
 Status trainer_create(Trainer *t) {

@@ -28,8 +28,8 @@ static Status sample_answers(Pass *pass, const GenerateJob *job, Answer *answers
 static Status compute_loss(Trainer *t, LossResult *result) {
   StepBatch *batch = &t->batch;
   step_batch_list_samples(batch, &t->weights);
-  TRY(loss_compute(&t->job->loss, batch->shape.groups, batch->samples, batch->sequence_count,
-                   t->state.first_gap, result, batch->dH));
+  TRY(loss_compute(&t->job->loss, batch->shape.groups, batch->samples, batch->sequence_count, &t->state.trend,
+                   result, batch->dH));
   // a plan has no entropies; weights other than 0 make the backward run as in a real step
   for (size_t s = 0; t->plan && s < batch->sequence_count; s++) batch->dH[s] = 1;
   return STATUS_OK;
@@ -75,18 +75,19 @@ static Status train_step(Trainer *t, StepReport *report) {
   return STATUS_OK;
 }
 
-static void advance_state(Trainer *t, const StepReport *report) {
+static Status advance_state(Trainer *t, StepReport *report) {
   t->state.step = report->step;
-  if (t->state.first_gap < 0 && report->loss.groups_present >= 2) t->state.first_gap = report->loss.gap;
-  (void)loss_target_reached(&t->job->loss, &report->loss, &t->state.streak);
+  t->state.trend = report->loss.trend;
+  TRY(drift_add(&t->state.drift, t->batch.samples, t->batch.sequence_count));
+  report->drift = drift_estimate(&t->state.drift);
+  report->stopped = drift_beyond(&t->state.drift, (double)t->job->train.max_drift);
+  return STATUS_OK;
 }
 
 // ---- the state of a run ----
 
 static bool finished(const Trainer *t) {
-  const LossOptions *loss = &t->job->loss;
-  return t->state.step >= t->job->train.max_steps ||
-         (loss->debias_only && loss->target_steps > 0 && t->state.streak >= loss->target_steps);
+  return t->state.step >= t->job->train.max_steps || target_reached(&t->job->loss, &t->state);
 }
 
 static bool every(size_t steps, size_t step) {
@@ -104,6 +105,7 @@ static Status save(Trainer *t, const char *name) {
                            .config_text = job->config_text};
   char *path = NULL;
   progress_phase(job->progress, "saving");
+  TRY(optimizer_check(model_params(t->model)));
   TRY(report_sync(&t->report));
   TRY(checkpoint_save(&checkpoint, t->folder, name, &path));
   free(t->last_saved);
@@ -121,11 +123,24 @@ static Status save_step(Trainer *t) {
   return status;
 }
 
+/// Appends the last good checkpoint to the message. One of this very step is not it: if numbers have broken,
+/// its weights are those that broke them.
+static Status name_good_checkpoint(const Trainer *t, Status status) {
+  Str message = {0};
+  char *good = NULL;
+  if (status == STATUS_OK || status == STATUS_INTERRUPTED) return status;
+  TRY(str_append_text(&message, status_message()));
+  Status found = checkpoint_find_good(t->folder, t->state.step, (double)t->job->train.max_drift, &good);
+  bool has_good = found == STATUS_OK && good != NULL;
+  status = status_fail(status, "%s%s%s", str_text(&message), has_good ? "; the last good checkpoint is " : "",
+                       has_good ? good : "");
+  str_free(&message);
+  free(good);
+  return status;
+}
+
 static Status fail_step(const Trainer *t, size_t step, Status status) {
-  if (status == STATUS_OK) return status;
-  return status_fail(status, "step %zu: %s%s%s", step, status_message(),
-                     t->last_saved != NULL ? "; the last good checkpoint is " : "",
-                     t->last_saved != NULL ? t->last_saved : "");
+  return name_good_checkpoint(t, status_context(status, "step %zu", step));
 }
 
 /// Saves everything that is done before the run ends early.
@@ -152,7 +167,9 @@ static Status run_evaluation(Trainer *t, size_t index) {
   MetricList metrics = {0};
   Status status = status_context(evaluation_run(job->evaluations[index], &run, &metrics), "%s",
                                  job->evaluations[index]->name);
-  if (status == STATUS_OK) status = report_evaluation(&t->report, index, t->state.step, &metrics);
+  if (status == STATUS_OK) status = target_judge(&job->loss, &metrics, &t->state);
+  if (status == STATUS_OK && !report_has_evaluation(&t->report, index, t->state.step))
+    status = report_evaluation(&t->report, index, t->state.step, &metrics);
   metrics_free(&metrics);
   return status;
 }
@@ -160,9 +177,10 @@ static Status run_evaluation(Trainer *t, size_t index) {
 /// Runs the evaluations of this step that have not run yet, so a run stopped between two of them resumes with
 /// the second. They create passes of their own; the trainer's are freed meanwhile to make room.
 static Status run_evaluations(Trainer *t) {
+  bool again = target_needs_judging(&t->job->loss, &t->state);
   trainer_free_passes(t);
   for (size_t i = 0; i < t->job->evaluation_count; i++) {
-    if (!report_has_evaluation(&t->report, i, t->state.step)) TRY(run_evaluation(t, i));
+    if (again || !report_has_evaluation(&t->report, i, t->state.step)) TRY(run_evaluation(t, i));
   }
   return trainer_create_passes(t);
 }
@@ -184,18 +202,46 @@ static Status plan_evaluations(Trainer *t) {
 
 // ---- a run ----
 
-static Status run_steps(Trainer *t) {
+/// Ends a run whose mean entropy has drifted too far. The step is saved, so that a larger max_drift can go on
+/// from it.
+static Status stop_drifting(Trainer *t) {
+  Str text = {0};
+  Status status = STATUS_OK;
+  if (t->saved_step != t->state.step) TRY_CLEAN(save_step(t));
+  TRY_CLEAN(describe_drift(&t->state.drift, &text));
+  status =
+      status_fail(STATUS_FAILED,
+                  "stopped after step %zu: %s, beyond train.max_drift = %g: lower train.learning_rate or "
+                  "loss.em_weight under another output.run_name, or raise train.max_drift and --resume",
+                  t->state.step, str_text(&text), (double)t->job->train.max_drift);
+  status = name_good_checkpoint(t, status);
+cleanup:
+  str_free(&text);
+  return status;
+}
+
+static Status run_step(Trainer *t) {
+  StepReport report;
+  TRY(fail_step(t, t->state.step + 1, train_step(t, &report)));
+  TRY(advance_state(t, &report));
+  TRY(report_step(&t->report, &report, &t->batch));
+  watch_step(&t->watch, t->job, &report, &t->batch, &t->state.drift);
+  if (report.stopped) return stop_drifting(t);
+  if (every(t->job->output.save_steps, report.step)) TRY(save_step(t));
+  return evaluate_if_due(t);
+}
+
+static Status run_steps(Trainer *t, TrainOutcome *outcome) {
   TRY(evaluate_if_due(t));
   while (!finished(t)) {
     if (stopping(t)) return interrupt(t);
-    StepReport report;
-    TRY(fail_step(t, t->state.step + 1, train_step(t, &report)));
-    advance_state(t, &report);
-    TRY(report_step(&t->report, &report, &t->batch));
-    if (every(t->job->output.save_steps, report.step)) TRY(save_step(t));
-    TRY(evaluate_if_due(t));
+    TRY(run_step(t));
   }
-  return save(t, "final");
+  bool reached = target_reached(&t->job->loss, &t->state);
+  *outcome = (TrainOutcome){.end = reached ? TRAIN_TARGET : TRAIN_ALL_STEPS, .step = t->state.step};
+  if (!reached || t->state.step > 0) return save(t, "final");
+  outcome->end = TRAIN_NOTHING_TO_DO;
+  return STATUS_OK;
 }
 
 /// *found = the checkpoint to resume, or NULL. Refuses to overwrite an earlier run.
@@ -212,6 +258,21 @@ static Status find_start(Trainer *t, bool warn, char **found) {
   return status_fail(STATUS_INPUT, "--extend: %s has no checkpoint to extend: drop --extend", t->folder);
 }
 
+/// Refuses to go on from where max_drift ended the run: the next step would end it again.
+static Status check_drift(const Trainer *t, const char *found) {
+  double limit = (double)t->job->train.max_drift;
+  Str text = {0};
+  if (!drift_beyond(&t->state.drift, limit)) return STATUS_OK;
+  TRY(describe_drift(&t->state.drift, &text));
+  Status status =
+      status_fail(STATUS_INPUT,
+                  "%s is beyond train.max_drift = %g: %s; raise train.max_drift to go on (0 turns "
+                  "it off), or set another output.run_name",
+                  found, limit, str_text(&text));
+  str_free(&text);
+  return name_good_checkpoint(t, status);
+}
+
 /// Finds sizes and settings, and reads the state of the checkpoint. Creates and changes nothing.
 static Status prepare_start(Trainer *t, bool warn, char **found) {
   TRY(find_start(t, warn, found));
@@ -219,6 +280,7 @@ static Status prepare_start(Trainer *t, bool warn, char **found) {
   TRY(settings_collect(t->job, t->sampling.max_new_tokens, t->weights.bias, &t->settings));
   if (*found == NULL) return STATUS_OK;
   TRY(checkpoint_read(*found, &t->settings, t->job->extend, &t->state));
+  TRY(check_drift(t, *found));
   if (t->state.step <= t->job->train.max_steps) return STATUS_OK;
   return status_fail(
       STATUS_INPUT, "%s is at step %zu, past train.max_steps = %zu: raise it, or set another output.run_name",
@@ -241,7 +303,8 @@ Status train_check(const TrainJob *job) {
   return status;
 }
 
-Status train_run(const TrainJob *job) {
+Status train_run(const TrainJob *job, TrainOutcome *outcome) {
+  TrainOutcome ended;
   Trainer t = {.job = job, .saved_step = SIZE_MAX};
   char *found = NULL;
   Status status = STATUS_OK;
@@ -254,7 +317,7 @@ Status train_run(const TrainJob *job) {
   if (found != NULL) TRY_CLEAN(restore(&t, found));
   TRY_CLEAN(report_open(&t.report, job, t.folder, t.state.step, found != NULL));
   if (job->output.save_initial && t.state.step == 0 && found == NULL) TRY_CLEAN(save_step(&t));
-  TRY_CLEAN(run_steps(&t));
+  TRY_CLEAN(run_steps(&t, outcome != NULL ? outcome : &ended));
 cleanup:
   trainer_free(&t);
   free(found);

@@ -11,11 +11,16 @@
 //   resume.c      finding and reading them
 //   settings.c    what must not change on a resume
 //   report.c      metrics, samples.jsonl, results of evaluations, progress
+//   drift.c       how far the mean entropy has moved
+//   watch.c       warnings about steps that train nothing
+//   target.c      when debias_only has what it wants
 #pragma once
 
 #include "checkpoint.h"
 #include "gradient.h"
 #include "report.h"
+#include "target.h"
+#include "watch.h"
 
 typedef struct Trainer {
   const TrainJob *job;
@@ -34,6 +39,7 @@ typedef struct Trainer {
   char *last_saved;  // newest complete checkpoint, or NULL
   size_t saved_step; // its step; SIZE_MAX: none
   Report report;
+  Watch watch;
 } Trainer;
 
 // ---- setup.c ----

@@ -165,7 +165,7 @@ static void another_format_is_refused(void **state) {
   stopped_make("format", NULL);
   stopped_copy("format", NULL, "old");
   const char *path = path_of("old", "step_2/trainer_state.json");
-  char *text = read_file(path, NULL), *version = strstr(text, "training state 2");
+  char *text = read_file(path, NULL), *version = strstr(text, "training state 3");
   assert_non_null(version);
   version[strlen("training state ")] = '1';
   write_text(path, text);

@@ -10,6 +10,10 @@
 static const LossOptions PLAIN = {
     .lambda_weight = 3, .em_weight = 1, .anneal_max = 1, .entropy_temperature = 1};
 
+static const GapTrend NEW = {0};
+// a run some way in, whose first gap was 1.3
+static const GapTrend LATER = {.steps = 7, .groups = 2, .first = 1.3, .deviation = {0.5, -0.5}};
+
 static LossSample sample(int group, double H, size_t unit) {
   return (LossSample){.group = group, .H = H, .weight = 1, .em_weight = 1, .unit = unit};
 }
@@ -34,7 +38,7 @@ static void test_hand_numbers(void **state) {
   double dH[4];
   hand_samples(s);
   LossOptions o = PLAIN;
-  assert_ok(loss_compute(&o, 3, s, 4, -1, &r, dH));
+  assert_ok(loss_compute(&o, 3, s, 4, &NEW, &r, dH));
   assert_near(r.gap, 2.5, 1e-15);
   assert_near(r.loss_em, 2.625, 1e-15);
   assert_near(r.H_bar, 2.625, 1e-15);
@@ -49,7 +53,7 @@ static void test_hand_numbers(void **state) {
   assert_near(dH[3], 0.25 + 9, 1e-13);
 
   o.use_l1 = true;
-  assert_ok(loss_compute(&o, 3, s, 4, -1, &r, dH));
+  assert_ok(loss_compute(&o, 3, s, 4, &NEW, &r, dH));
   assert_near(r.loss_bias, 2.5 + 2 + 0.5, 1e-14);
   assert_near(dH[0], 0.25 + 3 * -1.0, 1e-14);
   assert_near(dH[2], 0.25 + 3 * 2.0, 1e-14);
@@ -57,7 +61,7 @@ static void test_hand_numbers(void **state) {
 
   o.use_l1 = false;
   o.form = LOSS_CENTRED;
-  assert_ok(loss_compute(&o, 3, s, 4, -1, &r, dH));
+  assert_ok(loss_compute(&o, 3, s, 4, &NEW, &r, dH));
   assert_near(r.loss_bias, 1.125 * 1.125 + 1.375 * 1.375 + 0.875 * 0.875, 1e-14);
 }
 
@@ -70,7 +74,7 @@ static void test_weights(void **state) {
   s[0].weight = 3; // H_0 = (3·1 + 2) / 4
   s[2].em_weight = 0;
   s[3].weight = 0; // group 2 is absent
-  assert_ok(loss_compute(&PLAIN, 3, s, 4, -1, &r, dH));
+  assert_ok(loss_compute(&PLAIN, 3, s, 4, &NEW, &r, dH));
   assert_near(r.H[0], 1.25, 1e-15);
   assert_true(isnan(r.H[2]));
   assert_int_equal(r.present[2], 0);
@@ -88,7 +92,7 @@ static void test_absent_group_never_counts_as_zero(void **state) {
   LossSample s[] = {sample(1, 2, 0), sample(1, 3, 1), sample(-1, 9, 2)};
   LossResult r;
   double dH[3];
-  assert_ok(loss_compute(&PLAIN, 2, s, 3, -1, &r, dH));
+  assert_ok(loss_compute(&PLAIN, 2, s, 3, &NEW, &r, dH));
   assert_near(r.gap, 0, 0);
   assert_near(r.loss_bias, 0, 0);
   assert_int_equal(r.groups_present, 1);
@@ -96,22 +100,76 @@ static void test_absent_group_never_counts_as_zero(void **state) {
   for (size_t i = 0; i < 3; i++) assert_near(dH[i], 1.0 / 3, 1e-15);
 }
 
-static void test_annealing(void **state) {
-  (void)state;
-  LossSample s[4];
-  LossResult r;
-  double dH[4];
-  hand_samples(s);
+/// One step of a run of two groups with these means; returns the factor of λ.
+static double anneal(GapTrend *trend, double a, double b) {
   LossOptions o = PLAIN;
+  LossResult r;
+  double dH[2];
   o.auto_anneal = true;
   o.anneal_min = 0.25f;
   o.anneal_max = 2;
-  const double first[] = {-1, 0, 2.5, 5, 100, 0.5}, expected[] = {3, 3, 3, 1.5, 0.75, 6};
-  for (size_t i = 0; i < 6; i++) {
-    assert_ok(loss_compute(&o, 3, s, 4, first[i], &r, dH));
-    assert_near(r.lambda, expected[i], 1e-14);
-    assert_near(r.loss, r.loss_em + r.lambda * r.loss_bias, 1e-13);
+  const LossSample s[] = {sample(0, a, 0), sample(1, b, 1)};
+  assert_ok(loss_compute(&o, 2, s, 2, trend, &r, dH));
+  assert_near(r.loss, r.loss_em + r.lambda * r.loss_bias, 1e-13);
+  *trend = r.trend;
+  return r.lambda / 3;
+}
+
+/// The factor by the formula of the header: 1 for four steps, whose mean difference is the first gap; then a
+/// step counts a quarter.
+static void test_annealing_follows_the_smoothed_gap(void **state) {
+  (void)state;
+  GapTrend trend = {0};
+  const double gaps[] = {1, 0.2, 0.6, 0.2, 0.5, -0.4, -3, -3, -3, 0, 0, 0, 0, 0, 0};
+  double smoothed = 0.5; // of the first four
+  for (size_t i = 0; i < sizeof gaps / sizeof *gaps; i++) {
+    double factor = anneal(&trend, 2 + (double)i, 2 + (double)i + gaps[i]); // what all groups share cancels
+    if (i >= 4) smoothed += (gaps[i] - smoothed) / 4;
+    double expected = i < 4 ? 1 : fmin(fmax(fabs(smoothed) / 0.5, 0.25), 2);
+    assert_near(factor, expected, 1e-12);
   }
+}
+
+/// Gaps of pure noise, whose signs differ: the factor falls to its floor. A mean of their sizes would not.
+static void test_annealing_sees_through_noise(void **state) {
+  (void)state;
+  GapTrend trend = {0};
+  for (size_t i = 0; i < 4; i++) (void)anneal(&trend, 2, 2.5);
+  for (size_t i = 0; i < 40; i++) (void)anneal(&trend, 2, i % 2 == 0 ? 2.4 : 1.6);
+  assert_near(anneal(&trend, 2, 2.4), 0.25, 1e-12);
+}
+
+static void test_annealing_without_a_gap(void **state) {
+  (void)state;
+  GapTrend trend = {0};
+  assert_near(anneal(&trend, 2, 2), 1, 1e-12); // the first gap is 0
+  trend = LATER;
+  LossOptions o = PLAIN;
+  LossResult r;
+  double dH[1];
+  const LossSample s[] = {sample(0, 1, 0)};
+  assert_ok(loss_compute(&o, 2, s, 1, &trend, &r, dH)); // one group: no gap, so the trend stays
+  assert_memory_equal(&r.trend, &trend, sizeof trend);
+}
+
+/// Several groups: a group that is absent in a step keeps its deviation.
+static void test_annealing_with_many_groups(void **state) {
+  (void)state;
+  LossOptions o = PLAIN;
+  LossResult r;
+  double dH[4];
+  LossSample s[4];
+  hand_samples(s); // means 1.5, 4, 3.5; their mean is 3
+  assert_ok(loss_compute(&o, 3, s, 4, &NEW, &r, dH));
+  assert_near(r.trend.first, 2.5, 1e-14);
+  assert_near(r.trend.deviation[0], -1.5, 1e-14);
+  assert_near(r.trend.deviation[1], 1, 1e-14);
+  s[2].weight = 0; // group 1 is absent: means 1.5 and 3.5
+  GapTrend before = r.trend;
+  assert_ok(loss_compute(&o, 3, s, 4, &before, &r, dH));
+  assert_near(r.trend.deviation[0], -1.25, 1e-14);
+  assert_near(r.trend.deviation[1], 1, 1e-14);
+  assert_near(r.trend.deviation[2], 0.75, 1e-14);
 }
 
 static void test_unbiased_is_gap_squared_less_variance_of_mean(void **state) {
@@ -127,11 +185,11 @@ static void test_unbiased_is_gap_squared_less_variance_of_mean(void **state) {
   }
   LossOptions o = PLAIN;
   o.unbiased = true;
-  assert_ok(loss_compute(&o, 2, s, 6, -1, &r, dH));
+  assert_ok(loss_compute(&o, 2, s, 6, &NEW, &r, dH));
   assert_near(r.bias_variance, 0.4375 / 3, 1e-14);
   assert_near(r.loss_bias, 0.5625 - 0.4375 / 3, 1e-14);
   o.form = LOSS_CENTRED; // H_g − H̄ = ±gap / 2
-  assert_ok(loss_compute(&o, 2, s, 6, -1, &r, dH));
+  assert_ok(loss_compute(&o, 2, s, 6, &NEW, &r, dH));
   assert_near(r.loss_bias, (0.5625 - 0.4375 / 3) / 2, 1e-14);
 }
 
@@ -142,7 +200,7 @@ static void test_single_unit_has_no_variance(void **state) {
   double dH[2];
   LossOptions o = PLAIN;
   o.unbiased = true;
-  assert_ok(loss_compute(&o, 2, s, 2, -1, &r, dH));
+  assert_ok(loss_compute(&o, 2, s, 2, &NEW, &r, dH));
   assert_near(r.loss_bias, 1, 1e-15);
   assert_near(r.bias_variance, 0, 0);
 }
@@ -168,7 +226,7 @@ static void test_unbiased_over_all_outcomes(void **state) {
       LossResult r;
       double dH[7];
       assert_int_equal(n, 7);
-      assert_ok(loss_compute(&o, 2, s, n, -1, &r, dH));
+      assert_ok(loss_compute(&o, 2, s, n, &NEW, &r, dH));
       sum += r.loss_bias / 512;
       biased += (r.loss_bias + r.bias_variance) / 512;
     }
@@ -183,14 +241,14 @@ static void test_unbiased_over_all_outcomes(void **state) {
 static double loss_at(const LossOptions *o, size_t groups, const LossSample *s, size_t count, double lambda) {
   LossResult r;
   double dH[64];
-  assert_ok(loss_compute(o, groups, s, count, 1.3, &r, dH));
+  assert_ok(loss_compute(o, groups, s, count, &LATER, &r, dH));
   return (o->debias_only ? 0 : o->em_weight) * r.loss_em + lambda * r.loss_bias;
 }
 
 static void check_derivative(const LossOptions *o, size_t groups, LossSample *s, size_t count) {
   LossResult r;
   double dH[64];
-  assert_ok(loss_compute(o, groups, s, count, 1.3, &r, dH));
+  assert_ok(loss_compute(o, groups, s, count, &LATER, &r, dH));
   for (size_t i = 0; i < count; i++) {
     const double step = 1e-6;
     double H = s[i].H;
@@ -251,46 +309,27 @@ static void test_errors(void **state) {
   LossOptions o = PLAIN;
   hand_samples(s);
   s[2].H = NAN;
-  assert_fails(loss_compute(&o, 3, s, 4, -1, &r, dH), STATUS_FAILED, "sample 2");
+  assert_fails(loss_compute(&o, 3, s, 4, &NEW, &r, dH), STATUS_FAILED, "sample 2");
   s[2].H = INFINITY;
-  assert_fails(loss_compute(&o, 3, s, 4, -1, &r, dH), STATUS_FAILED, "inf");
+  assert_fails(loss_compute(&o, 3, s, 4, &NEW, &r, dH), STATUS_FAILED, "inf");
   hand_samples(s);
-  assert_fails(loss_compute(&o, 2, s, 4, -1, &r, dH), STATUS_FAILED, "group 2 of 2");
-  assert_fails(loss_compute(&o, 3, s, 0, -1, &r, dH), STATUS_INPUT, "[task_weights]");
-  assert_fails(loss_compute(&o, 17, s, 4, -1, &r, dH), STATUS_INPUT, "1 to 16");
+  assert_fails(loss_compute(&o, 2, s, 4, &NEW, &r, dH), STATUS_FAILED, "group 2 of 2");
+  assert_fails(loss_compute(&o, 3, s, 0, &NEW, &r, dH), STATUS_INPUT, "[task_weights]");
+  assert_fails(loss_compute(&o, 17, s, 4, &NEW, &r, dH), STATUS_INPUT, "1 to 16");
   s[1].weight = -1;
-  assert_fails(loss_compute(&o, 3, s, 4, -1, &r, dH), STATUS_INPUT, "sample 1");
+  assert_fails(loss_compute(&o, 3, s, 4, &NEW, &r, dH), STATUS_INPUT, "sample 1");
   for (size_t i = 0; i < 4; i++) s[i].weight = s[i].em_weight = 0;
-  assert_fails(loss_compute(&o, 3, s, 4, -1, &r, dH), STATUS_INPUT, "[task_weights]");
+  assert_fails(loss_compute(&o, 3, s, 4, &NEW, &r, dH), STATUS_INPUT, "[task_weights]");
   hand_samples(s);
   s[0].H = 1e200;
-  assert_fails(loss_compute(&o, 3, s, 4, -1, &r, dH), STATUS_FAILED, "lambda_weight");
+  assert_fails(loss_compute(&o, 3, s, 4, &NEW, &r, dH), STATUS_FAILED, "lambda_weight");
   hand_samples(s);
   o.unbiased = o.use_l1 = true;
-  assert_fails(loss_compute(&o, 3, s, 4, -1, &r, dH), STATUS_INPUT, "loss.use_l1");
+  assert_fails(loss_compute(&o, 3, s, 4, &NEW, &r, dH), STATUS_INPUT, "loss.use_l1");
   o = PLAIN;
   o.auto_anneal = true;
   o.anneal_min = 2;
-  assert_fails(loss_compute(&o, 3, s, 4, -1, &r, dH), STATUS_INPUT, "anneal_min");
-}
-
-static void test_target(void **state) {
-  (void)state;
-  LossOptions o = PLAIN;
-  o.debias_only = true;
-  o.target_gap = 0.1f;
-  o.target_steps = 2;
-  LossResult under = {.gap = 0.05, .groups_present = 2}, over = {.gap = 0.2, .groups_present = 2},
-             none = {.groups_present = 1};
-  size_t streak = 0;
-  assert_false(loss_target_reached(&o, &under, &streak));
-  assert_false(loss_target_reached(&o, &over, &streak));
-  assert_int_equal(streak, 0);
-  assert_false(loss_target_reached(&o, &under, &streak));
-  assert_false(loss_target_reached(&o, &none, &streak)); // measured nothing
-  assert_true(loss_target_reached(&o, &under, &streak));
-  o.debias_only = false;
-  assert_false(loss_target_reached(&o, &under, &streak));
+  assert_fails(loss_compute(&o, 3, s, 4, &NEW, &r, dH), STATUS_INPUT, "anneal_min");
 }
 
 int main(void) {
@@ -298,13 +337,15 @@ int main(void) {
       cmocka_unit_test(test_hand_numbers),
       cmocka_unit_test(test_weights),
       cmocka_unit_test(test_absent_group_never_counts_as_zero),
-      cmocka_unit_test(test_annealing),
+      cmocka_unit_test(test_annealing_follows_the_smoothed_gap),
+      cmocka_unit_test(test_annealing_sees_through_noise),
+      cmocka_unit_test(test_annealing_without_a_gap),
+      cmocka_unit_test(test_annealing_with_many_groups),
       cmocka_unit_test(test_unbiased_is_gap_squared_less_variance_of_mean),
       cmocka_unit_test(test_single_unit_has_no_variance),
       cmocka_unit_test(test_unbiased_over_all_outcomes),
       cmocka_unit_test(test_derivative_of_every_combination),
       cmocka_unit_test(test_errors),
-      cmocka_unit_test(test_target),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

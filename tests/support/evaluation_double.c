@@ -38,6 +38,8 @@ static Status run_double(Evaluation *evaluation, const EvaluationRun *run, Metri
   TRY(sum_trained(run->model, &sum));
   metrics_add_interval(metrics, (Interval){number, number - 0.5, number + 0.5}, "score");
   metrics_add(metrics, sum, "sum");
+  size_t last = self->gap_count < self->runs ? self->gap_count : self->runs;
+  if (self->gaps != NULL) metrics_add_interval(metrics, self->gaps[last - 1], "paired_gap");
   return STATUS_OK;
 }
 

@@ -14,6 +14,9 @@ typedef struct EvaluationDouble {
   size_t stop_at;
   bool give_up;   // ... and that run returns STATUS_INTERRUPTED, as a long evaluation does
   size_t fail_at; // the run that fails
+  // paired_gap of each run, the last of which stays; NULL: none is measured
+  const Interval *gaps;
+  size_t gap_count;
 } EvaluationDouble;
 
 /// Lives in the caller's memory; there is nothing to free.

@@ -95,7 +95,7 @@ double samples_loss(const Samples *samples, const double *entropy, double *dH) {
     for (size_t t = 0; t < tokens; t++) list[i].H += entropy[next++] / (double)tokens;
   }
   LossResult result;
-  assert_ok(loss_compute(&samples->loss, 2, list, samples->answer_count, -1, &result, dH));
+  assert_ok(loss_compute(&samples->loss, 2, list, samples->answer_count, &(GapTrend){0}, &result, dH));
   return result.loss;
 }
 

@@ -158,7 +158,7 @@ static void test_metrics_reach_every_sink(void **state) {
   (void)state;
   Suite s;
   suite_open(&s);
-  assert_ok(train_run(&s.fixture.job));
+  assert_ok(train_run(&s.fixture.job, NULL));
   assert_int_equal(s.first.runs, 4);
   assert_int_equal(s.second.runs, 4);
   assert_true(
@@ -182,7 +182,7 @@ static void test_metrics_reach_every_sink(void **state) {
   free(lines);
   s.fixture.job.output.run_name = "plain";
   s.fixture.job.evaluation_count = s.fixture.job.sink_count = 0;
-  assert_ok(train_run(&s.fixture.job));
+  assert_ok(train_run(&s.fixture.job, NULL));
   train_same_run(&s.fixture, "run", &s.fixture, "plain");
   suite_close(&s);
 }
@@ -190,15 +190,32 @@ static void test_metrics_reach_every_sink(void **state) {
 /// The members of metrics.jsonl, in their order.
 static void test_members_keep_their_order(void **state) {
   (void)state;
-  static const char *const keys[] = {
-      "step",          "loss",      "loss_em",          "loss_bias",        "entropy_gap",
-      "gap_relative",  "H_bar",     "H_female",         "H_male",           "lambda_weight",
-      "grad_norm",     "lr",        "tokens",           "tokens_scored",    "answers",
-      "answers_ended", "sequences", "seconds_sampling", "seconds_training", "seconds_update"};
+  static const char *const keys[] = {"step",
+                                     "loss",
+                                     "loss_em",
+                                     "loss_bias",
+                                     "entropy_gap",
+                                     "gap_relative",
+                                     "H_bar",
+                                     "H_female",
+                                     "H_male",
+                                     "H_drift",
+                                     "H_drift_noise",
+                                     "lambda_weight",
+                                     "grad_norm",
+                                     "lr",
+                                     "tokens",
+                                     "tokens_scored",
+                                     "answers",
+                                     "answers_ended",
+                                     "sequences",
+                                     "seconds_sampling",
+                                     "seconds_training",
+                                     "seconds_update"};
   TrainFixture f;
   train_fixture_open(&f, "llama", fixture_ops());
   f.job.train.max_steps = 1;
-  assert_ok(train_run(&f.job));
+  assert_ok(train_run(&f.job, NULL));
   cJSON *object = NULL;
   assert_ok(json_parse_file(train_path(&f, "run", "metrics.jsonl"), &object)); // it is one line
   const cJSON *member = object->child;
@@ -218,7 +235,7 @@ static void test_stop_within_an_evaluation(void **state) {
   (void)state;
   Suite s;
   suite_open(&s);
-  assert_ok(train_run(&s.fixture.job));
+  assert_ok(train_run(&s.fixture.job, NULL));
   static const struct {
     size_t run; // of the second evaluation
     const char *run_name, *saved, *first, *second;
@@ -236,9 +253,9 @@ static void test_stop_within_an_evaluation(void **state) {
       s.fixture.job.resume = false;
       bool finishes = !s.second.give_up && i == 2; // the last evaluation was done when the signal came
       if (finishes) {
-        assert_ok(train_run(&s.fixture.job));
+        assert_ok(train_run(&s.fixture.job, NULL));
       } else {
-        assert_fails(train_run(&s.fixture.job), STATUS_INTERRUPTED, cases[i].saved);
+        assert_fails(train_run(&s.fixture.job, NULL), STATUS_INTERRUPTED, cases[i].saved);
       }
       if (s.second.give_up) {
         assert_string_equal(steps_of(&s, run, "first.jsonl"), cases[i].first);
@@ -249,7 +266,7 @@ static void test_stop_within_an_evaluation(void **state) {
       s.second.runs = 0;
       s.second.stop_at = 0;
       s.fixture.job.resume = true;
-      assert_ok(train_run(&s.fixture.job));
+      assert_ok(train_run(&s.fixture.job, NULL));
       assert_int_equal(s.first.runs, 4);             // in both parts together
       assert_int_equal(s.second.runs, 4 - measured); // only what was missing
       assert_string_equal(steps_of(&s, run, "second.jsonl"), "0 2 4 6 ");
@@ -264,9 +281,9 @@ static void test_done_is_done(void **state) {
   (void)state;
   Suite s;
   suite_open(&s);
-  assert_ok(train_run(&s.fixture.job));
+  assert_ok(train_run(&s.fixture.job, NULL));
   s.fixture.job.resume = true;
-  assert_ok(train_run(&s.fixture.job));
+  assert_ok(train_run(&s.fixture.job, NULL));
   assert_int_equal(s.first.runs, 4);
   assert_string_equal(steps_of(&s, "run", "first.jsonl"), "0 2 4 6 ");
   suite_close(&s);
@@ -280,7 +297,7 @@ static void test_leftovers_are_not_taken_over(void **state) {
   assert_ok(directory_create(train_path(&s.fixture, "run", "")));
   assert_ok(
       file_write_atomic(train_path(&s.fixture, "run", "first.jsonl"), "{\"score\":99,\"step\":0}\n", 22));
-  assert_ok(train_run(&s.fixture.job));
+  assert_ok(train_run(&s.fixture.job, NULL));
   assert_int_equal(s.first.runs, 4);
   char *lines = train_lines(&s.fixture, "run", "first.jsonl");
   assert_true(str_starts(lines, "{\"score\":1,"));
@@ -296,19 +313,19 @@ static void test_failing_evaluation(void **state) {
   Suite s;
   suite_open(&s);
   s.second.fail_at = 3; // after step 4
-  assert_fails(train_run(&s.fixture.job), STATUS_FAILED, "step 4: second: the double was told to fail");
+  assert_fails(train_run(&s.fixture.job, NULL), STATUS_FAILED, "step 4: second: the double was told to fail");
   assert_true(test_contains(status_message(), "the last good checkpoint is ") &&
               test_contains(status_message(), "step_3"));
   assert_string_equal(steps_of(&s, "run", "first.jsonl"), "0 2 4 ");
   assert_string_equal(steps_of(&s, "run", "second.jsonl"), "0 2 ");
   s.fixture.job.resume = true;
-  assert_ok(train_run(&s.fixture.job)); // step 4 again, and its evaluations
+  assert_ok(train_run(&s.fixture.job, NULL)); // step 4 again, and its evaluations
   assert_string_equal(steps_of(&s, "run", "first.jsonl"), "0 2 4 6 ");
   assert_string_equal(steps_of(&s, "run", "second.jsonl"), "0 2 4 6 ");
   s.fixture.job.resume = false;
   s.fixture.job.output.run_name = "whole";
   s.second.fail_at = 0;
-  assert_ok(train_run(&s.fixture.job));
+  assert_ok(train_run(&s.fixture.job, NULL));
   assert_same_sums(&s, "whole", "run");
   suite_close(&s);
 }
@@ -318,11 +335,11 @@ static void test_failing_sink(void **state) {
   Suite s;
   suite_open(&s);
   fails_at = 8; // two evaluations each before steps 1 and 3, the steps 1 to 3, and the fourth
-  assert_fails(train_run(&s.fixture.job), STATUS_FAILED, "the recorder is full");
+  assert_fails(train_run(&s.fixture.job, NULL), STATUS_FAILED, "the recorder is full");
   assert_true(file_exists(train_path(&s.fixture, "run", "step_3/trainer_state.json")));
   fails_at = 0;
   s.fixture.job.resume = true;
-  assert_ok(train_run(&s.fixture.job));
+  assert_ok(train_run(&s.fixture.job, NULL));
   assert_true(test_contains(str_text(&recorded), "open run from 4\n{\"step\":4,"));
   assert_string_equal(steps_of(&s, "run", "metrics.jsonl"), "1 2 3 4 5 6 ");
   suite_close(&s);
@@ -334,7 +351,7 @@ static void test_off(void **state) {
   Suite s;
   suite_open(&s);
   s.fixture.job.train.bias_eval_steps = 0;
-  assert_ok(train_run(&s.fixture.job));
+  assert_ok(train_run(&s.fixture.job, NULL));
   assert_int_equal(s.first.runs, 0);
   assert_false(file_exists(train_path(&s.fixture, "run", "first.jsonl")));
   suite_close(&s);

@@ -39,7 +39,7 @@ static int train_here(char **argv) {
   struct rlimit limit = {.rlim_cur = bytes, .rlim_max = bytes};
   (void)signal(SIGXFSZ, SIG_IGN); // like a full disk: the write fails
   if (bytes > 0 && setrlimit(RLIMIT_FSIZE, &limit) != 0) return 3;
-  Status status = train_run(&f.job);
+  Status status = train_run(&f.job, NULL);
   if (status != STATUS_OK) (void)fprintf(stderr, "%s\n", status_message());
   train_fixture_close(&f);
   (void)ops_fixture_close(&state);

@@ -92,7 +92,7 @@ static Status step(void *user) {
   StepReport report;
   Trainer *t = &run.trainer;
   (void)user;
-  t->state = (TrainState){.first_gap = -1};
+  t->state = (TrainState){.judged = -1};
   Status status = trainer_gradient(t, &report);
   if (status == STATUS_OK)
     status = optimizer_step(&t->optimizer, model_params(t->model), &t->job->train, 1, &report.grad_norm);
@@ -191,7 +191,7 @@ static void saves_and_resumes_full_training(void **state) {
 
 static Status train(void *user) {
   (void)user;
-  return train_run(&run.fixture.job);
+  return train_run(&run.fixture.job, NULL);
 }
 
 static bool is_partial(const char *name) {
@@ -248,7 +248,7 @@ static void runs_and_resumes(void **state) {
   job->train.bias_eval_steps = job->train.max_steps = 1;
   job->output.save_steps = 0;
   sweep("a run", train, check_run);
-  assert_ok(train_run(job));
+  assert_ok(train_run(job, NULL));
   job->resume = true;
   sweep("a finished run resumed", train, check_finished_run);
   evaluation_free(gap);

@@ -34,13 +34,19 @@
 // differences. For a group with a single unit no variance can be estimated, so its C is 0. The derivative
 // includes that of C. loss_bias may be negative. `unbiased` is refused with use_l1, because an absolute value
 // has no such correction.
+//
+// Annealing (loss.auto_anneal). λ is scaled by smoothed gap / first gap, within anneal_min and anneal_max. A
+// single step's gap is mostly noise, so each group's H_g, less the mean of the groups, is smoothed over steps
+// before max − min is taken: the noise has both signs and cancels, which it would not in a mean of gaps. The
+// smoothed value is the plain mean of the first LOSS_TREND_STEPS steps, whose gap is the first gap, so the
+// factor is clamp(1) until then; afterwards each step counts 1 / LOSS_TREND_STEPS.
 #pragma once
 
 #include "util/status.h"
 #include <stdbool.h>
 #include <stddef.h>
 
-enum { LOSS_MAX_GROUPS = 16 };
+enum { LOSS_MAX_GROUPS = 16, LOSS_TREND_STEPS = 4 };
 
 typedef enum LossForm { LOSS_PAIRWISE, LOSS_CENTRED } LossForm;
 typedef enum Pairing { PAIRING_OWN, PAIRING_PAIRED } Pairing;
@@ -50,15 +56,23 @@ typedef struct LossOptions {
   bool use_l1;
   LossForm form;
   float em_weight;
-  bool auto_anneal; // λ · clamp(gap / first gap, anneal_min, anneal_max)
+  bool auto_anneal; // λ · clamp(smoothed gap / first gap, anneal_min, anneal_max)
   float anneal_min, anneal_max;
   float entropy_temperature; // τ_H; like `pairing`, it is used where the H_i are computed, not here
   Pairing pairing;
   bool unbiased;    // squared gaps minus the variance of their mean
-  bool debias_only; // em_weight 0, stop when the gap stays under target_gap
+  bool debias_only; // em_weight 0; the trainer ends the run once the held-out gap is within ±target_gap
   float target_gap;
-  size_t target_steps; // steps in a row
+  size_t target_evals; // measurements in a row
 } LossOptions;
+
+/// The smoothed gap of a run, for annealing. All 0 before the first step.
+typedef struct GapTrend {
+  size_t steps;                      // that measured a gap
+  size_t groups;                     // of the run
+  double first;                      // nats
+  double deviation[LOSS_MAX_GROUPS]; // of each group's H from the mean of the groups, smoothed; nats
+} GapTrend;
 
 typedef struct LossSample {
   int group;        // −1: in no group, so it only counts in H̄
@@ -76,16 +90,12 @@ typedef struct LossResult {
   double H[LOSS_MAX_GROUPS];       // nats; NaN for an absent group
   size_t present[LOSS_MAX_GROUPS]; // samples of each group whose weight is above 0
   size_t groups_present;           // if below 2, `gap` was not measured
+  GapTrend trend;                  // with this step
 } LossResult;
 
-/// dH[count] = dL/dH_i. `first_gap` is the gap of the run's first step, or below 0 in that step. The
-/// annealing factor is clamp(1) in the first step, and if the first gap is 0. The derivative treats it as a
-/// constant. The derivative of |x| at 0 is 0. STATUS_FAILED, naming the sample, on NaN or inf; STATUS_INPUT
-/// on options that contradict one another, and if no sample has any weight.
+/// dH[count] = dL/dH_i. `trend` is that of the steps before. The annealing factor is clamp(1) if the first
+/// gap is 0. The derivative treats it as a constant. The derivative of |x| at 0 is 0. STATUS_FAILED, naming
+/// the sample, on NaN or inf; STATUS_INPUT on options that contradict one another, and if no sample has any
+/// weight.
 STATUS_CHECKED Status loss_compute(const LossOptions *options, size_t groups, const LossSample *samples,
-                                   size_t count, double first_gap, LossResult *result, double *dH);
-
-/// Whether a debias-only run has reached its target. *streak counts the steps in a row whose measured gap is
-/// under target_gap; it is 0 at the start and saved with checkpoints. A step that measured no gap does not
-/// change it. Returns true when it reaches target_steps.
-bool loss_target_reached(const LossOptions *options, const LossResult *result, size_t *streak);
+                                   size_t count, const GapTrend *trend, LossResult *result, double *dH);

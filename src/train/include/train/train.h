@@ -24,6 +24,7 @@ typedef struct TrainOptions {
   size_t max_sequence_tokens;
   bool share_prompts;
   size_t log_steps, bias_eval_steps;
+  float max_drift; // of the mean entropy, as a share of the first step's (train/drift.h); 0: off
   uint64_t seed;
 } TrainOptions;
 
@@ -52,6 +53,19 @@ typedef struct Setting {
   const char *value; // "2e-05"
   SettingKind kind;
 } Setting;
+
+/// Why a run ended.
+typedef enum TrainEnd {
+  TRAIN_ALL_STEPS,     // max_steps were done
+  TRAIN_TARGET,        // debias_only: the held-out gap is within target_gap
+  TRAIN_NOTHING_TO_DO, // debias_only: it was so before the first step; nothing was trained or saved
+} TrainEnd;
+
+/// What train_run says about a run that ended well; the numbers are in the run's files.
+typedef struct TrainOutcome {
+  TrainEnd end;
+  size_t step; // steps done
+} TrainOutcome;
 
 /// Everything that defines a run. All pointers are borrowed while it lasts.
 typedef struct TrainJob {
@@ -87,8 +101,10 @@ typedef struct TrainJob {
 } TrainJob;
 
 /// Runs (or resumes) the job: metrics.jsonl, samples.jsonl and step_N/, final/ under save_root/run_name.
-/// STATUS_INTERRUPTED if `stop` was set; the last step is then saved.
-STATUS_CHECKED Status train_run(const TrainJob *job);
+/// STATUS_INTERRUPTED if `stop` was set; the last step is then saved. STATUS_FAILED if the mean entropy has
+/// drifted beyond max_drift: that step is saved too, but not as final, and the message names the last
+/// checkpoint from before the drift. `outcome` may be NULL, and is set on STATUS_OK alone.
+STATUS_CHECKED Status train_run(const TrainJob *job, TrainOutcome *outcome);
 /// Refuses what train_run would refuse, but takes no memory: options that contradict each other, an earlier
 /// run in the folder, a checkpoint of another config. Writes nothing and does not use job->ops.
 STATUS_CHECKED Status train_check(const TrainJob *job);

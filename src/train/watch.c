@@ -1,0 +1,97 @@
+// Warnings about steps. Rule: a warning says what was seen and what to change; nothing here changes the run.
+#include "watch.h"
+
+#include "util/log.h"
+#include <math.h>
+#include <string.h>
+
+// ---- answers ----
+
+static bool all_empty(const StepBatch *batch) {
+  for (size_t i = 0; i < batch->shape.count; i++) {
+    if (batch->answers[i].count != 1 || !batch->answers[i].ended) return false;
+  }
+  return true;
+}
+
+static bool all_same(const StepBatch *batch) {
+  const Answer *first = &batch->answers[0];
+  for (size_t i = 1; i < batch->shape.count; i++) {
+    const Answer *answer = &batch->answers[i];
+    if (answer->count != first->count) return false;
+    if (memcmp(answer->tokens, first->tokens, first->count * sizeof *first->tokens) != 0) return false;
+  }
+  // partners draw the same random numbers, so the answers of a single set may well agree
+  return batch->shape.count > batch->shape.groups;
+}
+
+static void watch_answers(Watch *watch, const StepReport *step, const StepBatch *batch) {
+  if (all_empty(batch)) {
+    if (!watch->empty_answers)
+      log_say(
+          LOG_WARNING,
+          "step %zu: every answer is empty (its first token ends it), so only the choice of that token is "
+          "trained: check data.chat and model.chat_template",
+          step->step);
+    watch->empty_answers = true;
+  } else if (all_same(batch)) {
+    if (!watch->same_answers)
+      log_say(
+          LOG_WARNING,
+          "step %zu: all %zu answers are the same, so the step learns from one: raise sampling.sample_temp; "
+          "if they differed before, the model has collapsed: lower train.learning_rate",
+          step->step, batch->shape.count);
+    watch->same_answers = true;
+  }
+}
+
+// ---- the gap and the gradient ----
+
+static void watch_gap(Watch *watch, const StepReport *step, const StepBatch *batch) {
+  if (step->loss.groups_present >= 2 || watch->no_gap) return;
+  size_t absent = 0;
+  while (absent < batch->shape.groups && step->loss.present[absent] > 0) absent++;
+  log_say(LOG_WARNING,
+          "step %zu: no gap was measured: no answer of group \"%s\" has a weight; check [task_weights], or "
+          "raise train.effective_batch",
+          step->step, groups_name(batch->shape.dataset->groups, absent));
+  watch->no_gap = true;
+}
+
+static void watch_gradient(Watch *watch, const TrainJob *job, const StepReport *step) {
+  if (step->grad_norm != 0 || watch->zero_gradient) return;
+  bool gap_alone = job->loss.debias_only || job->loss.em_weight == 0;
+  const char *why = step->loss.H_bar == 0              ? ": every entropy is 0"
+                    : gap_alone && step->loss.gap == 0 ? ": the groups' entropies are equal"
+                                                       : "";
+  log_say(LOG_WARNING, "step %zu: the gradient is exactly 0%s, so the step trained nothing", step->step, why);
+  watch->zero_gradient = true;
+}
+
+// ---- drift ----
+
+Status describe_drift(const Drift *drift, Str *out) {
+  double relative = drift_estimate(drift).relative;
+  return str_append_format(out, "the mean entropy has %s by %.0f %% since the first step (%.3f to %.3f nats)",
+                           relative < 0 ? "fallen" : "risen", 100 * fabs(relative), drift->first,
+                           drift->smoothed);
+}
+
+static void watch_drift(Watch *watch, const TrainJob *job, const StepReport *step, const Drift *drift) {
+  double limit = (double)job->train.max_drift;
+  if (watch->drift || !drift_beyond(drift, limit / 2)) return;
+  Str text = {0};
+  if (describe_drift(drift, &text) == STATUS_OK)
+    log_say(LOG_WARNING, "step %zu: %s; train.max_drift = %g ends the run beyond %g %%", step->step,
+            str_text(&text), limit, 100 * limit);
+  str_free(&text);
+  watch->drift = true;
+}
+
+void watch_step(Watch *watch, const TrainJob *job, const StepReport *step, const StepBatch *batch,
+                const Drift *drift) {
+  watch_answers(watch, step, batch);
+  watch_gap(watch, step, batch);
+  watch_gradient(watch, job, step);
+  watch_drift(watch, job, step, drift);
+}

@@ -1,0 +1,17 @@
+// Warnings about a step that trains nothing, or not what it seems to: the run goes on, but it should not look
+// right. Each is given once.
+#pragma once
+
+#include "drift.h"
+#include "report.h"
+
+/// The warnings given so far. Zero-initialise.
+typedef struct Watch {
+  bool empty_answers, same_answers, no_gap, zero_gradient, drift;
+} Watch;
+
+/// Looks at a finished step; `drift` includes it.
+void watch_step(Watch *watch, const TrainJob *job, const StepReport *step, const StepBatch *batch,
+                const Drift *drift);
+/// Appends "the mean entropy has fallen by 31 % since the first step (2.388 to 1.650 nats)".
+STATUS_CHECKED Status describe_drift(const Drift *drift, Str *out);

@@ -1,0 +1,110 @@
+// The drift of the mean entropy: its formula on hand-made steps, and that noise alone does not look like it.
+#include "support/test.h"
+
+#include "drift.h"
+#include "util/rng.h"
+#include <math.h>
+
+enum { MOST_SETS = 32 };
+
+/// Adds a step of `sets` sets of two samples, whose means are H[]; the samples differ within a set.
+static void add_step(Drift *drift, size_t first_unit, const double *H, size_t sets) {
+  LossSample samples[2 * MOST_SETS] = {0};
+  for (size_t i = 0; i < 2 * sets; i++)
+    samples[i] = (LossSample){.unit = first_unit + i % sets, .H = H[i % sets] + (i < sets ? 0.25 : -0.25)};
+  assert_ok(drift_add(drift, samples, 2 * sets));
+}
+
+static void assert_near(double a, double b) {
+  double error = fabs(a - b);
+  if (!(error <= 1e-12)) fail_msg("%.17g is not %.17g", a, b);
+}
+
+static void the_formula(void **state) {
+  (void)state;
+  static const double steps[][3] = {{1, 2, 3}, {2, 2, 2}, {1, 1, 4}, {0, 1, 0.5}, {0, 0, 0}, {0, 0, 0}};
+  // variances of the means: 1/3, 0, 1, 1/12, 0, 0
+  static const double variances[] = {1.0 / 3, 1.0 / 6, 4.0 / 9, 17.0 / 48, 17.0 / 60, 17.0 / 72};
+  Drift drift = {0};
+  double smoothed = 2;
+  for (size_t i = 0; i < 6; i++) {
+    double mean = (steps[i][0] + steps[i][1] + steps[i][2]) / 3;
+    add_step(&drift, 7 * i, steps[i], 3);
+    smoothed += (mean - smoothed) / 4;
+    DriftEstimate estimate = drift_estimate(&drift);
+    assert_near(drift.first, 2);
+    assert_near(drift.variance, variances[i]);
+    assert_near(estimate.relative, smoothed / 2 - 1);
+    // three sets give two differences a step, so ten are known after the fifth
+    if (i < 4)
+      assert_true(isinf(estimate.noise));
+    else
+      assert_near(estimate.noise, 3 * sqrt(variances[i] * (1 + 1.0 / 7)) / 2);
+  }
+}
+
+static void a_limit_is_what_noise_does_not_explain(void **state) {
+  (void)state;
+  // an error of sqrt(0.04 · 8 / 7) / 2 = 10.7 %, three of them 32 %
+  Drift drift = {
+      .freedom = DRIFT_FREEDOM, .variances = 16, .first = 2, .smoothed = 2 * 0.4, .variance = 0.04};
+  assert_true(drift_beyond(&drift, 0.25));
+  assert_false(drift_beyond(&drift, 0.3));
+  assert_false(drift_beyond(&drift, 0)); // off
+  drift.smoothed = 2 * 1.6;              // upwards as well
+  assert_true(drift_beyond(&drift, 0.25));
+  assert_false(drift_beyond(&drift, 0.3));
+  drift.freedom--;
+  assert_false(drift_beyond(&drift, 0.25));
+  assert_false(drift_beyond(&(Drift){0}, 0.25));
+}
+
+static double normal(uint32_t run, uint32_t step, uint32_t i) {
+  double sum = 0;
+  for (uint32_t k = 0; k < 12; k++)
+    sum += (double)rng_below(1u << 20, 5, RNG_DATA, run, 100 * step + i, k) / (1u << 20);
+  return sum - 6;
+}
+
+/// The share of runs of 60 steps that pass the limit, whose entropy varies between sets by `spread` and goes
+/// along a line to 1 + slope of its start.
+static double share_stopped(size_t sets, double spread, double slope, double limit) {
+  enum { RUNS = 60, STEPS = 60 };
+  size_t stopped = 0;
+  for (uint32_t run = 0; run < RUNS; run++) {
+    Drift drift = {0};
+    bool beyond = false;
+    for (uint32_t step = 0; step < STEPS; step++) {
+      double H[MOST_SETS];
+      for (uint32_t i = 0; i < sets; i++)
+        H[i] = (1 + slope * step / STEPS) * exp(spread * normal(run, step, i));
+      add_step(&drift, 0, H, sets);
+      beyond = beyond || drift_beyond(&drift, limit);
+    }
+    stopped += beyond;
+  }
+  return (double)stopped / RUNS;
+}
+
+/// Healthy runs are left alone, with as few as one set a step; those that collapse or blow up are not.
+static void noise_does_not_trip_it(void **state) {
+  (void)state;
+  static const size_t sets[] = {1, 2, 4, 20};
+  for (size_t i = 0; i < sizeof sets / sizeof *sets; i++) {
+    double healthy = share_stopped(sets[i], 0.2, 0, 0.25), warned = share_stopped(sets[i], 0.2, 0, 0.125);
+    double collapsed = share_stopped(sets[i], 0.2, -0.99, 0.25), blown = share_stopped(sets[i], 0.2, 3, 0.25);
+    if (!(healthy == 0 && warned <= 0.05 && collapsed == 1 && blown >= 0.95))
+      fail_msg("%zu sets: stopped %g, warned %g, of collapsing %g, of rising %g", sets[i], healthy, warned,
+               collapsed, blown);
+  }
+  assert_true(share_stopped(20, 0.2, -0.1, 0.25) == 0); // a slow fall by a tenth
+}
+
+int main(void) {
+  const struct CMUnitTest tests[] = {
+      cmocka_unit_test(the_formula),
+      cmocka_unit_test(a_limit_is_what_noise_does_not_explain),
+      cmocka_unit_test(noise_does_not_trip_it),
+  };
+  return cmocka_run_group_tests(tests, NULL, NULL);
+}
