@@ -167,8 +167,19 @@ cleanup:
   return status;
 }
 
-static void print_end(const Run *run, double seconds) {
+static void print_end(const Run *run, const TrainOutcome *outcome, double seconds) {
   char duration[32];
+  double target = (double)run->config.loss.target_gap;
+  if (outcome->end == TRAIN_NOTHING_TO_DO) {
+    printf("nothing to do: the held-out paired gap, with its interval, is within %g nats before the first step "
+           "(loss.target_gap), so nothing was trained or saved\n",
+           target);
+    return;
+  }
+  if (outcome->end == TRAIN_TARGET)
+    printf("stopped after step %zu: the held-out paired gap, with its interval, is within %g nats "
+           "(loss.target_gap)\n",
+           outcome->step, target);
   const char *bold = style(stdout, STYLE_BOLD), *plain = style(stdout, STYLE_PLAIN);
   format_duration(duration, seconds);
   printf("%sdone%s in %s; results are in %s\n", bold, plain, duration, run->folder);
@@ -199,7 +210,7 @@ static Status train(const char *path) {
   status = train_run(&job, &outcome);
   if (status == STATUS_OK || status == STATUS_INTERRUPTED)
     memory_print(ops_memory(run.runtime.ops), "memory at peak");
-  if (status == STATUS_OK) print_end(&run, clock_seconds() - start);
+  if (status == STATUS_OK) print_end(&run, &outcome, clock_seconds() - start);
 cleanup:
   run_close(&run);
   return status;

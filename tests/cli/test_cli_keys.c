@@ -19,7 +19,6 @@ static const char *folder;
 typedef struct Base {
   const char *run;
   const char *sets[STOPPED_MAX_SETS];
-  size_t steps; // 0: STOPPED_STEPS
 } Base;
 
 // %s is the folder of this test
@@ -29,8 +28,8 @@ static const Base bases[] = {
     {"chat", {"model.chat_template=chatml"}},
     {"linear", {"train.schedule=linear"}},
     // annealing begins after four steps
-    {"six", {"train.max_steps=6"}, 6},
-    {"anneal", {"loss.auto_anneal=true", "train.max_steps=6"}, 6},
+    {"six", {"train.max_steps=6"}},
+    {"anneal", {"loss.auto_anneal=true", "train.max_steps=6"}},
     {"debias", {"loss.debias_only=true", "loss.target_gap=1e-9", "train.bias_eval_steps=2"}},
     {"weighted", {"data.use_test_data=false", "data.train=%s/prompts.jsonl", "task_weights.math=0.2"}},
     {"measured", {"train.bias_eval_steps=2"}},
@@ -193,7 +192,11 @@ static const Base *find_base(const char *run) {
 }
 
 static size_t last_step(const Base *base) {
-  return base->steps > 0 ? base->steps : STOPPED_STEPS;
+  static const char steps[] = "train.max_steps=";
+  for (size_t i = 0; base->sets[i] != NULL; i++) {
+    if (str_starts(base->sets[i], steps)) return strtoul(base->sets[i] + sizeof steps - 1, NULL, 10);
+  }
+  return STOPPED_STEPS;
 }
 
 /// Copies `text` with the folder in place of %s.
