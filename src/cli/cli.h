@@ -24,12 +24,18 @@ Status cmd_doctor(int argc, char **argv);
 /// --model and the options that go with it, which several commands take.
 typedef struct ModelArgs {
   const char *model, *adapter, *dtype, *device, *gemm;
+  bool force;
 } ModelArgs;
+
+// The row of an Option table for --force.
+#define FORCE_OPTION(force)                                                                                  \
+  { "force", OPTION_FLAG, &(force), NULL, "Take an adapter that was made for another model.", 0, 0 }
 
 // Rows of an Option table for a ModelArgs; more rows and {0} follow them.
 #define MODEL_OPTIONS(args)                                                                                  \
   {"model", OPTION_TEXT, &(args).model, "PATH", "A Hugging Face folder or a .gguf file. Required.", 0, 0},   \
       {"adapter", OPTION_TEXT, &(args).adapter, "DIR", "A PEFT adapter to apply to the model.", 0, 0},       \
+      FORCE_OPTION((args).force),                                                                            \
       {"dtype", OPTION_TEXT, &(args).dtype, "TYPE", "Store weights as f32 (default), f16 or bf16.", 0, 0},   \
       {"device", OPTION_TEXT, &(args).device, "NAME", "auto, cpu, gpu, an index or part of a name.", 0, 0},  \
   {                                                                                                          \
@@ -52,8 +58,9 @@ STATUS_CHECKED Status runtime_open_files(Runtime *runtime, const char *path, con
 STATUS_CHECKED Status runtime_open_device(Runtime *runtime, const DeviceOptions *options);
 /// Compiles the kernels and runs the self-test.
 STATUS_CHECKED Status runtime_open_ops(Runtime *runtime, const char *gemm);
-/// Loads the weights, and `adapter` unless it is NULL.
-STATUS_CHECKED Status runtime_load_model(Runtime *runtime, DType dtype, const char *adapter);
+/// Loads the weights, and `adapter` unless it is NULL. An adapter that was made for another model is refused,
+/// unless `force`.
+STATUS_CHECKED Status runtime_load_model(Runtime *runtime, DType dtype, const char *adapter, bool force);
 /// All of these, for commands that take ModelArgs. Files that are open already stay open.
 STATUS_CHECKED Status runtime_open(Runtime *runtime, const ModelArgs *args);
 /// Appends the tokens a model sees before its answer. With `chat`: `text` in the chat template (`system`

@@ -8,10 +8,11 @@
 #include <unistd.h>
 
 static const char *adapter, *output;
-static bool as_json;
+static bool as_json, force;
 static TextList sets;
 static const Option options[] = {
     {"adapter", OPTION_TEXT, &adapter, "DIR", "A PEFT adapter to apply to the config's model.", 0, 0},
+    FORCE_OPTION(force),
     {"json", OPTION_FLAG, &as_json, NULL, "Print one JSON object instead of the table.", 0, 0},
     {"output", OPTION_TEXT, &output, "FILE", "Also write the JSON object to this file.", 0, 0},
     {"set", OPTION_LIST, &sets, "SECTION.KEY=VALUE", "Override a key of the config.", 0, 0},
@@ -64,7 +65,7 @@ Status cmd_gap(int argc, char **argv) {
   TRY_CLEAN(gap_evaluation_open(&config, "gap", &data, &gap));
   TRY_CLEAN(runtime_open_device(&runtime, &config.device));
   TRY_CLEAN(runtime_open_ops(&runtime, config.gemm));
-  TRY_CLEAN(runtime_load_model(&runtime, config.model.dtype, adapter));
+  TRY_CLEAN(runtime_load_model(&runtime, config.model.dtype, adapter, force));
   EvaluationRun run = {.model = runtime.model, .progress = screen_progress()};
   TRY_CLEAN(evaluation_run(gap, &run, &metrics));
   TRY_CLEAN(print_report(gap, &metrics, data.groups));

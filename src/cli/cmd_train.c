@@ -8,13 +8,15 @@
 #include <stdlib.h>
 #include <string.h>
 
-static bool help_config, resume, extend, dry_run;
+static bool help_config, resume, extend, force, dry_run;
 static TextList sets;
 static const Option options[] = {
     {"resume", OPTION_FLAG, &resume, NULL, "Continue from the run's last checkpoint, with the same bits.", 0,
      0},
     {"extend", OPTION_FLAG, &extend, NULL,
      "With --resume: accept a larger train.max_steps and the new learning rate curve it implies.", 0, 0},
+    {"force", OPTION_FLAG, &force, NULL,
+     "With --resume: go on with another model than the run was made with.", 0, 0},
     {"set", OPTION_LIST, &sets, "SECTION.KEY=VALUE", "Override a key of the config; may be repeated.", 0, 0},
     {"dry-run", OPTION_FLAG, &dry_run, NULL, "Check everything and plan the memory, but do not train.", 0, 0},
     {"help-config", OPTION_FLAG, &help_config, NULL,
@@ -37,6 +39,7 @@ enum { MAX_EVALUATIONS = 1 }; // as many as open_evaluations opens
 typedef struct Run {
   Config config;
   Runtime runtime;
+  ModelIdentity identity; // of the runtime's model
   Dataset data, held_out; // held_out is empty unless bias_eval_steps is set
   Str text;               // the config as run
   ConfigSettings settings;
@@ -89,6 +92,7 @@ static TrainJob make_job(const Run *run, Ops *ops) {
   const Config *config = &run->config;
   return (TrainJob){.ops = ops,
                     .files = run->runtime.files,
+                    .identity = &run->identity,
                     .dtype = config->model.dtype,
                     .lora = config->lora,
                     .tokenizer = run->runtime.tokenizer,
@@ -105,6 +109,7 @@ static TrainJob make_job(const Run *run, Ops *ops) {
                     .settings = run->settings.list,
                     .setting_count = run->settings.count,
                     .resume = resume,
+                    .force = force,
                     .extend = extend,
                     .progress = screen_progress(),
                     .stop = &stop_requested,
@@ -158,7 +163,10 @@ static Status plan_memory(Run *run) {
   Status status = STATUS_OK;
   TRY_CLEAN(ops_create_plan(run->runtime.device, &ops));
   TrainJob job = make_job(run, ops);
-  if (!dry_run || resume) TRY_CLEAN(train_check(&job)); // a dry run disturbs no earlier run
+  if (!dry_run || resume) { // a dry run disturbs no earlier run
+    TRY_CLEAN(identity_of(run->runtime.files, run->runtime.tokenizer, &run->identity));
+    TRY_CLEAN(train_check(&job));
+  }
   TRY_CLEAN(as_input_error(train_plan(&job)));
   memory_print(ops_memory(ops), "memory planned");
   TRY_CLEAN(memory_check(ops_memory(ops), device_info(run->runtime.device)));
@@ -225,6 +233,8 @@ Status cmd_train(int argc, char **argv) {
     TRY(args_need(&usage, path, "CONFIG.ini"));
     if (extend && !resume)
       return status_fail(STATUS_INPUT, "--extend needs --resume: it extends an existing run");
+    if (force && !resume)
+      return status_fail(STATUS_INPUT, "--force needs --resume: a new run takes any model");
     return train(path);
   }
   Str text = {0};

@@ -20,7 +20,14 @@ Status runtime_open_ops(Runtime *runtime, const char *gemm) {
                         device_info(runtime->device)->name);
 }
 
-Status runtime_load_model(Runtime *runtime, DType dtype, const char *adapter) {
+static Status check_adapter(const Runtime *runtime, const char *adapter, bool force) {
+  ModelIdentity identity;
+  TRY(identity_of(runtime->files, runtime->tokenizer, &identity));
+  return identity_check_adapter(&identity, model_files_path(runtime->files), adapter, force);
+}
+
+Status runtime_load_model(Runtime *runtime, DType dtype, const char *adapter, bool force) {
+  if (adapter != NULL) TRY(check_adapter(runtime, adapter, force));
   TRY(model_load(runtime->ops, runtime->files, dtype, &runtime->model));
   runtime->dtype = dtype;
   return adapter != NULL ? model_load_adapter(runtime->model, adapter) : STATUS_OK;
@@ -39,7 +46,7 @@ Status runtime_open(Runtime *runtime, const ModelArgs *args) {
   if (runtime->files == NULL) TRY(runtime_open_files(runtime, args->model, NULL));
   TRY(runtime_open_device(runtime, &(DeviceOptions){.name = args->device}));
   TRY(runtime_open_ops(runtime, args->gemm));
-  return runtime_load_model(runtime, dtype, args->adapter);
+  return runtime_load_model(runtime, dtype, args->adapter, args->force);
 }
 
 /// The token to start from if a text has none.

@@ -86,6 +86,14 @@ void file_unmap(MappedFile *file) {
   *file = (MappedFile){0};
 }
 
+Status file_sha256(const char *path, char out[SHA256_TEXT]) {
+  MappedFile file;
+  TRY(file_map(path, &file));
+  hash_sha256(file.bytes, file.size, out);
+  file_unmap(&file);
+  return STATUS_OK;
+}
+
 // ---- paths and folders ----
 
 bool file_exists(const char *path) {

@@ -76,6 +76,7 @@ static Status write_optimizer(const Checkpoint *checkpoint, const char *folder) 
 
 static Status write_files(const Checkpoint *checkpoint, const char *folder) {
   TRY(model_save_trained(checkpoint->model, folder));
+  if (checkpoint->base != NULL) TRY(identity_write(checkpoint->base, checkpoint->model_path, folder));
   if (checkpoint->tokenizer_of != NULL) TRY(tokenizer_export(checkpoint->tokenizer_of, folder));
   TRY(write_optimizer(checkpoint, folder));
   if (checkpoint->config_text != NULL) TRY(write_text(folder, "config.ini", checkpoint->config_text));

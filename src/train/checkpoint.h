@@ -4,6 +4,8 @@
 //             optimizer.safetensors                            AdamW's m and v
 //             trainer_state.json                               TrainState and the settings of the run
 //             config.ini                                       the config as run
+//             adapter_base.json                                for an adapter: the model it was made for
+//             (identity.h)
 #pragma once
 
 #include "data/data.h"
@@ -35,8 +37,10 @@ typedef struct Checkpoint {
   const Optimizer *optimizer;
   const TrainState *state;
   const Settings *settings;
-  const char *tokenizer_of; // path of the model whose tokenizer is saved too; NULL: none
-  const char *config_text;  // NULL: no config.ini
+  const char *model_path;    // the model that is trained
+  const char *tokenizer_of;  // path of the model whose tokenizer is saved too; NULL: none
+  const ModelIdentity *base; // what an adapter is made for; NULL: the whole model is saved
+  const char *config_text;   // NULL: no config.ini
 } Checkpoint;
 
 // ---- checkpoint.c ----
@@ -53,11 +57,10 @@ STATUS_CHECKED Status checkpoint_find(const char *folder, bool warn, char **path
 /// *path = the newest checkpoint of fewer than `before` steps whose mean entropy had not drifted beyond half
 /// of `max_drift`, or NULL if there is none; the caller frees it. Those that cannot be read are passed over.
 STATUS_CHECKED Status checkpoint_find_good(const char *folder, size_t before, double max_drift, char **path);
-/// Reads the state of a checkpoint. It must have been made with these settings; with `extend`, its
+/// Reads the state of a checkpoint. It must have been made with these settings; if they extend, its
 /// SETTING_EXTENDS must be smaller. STATUS_INPUT names the key that differs, the unknown format, or the
 /// missing file.
-STATUS_CHECKED Status checkpoint_read(const char *path, const Settings *settings, bool extend,
-                                      TrainState *state);
+STATUS_CHECKED Status checkpoint_read(const char *path, const Settings *settings, TrainState *state);
 /// Restores the tensors, and logs the settings that make this run round differently than the checkpoint's run
 /// did.
 STATUS_CHECKED Status checkpoint_load(const char *path, const Settings *settings, Model *model,

@@ -184,14 +184,14 @@ static Status check_optimizer_file(const char *path) {
   return status;
 }
 
-Status checkpoint_read(const char *path, const Settings *settings, bool extend, TrainState *state) {
+Status checkpoint_read(const char *path, const Settings *settings, TrainState *state) {
   cJSON *object = NULL;
   size_t extended_from = 0;
   Status status = STATUS_OK;
   TRY_CLEAN(read_state(path, &object));
   TRY_CLEAN(check_format(object, path));
   TRY_CLEAN(check_optimizer_file(path));
-  TRY_CLEAN(settings_compare(settings, object, path, extend, &extended_from));
+  TRY_CLEAN(settings_compare(settings, object, path, &extended_from));
   TRY_CLEAN(parse_state(object, path, state));
   if (extended_from > 0) state->extended_from = extended_from;
 cleanup:

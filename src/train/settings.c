@@ -2,11 +2,10 @@
 // differences are allowed: one that only changes rounding, and one that the user asks for (--extend).
 #include "settings.h"
 
-#include "arch/files.h"
-#include "io/tensors.h"
 #include "util/hash.h"
 #include "util/log.h"
 #include "util/memory.h"
+#include "util/str.h"
 #include <errno.h>
 #include <inttypes.h>
 #include <stdarg.h>
@@ -15,23 +14,6 @@
 #include <string.h>
 
 // ---- facts ----
-
-/// Bytes hashed at each end of a weight: enough to tell models apart, in no time at any size.
-enum { WEIGHT_SAMPLE = 512 };
-
-static uint64_t hash_weights(const ModelFiles *files) {
-  uint64_t sum = HASH_START;
-  size_t count = weight_count(model_files_config(files));
-  for (size_t i = 0; i < count; i++) {
-    WeightSpec spec;
-    const StoredTensor *stored = model_files_weight(files, i, &spec);
-    size_t sample = stored->size < WEIGHT_SAMPLE ? stored->size : WEIGHT_SAMPLE;
-    sum = hash_bytes(sum, &stored->size, sizeof stored->size);
-    sum = hash_bytes(sum, stored->bytes, sample);
-    sum = hash_bytes(sum, stored->bytes + stored->size - sample, sample);
-  }
-  return sum;
-}
 
 /// Hashes the prompts as the run sees them: tokens, groups, types, sets, and which prompts are equal.
 static uint64_t hash_data(const Dataset *dataset) {
@@ -73,27 +55,31 @@ static void describe_constants(const ModelConfig *c, char *fact) {
 }
 
 /// Adds a fact and returns the buffer for its value.
-static char *add_fact(Settings *s, size_t job_settings, const char *key) {
+static char *add_fact(Settings *s, size_t job_settings, const char *key, SettingKind kind) {
   char *value = s->facts[s->count - job_settings];
-  s->list[s->count++] = (Setting){key, value, SETTING_DECIDES};
+  s->list[s->count++] = (Setting){key, value, kind};
   return value;
 }
 
 Status settings_collect(const TrainJob *job, size_t new_tokens, const double *type_weights, Settings *out) {
   const ModelConfig *model = model_files_config(job->files);
   size_t given = job->setting_count;
-  *out = (Settings){.count = given};
+  *out = (Settings){.count = given, .extend = job->extend, .force = job->force};
   TRY(mem_array(&out->list, given + SETTINGS_FACTS, "settings"));
   if (given > 0) memcpy(out->list, job->settings, given * sizeof *out->list);
-  describe_shape(model, add_fact(out, given, "model (shape)"));
-  describe_constants(model, add_fact(out, given, "model (constants)"));
-  append_fact(add_fact(out, given, "model (weights)"), "%016" PRIx64, hash_weights(job->files));
-  append_fact(add_fact(out, given, "data (contents)"), "%zu prompts, %016" PRIx64, job->dataset->count,
-              hash_data(job->dataset));
-  append_fact(add_fact(out, given, "[task_weights]"), "%016" PRIx64,
+  describe_shape(model, add_fact(out, given, "model (shape)", SETTING_DECIDES));
+  describe_constants(model, add_fact(out, given, "model (constants)", SETTING_DECIDES));
+  append_fact(add_fact(out, given, "model (weights)", SETTING_IDENTIFIES), "SHA-256 %s",
+              job->identity->weights);
+  append_fact(add_fact(out, given, "model (tokenizer)", SETTING_IDENTIFIES), "SHA-256 %s",
+              job->identity->tokenizer);
+  append_fact(add_fact(out, given, "data (contents)", SETTING_DECIDES), "%zu prompts, %016" PRIx64,
+              job->dataset->count, hash_data(job->dataset));
+  append_fact(add_fact(out, given, "[task_weights]", SETTING_DECIDES), "%016" PRIx64,
               hash_bytes(HASH_START, type_weights, DATA_MAX_TYPES * sizeof *type_weights));
-  append_fact(add_fact(out, given, "sampling.max_new_tokens (within train.max_sequence_tokens)"), "%zu",
-              new_tokens);
+  append_fact(
+      add_fact(out, given, "sampling.max_new_tokens (within train.max_sequence_tokens)", SETTING_DECIDES),
+      "%zu", new_tokens);
   return STATUS_OK;
 }
 
@@ -144,6 +130,24 @@ static Status fail_differs(const char *name, const char *key, const char *was, c
       name, key, was != NULL ? was : "nothing", is != NULL ? is : "nothing");
 }
 
+/// An identity that differs: model.path may name another place, but not another model.
+static Status check_identity(const Settings *now, const char *name, const char *was, const Setting *setting) {
+  Str text = {0};
+  TRY(str_append_format(&text,
+                        "was made with another model.path: its %s is %.20s..., that of this one is %.20s...",
+                        setting->key, was, setting->value));
+  Status status = STATUS_OK;
+  if (now->force) {
+    log_say(LOG_WARNING, "%s %s; it goes on with this one, as --force says", name, str_text(&text));
+  } else {
+    status =
+        status_fail(STATUS_INPUT, "%s %s: name the model it was made with, or go on with this one by --force",
+                    name, str_text(&text));
+  }
+  str_free(&text);
+  return status;
+}
+
 /// Refuses any difference in the settings that decide, except an extension: that one is returned in
 /// *extension.
 static Status compare_deciding(const Settings *now, const cJSON *saved, const char *name,
@@ -154,8 +158,9 @@ static Status compare_deciding(const Settings *now, const cJSON *saved, const ch
     if (setting->kind == SETTING_ROUNDS) continue;
     const char *was = saved_value(saved, setting->key);
     if (was == NULL || strcmp(was, setting->value) == 0) continue;
-    if (setting->kind != SETTING_EXTENDS) return fail_differs(name, setting->key, was, setting->value);
-    *extension = setting;
+    if (setting->kind == SETTING_DECIDES) return fail_differs(name, setting->key, was, setting->value);
+    if (setting->kind == SETTING_IDENTIFIES) TRY(check_identity(now, name, was, setting));
+    if (setting->kind == SETTING_EXTENDS) *extension = setting;
   }
   for (size_t i = 0; i < now->count; i++) {
     const Setting *setting = &now->list[i];
@@ -180,7 +185,7 @@ static Status parse_count(const char *text, const char *name, const char *key, s
 }
 
 /// Checks a SETTING_EXTENDS that differs.
-static Status extend_from(const Setting *setting, const cJSON *saved, const char *name, bool extend,
+static Status extend_from(const Settings *now, const Setting *setting, const cJSON *saved, const char *name,
                           size_t *extended_from) {
   const char *was = saved_value(saved, setting->key);
   size_t before = 0, after = 0;
@@ -192,7 +197,7 @@ static Status extend_from(const Setting *setting, const cJSON *saved, const char
         "%s was made with %s = %s, the config has %s: a run can be extended but not shortened; "
         "resume with %s, or set another output.run_name",
         name, setting->key, was, setting->value, was);
-  if (!extend)
+  if (!now->extend)
     return status_fail(
         STATUS_INPUT,
         "%s was made with %s = %s, the config has %s, which gives another learning rate curve: "
@@ -227,19 +232,18 @@ void settings_note_rounding(const Settings *now, const cJSON *saved) {
   }
 }
 
-Status settings_compare(const Settings *now, const cJSON *saved, const char *name, bool extend,
-                        size_t *extended_from) {
+Status settings_compare(const Settings *now, const cJSON *saved, const char *name, size_t *extended_from) {
   const cJSON *deciding = NULL;
   const Setting *extension = NULL;
   *extended_from = 0;
   TRY(json_get_object(saved, MEMBER_SETTINGS, name, &deciding));
   Status status = compare_deciding(now, deciding, name, &extension);
-  if (status != STATUS_OK && extend)
+  if (status != STATUS_OK && now->extend)
     return status_context(status, "--extend only allows a larger train.max_steps");
   TRY(status);
   if (extension != NULL) {
-    TRY(extend_from(extension, deciding, name, extend, extended_from));
-  } else if (extend) {
+    TRY(extend_from(now, extension, deciding, name, extended_from));
+  } else if (now->extend) {
     return fail_nothing_to_extend(now, name);
   }
   return STATUS_OK;

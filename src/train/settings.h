@@ -6,11 +6,12 @@
 #include "io/json_write.h"
 #include "train/train.h"
 
-enum { SETTINGS_FACTS = 6, SETTINGS_FACT_SIZE = 320 };
+enum { SETTINGS_FACTS = 7, SETTINGS_FACT_SIZE = 320 };
 
 typedef struct Settings {
   Setting *list; // [count] those of the job, then the facts
   size_t count;
+  bool extend, force;                             // the job's
   char facts[SETTINGS_FACTS][SETTINGS_FACT_SIZE]; // their values
 } Settings;
 
@@ -26,7 +27,7 @@ void settings_write(const Settings *settings, JsonWriter *json);
 /// Logs which settings of kind SETTING_ROUNDS differ from those in `saved`.
 void settings_note_rounding(const Settings *now, const cJSON *saved);
 /// Compares with what settings_write wrote into `saved`, which messages call `name`. STATUS_INPUT names the
-/// key that differs, or says why there is nothing to `extend`. *extended_from = the saved value of the
+/// key that differs, or says why there is nothing to extend. *extended_from = the saved value of the
 /// extended setting, or 0.
-STATUS_CHECKED Status settings_compare(const Settings *now, const cJSON *saved, const char *name, bool extend,
+STATUS_CHECKED Status settings_compare(const Settings *now, const cJSON *saved, const char *name,
                                        size_t *extended_from);

@@ -101,6 +101,8 @@ static Status save(Trainer *t, const char *name) {
                            .optimizer = &t->optimizer,
                            .state = &t->state,
                            .settings = &t->settings,
+                           .model_path = model_files_path(job->files),
+                           .base = job->train.full ? NULL : job->identity,
                            .tokenizer_of = with_tokenizer ? model_files_path(job->files) : NULL,
                            .config_text = job->config_text};
   char *path = NULL;
@@ -279,7 +281,7 @@ static Status prepare_start(Trainer *t, bool warn, char **found) {
   TRY(trainer_prepare(t));
   TRY(settings_collect(t->job, t->sampling.max_new_tokens, t->weights.bias, &t->settings));
   if (*found == NULL) return STATUS_OK;
-  TRY(checkpoint_read(*found, &t->settings, t->job->extend, &t->state));
+  TRY(checkpoint_read(*found, &t->settings, &t->state));
   TRY(check_drift(t, *found));
   if (t->state.step <= t->job->train.max_steps) return STATUS_OK;
   return status_fail(

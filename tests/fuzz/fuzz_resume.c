@@ -13,6 +13,7 @@ static Setting list[] = {{"train.learning_rate", "0.002", SETTING_DECIDES},
                          {"train.max_steps", "6", SETTING_EXTENDS},
                          {"train.micro_batch_size", "3", SETTING_ROUNDS}};
 static const Settings settings = {.list = list, .count = sizeof list / sizeof list[0]};
+static const Settings extending = {.list = list, .count = sizeof list / sizeof list[0], .extend = true};
 
 static void read_metrics(const uint8_t *bytes, size_t size) {
   const char *path = fuzz_file("metrics.jsonl", bytes, size);
@@ -33,8 +34,8 @@ static void read_metrics(const uint8_t *bytes, size_t size) {
 static void read_checkpoint(const char *path) {
   TrainState plain = {0}, extended = {0};
   cJSON *object = NULL;
-  bool resumed = fuzz_accepted(checkpoint_read(path, &settings, false, &plain));
-  if (fuzz_accepted(checkpoint_read(path, &settings, true, &extended))) {
+  bool resumed = fuzz_accepted(checkpoint_read(path, &settings, &plain));
+  if (fuzz_accepted(checkpoint_read(path, &extending, &extended))) {
     FUZZ_CHECK(!resumed);
     FUZZ_CHECK(extended.extended_from < MAX_STEPS);
   }

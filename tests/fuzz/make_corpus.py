@@ -162,7 +162,7 @@ def configs():
 
 
 def runs():
-    state = {"format": "gee-cl training state 2", "step": 1, "data_cursor": 4, "first_gap": "0x1p-3", "steps_under_target": 0,
+    state = {"format": "gee-cl training state 3", "step": 1, "data_cursor": 4, "first_gap": "0x1p-3", "steps_under_target": 0,
              "extended_from": 0, "settings": {"train.learning_rate": "0.002", "train.max_steps": "6"},
              "rounding": {"train.micro_batch_size": "2"}}
     extended = {**state, "extended_from": 3, "settings": {**state["settings"], "train.max_steps": "4"}}

@@ -64,6 +64,16 @@ static void maps_files(void **state) {
   file_unmap(&file);
 }
 
+static void hashes_files(void **state) {
+  (void)state;
+  const char *folder = test_folder();
+  char sha256[SHA256_TEXT];
+  put(path_in(folder, "abc"), "abc");
+  assert_ok(file_sha256(path_in(folder, "abc"), sha256));
+  assert_string_equal(sha256, "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
+  assert_fails(file_sha256(path_in(folder, "missing"), sha256), STATUS_INPUT, "missing: cannot open");
+}
+
 static void joins_paths(void **state) {
   (void)state;
   static const char *const cases[][3] = {
@@ -313,6 +323,7 @@ static void full_disk(void **state) {
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(maps_files),
+      cmocka_unit_test(hashes_files),
       cmocka_unit_test(joins_paths),
       cmocka_unit_test(handles_folders),
       cmocka_unit_test(removes_without_following_links),

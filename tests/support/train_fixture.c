@@ -48,9 +48,11 @@ void train_fixture_open(TrainFixture *f, const char *model, Ops *ops) {
   (void)snprintf(f->folder, sizeof f->folder, "%s", test_folder());
   make_dataset(f);
   assert_ok(model_files_open(golden_path(model), &f->files));
+  assert_ok(identity_of(f->files, NULL, &f->identity));
   f->job = (TrainJob){
       .ops = ops,
       .files = f->files,
+      .identity = &f->identity,
       .dtype = DTYPE_F32,
       .lora = {.rank = 4, .alpha = 8, .targets = "all"},
       .dataset = &f->dataset,

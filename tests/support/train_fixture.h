@@ -17,6 +17,7 @@ typedef struct TrainFixture {
   size_t set_start[TRAIN_SETS * TRAIN_GROUPS + 1];
   int32_t tokens[TRAIN_SETS * TRAIN_GROUPS][TRAIN_PROMPT_TOKENS];
   ModelFiles *files;
+  ModelIdentity identity;
   char folder[256]; // a fresh one: output.save_root
 } TrainFixture;
 

@@ -36,6 +36,10 @@ static void compare(const char *model, const char *exported) {
   assert_ok(tokenizer_load(exported, &b));
   assert_int_equal(tokenizer_bos(a), tokenizer_bos(b));
   assert_int_equal(tokenizer_eos(a), tokenizer_eos(b));
+  char hash_a[SHA256_TEXT], hash_b[SHA256_TEXT];
+  assert_ok(tokenizer_sha256(a, hash_a));
+  assert_ok(tokenizer_sha256(b, hash_b));
+  assert_string_equal(hash_a, hash_b);
   assert_ok(json_parse_file(FOLDER "bpe_golden.json", &golden));
   cJSON_ArrayForEach(text, cJSON_GetObjectItem(golden, "texts")) compare_text(a, b, text->valuestring);
   cJSON_Delete(golden);

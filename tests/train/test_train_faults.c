@@ -144,7 +144,7 @@ static Status resume(void *user) {
   (void)user;
   Status status = checkpoint_find(t->folder, true, &path);
   if (status == STATUS_OK && path == NULL) status = status_fail(STATUS_INPUT, "there is no checkpoint");
-  if (status == STATUS_OK) status = checkpoint_read(path, &t->settings, false, &state);
+  if (status == STATUS_OK) status = checkpoint_read(path, &t->settings, &state);
   if (status == STATUS_OK) status = checkpoint_load(path, &t->settings, t->model, &t->optimizer);
   free(path);
   return status;

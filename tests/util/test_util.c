@@ -175,6 +175,22 @@ static void test_hash_known_answers(void **state) {
   assert_true(hash_bytes(HASH_START, "foobar", 6) == UINT64_C(0x85944171f73967e8));
 }
 
+/// The examples of FIPS 180-2, and a size at the end of a block.
+static void test_sha256_known_answers(void **state) {
+  (void)state;
+  static char million[1000000];
+  char text[SHA256_TEXT];
+  hash_sha256("", 0, text);
+  assert_string_equal(text, "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855");
+  hash_sha256("abc", 3, text);
+  assert_string_equal(text, "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
+  hash_sha256("abcdbcdecdefdefgefghfghighijhijkijkljklmklmnlmnomnopnopq", 56, text);
+  assert_string_equal(text, "248d6a61d20638b8e5c026930c3e6039a33ce45964ff2167f6ecedd419db06c1");
+  memset(million, 'a', sizeof million);
+  hash_sha256(million, sizeof million, text);
+  assert_string_equal(text, "cdc76e5c9914fb9281a1c7e284d73e67f1809a48a497200e046d39ccc7112cd0");
+}
+
 /// The table of types: names, GGUF's numbers and block sizes.
 static void test_types(void **state) {
   (void)state;
@@ -218,6 +234,7 @@ int main(void) {
       cmocka_unit_test(test_memory),
       cmocka_unit_test(test_status_keeps_its_context),
       cmocka_unit_test(test_hash_known_answers),
+      cmocka_unit_test(test_sha256_known_answers),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -3,6 +3,7 @@
 
 #include "arch/model_config.h"
 #include "arch/weights.h"
+#include "util/hash.h"
 #include "util/status.h"
 
 struct TensorFile;
@@ -21,3 +22,13 @@ const char *model_files_path(const ModelFiles *files);
 const struct TensorFile *model_files_tensors(const ModelFiles *files);
 /// *spec = entry `index` of the table of weights; returns that tensor of the file.
 const struct StoredTensor *model_files_weight(const ModelFiles *files, size_t index, WeightSpec *spec);
+/// out = what tells these weights from all others: the SHA-256 of a text that has a line for each weight,
+/// sorted,
+///
+///   model.norm.weight F32 1x576 <SHA-256 of the bytes in the file>
+///
+/// with Hugging Face's name, the stored type, rows x columns. So it does not change with the path, with how
+/// the weights are spread over files, or with anything else in them; the same weights in another type or
+/// format are others. Reads every byte, on up to eight threads: 15 GB take two seconds once they are in
+/// memory.
+STATUS_CHECKED Status model_files_sha256(const ModelFiles *files, char out[SHA256_TEXT]);

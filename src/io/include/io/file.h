@@ -1,6 +1,7 @@
 // Files: read-only maps, folders, and writes that appear whole or not at all.
 #pragma once
 
+#include "util/hash.h"
 #include "util/status.h"
 #include <stdbool.h>
 #include <stddef.h>
@@ -21,6 +22,8 @@ bool file_exists(const char *path);
 bool file_is_directory(const char *path);
 /// Both exist and are one file, whatever the paths say.
 bool file_is_same(const char *a, const char *b);
+/// out = the SHA-256 of a file's bytes.
+STATUS_CHECKED Status file_sha256(const char *path, char out[SHA256_TEXT]);
 /// *out = "directory/name" in fresh memory.
 STATUS_CHECKED Status path_join(char **out, const char *directory, const char *name);
 /// Records "path: cannot <action>: <the system's reason, errno>" and returns `code`, or STATUS_FAILED if the

@@ -2,6 +2,7 @@
 // Face's.
 #pragma once
 
+#include "util/hash.h"
 #include "util/status.h"
 #include "util/str.h"
 #include <stdbool.h>
@@ -31,6 +32,10 @@ int32_t tokenizer_eos(const Tokenizer *tokenizer);
 /// Id of a token by its exact text (added tokens included); −1 if there is none.
 int32_t tokenizer_find(const Tokenizer *tokenizer, const char *text);
 bool tokenizer_is_special(const Tokenizer *tokenizer, int32_t id);
+/// out = what tells this tokenizer from all others: the SHA-256 of its tokens with their ids, of its merges
+/// in their order, and of the ids of a text that shows how it normalises and cuts. The same tokenizer in
+/// another file or format has the same hash.
+STATUS_CHECKED Status tokenizer_sha256(const Tokenizer *tokenizer, char out[SHA256_TEXT]);
 
 /// Appends the ids of `size` bytes of UTF-8; invalid bytes become U+FFFD, as in Hugging Face. Recognises
 /// added tokens in the text. `add_special` is add_special_tokens=True: a BOS, for example, if the tokenizer's

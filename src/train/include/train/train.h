@@ -9,6 +9,7 @@
 #include "model/model.h"
 #include "track/progress.h"
 #include "track/tracker.h"
+#include "train/identity.h"
 #include <stdatomic.h>
 
 typedef enum Schedule { SCHEDULE_CONSTANT, SCHEDULE_LINEAR, SCHEDULE_COSINE } Schedule;
@@ -42,9 +43,10 @@ typedef struct TaskWeight {
 
 /// What happens on a resume if the config's value of a setting differs from the run's.
 typedef enum SettingKind {
-  SETTING_DECIDES, // other numbers: refused
-  SETTING_EXTENDS, // a whole number: refused too, but TrainJob.extend accepts a larger one
-  SETTING_ROUNDS,  // the same numbers except for rounding: accepted, with a note
+  SETTING_DECIDES,    // other numbers: refused
+  SETTING_IDENTIFIES, // another model: refused, unless TrainJob.force
+  SETTING_EXTENDS,    // a whole number: refused too, but TrainJob.extend accepts a larger one
+  SETTING_ROUNDS,     // the same numbers except for rounding: accepted, with a note
 } SettingKind;
 
 /// A value that a run depends on. Two values are equal if their texts are.
@@ -71,6 +73,7 @@ typedef struct TrainOutcome {
 typedef struct TrainJob {
   Ops *ops;
   const ModelFiles *files;
+  const ModelIdentity *identity; // of `files` and `tokenizer`; not used by a plan
   DType dtype;
   LoraOptions lora;
   const Tokenizer *tokenizer;
@@ -89,6 +92,7 @@ typedef struct TrainJob {
   const Setting *settings;
   size_t setting_count;
   bool resume;
+  bool force;              // on a resume: accept another model or tokenizer, with a warning
   bool extend;             // on a resume: accept a larger SETTING_EXTENDS; an error if none is larger
   Progress *progress;      // NULL is silent
   const atomic_bool *stop; // set by SIGINT

@@ -1,0 +1,87 @@
+// adapter_base.json. Rule: an identity is whole, 64 digits each, or the file is refused.
+#include "train/identity.h"
+
+#include "io/file.h"
+#include "io/json.h"
+#include "io/json_write.h"
+#include "util/log.h"
+#include <stdlib.h>
+#include <string.h>
+
+#define BASE_FILE   "adapter_base.json"
+#define BASE_FORMAT "gee-cl adapter base 1"
+
+Status identity_of(const ModelFiles *files, const Tokenizer *tokenizer, ModelIdentity *out) {
+  *out = (ModelIdentity){.tokenizer = "none"};
+  TRY(model_files_sha256(files, out->weights));
+  return tokenizer != NULL ? tokenizer_sha256(tokenizer, out->tokenizer) : STATUS_OK;
+}
+
+Status identity_write(const ModelIdentity *identity, const char *model, const char *directory) {
+  JsonWriter json = {.layout = JSON_PRETTY};
+  json_object_begin(&json, NULL);
+  json_string(&json, "format", BASE_FORMAT);
+  json_string(&json, "base_model_name_or_path", model);
+  json_string(&json, "weights_sha256", identity->weights);
+  json_string(&json, "tokenizer_sha256", identity->tokenizer);
+  json_object_end(&json);
+  return json_save(&json, directory, BASE_FILE);
+}
+
+static Status read_sha256(const cJSON *object, const char *key, const char *path, const char **out) {
+  TRY(json_get_string(object, key, path, out));
+  bool whole = strlen(*out) == SHA256_TEXT - 1 && strspn(*out, "0123456789abcdef") == SHA256_TEXT - 1;
+  if (whole || strcmp(*out, "none") == 0) return STATUS_OK;
+  return status_fail(STATUS_INPUT, "%s: \"%s\" is \"%.80s\", which is no SHA-256 in hexadecimal digits", path,
+                     key, *out);
+}
+
+/// `what` is the part that differs.
+static Status refuse(const char *what, const char *was, const char *is, const char *model,
+                     const char *directory, bool force) {
+  if (strcmp(was, is) == 0) return STATUS_OK;
+  if (force) {
+    log_say(LOG_WARNING,
+            "%s was made for another %s (SHA-256 %.12s...) than that of %s (%.12s...), as --force allows",
+            directory, what, was, model, is);
+    return STATUS_OK;
+  }
+  return status_fail(
+      STATUS_INPUT,
+      "%s was made for another %s (SHA-256 %.12s...) than that of %s (%.12s...): give the model it was "
+      "made for, or --force to use it on this one",
+      directory, what, was, model, is);
+}
+
+static Status check(const ModelIdentity *identity, const char *model, const char *directory,
+                    const cJSON *base, const char *path, bool force) {
+  const char *format = NULL, *weights = NULL, *tokenizer = NULL;
+  TRY(json_get_string(base, "format", path, &format));
+  if (strcmp(format, BASE_FORMAT) != 0)
+    return status_fail(STATUS_INPUT, "%s is \"%s\", made by another version of gee-cl; this one reads \"%s\"",
+                       path, format, BASE_FORMAT);
+  TRY(read_sha256(base, "weights_sha256", path, &weights));
+  TRY(read_sha256(base, "tokenizer_sha256", path, &tokenizer));
+  TRY(refuse("model", weights, identity->weights, model, directory, force));
+  return refuse("tokenizer", tokenizer, identity->tokenizer, model, directory, force);
+}
+
+Status identity_check_adapter(const ModelIdentity *identity, const char *model, const char *directory,
+                              bool force) {
+  char *path = NULL;
+  cJSON *base = NULL;
+  Status status = STATUS_OK;
+  TRY(path_join(&path, directory, BASE_FILE));
+  if (!file_exists(path)) {
+    if (file_is_directory(directory))
+      log_say(LOG_NOTE, "%s does not say which model it was made for (it has no %s), so that is not checked",
+              directory, BASE_FILE);
+    goto cleanup;
+  }
+  TRY_CLEAN(json_parse_file(path, &base));
+  TRY_CLEAN(check(identity, model, directory, base, path, force));
+cleanup:
+  cJSON_Delete(base);
+  free(path);
+  return status;
+}
