@@ -4,6 +4,7 @@
 #include "util/clock.h"
 
 #include <inttypes.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -25,8 +26,8 @@ static const Option options[] = {
 static const Usage usage = {
     "train", "Train a model with GEE as a config says.", "CONFIG.ini", options,
     "Samples answers, measures how uncertain the model is for each group, and trains the difference away.\n"
-    "Writes metrics.jsonl and checkpoints to output.save_root/output.run_name. Ctrl-C finishes the step and "
-    "saves.\n\n"
+    "Writes metrics.jsonl and checkpoints to output.save_root/output.run_name. Ctrl-C, or "
+    "closing the\nterminal, finishes the step and saves.\n\n"
     "  gee-cl train configs/quickstart.ini\n"
     "  gee-cl train configs/quickstart.ini --set train.max_steps=20 --set output.run_name=longer\n"
     "  gee-cl train configs/quickstart.ini --resume\n"
@@ -206,6 +207,7 @@ static void print_end(const Run *run, const TrainOutcome *outcome, double second
 static Status train(const char *path) {
   Run run = {0};
   Status status = STATUS_OK;
+  (void)signal(SIGPIPE, SIG_IGN); // a run outlives the pipe that it reports to
   TRY_CLEAN(run_open(&run, path));
   TRY_CLEAN(print_header(&run));
   TRY_CLEAN(plan_memory(&run));

@@ -146,6 +146,7 @@ static void open_standard_streams(void) {
 
 int main(int argc, char **argv) {
   open_standard_streams();
+  remember_signals();
   (void)signal(SIGXFSZ, SIG_IGN); // a file over its size limit: a failed write, like a full disk
   log_set_sink(show_log, NULL);
   Status status = run_command(argc, argv);

@@ -82,12 +82,21 @@ Status print_json(JsonWriter *json, const char *what) {
 
 atomic_bool stop_requested = false; // lock-free: a handler may run on any thread
 
+/// A terminal that closes may send SIGHUP twice, and a machine that goes down SIGTERM after it, so only a
+/// second SIGINT or SIGTERM is a wish to quit at once.
 static void on_signal(int signal_number) {
-  (void)signal_number;
   static const char note[] = "\ngee-cl: finishing this step and saving; once more quits at once\n";
-  if (stop_requested) _exit(130); // STATUS_INTERRUPTED
-  stop_requested = true;
+  static atomic_bool asked = false;
+  if (signal_number != SIGHUP && atomic_exchange(&asked, true)) _exit(130); // STATUS_INTERRUPTED
+  if (atomic_exchange(&stop_requested, true)) return;
   if (write(STDERR_FILENO, note, sizeof note - 1) < 0) return; // there is nothing else to try
+}
+
+static bool hangup_ignored; // at the program's start, as under nohup
+
+void remember_signals(void) {
+  struct sigaction hangup;
+  hangup_ignored = sigaction(SIGHUP, NULL, &hangup) == 0 && hangup.sa_handler == SIG_IGN;
 }
 
 void stop_on_signals(void) {
@@ -95,4 +104,6 @@ void stop_on_signals(void) {
   (void)sigemptyset(&action.sa_mask);
   (void)sigaction(SIGINT, &action, NULL);
   (void)sigaction(SIGTERM, &action, NULL);
+  if (hangup_ignored) action.sa_handler = SIG_IGN;
+  (void)sigaction(SIGHUP, &action, NULL);
 }

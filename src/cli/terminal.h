@@ -31,10 +31,13 @@ Progress *screen_progress(void);
 /// Finishes `json` and prints it as a line on stdout; `what` names it in messages.
 STATUS_CHECKED Status print_json(JsonWriter *json, const char *what);
 
-/// Set by SIGINT and SIGTERM after stop_on_signals. The first signal asks for an orderly end; a second one
-/// quits at once.
+/// Set by SIGINT, SIGTERM and SIGHUP (unless that is ignored, as under nohup) after stop_on_signals. The
+/// first signal asks for an orderly end; a second SIGINT or SIGTERM quits at once.
 extern atomic_bool stop_requested;
 void stop_on_signals(void);
+/// Call it first of all: LLVM, which pocl brings along, sets handlers of its own, also for signals that were
+/// ignored.
+void remember_signals(void);
 
 // ---- numbers for people (format.c) ----
 

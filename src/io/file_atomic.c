@@ -141,15 +141,16 @@ static Status copy_trimmed(char **out, const char *path) {
   return str_copy(out, path, length);
 }
 
-/// Cleans up after a killed run: puts <path>.old back, or removes it if <path> exists, and removes
-/// <path>.partial.
-static Status recover(const char *path, const char *partial) {
-  char *old = NULL;
-  TRY(str_format(&old, "%s.old", path));
+Status atomic_dir_recover(const char *path) {
+  char *old = NULL, *partial = NULL;
   Status status = STATUS_OK;
-  if (file_is_directory(old)) status = file_exists(path) ? directory_remove(old) : rename_path(old, path);
-  if (status == STATUS_OK) status = directory_remove(partial);
+  TRY_CLEAN(str_format(&old, "%s.old", path));
+  TRY_CLEAN(str_format(&partial, "%s.partial", path));
+  if (file_is_directory(old)) TRY_CLEAN(file_exists(path) ? directory_remove(old) : rename_path(old, path));
+  TRY_CLEAN(directory_remove(partial));
+cleanup:
   free(old);
+  free(partial);
   return status;
 }
 
@@ -159,7 +160,7 @@ Status atomic_dir_begin(const char *path, AtomicDir *out) {
   AtomicDir dir = {0};
   TRY_CLEAN(copy_trimmed(&dir.path, path));
   TRY_CLEAN(str_format(&dir.partial, "%s.partial", dir.path));
-  TRY_CLEAN(recover(dir.path, dir.partial));
+  TRY_CLEAN(atomic_dir_recover(dir.path));
   TRY_CLEAN(directory_create(dir.partial));
   *out = dir;
   return STATUS_OK;

@@ -51,6 +51,9 @@ STATUS_CHECKED Status checkpoint_save(const Checkpoint *checkpoint, const char *
 
 // ---- resume.c ----
 
+/// Puts right or removes what a killed process left of checkpoints that it was writing. Nobody may be writing
+/// there.
+STATUS_CHECKED Status checkpoint_recover(const char *folder);
 /// *path = the run's newest checkpoint, or NULL if it has none; the caller frees it. With `warn`, checkpoints
 /// that cannot be read are logged.
 STATUS_CHECKED Status checkpoint_find(const char *folder, bool warn, char **path);

@@ -28,6 +28,27 @@ static bool is_checkpoint_name(const char *name) {
   return strspn(name + 5, "0123456789") == strlen(name + 5);
 }
 
+Status checkpoint_recover(const char *folder) {
+  static const char *const endings[] = {".partial", ".old"};
+  char **names = NULL;
+  size_t count = 0;
+  TRY(directory_list(folder, &names, &count));
+  Status status = STATUS_OK;
+  for (size_t i = 0; i < 2 * count; i++) {
+    char *name = names[i / 2], *path = NULL;
+    if (!str_ends(name, endings[i % 2])) continue;
+    name[strlen(name) - strlen(endings[i % 2])] = '\0';
+    if (!is_checkpoint_name(name)) continue;
+    TRY_CLEAN(path_join(&path, folder, name));
+    status = atomic_dir_recover(path);
+    free(path);
+    if (status != STATUS_OK) break;
+  }
+cleanup:
+  directory_free_list(names);
+  return status;
+}
+
 /// Reads a finite number that is stored as text; the whole text must be one. NULL is no text.
 static Status parse_bits(const char *text, const char *key, const char *name, double *out) {
   char *end = NULL;

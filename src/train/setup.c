@@ -226,6 +226,7 @@ void trainer_free(Trainer *t) {
   model_free(t->model);
   step_batch_free(&t->batch);
   settings_free(&t->settings);
+  file_unlock(&t->lock);
   free(t->folder);
   free(t->last_saved);
 }

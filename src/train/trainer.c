@@ -86,7 +86,7 @@ static Status advance_state(Trainer *t, StepReport *report) {
 
 // ---- the state of a run ----
 
-static bool finished(const Trainer *t) {
+bool trainer_finished(const Trainer *t) {
   return t->state.step >= t->job->train.max_steps || target_reached(&t->job->loss, &t->state);
 }
 
@@ -125,9 +125,7 @@ static Status save_step(Trainer *t) {
   return status;
 }
 
-/// Appends the last good checkpoint to the message. One of this very step is not it: if numbers have broken,
-/// its weights are those that broke them.
-static Status name_good_checkpoint(const Trainer *t, Status status) {
+Status trainer_name_good_checkpoint(const Trainer *t, Status status) {
   Str message = {0};
   char *good = NULL;
   if (status == STATUS_OK || status == STATUS_INTERRUPTED) return status;
@@ -142,7 +140,7 @@ static Status name_good_checkpoint(const Trainer *t, Status status) {
 }
 
 static Status fail_step(const Trainer *t, size_t step, Status status) {
-  return name_good_checkpoint(t, status_context(status, "step %zu", step));
+  return trainer_name_good_checkpoint(t, status_context(status, "step %zu", step));
 }
 
 /// Saves everything that is done before the run ends early.
@@ -160,7 +158,7 @@ static bool stopping(const Trainer *t) {
 
 static bool is_evaluation_due(const Trainer *t) {
   size_t steps = t->job->train.bias_eval_steps;
-  return every(steps, t->state.step) || (steps > 0 && finished(t));
+  return every(steps, t->state.step) || (steps > 0 && trainer_finished(t));
 }
 
 static Status run_evaluation(Trainer *t, size_t index) {
@@ -216,7 +214,7 @@ static Status stop_drifting(Trainer *t) {
                   "stopped after step %zu: %s, beyond train.max_drift = %g: lower train.learning_rate or "
                   "loss.em_weight under another output.run_name, or raise train.max_drift and --resume",
                   t->state.step, str_text(&text), (double)t->job->train.max_drift);
-  status = name_good_checkpoint(t, status);
+  status = trainer_name_good_checkpoint(t, status);
 cleanup:
   str_free(&text);
   return status;
@@ -235,71 +233,26 @@ static Status run_step(Trainer *t) {
 
 static Status run_steps(Trainer *t, TrainOutcome *outcome) {
   TRY(evaluate_if_due(t));
-  while (!finished(t)) {
+  while (!trainer_finished(t)) {
     if (stopping(t)) return interrupt(t);
     TRY(run_step(t));
   }
   bool reached = target_reached(&t->job->loss, &t->state);
   *outcome = (TrainOutcome){.end = reached ? TRAIN_TARGET : TRAIN_ALL_STEPS, .step = t->state.step};
+  if (t->finished_before) return STATUS_OK;
   if (!reached || t->state.step > 0) return save(t, "final");
   outcome->end = TRAIN_NOTHING_TO_DO;
   return STATUS_OK;
 }
 
-/// *found = the checkpoint to resume, or NULL. Refuses to overwrite an earlier run.
-static Status find_start(Trainer *t, bool warn, char **found) {
-  const TrainJob *job = t->job;
-  TRY(path_join(&t->folder, job->output.save_root, job->output.run_name));
-  if (file_is_directory(t->folder)) TRY(checkpoint_find(t->folder, warn, found));
-  if (*found != NULL && !job->resume) {
-    return status_fail(STATUS_INPUT,
-                       "%s is from an earlier run: resume with --resume, or set another output.run_name",
-                       *found);
-  }
-  if (*found != NULL || !job->extend) return STATUS_OK;
-  return status_fail(STATUS_INPUT, "--extend: %s has no checkpoint to extend: drop --extend", t->folder);
-}
-
-/// Refuses to go on from where max_drift ended the run: the next step would end it again.
-static Status check_drift(const Trainer *t, const char *found) {
-  double limit = (double)t->job->train.max_drift;
-  Str text = {0};
-  if (!drift_beyond(&t->state.drift, limit)) return STATUS_OK;
-  TRY(describe_drift(&t->state.drift, &text));
-  Status status =
-      status_fail(STATUS_INPUT,
-                  "%s is beyond train.max_drift = %g: %s; raise train.max_drift to go on (0 turns "
-                  "it off), or set another output.run_name",
-                  found, limit, str_text(&text));
-  str_free(&text);
-  return name_good_checkpoint(t, status);
-}
-
-/// Finds sizes and settings, and reads the state of the checkpoint. Creates and changes nothing.
-static Status prepare_start(Trainer *t, bool warn, char **found) {
-  TRY(find_start(t, warn, found));
-  TRY(trainer_prepare(t));
-  TRY(settings_collect(t->job, t->sampling.max_new_tokens, t->weights.bias, &t->settings));
-  if (*found == NULL) return STATUS_OK;
-  TRY(checkpoint_read(*found, &t->settings, &t->state));
-  TRY(check_drift(t, *found));
-  if (t->state.step <= t->job->train.max_steps) return STATUS_OK;
-  return status_fail(
-      STATUS_INPUT, "%s is at step %zu, past train.max_steps = %zu: raise it, or set another output.run_name",
-      *found, t->state.step, t->job->train.max_steps);
-}
-
-static Status restore(Trainer *t, const char *found) {
-  TRY(checkpoint_load(found, &t->settings, t->model, &t->optimizer));
-  log_say(LOG_NOTE, "resuming from %s", found);
-  t->saved_step = t->state.step;
-  return str_copy(&t->last_saved, found, strlen(found));
-}
-
 Status train_check(const TrainJob *job) {
   Trainer t = {.job = job};
   char *found = NULL;
-  Status status = prepare_start(&t, false, &found); // train_run warns
+  Status status = STATUS_OK;
+  TRY_CLEAN(start_find_folder(&t));
+  TRY_CLEAN(start_check_lock(&t));
+  TRY_CLEAN(start_prepare(&t, false, &found)); // train_run warns
+cleanup:
   trainer_free(&t);
   free(found);
   return status;
@@ -311,12 +264,13 @@ Status train_run(const TrainJob *job, TrainOutcome *outcome) {
   char *found = NULL;
   Status status = STATUS_OK;
   if (ops_is_plan(job->ops)) return status_fail(STATUS_FAILED, "a plan cannot train");
-  TRY_CLEAN(prepare_start(&t, true, &found));
-  TRY_CLEAN(directory_create(t.folder));
+  TRY_CLEAN(start_find_folder(&t));
+  TRY_CLEAN(start_lock(&t));
+  TRY_CLEAN(start_prepare(&t, true, &found));
   if (found == NULL && job->resume)
     log_say(LOG_NOTE, "%s has no checkpoint yet: starting at step 1", t.folder);
   TRY_CLEAN(trainer_create(&t));
-  if (found != NULL) TRY_CLEAN(restore(&t, found));
+  if (found != NULL) TRY_CLEAN(start_restore(&t, found));
   TRY_CLEAN(report_open(&t.report, job, t.folder, t.state.step, found != NULL));
   if (job->output.save_initial && t.state.step == 0 && found == NULL) TRY_CLEAN(save_step(&t));
   TRY_CLEAN(run_steps(&t, outcome != NULL ? outcome : &ended));

@@ -9,6 +9,7 @@
 //   optimizer.c   clipping, schedule, AdamW
 //   checkpoint.c  step_N and final
 //   resume.c      finding and reading them
+//   start.c       the folder of a run, its lock, and where it begins
 //   settings.c    what must not change on a resume
 //   report.c      metrics, samples.jsonl, results of evaluations, progress
 //   drift.c       how far the mean entropy has moved
@@ -18,6 +19,7 @@
 
 #include "checkpoint.h"
 #include "gradient.h"
+#include "io/file.h"
 #include "report.h"
 #include "target.h"
 #include "watch.h"
@@ -35,9 +37,11 @@ typedef struct Trainer {
   TrainState state;
   Settings settings; // empty on a plan
   // while running
-  char *folder;      // save_root/run_name
-  char *last_saved;  // newest complete checkpoint, or NULL
-  size_t saved_step; // its step; SIZE_MAX: none
+  char *folder;         // save_root/run_name
+  FileLock lock;        // on the folder's RUN_LOCK
+  char *last_saved;     // newest complete checkpoint, or NULL
+  size_t saved_step;    // its step; SIZE_MAX: none
+  bool finished_before; // the run had been finished when it was resumed
   Report report;
   Watch watch;
 } Trainer;
@@ -53,7 +57,31 @@ void trainer_free(Trainer *trainer);
 STATUS_CHECKED Status trainer_create_passes(Trainer *trainer);
 void trainer_free_passes(Trainer *trainer);
 
+// ---- start.c ----
+
+/// In the folder of a run: held by the process that trains there.
+#define RUN_LOCK "run.lock"
+
+/// Sets trainer->folder. With --resume it must be there: STATUS_INPUT lists the runs that are.
+STATUS_CHECKED Status start_find_folder(Trainer *trainer);
+/// STATUS_INPUT if another process trains in the folder.
+STATUS_CHECKED Status start_check_lock(const Trainer *trainer);
+/// Creates the folder, takes its lock, and removes what a killed run left half written. STATUS_INPUT if
+/// another process trains there.
+STATUS_CHECKED Status start_lock(Trainer *trainer);
+/// Finds sizes and settings, and reads the state of the checkpoint *found, or NULL if the run begins at
+/// step 1. Creates and changes nothing. Refuses an earlier run without --resume, and one with other settings.
+STATUS_CHECKED Status start_prepare(Trainer *trainer, bool warn, char **found);
+/// Loads the tensors of the checkpoint `found`. Says so if the run was finished.
+STATUS_CHECKED Status start_restore(Trainer *trainer, const char *found);
+
 // ---- trainer.c ----
+
+/// No step is left to do.
+bool trainer_finished(const Trainer *trainer);
+/// Appends the last good checkpoint to the message of a failure. One of this very step is not it: if numbers
+/// have broken, its weights are those that broke them.
+STATUS_CHECKED Status trainer_name_good_checkpoint(const Trainer *trainer, Status status);
 
 /// A step up to its update: draw prompts → sample answers → measure H → loss → dL/dH → gradient.
 STATUS_CHECKED Status trainer_gradient(Trainer *trainer, StepReport *report);

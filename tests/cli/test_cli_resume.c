@@ -108,8 +108,10 @@ static void extend_is_for_the_length_alone(void **state) {
                  "train.seed = 15");
   ASSERT_REFUSED(stopped_train(NULL, "stopped", constant, extend), "only allows a larger train.max_steps",
                  "train.schedule = linear");
-  ASSERT_REFUSED(stopped_train(NULL, "nothing", linear_eight, extend), "no checkpoint to extend");
+  ASSERT_REFUSED(stopped_train(NULL, "nothing", linear_eight, extend), "there is no run ");
   assert_false(file_exists(path_of("nothing", "")));
+  assert_ok(directory_create(path_of("empty", "")));
+  ASSERT_REFUSED(stopped_train(NULL, "empty", linear_eight, extend), "no checkpoint to extend");
   ASSERT_REFUSED(
       stopped_train(NULL, "stopped", linear_eight, (const char *const[]){"--resume", "--dry-run", NULL}),
       "train.max_steps = 4");

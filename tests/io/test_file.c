@@ -139,6 +139,51 @@ static void writes_atomically(void **state) {
   assert_int_equal(entries(folder), 2);
 }
 
+/// A child that holds the lock until it is killed.
+static pid_t hold_lock(const char *path) {
+  int ready[2];
+  char byte = 0;
+  assert_int_equal(pipe(ready), 0);
+  pid_t child = fork();
+  if (child == 0) {
+    FileLock lock;
+    if (file_lock(path, &lock) != STATUS_OK || write(ready[1], "x", 1) != 1) _exit(1);
+    for (;;) (void)pause();
+  }
+  assert_int_equal(read(ready[0], &byte, 1), 1);
+  (void)close(ready[0]);
+  (void)close(ready[1]);
+  return child;
+}
+
+static void locks_end_with_their_process(void **state) {
+  (void)state;
+  const char *folder = test_folder();
+  char path[600], holder[64];
+  FileLock lock;
+  (void)snprintf(path, sizeof path, "%s/lock", folder);
+  assert_ok(file_check_lock(path)); // there is no file yet, and none is made
+  assert_false(file_exists(path));
+  pid_t child = hold_lock(path);
+  (void)snprintf(holder, sizeof holder, "lock is held by process %ld on ", (long)child);
+  assert_fails(file_lock(path, &lock), STATUS_INPUT, holder);
+  assert_fails(file_check_lock(path), STATUS_INPUT, holder);
+  file_unlock(&lock); // which is not held
+  assert_fails(file_lock(path, &lock), STATUS_INPUT, holder);
+  assert_int_equal(truncate(path, 0), 0); // before the holder has written who it is
+  assert_fails(file_lock(path, &lock), STATUS_INPUT, "lock is held by another process");
+  assert_int_equal(kill(child, SIGKILL), 0);
+  assert_int_equal(waitpid(child, NULL, 0), child);
+  assert_ok(file_check_lock(path));
+  assert_ok(file_lock(path, &lock));
+  file_unlock(&lock);
+  file_unlock(&lock);
+  child = hold_lock(path); // it was given back
+  assert_int_equal(kill(child, SIGKILL), 0);
+  assert_int_equal(waitpid(child, NULL, 0), child);
+  assert_fails(file_lock(path_in(folder, "missing/lock"), &lock), STATUS_FAILED, "missing/lock: cannot open");
+}
+
 static void streams_large_files(void **state) {
   (void)state;
   const char *path = path_in(test_folder(), "large");
@@ -328,6 +373,7 @@ int main(void) {
       cmocka_unit_test(handles_folders),
       cmocka_unit_test(removes_without_following_links),
       cmocka_unit_test(writes_atomically),
+      cmocka_unit_test(locks_end_with_their_process),
       cmocka_unit_test(streams_large_files),
       cmocka_unit_test(folder_appears_whole),
       cmocka_unit_test(recovers_from_a_kill),

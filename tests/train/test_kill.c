@@ -34,7 +34,9 @@ static int train_here(char **argv) {
   f.job.train.max_steps = STEPS;
   f.job.lora.dropout = 0.1f;
   f.job.loss.auto_anneal = true;
-  f.job.resume = true;
+  char run[512];
+  (void)snprintf(run, sizeof run, "%s/%s", argv[1], argv[2]);
+  f.job.resume = file_is_directory(run);
   rlim_t bytes = (rlim_t)strtoull(argv[3], NULL, 10);
   struct rlimit limit = {.rlim_cur = bytes, .rlim_max = bytes};
   (void)signal(SIGXFSZ, SIG_IGN); // like a full disk: the write fails

@@ -164,6 +164,8 @@ static void test_resumed_runs_are_the_same(void **state) {
   train_same_run(&f, "run", &f, "stopped");
   set_run(&f, "longer");
   f.job.train.max_steps = 3;
+  assert_fails(train_run(&f.job, NULL), STATUS_INPUT, "there is no run");
+  assert_ok(directory_create(train_path(&f, "longer", "")));
   assert_ok(train_run(&f.job, NULL)); // --resume without a checkpoint starts a run
   f.job.train.max_steps = 6;
   f.job.train.micro_batch_size = 3;

@@ -55,14 +55,34 @@ STATUS_CHECKED Status writer_close(FileWriter *writer);
 /// Closes and frees without flushing, so the file may be incomplete; safe on NULL.
 void writer_abandon(FileWriter *writer);
 
+/// A lock on a file that one process holds until it ends, however it ends. It does not keep the same process
+/// from taking it again. On NFS the server keeps the lock, so that it holds between hosts; a host that
+/// vanishes keeps it until the server gives it up. Where a file system has no locks, the lock is a warning.
+typedef struct FileLock {
+  bool held;
+  int descriptor;
+} FileLock;
+/// Creates `path` if need be, and writes there who holds it. The file stays. STATUS_INPUT names another
+/// process that holds it.
+STATUS_CHECKED Status file_lock(const char *path, FileLock *out);
+/// Whether file_lock would fail now with STATUS_INPUT; changes nothing. A process must not ask about its own
+/// lock: that would end it.
+STATUS_CHECKED Status file_check_lock(const char *path);
+/// Safe on a zeroed struct and twice.
+void file_unlock(FileLock *lock);
+
 /// A folder that appears whole or not at all: filled as "<path>.partial", then synced and renamed to <path>,
 /// or exchanged with an older <path>, which is then removed. If the file system cannot exchange two names,
-/// the older folder is first moved to "<path>.old"; if a kill leaves it there, the next begin puts it back.
+/// the older folder is first moved to "<path>.old"; if a kill leaves it there, the next begin puts it back
+/// (atomic_dir_recover).
 typedef struct AtomicDir {
   char *path;
   char *partial; // write into this folder
 } AtomicDir;
 
+/// Cleans up after a writer of `path` that was killed: puts <path>.old back, or removes it if <path> exists,
+/// and removes <path>.partial. Nobody may be writing there.
+STATUS_CHECKED Status atomic_dir_recover(const char *path);
 STATUS_CHECKED Status atomic_dir_begin(const char *path, AtomicDir *out);
 STATUS_CHECKED Status atomic_dir_commit(AtomicDir *dir);
 /// Removes what was written; safe after commit and on a zeroed struct.

@@ -95,7 +95,7 @@ typedef struct TrainJob {
   bool force;              // on a resume: accept another model or tokenizer, with a warning
   bool extend;             // on a resume: accept a larger SETTING_EXTENDS; an error if none is larger
   Progress *progress;      // NULL is silent
-  const atomic_bool *stop; // set by SIGINT
+  const atomic_bool *stop; // set by signals that ask for an end
   /// Run in this order before the first step, every bias_eval_steps, and after the last step; never if
   /// bias_eval_steps is 0. The plan counts their memory.
   Evaluation *const *evaluations;

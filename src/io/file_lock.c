@@ -1,0 +1,73 @@
+// A lock that a process holds on a file. Rule: only this file opens lock files, because closing any
+// descriptor of a file ends all locks that the process has on it.
+#include "io/file.h"
+
+#include "util/log.h"
+#include "util/str.h"
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+/// Who holds the lock, for people: the file says it. The process that takes the lock writes it a moment
+/// later.
+static Status fail_held(const char *path, int descriptor) {
+  char holder[128] = {0};
+  ssize_t size = pread(descriptor, holder, sizeof holder - 1, 0);
+  if (size <= 0) (void)snprintf(holder, sizeof holder, "another process");
+  holder[strcspn(holder, "\n")] = '\0';
+  return status_fail(STATUS_INPUT, "%s is held by %s", path, holder);
+}
+
+static bool is_unlockable(int error) {
+  return error == ENOLCK || error == ENOSYS || error == EOPNOTSUPP || error == EINVAL;
+}
+
+static Status write_holder(int descriptor, const char *path) {
+  char host[64] = "?", text[128];
+  (void)gethostname(host, sizeof host - 1);
+  int size = snprintf(text, sizeof text, "process %ld on %s\n", (long)getpid(), host);
+  if (ftruncate(descriptor, 0) == 0 && pwrite(descriptor, text, (size_t)size, 0) == size) return STATUS_OK;
+  return file_fail(STATUS_FAILED, path, "write");
+}
+
+static Status take(int descriptor, const char *path) {
+  struct flock whole = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
+  if (fcntl(descriptor, F_SETLK, &whole) == 0) return write_holder(descriptor, path);
+  if (errno == EACCES || errno == EAGAIN) return fail_held(path, descriptor);
+  if (!is_unlockable(errno)) return file_fail(STATUS_FAILED, path, "lock");
+  log_say(LOG_WARNING, "%s: this file system has no locks (%s): nothing prevents a second process here", path,
+          strerror(errno));
+  return STATUS_OK;
+}
+
+Status file_lock(const char *path, FileLock *out) {
+  *out = (FileLock){0};
+  int descriptor = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0666);
+  if (descriptor < 0) return file_fail(STATUS_FAILED, path, "open");
+  Status status = take(descriptor, path);
+  if (status != STATUS_OK) {
+    (void)close(descriptor);
+    return status;
+  }
+  *out = (FileLock){.held = true, .descriptor = descriptor};
+  return STATUS_OK;
+}
+
+Status file_check_lock(const char *path) {
+  int descriptor = open(path, O_RDWR | O_CLOEXEC);
+  if (descriptor < 0) return STATUS_OK; // file_lock will say what is wrong, if anything is
+  struct flock whole = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
+  Status status = STATUS_OK;
+  if (fcntl(descriptor, F_GETLK, &whole) == 0 && whole.l_type != F_UNLCK)
+    status = fail_held(path, descriptor);
+  (void)close(descriptor);
+  return status;
+}
+
+void file_unlock(FileLock *lock) {
+  if (lock->held) (void)close(lock->descriptor);
+  *lock = (FileLock){0};
+}
