@@ -180,9 +180,10 @@ static void print_end(const Run *run, const TrainOutcome *outcome, double second
   char duration[32];
   double target = (double)run->config.loss.target_gap;
   if (outcome->end == TRAIN_NOTHING_TO_DO) {
-    printf("nothing to do: the held-out paired gap, with its interval, is within %g nats before the first step "
-           "(loss.target_gap), so nothing was trained or saved\n",
-           target);
+    printf(
+        "nothing to do: the held-out paired gap, with its interval, is within %g nats before the first step "
+        "(loss.target_gap), so nothing was trained or saved\n",
+        target);
     return;
   }
   if (outcome->end == TRAIN_TARGET)

@@ -133,9 +133,8 @@ static Status fail_differs(const char *name, const char *key, const char *was, c
 /// An identity that differs: model.path may name another place, but not another model.
 static Status check_identity(const Settings *now, const char *name, const char *was, const Setting *setting) {
   Str text = {0};
-  TRY(str_append_format(&text,
-                        "was made with another model.path: its %s is %.20s..., that of this one is %.20s...",
-                        setting->key, was, setting->value));
+  TRY(str_append_format(&text, "was made with %s = %.20s..., model.path has %.20s...", setting->key, was,
+                        setting->value));
   Status status = STATUS_OK;
   if (now->force) {
     log_say(LOG_WARNING, "%s %s; it goes on with this one, as --force says", name, str_text(&text));
