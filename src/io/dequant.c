@@ -63,18 +63,6 @@ bool can_dequantise(DType type) {
   return decoders[type].elements != NULL || decoders[type].block != NULL;
 }
 
-Status list_readable_types(Str *out) {
-  size_t left = 0;
-  for (unsigned i = 0; i < DTYPE_COUNT; i++) left += can_dequantise((DType)i);
-  for (unsigned i = 0; i < DTYPE_COUNT; i++) {
-    if (!can_dequantise((DType)i)) continue;
-    left--;
-    TRY(str_append_text(out, dtype_name((DType)i)));
-    TRY(str_append_text(out, left > 1 ? ", " : left == 1 ? " or " : ""));
-  }
-  return STATUS_OK;
-}
-
 void dequantise(DType type, const uint8_t *bytes, size_t blocks, float *out) {
   const DTypeInfo *info = dtype_info(type);
   if (decoders[type].elements != NULL) {

@@ -9,16 +9,22 @@
 
 typedef struct GgufValue GgufValue;
 
+/// The metadata of a GGUF file, sorted by key.
+typedef struct GgufValues {
+  const char *path; // of the file that it stands in, for messages
+  GgufValue *list;
+  size_t count;
+} GgufValues;
+
 struct TensorFile {
   char *path;
-  MappedFile *maps; // the file; of an index, also its shards
+  MappedFile *maps; // the file; also the shards of an index, or the other parts of a GGUF file
   size_t map_count, map_capacity;
   StoredTensor *tensors; // in the file's order; each owns its name
   size_t count, capacity;
   const StoredTensor **by_name; // the same, sorted by name
   bool is_gguf;
-  GgufValue *values; // GGUF metadata, sorted by key
-  size_t value_count;
+  GgufValues metadata; // of the first part, if there are several
 };
 
 /// Maps one more file; *out is valid until another is added.
@@ -43,11 +49,11 @@ STATUS_CHECKED Status tensors_check_layout(const TensorFile *file, const char *p
                                            const uint8_t *data, size_t size, bool packed);
 
 /// Each fills the list of tensors: from one map, from the index in maps[0] and the shards that it names, and
-/// from the GGUF file in maps[0].
+/// from the GGUF file in maps[0] and, if that is the first of several parts, the others beside it.
 STATUS_CHECKED Status safetensors_read(TensorFile *file, MappedFile *map);
 STATUS_CHECKED Status safetensors_read_index(TensorFile *file);
 STATUS_CHECKED Status gguf_read(TensorFile *file);
-void gguf_free_values(GgufValue *values, size_t count);
+void gguf_free_values(GgufValues *values);
 
 // ---- dequantisation (dequant.c) ----
 
@@ -56,8 +62,6 @@ bool can_dequantise(DType type);
 /// out[blocks * elements per block] = `blocks` blocks of a type for which can_dequantise is true. `bytes` may
 /// have any alignment.
 void dequantise(DType type, const uint8_t *bytes, size_t blocks, float *out);
-/// Appends the names of those types: "F32, F16, … or Q4_1".
-STATUS_CHECKED Status list_readable_types(Str *out);
 
 // ---- little-endian reads at any alignment ----
 

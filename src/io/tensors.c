@@ -117,9 +117,29 @@ static bool looks_like_json(const MappedFile *map) {
   return at < map->size && map->bytes[at] == '{';
 }
 
+/// What a file is that people take for weights, by how it begins; NULL: nothing known.
+static const char *foreign_kind(const MappedFile *map) {
+  static const struct {
+    const char *start, *kind;
+  } kinds[] = {{"version https://git-lfs", "a Git LFS pointer, without the file itself: run git lfs pull"},
+               {"PK\x03\x04", "a PyTorch file: give the model in safetensors or GGUF"},
+               {"<", "a web page: the download failed"},
+               {"tjgg", "a format that llama.cpp used before GGUF: convert the model anew"},
+               {"fmgg", "a format that llama.cpp used before GGUF: convert the model anew"},
+               {"lmgg", "a format that llama.cpp used before GGUF: convert the model anew"},
+               {"algg", "an adapter in a format that llama.cpp used before GGUF"}};
+  for (size_t i = 0; i < sizeof kinds / sizeof kinds[0]; i++) {
+    size_t length = strlen(kinds[i].start);
+    if (map->size >= length && memcmp(map->bytes, kinds[i].start, length) == 0) return kinds[i].kind;
+  }
+  return NULL;
+}
+
 static Status read_by_kind(TensorFile *file) {
   MappedFile *map = NULL;
   TRY(tensors_add_map(file, file->path, &map));
+  const char *foreign = foreign_kind(map);
+  if (foreign != NULL) return status_fail(STATUS_INPUT, "%s: is %s", file->path, foreign);
   if (map->size >= 4 && memcmp(map->bytes, "GGUF", 4) == 0) return gguf_read(file);
   if (looks_like_safetensors(map)) return safetensors_read(file, map);
   if (looks_like_json(map)) return safetensors_read_index(file);
@@ -150,7 +170,7 @@ void tensors_close(TensorFile *file) {
   for (size_t i = 0; i < file->count; i++) free((void *)(uintptr_t)file->tensors[i].name);
   free(file->tensors);
   free(file->by_name);
-  gguf_free_values(file->values, file->value_count);
+  gguf_free_values(&file->metadata);
   for (size_t i = 0; i < file->map_count; i++) file_unmap(&file->maps[i]);
   free(file->maps);
   free(file->path);

@@ -44,9 +44,19 @@ def gguf_string(text):
     return struct.pack("<Q", len(text.encode())) + text.encode()
 
 
-def gguf(pairs):
-    """Only metadata: {key: text, number, list of texts or list of numbers}."""
-    out = b"GGUF" + struct.pack("<IQQ", 3, 0, len(pairs))
+# Number, elements and bytes of a block of GGUF's types.
+GGUF_TYPES = {
+    "F32": (0, 1, 4), "F16": (1, 1, 2), "Q4_0": (2, 32, 18), "Q4_1": (3, 32, 20), "Q5_0": (6, 32, 22), "Q5_1": (7, 32, 24),
+    "Q8_0": (8, 32, 34), "Q2_K": (10, 256, 84), "Q3_K": (11, 256, 110), "Q4_K": (12, 256, 144), "Q5_K": (13, 256, 176),
+    "Q6_K": (14, 256, 210), "IQ2_XXS": (16, 256, 66), "IQ2_XS": (17, 256, 74), "IQ3_XXS": (18, 256, 98),
+    "IQ1_S": (19, 256, 50), "IQ4_NL": (20, 32, 18), "IQ3_S": (21, 256, 110), "IQ2_S": (22, 256, 82), "IQ4_XS": (23, 256, 136),
+    "IQ1_M": (29, 256, 56), "BF16": (30, 1, 2), "TQ1_0": (34, 256, 54), "TQ2_0": (35, 256, 66), "MXFP4": (39, 32, 17),
+}
+
+
+def gguf(pairs, types=()):
+    """Metadata {key: text, number, list of texts or list of numbers}, and a tensor of one block of each type."""
+    out = b"GGUF" + struct.pack("<IQQ", 3, len(types), len(pairs))
     for key, value in pairs.items():
         out += gguf_string(key)
         if isinstance(value, str):
@@ -57,7 +67,12 @@ def gguf(pairs):
             out += struct.pack("<IIQ", 9, 8, len(value)) + b"".join(map(gguf_string, value))
         else:
             out += struct.pack("<IIQ", 9, 5, len(value)) + struct.pack(f"<{len(value)}i", *value)
-    return out
+    data = b""
+    for name in types:
+        number, elements, size = GGUF_TYPES[name]
+        out += gguf_string(name) + struct.pack("<IQIQ", 1, elements, number, len(data))
+        data += bytes((37 * i + number) % 256 for i in range(size)).ljust((size + 31) // 32 * 32, b"\0")
+    return out.ljust((len(out) + 31) // 32 * 32, b"\0") + data if types else out
 
 
 def tokenizer(**changes):
@@ -103,6 +118,19 @@ def tokenizers():
     put("tokenizer_gguf", "merge_of_unused", gguf({**ggml, "tokenizer.ggml.token_type": [3, 1, 1, 5, 1, 4]}))
     chatml = "{% for message in messages %}{{'<|im_start|>' + message['role']}}{% endfor %}"
     put("tokenizer_gguf", "template", gguf({**ggml, "tokenizer.chat_template": chatml}))
+
+
+def models():
+    put("gguf", "types", gguf({"general.architecture": "llama"}, GGUF_TYPES))
+    for name in ("adapter", "mmproj"):
+        put("gguf", name, gguf({"general.architecture": "llama", "general.type": name}, ["F32"]))
+    split = {"split.count": 2, "split.tensors.count": 2}
+    first, second = {**split, "split.no": 0, "general.architecture": "llama"}, {**split, "split.no": 1}
+    put("gguf_parts", "two", gguf(first, ["Q6_K"]), gguf(second, ["F32"]))
+    put("gguf_parts", "same_metadata", gguf(first, ["Q6_K"]), gguf({**first, "split.no": 1}, ["F32"]))
+    put("gguf_parts", "same_tensor", gguf(first, ["F32"]), gguf(second, ["F32"]))
+    put("gguf_parts", "aligned", gguf({**first, "general.alignment": 64}, ["F32"]), gguf(second, ["F16"]))
+    put("gguf_parts", "none_in_first", gguf({**first, "split.tensors.count": 1}), gguf({**second, "split.tensors.count": 1}, ["F32"]))
 
 
 def texts():
@@ -180,6 +208,7 @@ def runs():
 
 
 tokenizers()
+models()
 texts()
 chats()
 configs()

@@ -73,19 +73,6 @@ static void decodes_as_ggml(void **state) {
   }
 }
 
-/// Types that no file of weights should have, or whose meaning depends on other tensors, stay refused.
-static void names_what_it_reads(void **state) {
-  (void)state;
-  static const DType refused[] = {DTYPE_Q8_1, DTYPE_Q8_K,  DTYPE_F64,  DTYPE_I8, DTYPE_I16,
-                                  DTYPE_I32,  DTYPE_NVFP4, DTYPE_Q1_0, DTYPE_I64};
-  Str list = {0};
-  for (size_t i = 0; i < sizeof refused / sizeof refused[0]; i++) assert_false(can_dequantise(refused[i]));
-  assert_ok(list_readable_types(&list));
-  assert_true(test_contains(str_text(&list), "Q4_0, Q4_1, Q5_0, Q5_1, Q8_0, Q2_K, Q3_K, Q4_K, Q5_K, Q6_K"));
-  assert_true(test_contains(str_text(&list), "IQ4_NL"));
-  str_free(&list);
-}
-
 /// A row holds whole blocks, whatever its type.
 static void measures_whole_rows(void **state) {
   (void)state;
@@ -107,7 +94,6 @@ static void measures_whole_rows(void **state) {
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(decodes_as_ggml),
-      cmocka_unit_test(names_what_it_reads),
       cmocka_unit_test(measures_whole_rows),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);

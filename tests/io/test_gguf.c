@@ -1,6 +1,6 @@
 // GGUF: a file made by the format's own library (every metadata type; every tensor type, bit for bit), files
 // with wrong counts and offsets, and the real model if it is there.
-#include "support/test.h"
+#include "support/gguf_bytes.h"
 
 #include "io/file.h"
 #include "io/tensors.h"
@@ -128,43 +128,6 @@ static void dequantises_to_the_bit(void **state) {
 
 // ---- files with wrong numbers, built piece by piece ----
 
-static void put(Str *str, const void *bytes, size_t size) {
-  assert_ok(str_append(str, bytes, size));
-}
-static void put_u32(Str *str, uint32_t value) {
-  put(str, &value, 4);
-}
-static void put_u64(Str *str, uint64_t value) {
-  put(str, &value, 8);
-}
-
-static void put_text(Str *str, const char *text) {
-  put_u64(str, strlen(text));
-  put(str, text, strlen(text));
-}
-
-static void put_start(Str *str, uint32_t version, uint64_t tensors, uint64_t values) {
-  str_clear(str);
-  put(str, "GGUF", 4);
-  put_u32(str, version);
-  put_u64(str, tensors);
-  put_u64(str, values);
-}
-
-static void put_tensor(Str *str, const char *name, uint64_t columns, uint32_t type, uint64_t offset) {
-  put_text(str, name);
-  put_u32(str, 1);
-  put_u64(str, columns);
-  put_u32(str, type);
-  put_u64(str, offset);
-}
-
-/// Pads to 32 bytes and adds `size` bytes of data.
-static void put_data(Str *str, size_t size) {
-  static const char zeros[256];
-  put(str, zeros, (32 - str->size % 32) % 32 + size);
-}
-
 static void assert_refused(const Str *str, const char *part) {
   char path[600];
   TensorFile *file = NULL;
@@ -180,43 +143,43 @@ static void assert_refused(const Str *str, const char *part) {
 static void refuses_wrong_counts(void **state) {
   (void)state;
   Str str = {0};
-  put_start(&str, 3, UINT64_MAX, 0);
+  gguf_put_start(&str, 3, UINT64_MAX, 0);
   assert_refused(&str, "claims 18446744073709551615 tensors");
-  put_start(&str, 3, 0, UINT64_C(1) << 60);
+  gguf_put_start(&str, 3, 0, UINT64_C(1) << 60);
   assert_refused(&str, "claims 1152921504606846976 metadata values");
-  put_start(&str, 1, 0, 0);
-  assert_refused(&str, "GGUF version 1");
-  put_start(&str, 0x03000000, 0, 0);
+  gguf_put_start(&str, 1, 0, 0);
+  assert_refused(&str, "GGUF version 1; versions 2 and 3 can be read");
+  gguf_put_start(&str, 0x03000000, 0, 0);
   assert_refused(&str, "big-endian");
-  put_start(&str, 3, 0, 1);
-  put_u64(&str, UINT64_MAX); // length of the key
-  put_u64(&str, 0);
+  gguf_put_start(&str, 3, 0, 1);
+  gguf_put_u64(&str, UINT64_MAX); // length of the key
+  gguf_put_u64(&str, 0);
   assert_refused(&str, "claims 18446744073709551615 bytes of a string");
-  put_start(&str, 3, 0, 1);
-  put_text(&str, "key");
-  put_u32(&str, 77);
+  gguf_put_start(&str, 3, 0, 1);
+  gguf_put_string(&str, "key");
+  gguf_put_u32(&str, 77);
   assert_refused(&str, "unknown metadata type 77");
   for (uint32_t item = 0; item < 13; item++) { // an array of 2^61 items of any type
-    put_start(&str, 3, 0, 1);
-    put_text(&str, "key");
-    put_u32(&str, 9);
-    put_u32(&str, item);
-    put_u64(&str, UINT64_C(1) << 61);
+    gguf_put_start(&str, 3, 0, 1);
+    gguf_put_string(&str, "key");
+    gguf_put_u32(&str, 9);
+    gguf_put_u32(&str, item);
+    gguf_put_u64(&str, UINT64_C(1) << 61);
     assert_refused(&str, "array items");
   }
-  put_start(&str, 3, 0, 1);
-  put_text(&str, "key");
-  put_u32(&str, 9);
+  gguf_put_start(&str, 3, 0, 1);
+  gguf_put_string(&str, "key");
+  gguf_put_u32(&str, 9);
   for (int depth = 0; depth < 100; depth++) { // arrays of one array each
-    put_u32(&str, 9);
-    put_u64(&str, 1);
+    gguf_put_u32(&str, 9);
+    gguf_put_u64(&str, 1);
   }
   assert_refused(&str, "nested deeper than 4");
-  put_start(&str, 3, 0, 2);
+  gguf_put_start(&str, 3, 0, 2);
   for (int i = 0; i < 2; i++) {
-    put_text(&str, "key");
-    put_u32(&str, 7);
-    put(&str, "\1", 1);
+    gguf_put_string(&str, "key");
+    gguf_put_u32(&str, 7);
+    assert_ok(str_append(&str, "\1", 1));
   }
   assert_refused(&str, "\"key\" appears twice");
   str_free(&str);
@@ -239,29 +202,36 @@ static void refuses_wrong_tensors(void **state) {
                {"t", UINT64_C(1) << 60, 0, 0, "does not lie"},
                {"t", 33, 2, 0, "do not fill the blocks of 32 of Q4_0"},
                {"t", 256, 15, 0, "stored as Q8_K (type 15), which is not supported"},
+               {"t", 256, 9, 0, "stored as Q8_1 (type 9), which is not supported"},
+               {"t", 8, 28, 0, "stored as F64 (type 28), which is not supported"},
+               {"t", 8, 24, 0, "stored as I8 (type 24), which is not supported"},
+               {"t", 64, 40, 0, "stored as NVFP4 (type 40), which is not supported"},
                {"t", 8, 99, 0, "an unknown type (type 99)"},
+               {"t", 256, 31, 0, "stored as Q4_0_4_4 (type 31), which llama.cpp has given up"},
+               {"t", 256, 38, 0, "in IQ4_NL"},
+               {"t", 240, 14, 0, "rows of 240 elements do not fill the blocks of 256 of Q6_K"},
                {"a\nb", 8, 0, 0, "control characters"},
                {"", 8, 0, 0, "name near byte"}};
   for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
-    put_start(&str, 3, 1, 0);
-    put_tensor(&str, cases[i].name, cases[i].columns, cases[i].type, cases[i].offset);
-    put_data(&str, 64);
+    gguf_put_start(&str, 3, 1, 0);
+    gguf_put_tensor(&str, cases[i].name, cases[i].columns, cases[i].type, cases[i].offset);
+    gguf_put_data(&str, 64);
     assert_refused(&str, cases[i].part);
   }
-  put_start(&str, 3, 2, 0);
-  put_tensor(&str, "t", 16, 0, 0);
-  put_tensor(&str, "u", 8, 0, 32);
-  put_data(&str, 64);
+  gguf_put_start(&str, 3, 2, 0);
+  gguf_put_tensor(&str, "t", 16, 0, 0);
+  gguf_put_tensor(&str, "u", 8, 0, 32);
+  gguf_put_data(&str, 64);
   assert_refused(&str, "\"u\" overlaps \"t\"");
-  put_start(&str, 3, 2, 0);
-  put_tensor(&str, "t", 8, 0, 0);
-  put_tensor(&str, "t", 8, 0, 32);
-  put_data(&str, 64);
+  gguf_put_start(&str, 3, 2, 0);
+  gguf_put_tensor(&str, "t", 8, 0, 0);
+  gguf_put_tensor(&str, "t", 8, 0, 32);
+  gguf_put_data(&str, 64);
   assert_refused(&str, "\"t\" appears twice");
-  put_start(&str, 3, 1, 0);
-  put_text(&str, "t");
-  put_u32(&str, 5);
-  put_data(&str, 64);
+  gguf_put_start(&str, 3, 1, 0);
+  gguf_put_string(&str, "t");
+  gguf_put_u32(&str, 5);
+  gguf_put_data(&str, 64);
   assert_refused(&str, "has 5 dimensions");
   str_free(&str);
 }
@@ -271,17 +241,39 @@ static void refuses_wrong_settings(void **state) {
   Str str = {0};
   static const uint32_t alignments[] = {0, 3, 1u << 31};
   for (size_t i = 0; i < 3; i++) {
-    put_start(&str, 2, 0, 1);
-    put_text(&str, "general.alignment");
-    put_u32(&str, 4);
-    put_u32(&str, alignments[i]);
+    gguf_put_start(&str, 2, 0, 1);
+    gguf_put_string(&str, "general.alignment");
+    gguf_put_u32(&str, 4);
+    gguf_put_u32(&str, alignments[i]);
     assert_refused(&str, "general.alignment");
   }
-  put_start(&str, 3, 0, 1);
-  put_text(&str, "split.count");
-  put_u32(&str, 4);
-  put_u32(&str, 2);
-  assert_refused(&str, "one of 2 parts");
+  str_free(&str);
+}
+
+/// Other layouts than today's matter to quantised types alone.
+static void checks_the_layouts(void **state) {
+  (void)state;
+  static const struct {
+    uint32_t layouts, type, columns;
+    bool read;
+  } cases[] = {{2, 8, 32, true}, {1, 0, 8, true}, {1, 8, 32, false}, {0, 12, 256, false}, {3, 2, 32, false}};
+  Str str = {0};
+  for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+    gguf_put_start(&str, 3, 1, 1);
+    gguf_put_number(&str, "general.quantization_version", cases[i].layouts);
+    gguf_put_tensor(&str, "t", cases[i].columns, cases[i].type, 0);
+    gguf_put_data(&str, 256);
+    if (!cases[i].read) {
+      assert_refused(&str, "its blocks are not those of today (2)");
+      continue;
+    }
+    TensorFile *file = NULL;
+    char path[600];
+    (void)snprintf(path, sizeof path, "%s/layouts.gguf", test_folder());
+    assert_ok(file_write_atomic(path, str.data, str.size));
+    assert_ok(tensors_open(path, &file));
+    tensors_close(file);
+  }
   str_free(&str);
 }
 
@@ -319,7 +311,7 @@ int main(void) {
       cmocka_unit_test(reads_metadata),         cmocka_unit_test(reads_arrays),
       cmocka_unit_test(dequantises_to_the_bit), cmocka_unit_test(refuses_wrong_counts),
       cmocka_unit_test(refuses_wrong_tensors),  cmocka_unit_test(refuses_wrong_settings),
-      cmocka_unit_test(reads_the_real_model),
+      cmocka_unit_test(checks_the_layouts),     cmocka_unit_test(reads_the_real_model),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -25,6 +25,7 @@ typedef struct Sample {
 
 static const Sample SAMPLES[] = {
     {"peer.gguf", {0}, false},
+    {"../../fuzz/corpus/gguf/types", {0}, false},
     {"peer.safetensors", {0}, false},
     {"none_v1_dictionary.parquet", {"text", "chat"}, false},
     {"none_v2_plain.parquet", {"text", "chat"}, false},

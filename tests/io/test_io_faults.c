@@ -97,6 +97,7 @@ static void sweep(const char *name, Status (*run)(void *), const char *path) {
 static void opens_tensors(void **state) {
   (void)state;
   sweep("a GGUF", open_tensors, GOLDEN "llama.gguf");
+  sweep("a GGUF in parts", open_tensors, GOLDEN "llama-00001-of-00003.gguf");
   sweep("a safetensors file", open_tensors, GOLDEN "llama/model.safetensors");
 }
 

@@ -158,7 +158,7 @@ static void test_narrow_dtypes(void **state) {
 // A GGUF file becomes a Hugging Face folder that computes the same.
 static void test_gguf_to_folder(void **state) {
   (void)state;
-  const char *const names[] = {"llama.gguf", "qwen2.gguf", "quants.gguf"};
+  const char *const names[] = {"llama.gguf", "qwen2.gguf", "quants.gguf", "llama-00001-of-00003.gguf"};
   for (size_t n = 0; n < sizeof names / sizeof names[0]; n++) {
     Model *model = fixture_model(names[n], DTYPE_F32);
     const char *folder = test_folder();

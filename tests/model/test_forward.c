@@ -102,6 +102,7 @@ static void test_qwen2_untied_sharded(void **state) {
 static void test_gguf(void **state) {
   (void)state;
   check_model("llama.gguf", "llama_gguf.safetensors", DTYPE_F32, 1e-5);
+  check_model("llama-00001-of-00003.gguf", "llama_gguf.safetensors", DTYPE_F32, 1e-5); // the same in parts
   check_model("qwen2.gguf", "qwen2_gguf.safetensors", DTYPE_F32, 1e-5);
   check_model("qwen2.gguf", "qwen2_gguf.safetensors", DTYPE_F16, 1e-5);
 }

@@ -1,5 +1,5 @@
-// Named tensors in files of any format: safetensors (one file or a sharded index) and GGUF. Every offset,
-// count and size in a file is checked against the file before it is used.
+// Named tensors in files of any format: safetensors (one file or a sharded index) and GGUF (one file or
+// parts). Every offset, count and size in a file is checked against the file before it is used.
 #pragma once
 
 #include "util/dtype.h"
@@ -24,6 +24,7 @@ typedef struct StoredTensor {
 typedef struct TensorFile TensorFile;
 
 /// Opens a .safetensors file, a model.safetensors.index.json or a .gguf file. The content tells which it is.
+/// The first part of a GGUF file in parts (…-00001-of-00003.gguf) opens all of them.
 STATUS_CHECKED Status tensors_open(const char *path, TensorFile **out);
 void tensors_close(TensorFile *file);
 const char *tensors_path(const TensorFile *file);
@@ -39,6 +40,9 @@ STATUS_CHECKED Status tensors_read_f32(const StoredTensor *tensor, size_t first,
 
 /// True for a GGUF file.
 int tensors_is_gguf(const TensorFile *file);
+/// The keys of the metadata, sorted; NULL past the last.
+size_t gguf_key_count(const TensorFile *file);
+const char *gguf_key_at(const TensorFile *file, size_t index);
 /// Typed metadata. STATUS_INPUT if the type is another or the key is missing; the variants with a `fallback`
 /// give that for a missing key.
 STATUS_CHECKED Status gguf_get_integer(const TensorFile *file, const char *key, int64_t *out);
