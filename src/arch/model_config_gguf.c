@@ -32,8 +32,29 @@ static Status read_size(const TensorFile *file, const char *architecture, const 
   return STATUS_OK;
 }
 
+/// Refuses a GGUF file that is no language model. Older projectors say so by their architecture alone.
+static Status check_kind(const TensorFile *file, const char *architecture) {
+  static const struct {
+    const char *type, *what;
+  } others[] = {
+      {"adapter", "a LoRA adapter of llama.cpp; give the model itself (adapters are read in PEFT's format)"},
+      {"mmproj", "the projector of a model that sees or hears; give the file of its language model"},
+      {"imatrix", "an importance matrix for quantization; give the model itself"}};
+  const char *type = NULL;
+  TRY(gguf_get_string_or_null(file, "general.type", &type));
+  if (architecture != NULL && strcmp(architecture, "clip") == 0) type = "mmproj";
+  if (type == NULL || strcmp(type, "model") == 0) return STATUS_OK;
+  for (size_t i = 0; i < sizeof others / sizeof *others; i++) {
+    if (strcmp(type, others[i].type) == 0)
+      return status_fail(STATUS_INPUT, "%s: is %s", tensors_path(file), others[i].what);
+  }
+  return status_fail(STATUS_INPUT, "%s: metadata general.type is \"%s\", but must be \"model\"",
+                     tensors_path(file), type);
+}
+
 static Status read_family(const TensorFile *file, const char **architecture, ModelConfig *config) {
   TRY(gguf_get_string_or_null(file, "general.architecture", architecture));
+  TRY(check_kind(file, *architecture));
   if (*architecture == NULL) {
     return status_fail(STATUS_INPUT, "%s: metadata general.architecture is missing", tensors_path(file));
   }
