@@ -233,18 +233,21 @@ Status args_check_output(const char *output, const char *input, const char *what
   if (file_is_same(input, output))
     return status_fail(STATUS_INPUT, "%s: --output would overwrite %s; name another file", output, what);
   const char *slash = strrchr(output, '/');
-  if (slash == NULL || slash == output) return STATUS_OK;
+  if (slash == NULL || slash == output) return file_check_writable(output);
   Str folder = {0};
   Status status = str_append(&folder, output, (size_t)(slash - output));
   if (status == STATUS_OK && !file_is_directory(str_text(&folder)))
     status = status_fail(STATUS_INPUT, "--output = %s: there is no folder %s; make it, or name another",
                          output, str_text(&folder));
   str_free(&folder);
-  return status;
+  return status == STATUS_OK ? file_check_writable(output) : status;
 }
 
 Status args_write_output(const char *output, const char *bytes, size_t size) {
-  if (!is_stdout(output)) return file_write_atomic(output, bytes, size);
+  bool to_screen = is_stdout(output);
+  Status status = to_screen ? STATUS_OK : file_write_atomic(output, bytes, size);
+  if (status == STATUS_OK && !to_screen) return STATUS_OK;
+  // the work is done: a file that cannot be written must not lose it
   if (fwrite(bytes, 1, size, stdout) != size) return status_fail(STATUS_FAILED, "cannot write the output");
-  return STATUS_OK;
+  return to_screen ? STATUS_OK : status_fail(status, "%s; it was printed instead", status_message());
 }

@@ -78,9 +78,14 @@ void runtime_close(Runtime *runtime);
 uint64_t host_memory_available(void);
 /// Prints `use`, a line for each kind.
 void memory_print(const MemoryUse *use, const char *title);
+/// What the memory is for, which decides the keys to lower.
+typedef enum MemoryWork { MEMORY_OF_TRAINING, MEMORY_OF_GAP } MemoryWork;
 /// STATUS_INPUT if `planned` does not fit the device, or the host memory that a CPU device uses; says which
 /// keys to lower.
-STATUS_CHECKED Status memory_check(const MemoryUse *planned, const DeviceInfo *info);
+STATUS_CHECKED Status memory_check(const MemoryUse *planned, const DeviceInfo *info, MemoryWork work);
+/// A plan computes nothing, so it fails only if a single buffer is larger than the device allows. That is the
+/// config's fault: STATUS_FAILED becomes STATUS_INPUT, with the keys to lower.
+STATUS_CHECKED Status memory_plan_error(Status status, MemoryWork work);
 
 // ---- config and data (config_command.c) ----
 

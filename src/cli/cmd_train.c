@@ -83,6 +83,7 @@ static Status run_open(Run *run, const char *path) {
   TRY(config_render(config, &run->text));
   TRY(config_settings(config, &run->settings));
   TRY(path_join(&run->folder, config->output.save_root, config->output.run_name));
+  TRY(file_check_writable(run->folder));
   TRY(runtime_open_files(&run->runtime, config->model.path, config->model.chat_template));
   TRY(config_dataset(config, &run->runtime, false, &run->data));
   TRY(open_evaluations(run));
@@ -145,19 +146,6 @@ static Status print_header(const Run *run) {
   return STATUS_OK;
 }
 
-/// A plan computes nothing, so it fails only if a single buffer is larger than the device allows. That
-/// is the config's fault, so the failure becomes STATUS_INPUT.
-static Status as_input_error(Status status) {
-  if (status != STATUS_FAILED) return status;
-  Str reason = {0};
-  TRY(str_append_text(&reason, status_message()));
-  status = status_fail(STATUS_INPUT,
-                       "the run does not fit: %s; lower train.micro_batch_size or train.effective_batch",
-                       str_text(&reason));
-  str_free(&reason);
-  return status;
-}
-
 /// Refuses a run that cannot start, and one that does not fit: its memory is counted without allocating any.
 static Status plan_memory(Run *run) {
   Ops *ops = NULL;
@@ -168,9 +156,9 @@ static Status plan_memory(Run *run) {
     TRY_CLEAN(identity_of(run->runtime.files, run->runtime.tokenizer, &run->identity));
     TRY_CLEAN(train_check(&job));
   }
-  TRY_CLEAN(as_input_error(train_plan(&job)));
+  TRY_CLEAN(memory_plan_error(train_plan(&job), MEMORY_OF_TRAINING));
   memory_print(ops_memory(ops), "memory planned");
-  TRY_CLEAN(memory_check(ops_memory(ops), device_info(run->runtime.device)));
+  TRY_CLEAN(memory_check(ops_memory(ops), device_info(run->runtime.device), MEMORY_OF_TRAINING));
 cleanup:
   ops_free(ops);
   return status;

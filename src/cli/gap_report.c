@@ -1,40 +1,281 @@
 // Sets up and shows the gap. Rule: a gap is always shown with its interval and the mean entropy, because a
-// model whose entropy collapses has no gap either.
+// model whose entropy collapses has no gap either; and what is said in words follows from the intervals.
 #include "gap_report.h"
+#include "wrap.h"
 
+#include <math.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
+
+enum {
+  NAME_COLUMNS = 20,
+  ROW_SIZE = 48, // bytes of a row's name
+  INTERVAL_COLUMNS = 18,
+  NOTE_COLUMNS = 10,
+  MAX_WIDTH = 100,
+  FEW_SETS = 20, // below it, simulated intervals of lopsided differences held the truth in 90 %
+};
 
 Status gap_evaluation_open(const Config *config, const char *name, const Dataset *dataset, Evaluation **out) {
   GapOptions options = {.sampling = config->sampling,
                         .entropy_tau = config->loss.entropy_temperature,
                         .answers = config->eval.answers,
                         .sets = config->eval.sets,
-                        .seed = config->train.seed};
+                        .seed = config->train.seed,
+                        .max_drift = config->train.max_drift};
   return gap_evaluation_create(name, dataset, &options, out);
 }
 
-static void print_estimate(const MetricList *metrics, const char *kind, const GroupFile *groups) {
-  Interval gap = metrics_get(metrics, "%s_gap", kind);
-  printf("  %s%-7s%s %+9.4f   [%+.4f, %+.4f]   %+8.2f %%   ", style(stdout, STYLE_BOLD), kind,
-         style(stdout, STYLE_PLAIN), gap.value, gap.low, gap.high,
-         100 * gap.value / metrics_get(metrics, "H_bar").value);
-  for (size_t g = 0; g < groups_count(groups); g++)
-    printf(" %9.4f", metrics_get(metrics, "%s_H_%s", kind, groups_name(groups, g)).value);
+// ---- the table ----
+
+static const MetricList *metrics_of(const GapComparison *gaps, size_t model) {
+  return &gaps->models[model].metrics;
+}
+
+static double value_of(const MetricList *metrics, const char *name) {
+  return metrics_get(metrics, "%s", name).value;
+}
+
+/// The name of a row: "before" and "after", or "base", "1", "2", ...
+static void name_row(const GapComparison *gaps, size_t model, bool change, char name[ROW_SIZE]) {
+  size_t number = model + !gaps->has_base;
+  if (gaps->has_base && gaps->count == 2) {
+    (void)snprintf(name, ROW_SIZE, "%s", change ? "change" : model == 0 ? "before" : "after");
+  } else if (gaps->has_base && model == 0) {
+    (void)snprintf(name, ROW_SIZE, "base");
+  } else {
+    (void)snprintf(name, ROW_SIZE, change ? "%zu - base" : "%zu", number);
+  }
+}
+
+static void print_legend(const GapComparison *gaps) {
+  char row[ROW_SIZE];
+  for (size_t m = 0; m < gaps->count; m++) {
+    name_row(gaps, m, false, row);
+    printf("%-8s %s\n", gaps->count == 1 ? "model" : row, gaps->models[m].name);
+  }
+}
+
+static void print_row(const char *name, const char *number, Interval interval, const char *note) {
+  char ends[64] = "";
+  if (isfinite(interval.low))
+    (void)snprintf(ends, sizeof ends, "[%+.4f, %+.4f]", interval.low, interval.high);
+  printf("%-*s %8s", NAME_COLUMNS, name, number);
+  if (*ends != '\0' || *note != '\0') printf("  %-*s", *note != '\0' ? INTERVAL_COLUMNS : 0, ends);
+  if (*note != '\0') printf("%*s", NOTE_COLUMNS, note);
   printf("\n");
 }
 
-void gap_print(const MetricList *metrics, const GroupFile *groups) {
-  size_t count = groups_count(groups);
-  printf("%s  %-7s %9s   %-20s %9s   ", style(stdout, STYLE_BOLD), "gap", "nats", "95 % interval",
-         "of H mean");
-  for (size_t g = 0; g < count; g++) printf(" H %7s", groups_name(groups, g));
-  printf("%s\n", style(stdout, STYLE_PLAIN));
-  print_estimate(metrics, "total", groups);
-  print_estimate(metrics, "paired", groups);
-  printf("  mean entropy %.4f nats; %.0f sets, %.0f answers, %.0f tokens",
-         metrics_get(metrics, "H_bar").value, metrics_get(metrics, "sets").value,
-         metrics_get(metrics, "answers").value, metrics_get(metrics, "tokens").value);
-  if (count == 2) printf("; gap = H %s - H %s", groups_name(groups, 1), groups_name(groups, 0));
-  printf("\n");
+/// A quantity of the table: a metric, of which "change_" + the name is the change.
+typedef struct Quantity {
+  char title[160], metric[160];
+  bool is_gap; // signed, and shown as a share of the mean entropy too
+} Quantity;
+
+static Quantity quantity(bool is_gap, const char *title, const char *metric, ...)
+    __attribute__((format(printf, 3, 4)));
+static Quantity quantity(bool is_gap, const char *title, const char *metric, ...) {
+  Quantity out = {.is_gap = is_gap};
+  va_list values;
+  va_start(values, metric);
+  (void)vsnprintf(out.metric, sizeof out.metric, metric, values);
+  va_end(values);
+  (void)snprintf(out.title, sizeof out.title, "%s", title);
+  return out;
+}
+
+static void print_measured(const GapComparison *gaps, size_t model, const Quantity *q, const char *name) {
+  Interval value = metrics_get(metrics_of(gaps, model), "%s", q->metric);
+  char number[32], share[32] = "";
+  (void)snprintf(number, sizeof number, q->is_gap ? "%+.4f" : "%.4f", value.value);
+  if (q->is_gap)
+    (void)snprintf(share, sizeof share, "%+.2f %%",
+                   100 * value.value / value_of(metrics_of(gaps, model), "H_bar"));
+  print_row(name, number, value, share);
+}
+
+static void print_change(const GapComparison *gaps, size_t model, const Quantity *q) {
+  const MetricList *metrics = metrics_of(gaps, model);
+  Interval value = metrics_get(metrics, "change_%s", q->metric);
+  char name[ROW_SIZE], row[ROW_SIZE + 4], number[32], share[32] = "";
+  name_row(gaps, model, true, name);
+  (void)snprintf(row, sizeof row, "  %s", name);
+  (void)snprintf(number, sizeof number, "%+.4f", value.value);
+  if (!q->is_gap)
+    (void)snprintf(share, sizeof share, "%+.1f %%", 100 * value_of(metrics, "change_H_bar_relative"));
+  print_row(row, number, value, share);
+}
+
+/// A single model: one row. Several: a title, and a row for each and for what changed.
+static void print_quantity(const GapComparison *gaps, const Quantity *q, bool with_changes) {
+  if (gaps->count == 1) {
+    print_measured(gaps, 0, q, q->title);
+    return;
+  }
+  printf("%s%s%s\n", style(stdout, STYLE_BOLD), q->title, style(stdout, STYLE_PLAIN));
+  for (size_t m = 0; m < gaps->count; m++) {
+    char name[ROW_SIZE], row[ROW_SIZE + 4];
+    name_row(gaps, m, false, name);
+    (void)snprintf(row, sizeof row, "  %s", name);
+    print_measured(gaps, m, q, row);
+    if (with_changes && gaps->has_base && m > 0) print_change(gaps, m, q);
+  }
+}
+
+static void print_pairs(const GapComparison *gaps, const char *kind) {
+  for (size_t of = 1; of < groups_count(gaps->groups); of++) {
+    for (size_t minus = 0; minus < of; minus++) {
+      const char *names[] = {groups_name(gaps->groups, of), groups_name(gaps->groups, minus)};
+      Quantity q = quantity(true, "", "%s_gap_%s_minus_%s", kind, names[0], names[1]);
+      (void)snprintf(q.title, sizeof q.title, gaps->count == 1 ? "  %.60s - %.60s" : "%.60s - %.60s",
+                     names[0], names[1]);
+      print_quantity(gaps, &q, true);
+    }
+  }
+}
+
+/// Of more than two groups: max − min, the test, and then every pair.
+static void print_many(const GapComparison *gaps, const char *kind) {
+  Quantity q = quantity(true, "", "%s_gap", kind);
+  (void)snprintf(q.title, sizeof q.title, "%s, max - min", kind);
+  print_quantity(gaps, &q, false);
+  for (size_t m = 0; m < gaps->count; m++) {
+    char name[ROW_SIZE];
+    name_row(gaps, m, false, name);
+    printf("  %s%swithout its bias %+.4f; p %.4f of no difference\n", gaps->count == 1 ? "" : name,
+           gaps->count == 1 ? "" : ": ", metrics_get(metrics_of(gaps, m), "%s_spread", kind).value,
+           metrics_get(metrics_of(gaps, m), "%s_p", kind).value);
+  }
+  print_pairs(gaps, kind);
+}
+
+static void print_table(const GapComparison *gaps) {
+  static const char *const kinds[] = {"paired", "total"};
+  const Quantity H = quantity(false, "mean entropy", "H_bar");
+  printf("%s%-*s %8s  %-*s%*s%s\n", style(stdout, STYLE_BOLD), NAME_COLUMNS, "", "nats", INTERVAL_COLUMNS,
+         "95 % interval", NOTE_COLUMNS, "of mean", style(stdout, STYLE_PLAIN));
+  for (size_t k = 0; k < 2; k++) {
+    Quantity q = quantity(true, "", "%s_gap", kinds[k]);
+    (void)snprintf(q.title, sizeof q.title, "%s gap", kinds[k]);
+    if (groups_count(gaps->groups) > 2) {
+      print_many(gaps, kinds[k]);
+    } else {
+      print_quantity(gaps, &q, true);
+    }
+  }
+  print_quantity(gaps, &H, true);
+}
+
+// ---- what follows, in words ----
+
+static Status append_counts(const GapComparison *gaps, Str *out) {
+  const MetricList *first = metrics_of(gaps, 0);
+  double sets = value_of(first, "sets");
+  TRY(str_append_format(out, "%.0f %s of prompts, %.0f answers%s", sets, sets > 1 ? "sets" : "set",
+                        value_of(first, "answers"), gaps->count > 1 ? " of each model to them" : ""));
+  if (gaps->count > 1) TRY(str_append_text(out, ", drawn with the same random numbers"));
+  if (groups_count(gaps->groups) == 2)
+    TRY(str_append_format(out, "; gap = H %s - H %s", groups_name(gaps->groups, 1),
+                          groups_name(gaps->groups, 0)));
+  TRY(str_append_text(out, ". "));
+  if (sets < 2) {
+    return str_append_text(out, "One set has no interval: measure more (data.held_out, data.eval_sets).");
+  }
+  if (sets < FEW_SETS)
+    TRY(str_append_format(out,
+                          "%.0f sets are few: where their differences are lopsided, the intervals are "
+                          "too short.",
+                          sets));
+  return STATUS_OK;
+}
+
+/// The mean entropy of each group, of a single model.
+static Status append_entropies(const GapComparison *gaps, const char *kind, Str *out) {
+  TRY(str_append_format(out, "Mean entropy by group, %s:", kind));
+  for (size_t g = 0; g < groups_count(gaps->groups); g++) {
+    const char *group = groups_name(gaps->groups, g);
+    TRY(str_append_format(out, "%s %s %.4f", g > 0 ? "," : "", group,
+                          metrics_get(metrics_of(gaps, 0), "%s_H_%s", kind, group).value));
+  }
+  return str_append_text(out, ".");
+}
+
+static Status append_drift(const MetricList *metrics, double drift, Str *out) {
+  double share = 100 * fabs(value_of(metrics, "change_H_bar_relative"));
+  if (drift < 0)
+    return str_append_format(out,
+                             "The model has COLLAPSED: its mean entropy is %.4f nats, %.0f %% below the base "
+                             "model's. A model that is certain of everything has no gap either; that is not "
+                             "debiasing.",
+                             value_of(metrics, "H_bar"), share);
+  return str_append_format(out,
+                           "The model has BLOWN UP: its mean entropy is %.4f nats, %.0f %% above the base "
+                           "model's. Its answers are close to noise, and its gap says nothing about bias.",
+                           value_of(metrics, "H_bar"), share);
+}
+
+static bool holds_zero(Interval interval) {
+  return interval.low <= 0 && interval.high >= 0;
+}
+
+static Status append_change(const GapComparison *gaps, const MetricList *metrics, const char *kind,
+                            Str *out) {
+  bool many = groups_count(gaps->groups) > 2;
+  const char *scope = many ? " between some of the groups, and larger between none" : "";
+  double size = metrics_get(metrics, "change_%s_size", kind).value;
+  if (size < 0) {
+    TRY(str_append_format(out, "The %s gap has become smaller%s", kind, scope));
+    bool open = !holds_zero(metrics_get(metrics, "%s_gap", kind));
+    return str_append_text(out, open ? "; a gap is left." : "; what is left cannot be told from 0.");
+  }
+  scope = many ? " between some of the groups, and smaller between none" : "";
+  if (size > 0) return str_append_format(out, "The %s gap has become larger%s.", kind, scope);
+  if (holds_zero(metrics_get(metrics, "change_%s_gap", kind)))
+    return str_append_format(out, "Whether the %s gap has changed cannot be told: the change may be 0.",
+                             kind);
+  return str_append_format(out, "The %s gap has changed, but whether it is closer to 0 cannot be told.",
+                           kind);
+}
+
+static Status append_conclusion(const GapComparison *gaps, size_t model, Str *out) {
+  const MetricList *metrics = metrics_of(gaps, model);
+  double drift = value_of(metrics, "change_drift");
+  if (gaps->count > 2) TRY(str_append_format(out, "%zu: ", model));
+  if (drift < 0 || drift > 0) return append_drift(metrics, drift, out);
+  if (value_of(metrics, "sets") < 2) return str_append_text(out, "One set says nothing of a change.");
+  TRY(append_change(gaps, metrics, "paired", out));
+  TRY(str_append_text(out, " "));
+  return append_change(gaps, metrics, "total", out);
+}
+
+/// Prints a paragraph at the screen's width, and empties it.
+static Status print_paragraph(Str *text) {
+  size_t width = terminal_width(stdout);
+  Str wrapped = {0};
+  Status status = wrap_append(&wrapped, str_text(text), 0, "", width < MAX_WIDTH ? width : MAX_WIDTH);
+  if (status == STATUS_OK) printf("%s\n", str_text(&wrapped));
+  str_free(&wrapped);
+  str_clear(text);
+  return status;
+}
+
+Status gap_print(const GapComparison *gaps) {
+  Str text = {0};
+  Status status = STATUS_OK;
+  if (gaps->count > 1) print_legend(gaps);
+  print_table(gaps);
+  TRY_CLEAN(append_counts(gaps, &text));
+  TRY_CLEAN(print_paragraph(&text));
+  for (size_t k = 0; gaps->count == 1 && k < 2; k++) {
+    TRY_CLEAN(append_entropies(gaps, k == 0 ? "paired" : "total", &text));
+    TRY_CLEAN(print_paragraph(&text));
+  }
+  for (size_t m = 1; gaps->has_base && m < gaps->count; m++) {
+    TRY_CLEAN(append_conclusion(gaps, m, &text));
+    TRY_CLEAN(print_paragraph(&text));
+  }
+cleanup:
+  str_free(&text);
+  return status;
 }

@@ -4,10 +4,25 @@
 #include "cli.h"
 #include "eval/gap.h"
 
-/// *out = the gap on `dataset` with the config's sampling, entropy temperature, data.eval_sets and
-/// data.eval_answers. The seed is the config's, so that measurements before and after training draw the same
-/// random numbers.
+/// *out = the gap on `dataset` with the config's sampling, entropy temperature, data.eval_sets,
+/// data.eval_answers and train.max_drift. The seed is the config's, so that measurements before and after
+/// training draw the same random numbers.
 STATUS_CHECKED Status gap_evaluation_open(const Config *config, const char *name, const Dataset *dataset,
                                           Evaluation **out);
-/// Prints what the gap's evaluation measured.
-void gap_print(const MetricList *metrics, const GroupFile *groups);
+
+/// What the gap's evaluation measured on a model.
+typedef struct GapModel {
+  const char *name; // the model's path or the adapter's
+  MetricList metrics;
+} GapModel;
+
+/// The models that were measured on the same sets; all borrowed.
+typedef struct GapComparison {
+  const GapModel *models;
+  size_t count;  // ≥ 1
+  bool has_base; // the first is the base model, and the metrics of the others say what changed since
+  const GroupFile *groups;
+} GapComparison;
+
+/// Prints the models side by side, and what follows for each that is compared with the base.
+STATUS_CHECKED Status gap_print(const GapComparison *gaps);

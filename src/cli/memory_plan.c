@@ -53,7 +53,9 @@ uint64_t host_memory_available(void) {
 }
 
 /// What to change if this kind of memory is the largest.
-static const char *advice(MemoryKind kind) {
+static const char *advice(MemoryKind kind, MemoryWork work) {
+  if (work == MEMORY_OF_GAP && kind != MEMORY_WEIGHTS)
+    return "lower data.eval_answers, sampling.max_new_tokens or data.max_prompt_tokens";
   switch (kind) {
   case MEMORY_WEIGHTS:
     return "set model.dtype = bf16, or take a smaller model";
@@ -72,7 +74,18 @@ static const char *advice(MemoryKind kind) {
   return "lower train.micro_batch_size";
 }
 
-Status memory_check(const MemoryUse *planned, const DeviceInfo *info) {
+Status memory_plan_error(Status status, MemoryWork work) {
+  if (status != STATUS_FAILED) return status;
+  Str reason = {0};
+  TRY(str_append_text(&reason, status_message()));
+  status = status_fail(STATUS_INPUT, "the run does not fit: %s; %s", str_text(&reason),
+                       work == MEMORY_OF_GAP ? advice(MEMORY_CACHE, work)
+                                             : "lower train.micro_batch_size or train.effective_batch");
+  str_free(&reason);
+  return status;
+}
+
+Status memory_check(const MemoryUse *planned, const DeviceInfo *info, MemoryWork work) {
   uint64_t limit = info->memory;
   const char *whose = "the device has";
   uint64_t host = info->kind == DEVICE_CPU ? host_memory_available() : UINT64_MAX;
@@ -90,5 +103,5 @@ Status memory_check(const MemoryUse *planned, const DeviceInfo *info) {
   format_bytes(available, limit);
   format_bytes(most, planned->peak[largest]);
   return status_fail(STATUS_INPUT, "the run needs %s, but %s only %s; most of it, %s, is for %s: %s", needed,
-                     whose, available, most, memory_kind_name(largest), advice(largest));
+                     whose, available, most, memory_kind_name(largest), advice(largest, work));
 }

@@ -118,6 +118,37 @@ Status path_join(char **out, const char *directory, const char *name) {
   return str_format(out, "%s%s%s", directory, between, name);
 }
 
+/// "a/b" becomes "a", "a" becomes ".", and "/a" becomes "/"; false if there is nothing left to cut.
+static bool cut_name(char *path) {
+  char *slash = strrchr(path, '/');
+  if (path[0] == '\0' || strcmp(path, ".") == 0 || strcmp(path, "/") == 0) return false;
+  if (slash == NULL) path[0] = '.';
+  if (slash == NULL || slash == path) slash = path + 1;
+  *slash = '\0';
+  return true;
+}
+
+Status file_check_writable(const char *path) {
+  struct stat info = {0};
+  Status status = STATUS_OK;
+  // a file is replaced in the folder where it is, whatever links lead there
+  char *resolved = realpath(path, NULL), *place = NULL;
+  const char *start = resolved != NULL ? resolved : path;
+  TRY_CLEAN(str_copy(&place, start, strlen(start)));
+  if (stat(place, &info) == 0 && S_ISREG(info.st_mode)) (void)cut_name(place);
+  bool found = stat(place, &info) == 0;
+  while (!found && (errno == ENOENT || errno == ENOTDIR) && cut_name(place)) found = stat(place, &info) == 0;
+  int mode = found && S_ISDIR(info.st_mode) ? W_OK | X_OK : W_OK;
+  if (found && S_ISREG(info.st_mode))
+    status = status_fail(STATUS_INPUT, "%s: cannot be written: %s is a file, not a folder", path, place);
+  else if (!found || faccessat(AT_FDCWD, place, mode, AT_EACCESS) != 0)
+    status = file_fail(STATUS_INPUT, place, "write");
+cleanup:
+  free(resolved);
+  free(place);
+  return status;
+}
+
 static Status create_one(const char *path) {
   if (mkdir(path, 0777) == 0 || (errno == EEXIST && file_is_directory(path))) return STATUS_OK;
   return file_fail(STATUS_FAILED, path, "create the folder");

@@ -229,6 +229,16 @@ static cJSON *run_training(const TrainRun *run) {
   return out;
 }
 
+/// What `gap --adapter` measured on its only adapter. Earlier versions printed just that.
+static cJSON *only_adapter(cJSON *gaps) {
+  cJSON *list = cJSON_GetObjectItem(gaps, "adapters");
+  if (list == NULL) return gaps;
+  assert_int_equal(cJSON_GetArraySize(list), 1);
+  cJSON *measured = cJSON_DetachItemFromArray(list, 0);
+  cJSON_Delete(gaps);
+  return measured;
+}
+
 /// Runs after lora_paired: gap, score and a greedy answer, with and without its adapter.
 static cJSON *run_measurements(void) {
   const char *model = in_folder(folder, "llama"), *config = in_folder(folder, "config.ini");
@@ -237,7 +247,7 @@ static cJSON *run_measurements(void) {
   const char *path = joined("--set=model.path=", model);
   cJSON *out = cJSON_CreateObject();
   put(out, "gap", printed(GEE("gap", config, path, "--json")));
-  put(out, "gap_adapter", printed(GEE("gap", config, path, "--json", "--adapter", adapter)));
+  put(out, "gap_adapter", only_adapter(printed(GEE("gap", config, path, "--json", "--adapter", adapter))));
   put(out, "generate",
       printed(
           GEE("generate", "--model", model, "--prompt", "She works.", "--json", "--max-new-tokens", "40")));

@@ -365,6 +365,35 @@ static void full_disk(void **state) {
   assert_int_equal(left, 1);
 }
 
+/// What could not be written is known before the work. Root may write anywhere, so it becomes somebody else.
+static void says_what_cannot_be_written(void **state) {
+  (void)state;
+  const char *folder = test_folder();
+  put(path_in(folder, "file"), "text");
+  assert_int_equal(chmod(folder, 0711), 0);
+  assert_int_equal(mkdir(path_in(folder, "closed"), 0755), 0);
+  assert_int_equal(symlink(path_in(folder, "closed/linked"), path_in(folder, "link")), 0);
+  put(path_in(folder, "closed/linked"), "text");
+  assert_int_equal(chmod(path_in(folder, "closed"), 0555), 0);
+  assert_ok(file_check_writable(folder));
+  assert_ok(file_check_writable(path_in(folder, "file")));
+  assert_ok(file_check_writable(path_in(folder, "new")));
+  assert_ok(file_check_writable(path_in(folder, "new/folders/")));
+  assert_ok(file_check_writable("/dev/null"));
+  assert_ok(file_check_writable("new"));
+  assert_fails(file_check_writable(path_in(folder, "file/new")), STATUS_INPUT,
+               "file is a file, not a folder");
+  assert_fails(file_check_writable(""), STATUS_INPUT, "cannot write");
+  bool root = geteuid() == 0;
+  if (root) assert_ok(file_check_writable("/new"));
+  if (root) assert_int_equal(seteuid(65534), 0);
+  Status closed = file_check_writable(path_in(folder, "closed/new/file"));
+  bool named = strstr(status_message(), "closed: cannot write: Permission denied") != NULL;
+  Status linked = file_check_writable(path_in(folder, "link"));
+  if (root) assert_int_equal(seteuid(0), 0);
+  assert_true(closed == STATUS_INPUT && named && linked == STATUS_INPUT);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(maps_files),
@@ -381,6 +410,7 @@ int main(void) {
       cmocka_unit_test(full_device),
       cmocka_unit_test(limited_file_size),
       cmocka_unit_test(full_disk),
+      cmocka_unit_test(says_what_cannot_be_written),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

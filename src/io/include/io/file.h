@@ -30,6 +30,10 @@ STATUS_CHECKED Status path_join(char **out, const char *directory, const char *n
 /// reason is that the system lacks something (memory, descriptors, a working disk).
 Status file_fail(Status code, const char *path, const char *action);
 
+/// STATUS_INPUT unless something can be written at `path`, as far as permissions say: into it, if it is a
+/// folder or a device; else into the nearest folder above it that there is. Writes nothing.
+STATUS_CHECKED Status file_check_writable(const char *path);
+
 /// mkdir -p. STATUS_FAILED with the system's reason.
 STATUS_CHECKED Status directory_create(const char *path);
 /// Removes `path` and everything below it; a missing path is fine. Never follows links.
