@@ -1,18 +1,16 @@
-// What LoRA adapts: targets by name; reading and writing adapter_config.json. Rule: an adapter_config.json
-// that sets anything not computed here is refused.
+// What LoRA adapts in training, writing its adapter_config.json, and the names of its tensors. Rule: what is
+// written here is read by lora_config.c and by PEFT as it was meant.
 #include "arch/lora.h"
 
 #include "arch/model_config_write.h"
 #include "formats.h"
-#include "io/file.h"
-#include "io/json.h"
 #include "io/json_write.h"
+#include "lora_parts.h"
+#include "util/memory.h"
 #include "util/str.h"
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
-
-static const char config_name[] = "adapter_config.json";
 
 // ---- targets ----
 
@@ -36,7 +34,7 @@ static Status add_target(const ModelFamily *family, const char *name, size_t siz
   for (LinearRole role = 0; role < LINEARS; role++) {
     const char *target = family_linear_name(family, role);
     if (target != NULL && strlen(target) == size && memcmp(target, name, size) == 0) {
-      lora->targets[role] = true;
+      lora->roles[role] = true;
       return STATUS_OK;
     }
   }
@@ -45,7 +43,7 @@ static Status add_target(const ModelFamily *family, const char *name, size_t siz
 
 static void add_all(const ModelFamily *family, Lora *lora) {
   for (LinearRole role = 0; role < LINEARS; role++) {
-    lora->targets[role] = family_linear_name(family, role) != NULL;
+    lora->roles[role] = family_linear_name(family, role) != NULL;
   }
 }
 
@@ -67,124 +65,59 @@ static Status parse_targets(const ModelFamily *family, const char *list, Lora *l
 
 // ---- numbers ----
 
-// `alpha` is a double, as a file has it, so that the scale is rounded only once.
-static Status set_numbers(const ModelConfig *config, size_t rank, double alpha, double dropout, Lora *lora) {
-  lora->rank = rank;
-  lora->alpha = (float)alpha;
-  lora->dropout = (float)dropout;
-  size_t largest = config->ffn > config->width ? config->ffn : config->width;
-  if (rank == 0 || rank > largest)
-    return status_fail(STATUS_INPUT, "LoRA rank %zu: expected 1 to %zu", rank, largest);
-  if (!(lora->dropout >= 0.0f && lora->dropout < 1.0f)) {
-    return status_fail(STATUS_INPUT, "LoRA dropout %g: expected at least 0 and below 1",
-                       (double)lora->dropout);
+size_t lora_largest_rank(const ModelConfig *config) {
+  return config->ffn > config->width ? config->ffn : config->width;
+}
+
+Status lora_check_dropout(float dropout) {
+  if (dropout >= 0.0f && dropout < 1.0f) return STATUS_OK;
+  return status_fail(STATUS_INPUT, "LoRA dropout %g: expected at least 0 and below 1", (double)dropout);
+}
+
+static Status set_numbers(const ModelConfig *config, const LoraOptions *options, Lora *lora) {
+  size_t largest = lora_largest_rank(config);
+  if (options->rank == 0 || options->rank > largest)
+    return status_fail(STATUS_INPUT, "LoRA rank %zu: expected 1 to %zu", options->rank, largest);
+  TRY(lora_check_dropout(options->dropout));
+  if (!isfinite(options->alpha)) return status_fail(STATUS_INPUT, "LoRA alpha is not a number");
+  lora->rank = options->rank;
+  lora->alpha = options->alpha;
+  lora->dropout = options->dropout;
+  float scale = (float)((double)options->alpha / (double)options->rank);
+  TRY(mem_array(&lora->targets, config->layers * LINEARS, "the targets of an adapter"));
+  for (size_t i = 0; i < config->layers * LINEARS; i++) {
+    if (lora->roles[i % LINEARS]) lora->targets[i] = (LoraTarget){options->rank, scale};
   }
-  if (!isfinite(lora->alpha)) return status_fail(STATUS_INPUT, "LoRA alpha is not a number");
-  lora->scale = (float)(alpha / (double)rank);
   return STATUS_OK;
 }
 
 Status lora_from_options(const ModelConfig *config, const LoraOptions *options, Lora *out) {
   *out = (Lora){0};
   TRY(parse_targets(config->family, options->targets, out));
-  return set_numbers(config, options->rank, (double)options->alpha, (double)options->dropout, out);
+  return set_numbers(config, options, out);
 }
 
-// ---- reading ----
-
-// True for values that switch a feature off: missing, null, false, "none", an empty list or object.
-static bool is_off(const cJSON *value) {
-  if (value == NULL || cJSON_IsNull(value) || cJSON_IsFalse(value)) return true;
-  if (cJSON_IsString(value)) return strcmp(value->valuestring, "none") == 0;
-  return (cJSON_IsObject(value) || cJSON_IsArray(value)) && value->child == NULL;
+void lora_free(Lora *lora) {
+  free(lora->targets);
+  free(lora->brings);
+  *lora = (Lora){0};
 }
 
-static Status refuse_features(const cJSON *json, const char *path) {
-  static const char *const features[] = {"bias",
-                                         "fan_in_fan_out",
-                                         "use_dora",
-                                         "use_rslora",
-                                         "use_qalora",
-                                         "rank_pattern",
-                                         "alpha_pattern",
-                                         "modules_to_save",
-                                         "exclude_modules",
-                                         "layers_to_transform",
-                                         "layer_replication",
-                                         "trainable_token_indices",
-                                         "target_parameters",
-                                         "lora_bias",
-                                         "use_bdlora",
-                                         "arrow_config",
-                                         "corda_config",
-                                         "alora_invocation_tokens"};
-  for (size_t i = 0; i < sizeof features / sizeof *features; i++) {
-    if (!is_off(cJSON_GetObjectItemCaseSensitive(json, features[i]))) {
-      return status_fail(STATUS_INPUT, "%s: \"%s\" is set, which is not supported", path, features[i]);
-    }
-  }
-  return STATUS_OK;
-}
-
-static Status read_targets(const ModelFamily *family, const cJSON *json, const char *path, Lora *lora) {
-  const cJSON *value = cJSON_GetObjectItemCaseSensitive(json, "target_modules");
-  if (cJSON_IsString(value) && strcmp(value->valuestring, "all-linear") == 0) {
-    add_all(family, lora);
-    return STATUS_OK;
-  }
-  const cJSON *item = cJSON_IsArray(value) ? value->child : NULL;
-  size_t found = 0;
-  for (; item != NULL && cJSON_IsString(item); item = item->next) {
-    TRY(add_target(family, item->valuestring, strlen(item->valuestring), path, lora));
-    found++;
-  }
-  if (item == NULL && found > 0) return STATUS_OK;
-  return status_fail(STATUS_INPUT, "%s: \"target_modules\" must be a list of matrix names", path);
-}
-
-static Status read_file(const ModelConfig *config, const char *path, Lora *lora) {
-  Status status = STATUS_OK;
-  cJSON *json = NULL;
-  const char *type = NULL;
-  int64_t rank = 0;
-  double alpha = 0;
-  double dropout = 0;
-  TRY_CLEAN(json_parse_file(path, &json));
-  TRY_CLEAN(json_get_string(json, "peft_type", path, &type));
-  if (strcmp(type, "LORA") != 0) {
-    status =
-        status_fail(STATUS_INPUT, "%s: peft_type \"%s\" is not supported; supported is LORA", path, type);
-    goto cleanup;
-  }
-  TRY_CLEAN(refuse_features(json, path));
-  TRY_CLEAN(json_get_integer(json, "r", path, 1, INT32_MAX, &rank));
-  TRY_CLEAN(json_get_number(json, "lora_alpha", path, &alpha));
-  if (json_has(json, "lora_dropout")) TRY_CLEAN(json_get_number(json, "lora_dropout", path, &dropout));
-  TRY_CLEAN(read_targets(config->family, json, path, lora));
-  TRY_CLEAN(set_numbers(config, (size_t)rank, alpha, dropout, lora));
-cleanup:
-  cJSON_Delete(json);
-  return status;
-}
-
-Status lora_read_config(const ModelConfig *config, const char *directory, Lora *out) {
-  char *path = NULL;
-  *out = (Lora){0};
-  TRY(path_join(&path, directory, config_name));
-  Status status = read_file(config, path, out);
-  free(path);
-  return status;
+const LoraTarget *lora_target(const Lora *lora, size_t layer, LinearRole role) {
+  return &lora->targets[layer * LINEARS + role];
 }
 
 // ---- writing ----
 
 Status lora_write_config(const ModelConfig *config, const Lora *lora, const char *base,
                          const char *directory) {
+  if (lora->brings != NULL)
+    return status_fail(STATUS_FAILED, "an adapter that was read is not written again");
   JsonWriter json = {.layout = JSON_PRETTY};
   json_object_begin(&json, NULL);
   json_array_begin(&json, "target_modules");
   for (LinearRole role = 0; role < LINEARS; role++) {
-    if (lora->targets[role]) json_string(&json, NULL, family_linear_name(config->family, role));
+    if (lora->roles[role]) json_string(&json, NULL, family_linear_name(config->family, role));
   }
   json_array_end(&json);
   json_string(&json, "peft_type", "LORA");
@@ -208,10 +141,69 @@ Status lora_write_config(const ModelConfig *config, const Lora *lora, const char
   json_object_end(&json);
   json_null(&json, "revision");
   json_object_end(&json);
-  return json_save(&json, directory, config_name);
+  return json_save(&json, directory, LORA_CONFIG_NAME);
 }
+
+// ---- names of tensors ----
+
+static const char peft_prefix[] = "base_model.model.";
 
 Status lora_tensor_name(const WeightSpec *weight, char which, char **out) {
   size_t stem = strlen(weight->name) - strlen(".weight");
-  return str_format(out, "base_model.model.%.*s.lora_%c.weight", (int)stem, weight->name, which);
+  return str_format(out, "%s%.*s.lora_%c.weight", peft_prefix, (int)stem, weight->name, which);
+}
+
+/// Appends `name` without the parts that wrappers of modules put into it.
+static Status append_unwrapped(Str *out, const char *name) {
+  static const char *const wrappers[] = {"_orig_mod.", "_fsdp_wrapped_module.",
+                                         "_checkpoint_wrapped_module."};
+  while (*name != '\0') {
+    size_t i = 0, part = strcspn(name, ".");
+    part += name[part] == '.';
+    while (i < 3 && !str_starts(name, wrappers[i])) i++;
+    if (i == 3) TRY(str_append(out, name, part));
+    name += part;
+  }
+  return STATUS_OK;
+}
+
+Status lora_usual_name(const char *stored, char **out) {
+  static const char named[] = ".default.weight";
+  Str plain = {0};
+  Status status = STATUS_OK;
+  TRY_CLEAN(append_unwrapped(&plain, str_starts(stored, "module.") ? stored + strlen("module.") : stored));
+  const char *name = str_text(&plain);
+  const char *prefix = str_starts(name, peft_prefix) ? "" : peft_prefix;
+  bool has_name = str_ends(name, ".lora_A.default.weight") || str_ends(name, ".lora_B.default.weight");
+  size_t stem = plain.size - (has_name ? strlen(named) : 0);
+  TRY_CLEAN(str_format(out, "%s%.*s%s", prefix, (int)stem, name, has_name ? ".weight" : ""));
+cleanup:
+  str_free(&plain);
+  return status;
+}
+
+static ModelConfig untied(const ModelConfig *config) {
+  ModelConfig copy = *config;
+  copy.tied = false;
+  return copy;
+}
+
+size_t lora_weight_count(const ModelConfig *config) {
+  ModelConfig copy = untied(config);
+  return weight_count(&copy);
+}
+
+void lora_weight_spec(const ModelConfig *config, size_t index, WeightSpec *out) {
+  ModelConfig copy = untied(config);
+  weight_spec(&copy, FORMAT_HF, index, out);
+}
+
+Status lora_weight(const ModelConfig *config, const Lora *lora, size_t index, WeightSpec *spec, char **out) {
+  lora_weight_spec(config, index, spec);
+  // PEFT puts an adapted matrix and its bias inside a module of its own.
+  bool of_matrix = spec->kind == WEIGHT_LINEAR || spec->kind == WEIGHT_BIAS;
+  bool inside = of_matrix && lora_target(lora, spec->layer, spec->linear)->rank > 0;
+  const char *last = strrchr(spec->name, '.');
+  return str_format(out, "%s%.*s%s%s", peft_prefix, (int)(last - spec->name), spec->name,
+                    inside ? ".base_layer" : "", last);
 }

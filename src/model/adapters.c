@@ -1,6 +1,5 @@
-// A model's LoRA adapters: which matrices get one, initial values, reading and writing
-// adapter_model.safetensors. Rule: params->specs has A and then B of each adapted matrix, in the order of the
-// table of weights.
+// A model's LoRA adapters: which matrices get one, initial values, writing. (adapter_file.c reads them.)
+// Rule: params->specs has A and then B of each adapted matrix, in the order of the table of weights.
 #include "io/file.h"
 #include "parts.h"
 #include "util/memory.h"
@@ -8,8 +7,6 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
-
-static const char weights_name[] = "adapter_model.safetensors";
 
 static Status add_spec(ParamSet *params, const WeightSpec *weight, char which, size_t rows, size_t cols) {
   ParamSpec *spec = &params->specs[params->count];
@@ -21,28 +18,33 @@ static Status add_spec(ParamSet *params, const WeightSpec *weight, char which, s
   return STATUS_OK;
 }
 
-static bool is_adapted(const Model *model, const WeightSpec *spec) {
-  return spec->kind == WEIGHT_LINEAR && model->lora.targets[spec->linear];
+/// NULL if the weight has no adapter.
+static const LoraTarget *target_of(const Model *model, const WeightSpec *spec) {
+  if (spec->kind != WEIGHT_LINEAR) return NULL;
+  const LoraTarget *target = lora_target(&model->lora, spec->layer, spec->linear);
+  return target->rank > 0 ? target : NULL;
 }
 
 static Status create_adapters(Model *model) {
   ParamSet *params = &model->params;
   const size_t weights = weight_count(&model->config);
-  const size_t rank = model->lora.rank;
   TRY(mem_array(&params->specs, 2 * weights, "parameter table"));
   WeightSpec spec;
   for (size_t i = 0; i < weights; i++) {
     weight_spec(&model->config, FORMAT_HF, i, &spec);
-    if (!is_adapted(model, &spec)) continue;
-    TRY(add_spec(params, &spec, 'A', rank, spec.cols));
-    TRY(add_spec(params, &spec, 'B', spec.rows, rank));
+    const LoraTarget *target = target_of(model, &spec);
+    if (target == NULL) continue;
+    TRY(add_spec(params, &spec, 'A', target->rank, spec.cols));
+    TRY(add_spec(params, &spec, 'B', spec.rows, target->rank));
   }
   TRY(params_create(model->ops, params));
   size_t next = 0;
   for (size_t i = 0; i < weights; i++) {
     weight_spec(&model->config, FORMAT_HF, i, &spec);
-    if (!is_adapted(model, &spec)) continue;
+    const LoraTarget *target = target_of(model, &spec);
+    if (target == NULL) continue;
     Linear *linear = &model->layers[spec.layer].linears[spec.linear];
+    linear->scale = target->scale;
     TRY(params_bind(params, next++, &linear->a));
     TRY(params_bind(params, next++, &linear->b));
   }
@@ -72,34 +74,13 @@ cleanup:
 }
 
 Status model_add_lora(Model *model, const LoraOptions *options, uint64_t seed) {
-  Lora lora;
   TRY(model_check_untrained(model));
-  TRY(lora_from_options(&model->config, options, &lora));
-  model->lora = lora;
+  TRY(lora_from_options(&model->config, options, &model->lora));
   TRY(create_adapters(model));
   return ops_is_plan(model->ops) ? STATUS_OK : draw_values(model, seed);
 }
 
 // ---- files ----
-
-Status adapters_load(Model *model, const char *directory) {
-  Status status = STATUS_OK;
-  char *path = NULL;
-  TensorFile *file = NULL;
-  TRY(path_join(&path, directory, weights_name));
-  TRY_CLEAN(tensors_open(path, &file));
-  if (tensors_count(file) != model->params.count) {
-    status =
-        status_fail(STATUS_INPUT, "%s: has %zu tensors, but adapter_config.json asks for %zu on this model",
-                    path, tensors_count(file), model->params.count);
-    goto cleanup;
-  }
-  TRY_CLEAN(params_load(&model->params, file));
-cleanup:
-  tensors_close(file);
-  free(path);
-  return status;
-}
 
 Status adapters_save(Model *model, const char *directory) {
   TRY(lora_write_config(&model->config, &model->lora, model->path, directory));
@@ -107,7 +88,7 @@ Status adapters_save(Model *model, const char *directory) {
   char *path = NULL;
   TensorToWrite *list = NULL;
   TRY_CLEAN(params_list(&model->params, &list));
-  TRY_CLEAN(path_join(&path, directory, weights_name));
+  TRY_CLEAN(path_join(&path, directory, ADAPTER_WEIGHTS));
   TRY_CLEAN(safetensors_write(path, list, model->params.count, params_fill, &model->params));
 cleanup:
   free(list);
@@ -116,10 +97,8 @@ cleanup:
 }
 
 Status model_load_adapter(Model *model, const char *directory) {
-  Lora lora;
   TRY(model_check_untrained(model));
-  TRY(lora_read_config(&model->config, directory, &lora));
-  model->lora = lora;
+  TRY(lora_read_config(&model->config, directory, &model->lora));
   TRY(create_adapters(model));
   return adapters_load(model, directory);
 }

@@ -7,20 +7,19 @@
 
 // forward: out += scale · low · Bᵀ,  low = input · Aᵀ,  input = dropout(x)
 static Status adapter_backward(Pass *pass, Linear *linear, Tensor *dx, const Tensor *dout, const Tensor *x) {
-  Tensor input;
-  Tensor *low = &pass->now.low, *dlow = &pass->now.dlow;
-  float scale = pass->model->lora.scale;
-  TRY(adapter_low(pass, linear, x, &input));
-  TRY(op_linear_dw(&linear->b.grad, dout, low, scale, 1.0f));
-  TRY(op_linear_dx(dlow, dout, &linear->b.value, scale, 0.0f));
-  TRY(op_linear_dw(&linear->a.grad, dlow, &input, 1.0f, 1.0f));
+  Tensor input, low;
+  Tensor dlow = tensor_reshape(&pass->scratch.dlow, x->rows, linear->a.value.rows);
+  TRY(adapter_low(pass, linear, x, &input, &low));
+  TRY(op_linear_dw(&linear->b.grad, dout, &low, linear->scale, 1.0f));
+  TRY(op_linear_dx(&dlow, dout, &linear->b.value, linear->scale, 0.0f));
+  TRY(op_linear_dw(&linear->a.grad, &dlow, &input, 1.0f, 1.0f));
   if (dx == NULL) return STATUS_OK;
-  if (!pass->dropout.on) return op_linear_dx(dx, dlow, &linear->a.value, 1.0f, 1.0f);
+  if (!pass->dropout.on) return op_linear_dx(dx, &dlow, &linear->a.value, 1.0f, 1.0f);
   const Lora *lora = &pass->model->lora;
   uint32_t slots = (uint32_t)(pass->model->config.layers * LINEARS);
   Tensor dinput = tensor_reshape(&pass->scratch.ddropped, x->rows, x->cols);
   Tensor dropped = tensor_reshape(&pass->scratch.dropped, x->rows, x->cols);
-  TRY(op_linear_dx(&dinput, dlow, &linear->a.value, 1.0f, 0.0f));
+  TRY(op_linear_dx(&dinput, &dlow, &linear->a.value, 1.0f, 0.0f));
   TRY(op_dropout(&dropped, &dinput, &pass->index.row_ids, lora->dropout, pass->dropout.seed,
                  pass->dropout.step * slots + linear->slot));
   return op_add(dx, dx, &dropped);
@@ -101,9 +100,11 @@ static Status attention_block_backward(Pass *pass, size_t layer, LayerKeep *keep
                              &now->rstd);
 }
 
-static bool attention_is_adapted(const Lora *lora) {
-  return lora->targets[LINEAR_Q] || lora->targets[LINEAR_K] || lora->targets[LINEAR_V] ||
-         lora->targets[LINEAR_O];
+static bool attention_is_adapted(const Layer *layer) {
+  for (LinearRole role = LINEAR_Q; role <= LINEAR_O; role++) {
+    if (weight_trained(&layer->linears[role].a)) return true;
+  }
+  return false;
 }
 
 Status layer_backward(Pass *pass, size_t layer) {
@@ -112,7 +113,7 @@ Status layer_backward(Pass *pass, size_t layer) {
   // Below the first layer is only the embedding, which is trained only if everything is.
   bool below = layer > 0 || pass->model->full;
   TRY(ffn_block_backward(pass, layer, &keep));
-  if (!below && !attention_is_adapted(&pass->model->lora)) return STATUS_OK;
+  if (!below && !attention_is_adapted(&pass->model->layers[layer])) return STATUS_OK;
   return attention_block_backward(pass, layer, &keep, below);
 }
 

@@ -1,5 +1,5 @@
 // Saves the trained parameters and reads them back; exports the model with its adapters merged:
-// W + (alpha / rank) · B · A. Rule: one merged matrix exists at a time.
+// W + scale · B · A. Rule: one merged matrix exists at a time.
 #include "arch/model_config_write.h"
 #include "parts.h"
 #include "util/half.h"
@@ -17,12 +17,23 @@ Status model_save_trained(Model *model, const char *directory) {
   return status;
 }
 
+static Status load_params(ParamSet *params, const TensorFile *file) {
+  for (size_t i = 0; i < params->count; i++) {
+    const StoredTensor *stored = tensors_find(file, params->specs[i].name);
+    if (stored == NULL) {
+      return status_fail(STATUS_INPUT, "%s: tensor %s is missing", tensors_path(file), params->specs[i].name);
+    }
+    TRY(params_read(params, i, stored, tensors_path(file)));
+  }
+  return STATUS_OK;
+}
+
 Status model_load_trained(Model *model, const char *directory) {
   if (model->lora.rank > 0) return adapters_load(model, directory);
   if (!model->full) return status_fail(STATUS_FAILED, "the model has no trained parameters to load");
   ModelFiles *files = NULL;
   TRY(model_files_open(directory, &files));
-  Status status = params_load(&model->params, model_files_tensors(files));
+  Status status = load_params(&model->params, model_files_tensors(files));
   model_files_close(files);
   return status;
 }
@@ -48,7 +59,7 @@ static Status merge(Export *export, size_t index, const Linear *linear) {
   } else {
     TRY(op_convert(&export->merged, weight));
   }
-  TRY(op_linear_dx(&export->merged, &linear->b.value, &linear->a.value, export->model->lora.scale, 1.0f));
+  TRY(op_linear_dx(&export->merged, &linear->b.value, &linear->a.value, linear->scale, 1.0f));
   export->merged_index = index;
   return STATUS_OK;
 }

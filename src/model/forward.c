@@ -9,7 +9,8 @@
 
 // ---- one matrix with its bias and adapter ----
 
-Status adapter_low(Pass *pass, const Linear *linear, const Tensor *x, Tensor *input) {
+Status adapter_low(Pass *pass, const Linear *linear, const Tensor *x, Tensor *input, Tensor *low) {
+  *low = tensor_reshape(&pass->scratch.low, x->rows, linear->a.value.rows);
   *input = *x;
   if (pass->dropout.on) {
     const Lora *lora = &pass->model->lora;
@@ -18,7 +19,7 @@ Status adapter_low(Pass *pass, const Linear *linear, const Tensor *x, Tensor *in
     TRY(op_dropout(input, x, &pass->index.row_ids, lora->dropout, pass->dropout.seed,
                    pass->dropout.step * slots + linear->slot));
   }
-  return op_linear(&pass->now.low, input, &linear->a.value, 1.0f, 0.0f);
+  return op_linear(low, input, &linear->a.value, 1.0f, 0.0f);
 }
 
 // out[M,N] = x[M,K] · Wᵀ + bias + scale · (dropout(x) · Aᵀ) · Bᵀ
@@ -26,9 +27,9 @@ static Status linear_forward(Pass *pass, const Linear *linear, Tensor *out, cons
   TRY(op_linear(out, x, &linear->weight.value, 1.0f, 0.0f));
   if (weight_present(&linear->bias)) TRY(op_bias(out, &linear->bias.value));
   if (!weight_present(&linear->a)) return STATUS_OK;
-  Tensor input;
-  TRY(adapter_low(pass, linear, x, &input));
-  return op_linear(out, &pass->now.low, &linear->b.value, pass->model->lora.scale, 1.0f);
+  Tensor input, low;
+  TRY(adapter_low(pass, linear, x, &input, &low));
+  return op_linear(out, &low, &linear->b.value, linear->scale, 1.0f);
 }
 
 // ---- one layer ----

@@ -79,26 +79,33 @@ ParamSet *model_params(Model *model) {
   return model->params.count > 0 ? &model->params : NULL;
 }
 
-Status params_load(ParamSet *params, const TensorFile *file) {
-  for (size_t i = 0; i < params->count; i++) {
-    const ParamSpec *spec = &params->specs[i];
-    const StoredTensor *stored = tensors_find(file, spec->name);
-    if (stored == NULL) {
-      return status_fail(STATUS_INPUT, "%s: tensor %s is missing", tensors_path(file), spec->name);
-    }
-    bool fits = stored->rank == spec->rank && stored->shape[spec->rank - 1] == spec->cols &&
-                (spec->rank == 1 || stored->shape[0] == spec->rows);
-    if (!fits) {
-      return status_fail(STATUS_INPUT, "%s: tensor %s has another shape than the expected [%zu, %zu]",
-                         tensors_path(file), spec->name, spec->rows, spec->cols);
-    }
-    Weight weight = {0};
-    Status status = params_bind(params, i, &weight);
-    if (status == STATUS_OK) status = weight_read(stored, 0, &weight.value);
-    weight_free(&weight);
-    TRY(status);
-  }
-  return STATUS_OK;
+Status stored_check_shape(const StoredTensor *stored, const char *path, size_t rank, size_t rows,
+                          size_t cols) {
+  bool fits =
+      stored->rank == rank && stored->shape[rank - 1] == cols && (rank == 1 || stored->shape[0] == rows);
+  if (fits) return STATUS_OK;
+  Str found = {0}, wanted = {0};
+  Status status = STATUS_OK;
+  for (size_t i = 0; i < stored->rank; i++)
+    TRY_CLEAN(str_append_format(&found, "%s%zu", i > 0 ? ", " : "", stored->shape[i]));
+  if (rank > 1) TRY_CLEAN(str_append_format(&wanted, "%zu, ", rows));
+  TRY_CLEAN(str_append_format(&wanted, "%zu", cols));
+  status = status_fail(STATUS_INPUT, "%s: tensor %s has shape [%s], but [%s] is expected", path, stored->name,
+                       str_text(&found), str_text(&wanted));
+cleanup:
+  str_free(&found);
+  str_free(&wanted);
+  return status;
+}
+
+Status params_read(ParamSet *params, size_t index, const StoredTensor *stored, const char *path) {
+  const ParamSpec *spec = &params->specs[index];
+  TRY(stored_check_shape(stored, path, spec->rank, spec->rows, spec->cols));
+  Weight weight = {0};
+  Status status = params_bind(params, index, &weight);
+  if (status == STATUS_OK) status = weight_read(stored, 0, &weight.value);
+  weight_free(&weight);
+  return status;
 }
 
 // ---- full fine-tuning ----

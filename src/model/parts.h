@@ -1,8 +1,8 @@
 // What the files of this room share: the parts of a model and the buffers of a pass. Rule: only params.c and
 // weights.c create tensors of a model, only pass.c those of a pass.
 //
-//   C width   V vocabulary   H heads   HK key/value heads   D head width   F ffn width   R adapter rank
-//   M rows
+//   C width   V vocabulary   H heads   HK key/value heads   D head width   F ffn width   R largest adapter
+//   rank M rows
 #pragma once
 
 #include "io/tensors.h"
@@ -19,7 +19,8 @@ typedef struct Weight {
 typedef struct Linear {
   Weight weight; // [out, in]
   Weight bias;   // [1, out]
-  Weight a, b;   // adapters [R, in], [out, R]
+  Weight a, b;   // its adapter [r, in], [out, r], r ≤ R
+  float scale;   // of the adapter
   uint32_t slot; // layer · LINEARS + role: its random stream in dropout
 } Linear;
 
@@ -61,8 +62,12 @@ STATUS_CHECKED Status params_create(Ops *ops, ParamSet *params);
 /// *out = views of the value and gradient of parameter `index`.
 STATUS_CHECKED Status params_bind(const ParamSet *params, size_t index, Weight *out);
 void params_free(ParamSet *params);
-/// Reads every parameter from `file` by name.
-STATUS_CHECKED Status params_load(ParamSet *params, const TensorFile *file);
+/// Fails unless the tensor of the file `path` has this shape; `rank` 1 means [cols].
+STATUS_CHECKED Status stored_check_shape(const StoredTensor *stored, const char *path, size_t rank,
+                                         size_t rows, size_t cols);
+/// Reads parameter `index` from a tensor of the file `path`.
+STATUS_CHECKED Status params_read(ParamSet *params, size_t index, const StoredTensor *stored,
+                                  const char *path);
 /// *out = all parameters as tensors to write (free()); params_fill with the ParamSet as `user` supplies the
 /// elements.
 STATUS_CHECKED Status params_list(const ParamSet *params, TensorToWrite **out);
@@ -76,8 +81,10 @@ STATUS_CHECKED Status weight_read(const StoredTensor *stored, size_t permuted_he
 STATUS_CHECKED Status model_check_untrained(const Model *model);
 /// adapter_config.json and adapter_model.safetensors into `directory`.
 STATUS_CHECKED Status adapters_save(Model *model, const char *directory);
-/// Reads adapter_model.safetensors into the adapters that the model has.
+/// Reads the weights of the adapters that the model has, and those of the base that come with them
+/// (adapter_file.c): adapter_model.safetensors, or adapter_model.bin where there is none.
 STATUS_CHECKED Status adapters_load(Model *model, const char *directory);
+#define ADAPTER_WEIGHTS "adapter_model.safetensors"
 
 // ---- a pass (pass.c, forward.c, backward.c, head.c) ----
 
@@ -97,7 +104,7 @@ typedef struct Scratch {
   Tensor norm;    // [M, C]
   Tensor rstd;    // [1, M]
   Tensor act;     // [M, F]
-  Tensor low;     // [M, R] x·Aᵀ
+  Tensor low;     // [M, R] x·Aᵀ, of an adapter's own rank when it is used
   Tensor dropped; // [M, widest input]
   // backward
   Tensor dx, dnorm;     // [M, C]
@@ -163,9 +170,10 @@ Tensor pass_input(const Pass *pass, size_t layer);
 /// Computes layer `layer` from its input: what it keeps and, unless `kept_only`, its output.
 STATUS_CHECKED Status layer_forward(Pass *pass, size_t layer, bool kept_only);
 AttentionShape attention_shape(const ModelConfig *config);
-/// pass->now.low = *input · Aᵀ, where *input is x or, with dropout, a view of scratch memory with the dropped
-/// x.
-STATUS_CHECKED Status adapter_low(Pass *pass, const Linear *linear, const Tensor *x, Tensor *input);
+/// *low = *input · Aᵀ, where *input is x or, with dropout, a view of scratch memory with the dropped x. *low
+/// is a view of scratch memory.
+STATUS_CHECKED Status adapter_low(Pass *pass, const Linear *linear, const Tensor *x, Tensor *input,
+                                  Tensor *low);
 /// Turns now.dx from the gradient of the layer's output into that of its input, and adds to the parameters'
 /// gradients.
 STATUS_CHECKED Status layer_backward(Pass *pass, size_t layer);

@@ -20,7 +20,6 @@ static Scratch scratch_rows(const Scratch *all, size_t rows) {
       .norm = first_rows(&all->norm, rows),
       .rstd = first_elements(&all->rstd, rows),
       .act = first_rows(&all->act, rows),
-      .low = first_rows(&all->low, rows),
       .dropped = first_rows(&all->dropped, rows),
       .dx = first_rows(&all->dx, rows),
       .dnorm = first_rows(&all->dnorm, rows),
@@ -31,7 +30,6 @@ static Scratch scratch_rows(const Scratch *all, size_t rows) {
       .dk = first_rows(&all->dk, rows),
       .dv = first_rows(&all->dv, rows),
       .delta = first_rows(&all->delta, rows),
-      .dlow = first_rows(&all->dlow, rows),
       .ddropped = first_rows(&all->ddropped, rows),
   };
 }

@@ -181,6 +181,7 @@ void model_free(Model *model) {
   weight_free(&model->head);
   tensor_free(&model->inv_freq);
   params_free(&model->params);
+  lora_free(&model->lora);
   free(model->layers);
   free(model->path);
   free(model);

@@ -255,8 +255,9 @@ static void test_hostile_adapters(void **state) {
        "use_dora"},
       {"{\"peft_type\":\"LORA\",\"r\":4,\"lora_alpha\":8,\"target_modules\":[\"q_proj\"],"
        "\"rank_pattern\":{\"q_proj\":2}}",
-       "rank_pattern"},
-      {"{\"peft_type\":\"LORA\",\"r\":4,\"lora_alpha\":8,\"target_modules\":[\"q_proj\"]}", "tensors"},
+       "has shape [4, 64], but [2, 64] is expected"},
+      {"{\"peft_type\":\"LORA\",\"r\":4,\"lora_alpha\":8,\"target_modules\":[\"q_proj\"]}",
+       "is not one that adapter_config.json asks for"},
       {"{\"peft_type\":\"LORA\",\"r\":5,\"lora_alpha\":8,\"target_modules\":[\"q_proj\",\"k_proj\",\"v_"
        "proj\","
        "\"o_proj\",\"gate_proj\",\"up_proj\",\"down_proj\"]}",

@@ -1,11 +1,11 @@
 // LoRA (Hu et al. 2021) as PEFT describes it: adapter_config.json, and the names of its targets and tensors.
-// For each target W of a layer, y = W · x becomes y = W · x + (alpha / rank) · B · A · dropout(x).
+// An adapted matrix W computes y = W · x + scale · B · A · dropout(x), with a rank and a scale of its own.
 #pragma once
 
 #include "arch/weights.h"
 #include "util/status.h"
 
-/// What the user sets.
+/// What the user sets: the same on every matrix that it adapts. scale = alpha / rank.
 typedef struct LoraOptions {
   size_t rank;
   float alpha;
@@ -13,19 +13,49 @@ typedef struct LoraOptions {
   const char *targets; // names of matrices (family_linear_name), separated by commas; or "all"
 } LoraOptions;
 
+/// The adapter of one matrix.
+typedef struct LoraTarget {
+  size_t rank; // 0: the matrix has none
+  float scale;
+} LoraTarget;
+
+/// Zero-initialise it, and free it with lora_free.
 typedef struct Lora {
-  size_t rank; // 0: no adapters
+  size_t rank;         // the largest of its targets; 0: no adapters
+  LoraTarget *targets; // [layers · LINEARS]: lora_target
   float alpha, dropout;
-  float scale; // alpha / rank
-  bool targets[LINEARS];
+  // The matrices that lora_from_options adapts in every layer: what lora_write_config writes.
+  bool roles[LINEARS];
+  // Of an adapter that was read: [lora_weight_count] whether the config says that its file brings this weight
+  // of the base with it (modules_to_save, bias). NULL for one that is trained here.
+  bool *brings;
+  bool keeps_tied; // an embedding that it brings is also the head of a tied model (ensure_weight_tying)
 } Lora;
+
+void lora_free(Lora *lora);
+/// The adapter of a layer's matrix.
+const LoraTarget *lora_target(const Lora *lora, size_t layer, LinearRole role);
 
 /// STATUS_INPUT if a target is unknown or a number is out of range.
 STATUS_CHECKED Status lora_from_options(const ModelConfig *config, const LoraOptions *options, Lora *out);
-/// Reads directory/adapter_config.json. STATUS_INPUT also if it sets something that is not computed here.
+/// Reads directory/adapter_config.json by PEFT's rules. STATUS_INPUT also if it sets something that is not
+/// computed here, or a key whose meaning is not known.
 STATUS_CHECKED Status lora_read_config(const ModelConfig *config, const char *directory, Lora *out);
-/// Writes directory/adapter_config.json. `base` is the path of the base model.
+/// Writes directory/adapter_config.json of an adapter made by lora_from_options. `base` is the path of the
+/// base model.
 STATUS_CHECKED Status lora_write_config(const ModelConfig *config, const Lora *lora, const char *base,
                                         const char *directory);
+
+// ---- names of tensors ----
+
 /// *out = the name in a file of adapter `which` ('A' or 'B') of a matrix, in fresh memory (free()).
 STATUS_CHECKED Status lora_tensor_name(const WeightSpec *weight, char which, char **out);
+/// *out = a tensor's name as PEFT writes it, in fresh memory: without what torch.compile, FSDP and DDP put
+/// into names and without the adapter's name "default", and with the prefix that transformers leaves out.
+STATUS_CHECKED Status lora_usual_name(const char *stored, char **out);
+
+/// An adapter may bring a head to a tied model. So the base's weights are counted here as if it were untied.
+size_t lora_weight_count(const ModelConfig *config);
+/// *spec = weight `index` of the base, and *out = its name in an adapter's file, in fresh memory.
+STATUS_CHECKED Status lora_weight(const ModelConfig *config, const Lora *lora, size_t index, WeightSpec *spec,
+                                  char **out);
