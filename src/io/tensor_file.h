@@ -20,6 +20,8 @@ struct TensorFile {
   char *path;
   MappedFile *maps; // the file; also the shards of an index, or the other parts of a GGUF file
   size_t map_count, map_capacity;
+  uint8_t **copies; // tensors whose elements are not in order in the file
+  size_t copy_count, copy_capacity;
   StoredTensor *tensors; // in the file's order; each owns its name
   size_t count, capacity;
   const StoredTensor **by_name; // the same, sorted by name
@@ -30,8 +32,11 @@ struct TensorFile {
 /// Maps one more file; *out is valid until another is added.
 STATUS_CHECKED Status tensors_add_map(TensorFile *file, const char *path, MappedFile **out);
 
+/// *out = `size` bytes that live as long as the file.
+STATUS_CHECKED Status tensors_add_copy(TensorFile *file, size_t size, uint8_t **out);
+
 /// Appends a tensor with a copy of `name`. Fails if the name is empty or has control characters. The caller
-/// checks that its bytes lie in a map.
+/// checks that its bytes lie in a map or a copy.
 STATUS_CHECKED Status tensors_add(TensorFile *file, const char *path, const char *name, size_t name_size,
                                   const StoredTensor *tensor);
 
@@ -48,11 +53,13 @@ STATUS_CHECKED Status tensor_measure(DType type, size_t rank, const size_t *shap
 STATUS_CHECKED Status tensors_check_layout(const TensorFile *file, const char *path, size_t first,
                                            const uint8_t *data, size_t size, bool packed);
 
-/// Each fills the list of tensors: from one map, from the index in maps[0] and the shards that it names, and
-/// from the GGUF file in maps[0] and, if that is the first of several parts, the others beside it.
+/// Each fills the list of tensors: from one map, from the index in maps[0] and the shards that it names, from
+/// the GGUF file in maps[0] and, if that is the first of several parts, the others beside it, and from what
+/// torch.save wrote into maps[0].
 STATUS_CHECKED Status safetensors_read(TensorFile *file, MappedFile *map);
 STATUS_CHECKED Status safetensors_read_index(TensorFile *file);
 STATUS_CHECKED Status gguf_read(TensorFile *file);
+STATUS_CHECKED Status torch_read(TensorFile *file);
 void gguf_free_values(GgufValues *values);
 
 // ---- dequantisation (dequant.c) ----

@@ -1,5 +1,6 @@
 // Named tensors of a file of any format: the content tells the format, its reader fills the list, and the
-// list is checked here. Rule: the bytes of every StoredTensor in the list lie inside a map of the file.
+// list is checked here. Rule: the bytes of every StoredTensor in the list lie inside a map of the file, or in
+// a copy that the file owns.
 #include "tensor_file.h"
 
 #include "util/memory.h"
@@ -12,6 +13,13 @@ Status tensors_add_map(TensorFile *file, const char *path, MappedFile **out) {
   *out = &file->maps[file->map_count];
   TRY(file_map(path, *out));
   file->map_count++;
+  return STATUS_OK;
+}
+
+Status tensors_add_copy(TensorFile *file, size_t size, uint8_t **out) {
+  TRY(mem_reserve(&file->copies, &file->copy_capacity, file->copy_count + 1, "a tensor"));
+  TRY(mem_array(out, size, "a tensor"));
+  file->copies[file->copy_count++] = *out;
   return STATUS_OK;
 }
 
@@ -141,6 +149,7 @@ static Status read_by_kind(TensorFile *file) {
   const char *foreign = foreign_kind(map);
   if (foreign != NULL) return status_fail(STATUS_INPUT, "%s: is %s", file->path, foreign);
   if (map->size >= 4 && memcmp(map->bytes, "GGUF", 4) == 0) return gguf_read(file);
+  if (map->size >= 4 && memcmp(map->bytes, "PK\003\004", 4) == 0) return torch_read(file);
   if (looks_like_safetensors(map)) return safetensors_read(file, map);
   if (looks_like_json(map)) return safetensors_read_index(file);
   return status_fail(
@@ -173,6 +182,8 @@ void tensors_close(TensorFile *file) {
   gguf_free_values(&file->metadata);
   for (size_t i = 0; i < file->map_count; i++) file_unmap(&file->maps[i]);
   free(file->maps);
+  for (size_t i = 0; i < file->copy_count; i++) free(file->copies[i]);
+  free(file->copies);
   free(file->path);
   free(file);
 }

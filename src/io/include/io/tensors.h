@@ -1,5 +1,6 @@
-// Named tensors in files of any format: safetensors (one file or a sharded index) and GGUF (one file or
-// parts). Every offset, count and size in a file is checked against the file before it is used.
+// Named tensors in files of any format: safetensors (one file or a sharded index), GGUF (one file or parts),
+// and what PyTorch's torch.save writes of a dict of tensors. Every offset, count and size in a file is
+// checked against the file before it is used.
 #pragma once
 
 #include "util/dtype.h"
@@ -23,8 +24,9 @@ typedef struct StoredTensor {
 
 typedef struct TensorFile TensorFile;
 
-/// Opens a .safetensors file, a model.safetensors.index.json or a .gguf file. The content tells which it is.
-/// The first part of a GGUF file in parts (…-00001-of-00003.gguf) opens all of them.
+/// Opens a .safetensors file, a model.safetensors.index.json, a .gguf file or a .bin of PyTorch's. The
+/// content tells which it is. The first part of a GGUF file in parts (…-00001-of-00003.gguf) opens all of
+/// them.
 STATUS_CHECKED Status tensors_open(const char *path, TensorFile **out);
 void tensors_close(TensorFile *file);
 const char *tensors_path(const TensorFile *file);
