@@ -36,6 +36,7 @@ seeds_of() {
   table) files=(tests/io/data/lines.jsonl tests/io/data/table/quotes.csv tests/io/data/table/list.json) ;;
   json) files=(tests/golden/samples.json tests/golden/llama/config.json) ;;
   safetensors) files=(tests/io/data/peer.safetensors tests/golden/qwen2_untied/model-00002-of-00002.safetensors) ;;
+  torch) files=(tests/io/data/torch/*.bin tests/model/adapters/bin*/adapter_model.bin) ;;
   safetensors_index) files=(tests/golden/qwen2_untied/model.safetensors.index.json) ;;
   gguf) files=(tests/io/data/peer.gguf tests/golden/qwen2.gguf) ;;
   tokenizer_hf) files=(tests/text/bpe_qwen2/tokenizer.json) ;;

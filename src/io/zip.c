@@ -143,6 +143,7 @@ static Status read_entries(const MappedFile *map, ZipArchive *out) {
     TRY(read_entry(map, at, &directory, &out->entries[out->count]));
     at += size;
   }
+  if (at != end) return fail_damaged(map, "its directory has more entries than it says");
   qsort(out->entries, out->count, sizeof *out->entries, compare_places);
   return check_apart(map, out);
 }

@@ -172,6 +172,11 @@ def configs():
         weights[stem + "B.weight"] = [64, 2]
     put("adapter", "q_proj", json.dumps(adapter), safetensors(weights))
     put("adapter", "all", json.dumps({**adapter, "target_modules": "all-linear", "use_dora": False}))
+    put("adapter", "patterns", json.dumps({**adapter, "target_modules": r".*\.(q|k)_proj(?!x)", "use_rslora": True,
+                                           "rank_pattern": {"1.self_attn.q_proj": 3, r"\w+_proj": 1}, "bias": "all",
+                                           "alpha_pattern": {"k_proj": 2.5}, "exclude_modules": r"[^.]+\.layers\.0\..*"}))
+    put("adapter", "layers", json.dumps({**adapter, "layers_to_transform": [1], "layers_pattern": ["layers", "h"],
+                                         "modules_to_save": ["lm_head", "norm"], "init_lora_weights": "eva"}))
     for path in pathlib.Path("configs").glob("*.ini"):
         put("config", path.stem, path.read_bytes(), b"train.max_steps=3")
     put("config", "task_weights", "[task_weights]\nmath = 2\nopen = 0.5\n", "loss.pairing=own")

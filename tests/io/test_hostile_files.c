@@ -27,6 +27,8 @@ static const Sample SAMPLES[] = {
     {"peer.gguf", {0}, false},
     {"../../fuzz/corpus/gguf/types", {0}, false},
     {"peer.safetensors", {0}, false},
+    {"torch/plain.bin", {0}, false},
+    {"torch/wide.bin", {0}, false},
     {"none_v1_dictionary.parquet", {"text", "chat"}, false},
     {"none_v2_plain.parquet", {"text", "chat"}, false},
     {"snappy_v1_groups.parquet", {"text", "chat"}, false},

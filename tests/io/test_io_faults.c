@@ -99,6 +99,7 @@ static void opens_tensors(void **state) {
   sweep("a GGUF", open_tensors, GOLDEN "llama.gguf");
   sweep("a GGUF in parts", open_tensors, GOLDEN "llama-00001-of-00003.gguf");
   sweep("a safetensors file", open_tensors, GOLDEN "llama/model.safetensors");
+  sweep("a file of torch.save", open_tensors, DATA "torch/plain.bin");
 }
 
 static void parses_json(void **state) {

@@ -204,10 +204,28 @@ static void loads_adapters(void **state) {
   close_job(&job);
 }
 
+// What the config and the file of an adapter may have: patterns, a .bin, a head of its own in a tied model.
+static void loads_forms_of_adapters(void **state) {
+  (void)state;
+  static const char *const forms[][2] = {{"llama", "regex_unsloth"},
+                                         {"llama", "layer_patterns"},
+                                         {"llama", "rank_pattern_order"},
+                                         {"llama", "bin_not_in_order"},
+                                         {"qwen2", "trained_embedding_tied"}};
+  for (size_t i = 0; i < sizeof forms / sizeof *forms; i++) {
+    Job job = open_job(forms[i][0], DTYPE_F32);
+    (void)snprintf(job.folder, sizeof job.folder, GEE_SOURCE_DIR "/tests/model/adapters/%s", forms[i][1]);
+    note_memory(&job);
+    FaultSweep sweep = {forms[i][1], load_adapter, check_device, &job};
+    faults_sweep(&sweep);
+    close_job(&job);
+  }
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       OPS_TEST(loads),   OPS_TEST(saves_adapters), OPS_TEST(saves_full_models),
-      OPS_TEST(exports), OPS_TEST(loads_adapters),
+      OPS_TEST(exports), OPS_TEST(loads_adapters), OPS_TEST(loads_forms_of_adapters),
   };
   return RUN_OPS_TESTS(tests);
 }
