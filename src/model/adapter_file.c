@@ -45,6 +45,12 @@ static Status list_entries(AdapterFile *adapter) {
   for (; adapter->count < count; adapter->count++) {
     Entry *entry = &adapter->entries[adapter->count];
     entry->stored = tensors_at(adapter->file, adapter->count);
+    if (entry->stored->elements == 0) {
+      return status_fail(STATUS_INPUT,
+                         "%s: tensor %s is empty; the adapter was saved from a model that was cut into parts "
+                         "(FSDP, DeepSpeed): save it anew with the parts gathered",
+                         tensors_path(adapter->file), entry->stored->name);
+    }
     TRY(lora_usual_name(entry->stored->name, &entry->name));
   }
   qsort(adapter->entries, count, sizeof *adapter->entries, compare_entries);
@@ -91,12 +97,6 @@ static Status read_matrices(Model *model, AdapterFile *adapter) {
   for (size_t i = 0; i < params->count; i++) {
     const StoredTensor *stored = take(adapter, params->specs[i].name);
     if (stored == NULL) return fail_missing(adapter, params->specs[i].name);
-    if (stored->elements == 0) {
-      return status_fail(STATUS_INPUT,
-                         "%s: tensor %s is empty; the adapter was saved from a model that was cut into parts "
-                         "(FSDP, DeepSpeed): save it anew with the parts gathered",
-                         tensors_path(adapter->file), stored->name);
-    }
     TRY(params_read(params, i, stored, tensors_path(adapter->file)));
   }
   return STATUS_OK;
