@@ -31,10 +31,12 @@ static const ZipEntry *find_entry(const Unpickler *u, const char *folder, const 
 Status torch_make_storage(Unpickler *u) {
   Value id = {0};
   TRY(unpickle_pop(u, &id));
+  if (id.kind != TUPLE || id.count != 5)
+    return unpickle_fail(u, "a storage has no description of five parts");
   const Value *item = u->items + id.first;
-  bool known = id.kind == TUPLE && id.count == 5 && text_is(u, &item[0], "storage") &&
-               item[1].kind == GLOBAL && torch_globals[item[1].number].role == GLOBAL_STORAGE &&
-               item[2].kind == TEXT && item[4].kind == INTEGER;
+  bool known = text_is(u, &item[0], "storage") && item[1].kind == GLOBAL &&
+               torch_globals[item[1].number].role == GLOBAL_STORAGE && item[2].kind == TEXT &&
+               item[4].kind == INTEGER;
   if (!known) return unpickle_fail(u, "a storage is described in a way that is not known");
   const ZipEntry *entry = find_entry(u, "data/", (const char *)u->bytes + item[2].first, item[2].count);
   if (entry == NULL) return unpickle_fail(u, "the archive does not have a storage that it names");

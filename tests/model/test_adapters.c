@@ -42,7 +42,7 @@ static double largest_error(Model *model, const cJSON *expected) {
   return worst;
 }
 
-static void check_form(const char *name, const cJSON *form) {
+static void check_form(const char *name, const cJSON *form, const char *folder) {
   const char *base = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(form, "base"));
   const cJSON *expected = cJSON_GetObjectItemCaseSensitive(form, "logprob");
   char path[PATH_SIZE];
@@ -54,7 +54,6 @@ static void check_form(const char *name, const cJSON *form) {
   if (!(error <= 1e-4)) fail_msg("%s: the log probabilities are off by %g", name, error);
 
   ModelFiles *files = NULL;
-  const char *folder = test_folder();
   assert_ok(model_files_open(golden_path(base), &files));
   assert_ok(model_export_merged(model, files, DTYPE_F32, folder));
   model_files_close(files);
@@ -70,9 +69,10 @@ static void test_every_form(void **state) {
   cJSON *json = NULL;
   const cJSON *form = NULL;
   size_t count = 0;
+  const char *folder = test_folder();
   assert_ok(json_parse_file(GEE_SOURCE_DIR "/tests/model/adapters.json", &json));
   cJSON_ArrayForEach(form, cJSON_GetObjectItemCaseSensitive(json, "forms")) {
-    check_form(form->string, form);
+    check_form(form->string, form, folder);
     ops_fixture_clean(NULL);
     count++;
   }
@@ -82,11 +82,13 @@ static void test_every_form(void **state) {
 
 // ---- what is refused ----
 
-/// A folder with the weights of a form and its config, in which the members of `changes` are replaced.
+/// A folder with the weights of a form and its config, in which the members of `changes` are replaced. The
+/// next call uses it again.
 static const char *changed_config(const char *form, const char *changes) {
-  const char *folder = test_folder();
+  static const char *folder;
   char path[PATH_SIZE];
   cJSON *json = NULL, *change = NULL, *member = NULL;
+  if (folder == NULL) folder = test_folder();
   (void)snprintf(path, sizeof path, "%s/%s", ADAPTERS, form);
   assert_ok(file_copy(path, folder, "adapter_model.safetensors", true));
   (void)snprintf(path, sizeof path, "%s/%s/adapter_config.json", ADAPTERS, form);
