@@ -130,7 +130,7 @@ static const char *foreign_kind(const MappedFile *map) {
   static const struct {
     const char *start, *kind;
   } kinds[] = {{"version https://git-lfs", "a Git LFS pointer, without the file itself: run git lfs pull"},
-               {"PK\x03\x04", "a PyTorch file: give the model in safetensors or GGUF"},
+               {"\x80\x02", "a file of PyTorch before 1.6: save it anew, or as safetensors"},
                {"<", "a web page: the download failed"},
                {"tjgg", "a format that llama.cpp used before GGUF: convert the model anew"},
                {"fmgg", "a format that llama.cpp used before GGUF: convert the model anew"},
@@ -152,10 +152,6 @@ static Status read_by_kind(TensorFile *file) {
   if (map->size >= 4 && memcmp(map->bytes, "PK\003\004", 4) == 0) return torch_read(file);
   if (looks_like_safetensors(map)) return safetensors_read(file, map);
   if (looks_like_json(map)) return safetensors_read_index(file);
-  if (map->size >= 2 && memcmp(map->bytes, "\x80\x02", 2) == 0) {
-    return status_fail(STATUS_INPUT, "%s: written by PyTorch before 1.6, which is not read; save it anew",
-                       file->path);
-  }
   return status_fail(
       STATUS_INPUT,
       "%s: not a model file (%zu bytes): give a .safetensors file, its .index.json, or a .gguf file",

@@ -56,7 +56,7 @@ static void refuses_by_name(void **state) {
       {"no_number.bin", "\"step\" is no tensor"},
       {"no_number_key.bin", "a key is not a text"},
       {"no_dict.bin", "it does not end with a dict"},
-      {"no_old_format.bin", "written by PyTorch before 1.6"},
+      {"no_old_format.bin", "a file of PyTorch before 1.6"},
       {"no_deflate.bin", "is compressed or encrypted"},
       {"no_big_endian.bin", "big-endian"},
       {"no_short_storage.bin", "a storage has another size than it says"},
