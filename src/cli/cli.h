@@ -9,6 +9,9 @@
 
 typedef Status (*CommandRun)(int argc, char **argv);
 
+/// How the program was called: "build/gee-cl".
+extern const char *program_name;
+
 Status cmd_train(int argc, char **argv);
 Status cmd_generate(int argc, char **argv);
 Status cmd_score(int argc, char **argv);

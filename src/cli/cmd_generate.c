@@ -1,7 +1,8 @@
 // gee-cl generate: a model's answer to one prompt, streamed as it is sampled.
-#include "cli.h"
+#include "compare.h"
 #include "io/json_write.h"
 #include "util/clock.h"
+#include "util/memory.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -9,7 +10,7 @@
 
 static ModelArgs model_args;
 static const char *prompt_text, *system_text;
-static bool chat, as_json;
+static bool chat, compare, as_json;
 static SamplingOptions sampling = {
     .max_new_tokens = 256, .temperature = 0, .top_p = 1, .repetition_penalty = 1};
 static uint64_t seed = 15;
@@ -26,6 +27,8 @@ static const Option options[] = {
     {"repetition-penalty", OPTION_NUMBER, &sampling.repetition_penalty, "R",
      "Above 1 makes tokens already seen less likely (1: off).", 1e-3, 100},
     {"seed", OPTION_SEED, &seed, "S", "Random seed (15): the same seed gives the same answer.", 0, 0},
+    {"compare", OPTION_FLAG, &compare, NULL,
+     "With --adapter: list the entropy of each token of the answer with and without the adapter.", 0, 0},
     {"json", OPTION_FLAG, &as_json, NULL, "Print one JSON object at the end, with tokens and entropies.", 0,
      0},
     {0}};
@@ -35,7 +38,9 @@ static const Usage usage = {
     "  gee-cl generate --model models/SmolLM2-135M-Instruct.Q4_1.gguf --chat --prompt \"Why is the sky "
     "blue?\"\n"
     "  gee-cl generate --model M --adapter runs/quickstart/final --chat --prompt \"She works as a nurse.\" "
-    "--temperature 0.7"};
+    "--temperature 0.7\n"
+    "  gee-cl generate --model M --adapter runs/quickstart/final --chat --prompt \"She works as a nurse.\" "
+    "--compare"};
 
 /// What the token callback needs; the first failure ends the answer.
 typedef struct Stream {
@@ -64,12 +69,18 @@ static Status end_stream(Stream *stream) {
   TRY(decode_stream_end(&stream->decoder, &stream->text));
   (void)fputs(str_text(&stream->text), stdout);
   (void)fputc('\n', stdout);
-  (void)fflush(stdout); // before the line on stderr
   return STATUS_OK;
 }
 
+static void add_entropies(JsonWriter *json, const char *key, const float *entropy, size_t count) {
+  json_array_begin(json, key);
+  for (size_t i = 0; i < count; i++) json_number(json, NULL, (double)entropy[i]);
+  json_array_end(json);
+}
+
+/// `base` is NULL without --compare.
 static Status print_answer_json(const Runtime *runtime, const Tokens *prompt, const Answer *answer,
-                                double seconds) {
+                                const float *base, double seconds) {
   Str text = {0};
   JsonWriter json = {0};
   Status status = STATUS_OK;
@@ -79,9 +90,8 @@ static Status print_answer_json(const Runtime *runtime, const Tokens *prompt, co
   json_integers(&json, "prompt_tokens", prompt->ids, prompt->count);
   json_bytes(&json, "answer", text.data, text.size);
   json_integers(&json, "answer_tokens", answer->tokens, answer->count);
-  json_array_begin(&json, "entropy");
-  for (size_t i = 0; i < answer->count; i++) json_number(&json, NULL, (double)answer->entropy[i]);
-  json_array_end(&json);
+  add_entropies(&json, "entropy", answer->entropy, answer->count);
+  if (base != NULL) add_entropies(&json, "entropy_base", base, answer->count);
   json_string(&json, "stopped_by", answer->ended ? "end token" : "max_new_tokens");
   json_number(&json, "seconds", seconds);
   json_object_end(&json);
@@ -118,6 +128,16 @@ static Status answer_prompt(const Runtime *runtime, const Tokens *prompt, Stream
   return status;
 }
 
+static Status print_answer(const Runtime *runtime, const Tokens *prompt, const Answer *answer,
+                           const float *base, double seconds) {
+  if (as_json) return print_answer_json(runtime, prompt, answer, base, seconds);
+  if (base != NULL) TRY(compare_print(runtime, answer, base));
+  (void)fflush(stdout); // before the line on stderr
+  say("%s%zu token%s in %.1f s%s", style(stderr, STYLE_DIM), answer->count, str_plural(answer->count),
+      seconds, style(stderr, STYLE_PLAIN));
+  return STATUS_OK;
+}
+
 Status cmd_generate(int argc, char **argv) {
   bool helped = false;
   TRY(args_parse(&usage, argc, argv, NULL, &helped));
@@ -126,8 +146,11 @@ Status cmd_generate(int argc, char **argv) {
   TRY(args_need(&usage, prompt_text, "--prompt"));
   if (system_text != NULL && !chat)
     return status_fail(STATUS_INPUT, "--system needs --chat: without a template there is no system prompt");
+  if (compare && model_args.adapter == NULL)
+    return status_fail(STATUS_INPUT, "--compare needs --adapter: it shows what the adapter changes");
   Runtime runtime = {0};
   Tokens prompt = {0};
+  float *base = NULL;
   Stream stream = {0};
   Answer answer = {0};
   Status status = STATUS_OK;
@@ -138,14 +161,14 @@ Status cmd_generate(int argc, char **argv) {
   double start = clock_seconds();
   TRY_CLEAN(answer_prompt(&runtime, &prompt, &stream, &answer));
   double seconds = clock_seconds() - start;
-  if (as_json) {
-    TRY_CLEAN(print_answer_json(&runtime, &prompt, &answer, seconds));
-  } else {
-    TRY_CLEAN(end_stream(&stream));
-    say("%s%zu tokens in %.1f s%s", style(stderr, STYLE_DIM), answer.count, seconds,
-        style(stderr, STYLE_PLAIN));
+  if (!as_json) TRY_CLEAN(end_stream(&stream));
+  if (compare) {
+    TRY_CLEAN(mem_array(&base, answer.count, "entropies"));
+    TRY_CLEAN(compare_read_base(&runtime, &prompt, &answer, base));
   }
+  TRY_CLEAN(print_answer(&runtime, &prompt, &answer, base, seconds));
 cleanup:
+  free(base);
   answer_free(&answer);
   str_free(&stream.text);
   tokens_free(&prompt);

@@ -169,7 +169,7 @@ static Status score_all(const Runtime *runtime, const ScoreLines *lines, Str *ou
   Progress *progress = screen_progress();
   Status status = STATUS_OK;
   TRY(pass_create(runtime->model, &sizes, &pass));
-  progress_begin(progress, "scoring", 0, lines->count);
+  progress_begin(progress, "scoring", "line", 0, lines->count);
   for (size_t first = 0; first < lines->count; first += batch_lines) {
     size_t left = lines->count - first, count = left < batch_lines ? left : batch_lines;
     TRY_CLEAN(score_batch(pass, lines->lines + first, count, out));
@@ -198,7 +198,7 @@ Status cmd_score(int argc, char **argv) {
   TRY_CLEAN(runtime_open(&runtime, &model_args));
   TRY_CLEAN(score_all(&runtime, &lines, &text));
   TRY_CLEAN(args_write_output(output, str_text(&text), text.size));
-  say("%zu lines scored: %s", lines.count, output);
+  say("%zu line%s scored: %s", lines.count, str_plural(lines.count), output);
 cleanup:
   str_free(&text);
   lines_free(&lines);

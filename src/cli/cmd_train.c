@@ -2,9 +2,12 @@
 #include "gap_report.h"
 #include "io/file.h"
 #include "util/clock.h"
+#include "util/memory.h"
+#include "verdict.h"
+#include "wrap.h"
 
-#include <inttypes.h>
 #include <signal.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -34,6 +37,7 @@ static const Usage usage = {
     "  gee-cl train configs/debias.ini --set train.max_steps=120 --resume --extend\n"
     "  gee-cl train --help-config > my.ini"};
 
+enum { MAX_WIDTH = 80 };      // of what is said
 enum { MAX_EVALUATIONS = 1 }; // as many as open_evaluations opens
 
 /// Everything a run owns; a TrainJob borrows from it.
@@ -119,31 +123,59 @@ static TrainJob make_job(const Run *run, Ops *ops) {
                     .evaluation_count = run->evaluation_count};
 }
 
+/// Says a line. On a terminal, its further lines are indented to where its text begins.
+static Status say_field(const char *name, const char *format, ...) __attribute__((format(printf, 2, 3)));
+static Status say_field(const char *name, const char *format, ...) {
+  static const char lead[] = "         ";
+  Str wrapped = {0};
+  char text[2048];
+  va_list args;
+  va_start(args, format);
+  (void)vsnprintf(text, sizeof text, format, args);
+  va_end(args);
+  size_t width = terminal_of(stderr).redraws ? size_min(terminal_width(stderr), MAX_WIDTH) : SIZE_MAX;
+  Status status = wrap_append(&wrapped, text, strlen(lead), lead, width);
+  if (status == STATUS_OK)
+    say("%s%s%s%*s%s", style(stderr, STYLE_BOLD), name, style(stderr, STYLE_PLAIN),
+        (int)(strlen(lead) - strlen(name)), "", str_text(&wrapped));
+  str_free(&wrapped);
+  return status;
+}
+
+static Status print_data(const Run *run) {
+  const Config *config = &run->config;
+  Str groups = {0};
+  Status status = group_names(run->data.groups, &groups);
+  if (status == STATUS_OK)
+    status =
+        say_field("data", "%s: %zu prompt%s in %zu set%s (%s)",
+                  config->data.use_test_data ? "built-in prompts" : config->data.train, run->data.count,
+                  str_plural(run->data.count), run->data.sets, str_plural(run->data.sets), str_text(&groups));
+  str_free(&groups);
+  return status;
+}
+
 static Status print_header(const Run *run) {
   const Config *config = &run->config;
   const DeviceInfo *info = device_info(run->runtime.device);
-  const char *bold = style(stderr, STYLE_BOLD), *plain = style(stderr, STYLE_PLAIN);
   const ModelConfig *model = model_files_config(run->runtime.files);
-  Str groups = {0};
-  TRY(group_names(run->data.groups, &groups));
-  say("%smodel%s    %s, %zu layers of width %zu, chat template %s", bold, plain, config->model.path,
-      model->layers, model->width, chat_family_name(run->runtime.chat));
-  say("%sdevice%s   %s: %s", bold, plain, info->platform, info->name);
-  say("%sdata%s     %s: %zu prompts in %zu sets (%s)", bold, plain,
-      config->data.use_test_data ? "built-in prompts" : config->data.train, run->data.count, run->data.sets,
-      str_text(&groups));
-  str_free(&groups);
-  if (config->train.full) {
-    say("%strain%s    every weight, %zu steps of %zu answers", bold, plain, config->train.max_steps,
-        config->train.effective_batch);
-  } else {
-    say("%strain%s    LoRA rank %zu on %s, %zu steps of %zu answers", bold, plain, config->lora.rank,
-        config->lora.targets, config->train.max_steps, config->train.effective_batch);
-  }
-  say("%sloss%s     %s answers, lambda_weight %g, em_weight %g", bold, plain,
-      config->loss.pairing == PAIRING_PAIRED ? "paired" : "own", (double)config->loss.lambda_weight,
-      (double)config->loss.em_weight);
-  return STATUS_OK;
+  const GroupFile *groups = run->data.groups;
+  char how[512] = "every weight";
+  if (!config->train.full)
+    (void)snprintf(how, sizeof how, "LoRA rank %zu on %s", config->lora.rank, config->lora.targets);
+  TRY(say_field("model", "%s, %zu layer%s of width %zu, chat template %s", config->model.path, model->layers,
+                str_plural(model->layers), model->width, chat_family_name(run->runtime.chat)));
+  TRY(say_field("device", "%s: %s", info->platform, info->name));
+  TRY(print_data(run));
+  TRY(say_field("train", "%s, %zu step%s of %zu answers", how, config->train.max_steps,
+                str_plural(config->train.max_steps), config->train.effective_batch));
+  TRY(say_field("loss", "%s answers, lambda_weight %g, em_weight %g",
+                config->loss.pairing == PAIRING_PAIRED ? "paired" : "own", (double)config->loss.lambda_weight,
+                (double)config->loss.em_weight));
+  if (groups_count(groups) == 2)
+    return say_field("gap", "H %s - H %s; H is the mean entropy, in nats", groups_name(groups, 1),
+                     groups_name(groups, 0));
+  return say_field("gap", "largest H - smallest H of a group; H is the mean entropy, in nats");
 }
 
 /// Refuses a run that cannot start, and one that does not fit: its memory is counted without allocating any.
@@ -164,33 +196,20 @@ cleanup:
   return status;
 }
 
-static void print_end(const Run *run, const TrainOutcome *outcome, double seconds) {
-  char duration[32];
-  double target = (double)run->config.loss.target_gap;
-  if (outcome->end == TRAIN_NOTHING_TO_DO) {
-    printf(
-        "nothing to do: the held-out paired gap, with its interval, is within %g nats before the first step "
-        "(loss.target_gap), so nothing was trained or saved\n",
-        target);
-    return;
-  }
-  if (outcome->end == TRAIN_TARGET)
-    printf("stopped after step %zu: the held-out paired gap, with its interval, is within %g nats "
-           "(loss.target_gap)\n",
-           outcome->step, target);
-  const char *bold = style(stdout, STYLE_BOLD), *plain = style(stdout, STYLE_PLAIN);
-  format_duration(duration, seconds);
-  printf("%sdone%s in %s; results are in %s\n", bold, plain, duration, run->folder);
-  printf("  metrics   %s/metrics.jsonl\n", run->folder);
-  for (size_t i = 0; i < run->evaluation_count; i++)
-    printf("  %-9s %s/%s.jsonl\n", run->evaluations[i]->name, run->folder, run->evaluations[i]->name);
-  printf("  %s%s/final\n", run->config.train.full ? "model     " : "adapter   ", run->folder);
-  if (run->config.train.full) {
-    printf("Try it:   gee-cl generate --model %s/final --chat --prompt \"...\"\n", run->folder);
-  } else {
-    printf("Try it:   gee-cl generate --model %s --adapter %s/final --chat --prompt \"...\"\n",
-           run->config.model.path, run->folder);
-  }
+static Status print_end(const Run *run, const TrainOutcome *outcome, double seconds) {
+  const char *chat = run->config.data.chat;
+  EndedRun ended = {.program = program_name,
+                    .config = &run->config,
+                    .folder = run->folder,
+                    .prompts = run->held_out.count > 0 ? &run->held_out : &run->data,
+                    .chat = run->runtime.chat != CHAT_NONE && (chat == NULL || strcmp(chat, "off") != 0),
+                    .outcome = *outcome,
+                    .seconds = seconds};
+  Str text = {0};
+  Status status = verdict_append(&ended, size_min(terminal_width(stdout), MAX_WIDTH), &text);
+  if (status == STATUS_OK) (void)fputs(str_text(&text), stdout);
+  str_free(&text);
+  return status;
 }
 
 static Status train(const char *path) {
@@ -209,7 +228,7 @@ static Status train(const char *path) {
   status = train_run(&job, &outcome);
   if (status == STATUS_OK || status == STATUS_INTERRUPTED)
     memory_print(ops_memory(run.runtime.ops), "memory at peak");
-  if (status == STATUS_OK) print_end(&run, &outcome, clock_seconds() - start);
+  if (status == STATUS_OK) status = print_end(&run, &outcome, clock_seconds() - start);
 cleanup:
   run_close(&run);
   return status;

@@ -1,9 +1,9 @@
 // The live line. Rule: a terminal shows one line that is redrawn in place and never wraps, below the
 // permanent lines. A file or pipe gets only whole lines without control characters, and few of them.
 //
-//    3/10  loss 0.0915  gap 0.0297 (1.3 %)
-//    4/10  loss 0.0812  gap 0.0210 (0.9 %)
-//   sampling ━━━━━━━━━━━╸                4/10  1 min 05 s left
+//    3/10  loss 0.0915  gap +0.0297
+//    4/10  loss 0.0812  gap +0.0210
+//   sampling ━━━━━━━━━━━╸                4/10 steps  about 1 min 05 s left
 #include "live_line.h"
 
 #include "util/clock.h"
@@ -13,7 +13,7 @@ static const double terminal_interval = 0.1; // seconds between drawings
 static const double line_interval = 5;       // seconds between lines outside a terminal
 static const double estimate_seconds = 10;   // after which the time left is estimated even from very little
 
-enum { SHORTEST_BAR = 8, LONGEST_BAR = 24, FACTS_COLUMNS = 32 };
+enum { SHORTEST_BAR = 8, LONGEST_BAR = 24, FACTS_COLUMNS = 36 };
 
 /// A permanent line.
 typedef struct KeptLine {
@@ -49,24 +49,25 @@ static double share_done(const LiveTask *task) {
   return share < 1 ? share : 1;
 }
 
-/// The first parts include the work before all of them, so a few of thousands say too little about the rest.
+/// A few parts of thousands say too little about the rest.
 static bool can_estimate(uint64_t finished, uint64_t left, double elapsed) {
   return finished > 0 && (finished >= left / 100 || elapsed >= estimate_seconds);
 }
 
-/// "4/10  1 min 05 s left"
+/// "4/10 steps  about 1 min 05 s left"
 static Status append_facts(const LiveTask *task, double now, Str *out) {
-  TRY(str_append_format(out, "%llu/%llu", (unsigned long long)task->done, (unsigned long long)task->total));
+  TRY(str_append_format(out, "%llu/%llu %s%s", (unsigned long long)task->done,
+                        (unsigned long long)task->total, task->unit, str_plural(task->total)));
   char duration[32];
-  double elapsed = now - task->start;
   if (task->done >= task->total) {
-    format_duration(duration, elapsed);
+    format_duration(duration, now - task->start);
     return str_append_format(out, "  %s", duration);
   }
-  uint64_t finished = task->done - task->first, left = task->total - task->done;
-  if (can_estimate(finished, left, elapsed)) {
+  uint64_t finished = task->done - task->from, left = task->total - task->done;
+  double elapsed = now - task->from_time;
+  if (task->from > task->first && can_estimate(finished, left, elapsed)) {
     format_duration(duration, elapsed / (double)finished * (double)left);
-    TRY(str_append_format(out, "  %s left", duration));
+    TRY(str_append_format(out, "  about %s left", duration));
   }
   return STATUS_OK;
 }
@@ -173,15 +174,17 @@ static void draw_again(LiveLine *line) {
 
 /// Outside a terminal, the first line of a nested task waits like any other line. So a short task (an
 /// evaluation that takes a second) writes nothing.
-static void begin_task(LiveLine *line, const char *label, uint64_t done, uint64_t total) {
+static void begin_task(LiveLine *line, const char *label, const char *unit, uint64_t done, uint64_t total) {
   line->depth++;
   LiveTask *task = innermost_task(line);
   if (task == NULL) return;
   double now = clock_seconds();
   *task = (LiveTask){.label = label,
+                     .unit = unit,
                      .total = total,
                      .first = done,
                      .done = done,
+                     .from = done,
                      .is_current = true,
                      .start = now,
                      .last = now};
@@ -189,10 +192,17 @@ static void begin_task(LiveLine *line, const char *label, uint64_t done, uint64_
   if (done < total && (outermost || line->terminal.redraws)) write_task(line, task, NULL);
 }
 
+static void set_done(LiveTask *task, uint64_t done) {
+  task->done = done;
+  if (task->from > task->first || done == task->first) return;
+  task->from = done;
+  task->from_time = clock_seconds();
+}
+
 static void update_task(LiveLine *line, uint64_t done) {
   LiveTask *task = innermost_task(line);
   if (task == NULL) return;
-  task->done = done;
+  set_done(task, done);
   task->is_current = false;
   double interval = line->terminal.redraws ? terminal_interval : line_interval;
   bool whole = done >= task->total && (task->was_written || line->terminal.redraws);
@@ -202,7 +212,7 @@ static void update_task(LiveLine *line, uint64_t done) {
 static void keep_line(LiveLine *line, uint64_t done, const char *text, bool is_result) {
   LiveTask *task = innermost_task(line);
   if (task == NULL) return;
-  task->done = done;
+  set_done(task, done);
   write_task(line, task, &(KeptLine){text, is_result});
 }
 
@@ -239,9 +249,9 @@ static void unlock(LiveLine *line) {
   (void)pthread_mutex_unlock(&line->lock);
 }
 
-static void on_begin(Progress *progress, const char *label, uint64_t done, uint64_t total) {
+static void on_begin(Progress *progress, const char *label, const char *unit, uint64_t done, uint64_t total) {
   LiveLine *line = lock(progress);
-  begin_task(line, label, done, total);
+  begin_task(line, label, unit, done, total);
   unlock(line);
 }
 

@@ -11,12 +11,16 @@ enum { LIVE_LINE_TASKS = 4 }; // tasks deeper than this are not shown
 
 /// A task that has begun.
 typedef struct LiveTask {
-  const char *label;
+  const char *label, *unit;
   char phase[32];              // shown instead of the label, unless empty
   uint64_t total, first, done; // done ≥ first
-  bool was_written;            // something was written
-  bool is_current;             // the latest `done` was written
-  double start, last;          // clock_seconds() when it began, and when something was last written
+  // The end of the first parts, from which the time left is estimated: those before it also took the work
+  // that comes once, such as compiling kernels. `from` = first until then.
+  uint64_t from;
+  double from_time;
+  bool was_written;   // something was written
+  bool is_current;    // the latest `done` was written
+  double start, last; // clock_seconds() when it began, and when something was last written
 } LiveTask;
 
 /// Drivers report faults on threads of their own, so every function takes the lock.

@@ -10,6 +10,8 @@
 #include <strings.h>
 #include <unistd.h>
 
+const char *program_name = "gee-cl";
+
 typedef struct Command {
   const char *name;
   CommandRun run;
@@ -147,6 +149,7 @@ static void open_standard_streams(void) {
 int main(int argc, char **argv) {
   open_standard_streams();
   remember_signals();
+  if (argc > 0) program_name = argv[0];
   (void)signal(SIGXFSZ, SIG_IGN); // a file over its size limit: a failed write, like a full disk
   log_set_sink(show_log, NULL);
   Status status = run_command(argc, argv);

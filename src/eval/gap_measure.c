@@ -22,10 +22,11 @@ typedef struct Gap {
   size_t groups, sets, cache_rows; // rows a chunk may hold
   double *total, *paired;
   double H_sum;
-  size_t answers, tokens;
-  size_t *local; // [dataset prompts] index among the chunk's prompts; SIZE_MAX: none
+  size_t answered, tokens; // answers so far, and their tokens
+  size_t *local;           // [dataset prompts] index among the chunk's prompts; SIZE_MAX: none
   uint64_t done; // progress before the current part of the chunk, in tokens; an answer counts at full length
-  uint64_t sampled; // tokens sampled in that part
+  uint64_t sampled;      // tokens sampled in that part, and those that answers which ended did without
+  const Answer *answers; // being sampled
 } Gap;
 
 /// Some of the sets: their distinct prompts, and the answers. Answer a of prompt p is at [(p − first) ·
@@ -79,11 +80,19 @@ static Status chunk_begin(Gap *gap, size_t set, Chunk *chunk) {
   return STATUS_OK;
 }
 
+/// An answer is done once it is sampled and was read under all prompts; on the way, parts add up to whole
+/// ones.
+static void show_progress(const Gap *gap, uint64_t tokens) {
+  uint64_t answer = (uint64_t)gap->groups * gap->options->sampling.max_new_tokens;
+  progress_update(gap->run->progress, (gap->done + tokens) / answer);
+}
+
 static bool count_token(void *user, size_t request, int32_t token) {
   Gap *gap = user;
-  (void)request;
+  const Answer *answer = &gap->answers[request];
   (void)token;
-  progress_update(gap->run->progress, gap->done + ++gap->sampled);
+  gap->sampled += answer->ended ? gap->options->sampling.max_new_tokens - answer->count + 1 : 1;
+  show_progress(gap, gap->sampled);
   return true;
 }
 
@@ -128,7 +137,7 @@ static Status chunk_add_own(Gap *gap, const Chunk *chunk) {
     gap->H_sum += H;
     gap->tokens += answer->count;
   }
-  gap->answers += chunk->answer_count;
+  gap->answered += chunk->answer_count;
   return STATUS_OK;
 }
 
@@ -149,7 +158,7 @@ static void list_readings(const Gap *gap, const Chunk *chunk, Reading *readings,
 
 static void count_readings(void *user, size_t readings) {
   const Gap *gap = user;
-  progress_update(gap->run->progress, gap->done + (uint64_t)readings * gap->options->sampling.max_new_tokens);
+  show_progress(gap, (uint64_t)readings * gap->options->sampling.max_new_tokens);
 }
 
 /// Rereads the answers that `generated` sampled, and adds them to the paired gap.
@@ -200,6 +209,7 @@ static Status measure_chunk(Gap *gap, size_t *set) {
   GenerateJob job = sampling_job(gap, &chunk, requests);
   progress_phase(gap->run->progress, "sampling answers");
   gap->sampled = 0;
+  gap->answers = chunk.answers;
   TRY_CLEAN(generate(gap->pass, &job, chunk.answers));
   TRY_CLEAN(chunk_add_own(gap, &chunk));
   gap->done += (uint64_t)chunk.answer_count * longest;
@@ -262,11 +272,9 @@ Status gap_check(const Dataset *dataset, const GapOptions *options) {
 }
 
 static Status measure_sets(Gap *gap) {
-  // every answer is sampled under one prompt and reread under those of the other groups
   uint64_t answers = (uint64_t)gap->sets * gap->groups * gap->options->answers;
-  uint64_t most = answers * gap->groups * gap->options->sampling.max_new_tokens;
   Status status = STATUS_OK;
-  progress_begin(gap->run->progress, "measuring the gap", 0, most);
+  progress_begin(gap->run->progress, "measuring the gap", "answer", 0, answers);
   for (size_t set = 0; status == STATUS_OK && set < gap->sets;) status = measure_chunk(gap, &set);
   progress_end(gap->run->progress);
   return status;
@@ -297,9 +305,9 @@ Status gap_measure(const EvaluationRun *run, const Dataset *dataset, const GapOp
                      .paired = gap.paired,
                      .sets = gap.sets,
                      .groups = gap.groups,
-                     .answers = gap.answers,
+                     .answers = gap.answered,
                      .tokens = gap.tokens,
-                     .H_bar = gap.H_sum / (double)gap.answers};
+                     .H_bar = gap.H_sum / (double)gap.answered};
   gap.total = gap.paired = NULL;
 cleanup:
   pass_free(gap.pass);

@@ -3,8 +3,8 @@
 
 #include <stddef.h>
 
-void progress_begin(Progress *progress, const char *label, uint64_t done, uint64_t total) {
-  if (progress != NULL) progress->type->begin(progress, label, done, total);
+void progress_begin(Progress *progress, const char *label, const char *unit, uint64_t done, uint64_t total) {
+  if (progress != NULL) progress->type->begin(progress, label, unit, done, total);
 }
 
 void progress_update(Progress *progress, uint64_t done) {

@@ -61,7 +61,7 @@ Status report_open(Report *report, const TrainJob *job, const char *folder, size
   if (job->track_samples) TRY(open_lines(&run, "samples.jsonl", &report->samples));
   TRY(open_evaluation_files(report, &run));
   report->open = true;
-  progress_begin(job->progress, "training", steps, job->train.max_steps);
+  progress_begin(job->progress, "training", "step", steps, job->train.max_steps);
   return STATUS_OK;
 }
 
@@ -161,6 +161,7 @@ cleanup:
 
 // ---- a step ----
 
+/// The gap is that of gee-cl gap: H of the second group less that of the first, or max − min of more groups.
 static void show_step(const TrainJob *job, const StepReport *r) {
   const TrainOptions *options = &job->train;
   if (options->log_steps > 1 && r->step % options->log_steps != 0 && r->step < options->max_steps) {
@@ -168,10 +169,12 @@ static void show_step(const TrainJob *job, const StepReport *r) {
     return;
   }
   double seconds = r->seconds_sampling + r->seconds_training + r->seconds_update;
-  char line[160];
-  (void)snprintf(line, sizeof line, "loss %.4f  gap %.4f (%.1f %%)  H %.3f  %.0f tokens/s", r->loss.loss,
-                 r->loss.gap, 100 * relative_gap(&r->loss), r->loss.H_bar,
-                 seconds > 0 ? (double)r->tokens_sampled / seconds : 0);
+  bool is_signed = groups_count(job->dataset->groups) == 2 && r->loss.groups_present == 2;
+  char gap[32], line[160];
+  (void)snprintf(gap, sizeof gap, is_signed ? "%+.4f" : "%.4f",
+                 is_signed ? r->loss.H[1] - r->loss.H[0] : r->loss.gap);
+  (void)snprintf(line, sizeof line, "loss %.4f  gap %s  H %.3f  %.0f tokens/s", r->loss.loss, gap,
+                 r->loss.H_bar, seconds > 0 ? (double)r->tokens_sampled / seconds : 0);
   progress_line(job->progress, r->step, line);
 }
 

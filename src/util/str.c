@@ -83,6 +83,10 @@ Status str_format(char **out, const char *format, ...) {
   return status;
 }
 
+const char *str_plural(uint64_t count) {
+  return count == 1 ? "" : "s";
+}
+
 bool str_starts(const char *text, const char *prefix) {
   return strncmp(text, prefix, strlen(prefix)) == 0;
 }

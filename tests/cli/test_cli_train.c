@@ -214,10 +214,9 @@ static void gaps_on_the_way_are_what_gap_measures(void **state) {
   (void)state;
   Ran ran = GEE("train", config, named("evaluated"), "--set=train.bias_eval_steps=20");
   assert_code(ran, 0);
-  assert_true(test_contains(ran.err, "training 0/40  held out: paired gap "));
-  assert_true(test_contains(ran.err, "  held out: paired gap ") &&
-              test_contains(ran.err, "training 20/40  "));
-  assert_true(test_contains(ran.out, "evaluated/bias_eval.jsonl"));
+  assert_true(test_contains(ran.err, "training 0/40 steps  held out: gap "));
+  assert_true(test_contains(ran.err, "  held out: gap ") && test_contains(ran.err, "training 20/40 steps  "));
+  assert_true(test_contains(ran.out, "bias_eval.jsonl (held-out gaps)"));
   assert_same_run("whole", "evaluated");
   char *text = read_file(run_file("evaluated", "bias_eval.jsonl"), NULL), *at = NULL;
   cJSON *last = NULL;

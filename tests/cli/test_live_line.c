@@ -31,16 +31,17 @@ static void a_file_gets_whole_lines(void **state) {
   LiveLine line;
   FILE *stream = temporary(&line);
   Progress *progress = &line.progress;
-  progress_begin(progress, "training", 0, 3);
+  progress_begin(progress, "training", "step", 0, 3);
   progress_line(progress, 1, "loss 0.5");
   progress_phase(progress, "sampling");
   progress_update(progress, 2);
   progress_line(progress, 3, "loss 0.25");
   progress_end(progress);
   const char *text = written(stream);
-  assert_true(strncmp(text, "training 0/3\ntraining 1/3  ", 26) == 0 && text[strlen(text) - 1] == '\n');
-  const char *first = strstr(text, "training 1/3  "), *last = strstr(text, "training 3/3  ");
-  assert_true(first != NULL && last != NULL && test_contains(first, "left  loss 0.5\n"));
+  const char *start = "training 0/3 steps\ntraining 1/3 steps  loss 0.5\n";
+  assert_true(strncmp(text, start, strlen(start)) == 0 && text[strlen(text) - 1] == '\n');
+  const char *first = strstr(text, "training 1/3 steps  "), *last = strstr(text, "training 3/3 steps  ");
+  assert_true(first != NULL && last != NULL);
   assert_ptr_equal(strchr(first, '\n') + 1, last); // too soon after the first for a line about 2 of 3
   assert_true(test_contains(text, "loss 0.25\n"));
   assert_false(test_contains(text, "\x1b")); // no control characters where no terminal is
@@ -52,15 +53,40 @@ static void the_time_left_is_not_guessed_from_little(void **state) {
   (void)state;
   LiveLine line;
   FILE *stream = temporary(&line);
-  progress_begin(&line.progress, "sampling", 0, 1000);
+  progress_begin(&line.progress, "sampling", "step", 0, 1000);
   progress_line(&line.progress, 5, "few");
   progress_line(&line.progress, 20, "more");
   progress_update(&line.progress, 30);
   progress_end(&line.progress);
   const char *text = written(stream);
-  assert_true(test_contains(text, "sampling 5/1000  few\n"));
-  assert_true(test_contains(text, "sampling 20/1000  ") && test_contains(text, " left  more\n"));
-  assert_true(test_contains(text, "sampling 30/1000  ")); // the end tells what was done last
+  assert_true(test_contains(text, "sampling 5/1000 steps  few\n"));
+  assert_true(test_contains(text, "sampling 20/1000 steps  about ") && test_contains(text, " left  more\n"));
+  assert_true(test_contains(text, "sampling 30/1000 steps  ")); // the end tells what was done last
+}
+
+/// The first step also compiles the kernels: it says nothing about the time of the others.
+static void the_first_part_is_not_the_measure(void **state) {
+  (void)state;
+  LiveLine line;
+  FILE *stream = temporary(&line);
+  progress_begin(&line.progress, "training", "step", 4, 104); // a resumed run
+  line.tasks[0].start -= 100;                                 // a first step of 100 s
+  progress_line(&line.progress, 5, "first");
+  line.tasks[0].from_time -= 2; // and a second of 2 s
+  progress_line(&line.progress, 6, "second");
+  progress_end(&line.progress);
+  const char *text = written(stream);
+  assert_true(test_contains(text, "training 5/104 steps  first\n"));
+  assert_true(test_contains(text, "training 6/104 steps  about 3 min 16 s left  second\n"));
+}
+
+static void one_part_is_no_plural(void **state) {
+  (void)state;
+  LiveLine line;
+  FILE *stream = temporary(&line);
+  progress_begin(&line.progress, "training", "step", 0, 1);
+  progress_end(&line.progress);
+  assert_string_equal(written(stream), "training 0/1 step\n");
 }
 
 /// A short nested task writes nothing of its own; a line that it keeps has its label.
@@ -69,36 +95,36 @@ static void tasks_nest_in_a_file(void **state) {
   LiveLine line;
   FILE *stream = temporary(&line);
   Progress *progress = &line.progress;
-  progress_begin(progress, "training", 2, 3);
-  progress_begin(progress, "measuring", 0, 10);
+  progress_begin(progress, "training", "step", 2, 3);
+  progress_begin(progress, "measuring", "step", 0, 10);
   for (uint64_t done = 1; done <= 10; done++) progress_update(progress, done);
   progress_end(progress);
-  progress_begin(progress, "measuring", 0, 10);
+  progress_begin(progress, "measuring", "step", 0, 10);
   progress_line(progress, 4, "halfway");
   progress_update(progress, 10);
-  for (int deeper = 0; deeper < LIVE_LINE_TASKS; deeper++) progress_begin(progress, "deep", 0, 1);
+  for (int deeper = 0; deeper < LIVE_LINE_TASKS; deeper++) progress_begin(progress, "deep", "step", 0, 1);
   progress_update(progress, 1);
   progress_phase(progress, "too deep");
   for (int deeper = 0; deeper < LIVE_LINE_TASKS; deeper++) progress_end(progress);
   progress_end(progress);
   progress_line(progress, 3, "last");
   progress_end(progress);
-  const char *text = written(stream), *at = strstr(text, "training 2/3\nmeasuring 4/10  ");
+  const char *text = written(stream), *at = strstr(text, "training 2/3 steps\nmeasuring 4/10 steps  ");
   assert_ptr_equal(at, text);
-  assert_true(test_contains(text, "halfway\nmeasuring 10/10  "));
+  assert_true(test_contains(text, "halfway\nmeasuring 10/10 steps  "));
   assert_false(test_contains(text, "deep"));
-  assert_true(test_contains(text, "\ntraining 3/3  ") && test_contains(text, "  last\n"));
+  assert_true(test_contains(text, "\ntraining 3/3 steps  ") && test_contains(text, "  last\n"));
 }
 
 static void a_run_that_is_over_says_nothing(void **state) {
   (void)state;
   LiveLine line;
   FILE *stream = temporary(&line);
-  progress_begin(&line.progress, "training", 3, 3);
+  progress_begin(&line.progress, "training", "step", 3, 3);
   progress_end(&line.progress);
   progress_end(&line.progress); // one too many does no harm
   assert_string_equal(written(stream), "");
-  progress_begin(NULL, "silent", 0, 3);
+  progress_begin(NULL, "silent", "step", 0, 3);
   progress_update(NULL, 1);
   progress_line(NULL, 2, "nothing");
   progress_result(NULL, 2, "nothing");
@@ -176,7 +202,7 @@ static void a_terminal_gets_one_line_redrawn(void **state) {
   set_terminal("xterm", "", "C.UTF-8");
   Screen *screen = screen_open(80);
   Progress *progress = &screen->line.progress;
-  progress_begin(progress, "training", 0, 10);
+  progress_begin(progress, "training", "step", 0, 10);
   const char *text = screen_read(screen);
   assert_true(test_contains(text, "\r\x1b[2Ktraining ") && test_contains(text, " 0/10"));
   assert_false(test_contains(text, "\n"));
@@ -202,7 +228,7 @@ static void a_line_never_wraps(void **state) {
   static const unsigned short widths[] = {20, 33, 40, 60, 80, 200};
   for (size_t i = 0; i < sizeof widths / sizeof *widths; i++) {
     Screen *screen = screen_open(widths[i]);
-    progress_begin(&screen->line.progress, "training", 0, 100000);
+    progress_begin(&screen->line.progress, "training", "step", 0, 100000);
     (void)usleep(20000);
     progress_line(&screen->line.progress, 3000, "x");
     size_t count = drawn_columns(screen_read(screen));
@@ -217,12 +243,12 @@ static void tasks_nest_on_a_terminal(void **state) {
   set_terminal("xterm", "", "C.UTF-8");
   Screen *screen = screen_open(80);
   Progress *progress = &screen->line.progress;
-  progress_begin(progress, "training", 2, 10);
+  progress_begin(progress, "training", "step", 2, 10);
   (void)screen_read(screen);
-  progress_begin(progress, "measuring", 0, 7);
+  progress_begin(progress, "measuring", "step", 0, 7);
   assert_true(test_contains(screen_read(screen), "\r\x1b[2Kmeasuring "));
   progress_update(progress, 7);
-  assert_true(test_contains(screen_read(screen), " 7/7  "));
+  assert_true(test_contains(screen_read(screen), " 7/7 steps  "));
   progress_end(progress);
   const char *text = screen_read(screen);
   assert_true(strncmp(text, "\r\x1b[2Ktraining ", 14) == 0 && test_contains(text, " 2/10"));
@@ -245,7 +271,7 @@ static void a_line_makes_room_for_others(void **state) {
   Screen *screen = screen_open(80);
   say_on(&screen->line, "before %d", 1);
   assert_string_equal(screen_read(screen), "before 1\r\n");
-  progress_begin(&screen->line.progress, "training", 0, 10);
+  progress_begin(&screen->line.progress, "training", "step", 0, 10);
   (void)screen_read(screen);
   say_on(&screen->line, "a warning");
   const char *text = screen_read(screen);
@@ -268,7 +294,7 @@ static void another_thread_may_say_lines(void **state) {
   FILE *stream = temporary(&line);
   pthread_t thread;
   assert_int_equal(pthread_create(&thread, NULL, warn_often, &line), 0);
-  progress_begin(&line.progress, "training", 0, SAID);
+  progress_begin(&line.progress, "training", "step", 0, SAID);
   for (uint64_t i = 1; i <= SAID; i++) progress_line(&line.progress, i, "loss 0.5");
   progress_end(&line.progress);
   assert_int_equal(pthread_join(thread, NULL), 0);
@@ -300,7 +326,7 @@ static void colours_and_signs_follow_the_environment(void **state) {
     assert_int_equal(terminal.colour, cases[i].colour);
     assert_int_equal(terminal.utf8, cases[i].utf8);
     assert_string_equal(style(screen->stream, STYLE_RED), cases[i].colour ? "\x1b[31m" : "");
-    progress_begin(&screen->line.progress, "score", 0, 2);
+    progress_begin(&screen->line.progress, "score", "step", 0, 2);
     progress_line(&screen->line.progress, 1, "half");
     const char *text = screen_read(screen);
     assert_int_equal(test_contains(text, "\r\x1b[2K"), cases[i].redraws);
@@ -353,6 +379,8 @@ int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(a_file_gets_whole_lines),
       cmocka_unit_test(the_time_left_is_not_guessed_from_little),
+      cmocka_unit_test(the_first_part_is_not_the_measure),
+      cmocka_unit_test(one_part_is_no_plural),
       cmocka_unit_test(tasks_nest_in_a_file),
       cmocka_unit_test(a_run_that_is_over_says_nothing),
       cmocka_unit_test(a_terminal_gets_one_line_redrawn),

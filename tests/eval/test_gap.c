@@ -215,18 +215,24 @@ typedef struct Stopper {
   Progress progress;
   atomic_bool *stop;
   size_t begun, phases, updates, ended;
+  uint64_t done, total;
 } Stopper;
 
-static void stopper_begin(Progress *progress, const char *label, uint64_t done, uint64_t total) {
+static void stopper_begin(Progress *progress, const char *label, const char *unit, uint64_t done,
+                          uint64_t total) {
   Stopper *stopper = (Stopper *)progress;
   assert_string_equal(label, "measuring the gap");
+  assert_string_equal(unit, "answer");
   assert_true(done == 0 && total > 0);
+  stopper->done = 0;
+  stopper->total = total;
   stopper->begun++;
 }
 
 static void stopper_update(Progress *progress, uint64_t done) {
   Stopper *stopper = (Stopper *)progress;
-  assert_true(done > 0);
+  assert_true(done >= stopper->done && done <= stopper->total);
+  stopper->done = done;
   stopper->updates++;
 }
 
@@ -271,6 +277,7 @@ static void test_stop(void **state) {
   stop = false;
   assert_ok(evaluation_run(gap, &run, &found)); // and nothing of it is left behind
   assert_true(stopper.phases == 12 && stopper.updates > 0 && stopper.ended == 3);
+  assert_true(stopper.done == stopper.total && stopper.total == metrics_get(&found, "answers").value);
   metrics_free(&found);
   evaluation_free(gap);
   dataset_free(&data);
@@ -359,8 +366,7 @@ static void test_json_and_line(void **state) {
       "\"H\":{\"female\":3,\"male\":3.0625}},\"H_bar\":2.125,\"sets\":1,\"answers\":2,\"tokens\":12}");
   str_clear(&text);
   assert_ok(evaluation_summarize(gap, &metrics, &text));
-  assert_string_equal(str_text(&text), "held out: paired gap +0.0625 (one set: no interval)   total gap "
-                                       "+0.2500 [-0.5000, +1.0000]   mean entropy 2.1250");
+  assert_string_equal(str_text(&text), "held out: gap +0.0625 (one set: no interval)  H 2.125");
   str_free(&text);
   metrics_free(&metrics);
   evaluation_free(gap);

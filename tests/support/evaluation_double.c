@@ -28,7 +28,7 @@ static Status run_double(Evaluation *evaluation, const EvaluationRun *run, Metri
   EvaluationDouble *self = (EvaluationDouble *)evaluation;
   double sum = 0, number = (double)++self->runs;
   TRY(take_memory(self, run->model));
-  progress_begin(run->progress, self->evaluation.name, 0, 1);
+  progress_begin(run->progress, self->evaluation.name, "part", 0, 1);
   progress_end(run->progress);
   if (self->runs == self->stop_at) {
     *self->stop = true;

@@ -1,7 +1,7 @@
 // Progress of long work. Rule: the rooms that do the work report how far it is, but not how that is shown.
 // Their caller passes a Progress (cli has one that draws on the terminal), or NULL to show nothing.
 //
-//   progress_begin(progress, "measuring the gap", 0, answers);
+//   progress_begin(progress, "measuring the gap", "answer", 0, answers);
 //   progress_phase(progress, "sampling answers");
 //   progress_update(progress, 12);
 //   progress_end(progress);
@@ -18,7 +18,7 @@ typedef struct Progress Progress;
 /// What an implementation provides. No entry may be NULL, and none can fail: a run must not end because of
 /// its display.
 typedef struct ProgressType {
-  void (*begin)(Progress *progress, const char *label, uint64_t done, uint64_t total);
+  void (*begin)(Progress *progress, const char *label, const char *unit, uint64_t done, uint64_t total);
   void (*update)(Progress *progress, uint64_t done);
   void (*line)(Progress *progress, uint64_t done, const char *text, bool is_result);
   void (*phase)(Progress *progress, const char *phase);
@@ -30,9 +30,9 @@ struct Progress {
   const ProgressType *type;
 };
 
-/// Begins a task of `total` parts, of which `done` are done already (a resumed run). `label` is borrowed
-/// until the task ends.
-void progress_begin(Progress *progress, const char *label, uint64_t done, uint64_t total);
+/// Begins a task of `total` parts, of which `done` are done already (a resumed run). `unit` is what a part is
+/// called, in the singular: "step". `label` and `unit` are borrowed until the task ends.
+void progress_begin(Progress *progress, const char *label, const char *unit, uint64_t done, uint64_t total);
 /// `done` parts of the innermost task are done now. Cheap enough to call for every token.
 void progress_update(Progress *progress, uint64_t done);
 /// The same, with a permanent line.

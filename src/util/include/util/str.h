@@ -5,6 +5,7 @@
 #include "util/status.h"
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 /// A growable string. Zero-initialise it and free it with str_free. `data` may be NULL while `size` is 0.
 typedef struct Str {
@@ -33,6 +34,8 @@ STATUS_CHECKED Status str_copy(char **out, const char *bytes, size_t size);
 /// *out = the formatted text in new memory; the caller frees it.
 STATUS_CHECKED Status str_format(char **out, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
+/// "s" unless `count` is 1, for words whose plural is made so: "%zu step%s".
+const char *str_plural(uint64_t count);
 bool str_starts(const char *text, const char *prefix);
 bool str_ends(const char *text, const char *suffix);
 
