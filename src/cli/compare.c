@@ -8,7 +8,7 @@
 Status compare_read_base(Runtime *runtime, const Tokens *prompt, const Answer *answer, float *entropy) {
   model_free(runtime->model);
   runtime->model = NULL;
-  TRY(runtime_load_model(runtime, runtime->dtype, NULL));
+  TRY(runtime_load_model(runtime, runtime->dtype, NULL, false));
   PassOptions sizes = {
       .kind = PASS_INFERENCE, .max_rows = prompt->count + answer->count, .head_tile_rows = 128};
   TokenSpan span = {prompt->ids, prompt->count};

@@ -225,14 +225,22 @@ cleanup:
 
 // ---- the whole ----
 
+static Status append_steps(const TrainOutcome *outcome, const char *duration, Str *out) {
+  if (outcome->before == 0)
+    return str_append_format(out, "done in %s: %zu step%s", duration, outcome->step,
+                             str_plural(outcome->step));
+  if (outcome->before == outcome->step)
+    return str_append_format(out, "done before: %zu step%s", outcome->step, str_plural(outcome->step));
+  return str_append_format(out, "done in %s: steps %zu to %zu", duration, outcome->before + 1, outcome->step);
+}
+
 static Status append_end(const EndedRun *run, size_t width, Str *out) {
   const LossOptions *loss = &run->config->loss;
   char duration[32];
   Str text = {0};
   Status status = STATUS_OK;
   format_duration(duration, run->seconds);
-  TRY_CLEAN(str_append_format(&text, "done in %s: %zu step%s", duration, run->outcome.step,
-                              str_plural(run->outcome.step)));
+  TRY_CLEAN(append_steps(&run->outcome, duration, &text));
   if (run->outcome.end == TRAIN_TARGET)
     TRY_CLEAN(str_append_format(&text,
                                 " of at most %zu. The held-out gap, with its interval, is within %g nats "

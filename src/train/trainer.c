@@ -232,13 +232,15 @@ static Status run_step(Trainer *t) {
 }
 
 static Status run_steps(Trainer *t, TrainOutcome *outcome) {
+  size_t before = t->state.step;
   TRY(evaluate_if_due(t));
   while (!trainer_finished(t)) {
     if (stopping(t)) return interrupt(t);
     TRY(run_step(t));
   }
   bool reached = target_reached(&t->job->loss, &t->state);
-  *outcome = (TrainOutcome){.end = reached ? TRAIN_TARGET : TRAIN_ALL_STEPS, .step = t->state.step};
+  *outcome = (TrainOutcome){
+      .end = reached ? TRAIN_TARGET : TRAIN_ALL_STEPS, .before = before, .step = t->state.step};
   if (t->finished_before) return STATUS_OK;
   if (!reached || t->state.step > 0) return save(t, "final");
   outcome->end = TRAIN_NOTHING_TO_DO;

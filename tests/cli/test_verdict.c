@@ -57,7 +57,7 @@ static EndedRun make_run(const Config *config) {
                     .config = config,
                     .folder = folder,
                     .prompts = &dataset,
-                    .outcome = {TRAIN_ALL_STEPS, 10},
+                    .outcome = {TRAIN_ALL_STEPS, 0, 10},
                     .seconds = 65};
 }
 
@@ -185,18 +185,30 @@ static void debias_only_says_why_it_ended(void **state) {
          "done in 1 min 05 s: 10 steps. The held-out gap, with its interval, did not come within "
          "0.01 nats (loss.target_gap).");
   expect(verdict_of(&run, 80), "Try more steps");
-  run.outcome = (TrainOutcome){TRAIN_TARGET, 1};
+  run.outcome = (TrainOutcome){TRAIN_TARGET, 0, 1};
   expect(verdict_of(&run, 80),
          "done in 1 min 05 s: 1 step of at most 10. The held-out gap, with its interval, is within "
          "0.01 nats (loss.target_gap), in 2 measurements in a row.");
   expect_none(verdict_of(&run, 80), "Try more steps");
-  run.outcome = (TrainOutcome){TRAIN_NOTHING_TO_DO, 0};
+  run.outcome = (TrainOutcome){TRAIN_NOTHING_TO_DO, 0, 0};
   write_text(in_folder(folder, "metrics.jsonl"), "");
   const char *text = verdict_of(&run, 80);
   expect(text, "Nothing to do: before the first step");
   expect(text, "Nothing was trained or saved.");
   expect_none(text, "done");
   expect_none(text, "final"); // which is not there
+}
+
+static void a_resumed_run_counts_its_own_steps(void **state) {
+  (void)state;
+  Config config = make_config();
+  EndedRun run = make_run(&config);
+  config.train.bias_eval_steps = 0;
+  write_steps(1);
+  run.outcome.before = 4;
+  expect(verdict_of(&run, 80), "done in 1 min 05 s: steps 5 to 10 ");
+  run.outcome.before = 10;
+  expect(verdict_of(&run, 80), "done before: 10 steps ");
 }
 
 static void many_groups_have_no_sign(void **state) {
@@ -301,6 +313,7 @@ int main(void) {
       cmocka_unit_test(without_intervals_nothing_is_claimed),
       cmocka_unit_test(advice_follows_the_numbers),
       cmocka_unit_test(debias_only_says_why_it_ended),
+      cmocka_unit_test(a_resumed_run_counts_its_own_steps),
       cmocka_unit_test(many_groups_have_no_sign),
       cmocka_unit_test(lines_fit_the_screen),
       cmocka_unit_test(commands_are_quoted_for_the_shell),

@@ -66,7 +66,7 @@ typedef enum TrainEnd {
 /// What train_run says about a run that ended well; the numbers are in the run's files.
 typedef struct TrainOutcome {
   TrainEnd end;
-  size_t step; // steps done
+  size_t before, step; // steps done when it began, and now
 } TrainOutcome;
 
 /// Everything that defines a run. All pointers are borrowed while it lasts.
