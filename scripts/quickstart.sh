@@ -57,4 +57,5 @@ build/gee-cl gap $config "${settings[@]}" --adapter runs/quickstart/final --outp
 
 printf '\nTraining took %d s, everything %d s. The gaps are in runs/quickstart-gap.json, and the adapter is in runs/quickstart/final. Try it:\n' \
   "$trained" $((SECONDS - started))
-printf '  build/gee-cl generate --model %s --adapter runs/quickstart/final --chat --prompt "She works as a pilot. Describe her day."\n' "${model#"$root"/}"
+printf '  build/gee-cl generate --model %s --adapter runs/quickstart/final --compare --max-new-tokens 24 --chat \\\n' "${model#"$root"/}"
+printf '    --prompt "She works as a pilot. Describe her day."\n'

@@ -6,7 +6,9 @@
 
 #include "io/file.h"
 #include "io/json.h"
+#include "support/process.h"
 #include "util/log.h"
+#include "watch.h"
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -368,6 +370,86 @@ static void test_equal_answers_and_no_gradient(void **state) {
   train_fixture_close(&f);
 }
 
+// ---- answers ----
+
+/// Gives a step's answers to the watch, as texts in which '.' is the end token; returns what it logged.
+static const char *watch_answers(Watch *watch, const char *const *texts, size_t count, size_t groups) {
+  static int32_t tokens[4][8];
+  Answer answers[4] = {{0}};
+  TrainJob job = {.loss = {.em_weight = 1}};
+  StepBatch batch = {.shape = {.groups = groups, .count = count}, .answers = answers};
+  StepReport step = {.step = 7, .loss = {.groups_present = 2, .H_bar = 1, .gap = 1}, .grad_norm = 1};
+  for (size_t i = 0; i < count; i++) {
+    answers[i] = (Answer){.tokens = tokens[i], .count = strlen(texts[i])};
+    for (size_t t = 0; t < answers[i].count; t++) tokens[i][t] = texts[i][t];
+    answers[i].ended = strchr(texts[i], '.') != NULL;
+  }
+  listen();
+  watch_step(watch, &job, &step, &batch, &(Drift){0});
+  log_set_sink(NULL, NULL);
+  return logged;
+}
+
+static void test_answers_are_watched(void **state) {
+  (void)state;
+  static const char *const empty[] = {".", ".", ".", "."}, *const some[] = {".", ".", ".", "a."},
+                           *const same[] = {"ab", "ab", "ab", "ab"}, *const sets[] = {"ab", "ab", "ac", "ac"},
+                           *const longer[] = {"ab", "ab", "abc", "ab"}, *const cut[] = {"a", "b", "c", "d"};
+  Watch watch = {0};
+  assert_string_equal(watch_answers(&watch, some, 4, 2), "");
+  assert_string_equal(watch_answers(&watch, sets, 4, 2), ""); // partners may agree
+  assert_string_equal(watch_answers(&watch, longer, 4, 2), "");
+  assert_string_equal(watch_answers(&watch, cut, 4, 2), "");  // of one token, but not ended
+  assert_string_equal(watch_answers(&watch, same, 4, 4), ""); // a single set
+  assert_true(test_contains(watch_answers(&watch, empty, 4, 2), "warning: step 7: every answer is empty"));
+  assert_string_equal(watch_answers(&watch, empty, 4, 2), ""); // once
+  assert_true(
+      test_contains(watch_answers(&watch, same, 4, 2), "warning: step 7: all 4 answers are the same"));
+  assert_string_equal(watch_answers(&watch, same, 4, 2), "");
+}
+
+// ---- damaged states ----
+
+/// Replaces the first `what` in the state of step_2 and tries to resume; the file is whole again afterwards.
+static void check_damage(TrainFixture *f, const char *what, const char *by, const char *message) {
+  const char *path = train_path(f, "run", "step_2/trainer_state.json");
+  size_t size = 0;
+  char *text = read_file(path, &size), damaged[16384];
+  const char *at = strstr(text, what);
+  if (at == NULL) fail_msg("no %s in %s", what, text);
+  (void)snprintf(damaged, sizeof damaged, "%.*s%s%s", (int)(at - text), text, by, at + strlen(what));
+  write_text(path, damaged);
+  assert_fails(train_check(&f->job), STATUS_INPUT, message);
+  write_file(path, text, size);
+  free(text);
+}
+
+static void test_damaged_states_are_refused(void **state) {
+  (void)state;
+  TrainFixture f;
+  train_fixture_open(&f, "llama", fixture_ops());
+  f.job.train.max_steps = 2;
+  assert_ok(train_run(&f.job, NULL));
+  assert_ok(directory_remove(train_path(&f, "run", "final")));
+  f.job.resume = true;
+  assert_ok(train_check(&f.job));
+  check_damage(&f, "\"entropy_drift\"", "\"drift\"", "\"entropy_drift\" is missing");
+  check_damage(&f, "\"freedom\":", "\"freedom\":\t-1,\n\"x\":", "\"freedom\"");
+  check_damage(&f, "\"freedom\":", "\"freedom\":\t11,\n\"x\":", "\"freedom\"");
+  check_damage(&f, "\"variances\":", "\"variances\":\t17,\n\"x\":", "\"variances\"");
+  check_damage(&f, "\"smoothed\":\t\"0x", "\"smoothed\":\t\"nan", "not a number");
+  check_damage(&f, "\"smoothed\":\t\"0x1", "\"smoothed\":\t\"inf\", \"x\":\t\"", "not a number");
+  check_damage(&f, "\"deviations\":\t[", "\"deviations\":\t[7, ", "not a number");
+  check_damage(&f, "\"deviations\":\t[",
+               "\"deviations\":\t[\"0\", \"0\", \"0\", \"0\", \"0\", \"0\", \"0\", \"0\", \"0\", \"0\", "
+               "\"0\", \"0\", \"0\", "
+               "\"0\", \"0\", ",
+               "more than 16 entries");
+  check_damage(&f, "\"last_measurement\":\t-1", "\"last_measurement\":\t-2", "\"last_measurement\"");
+  assert_ok(train_check(&f.job));
+  train_fixture_close(&f);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       OPS_TEST(test_target_ends_the_run),
@@ -384,6 +466,8 @@ int main(void) {
       OPS_TEST(test_tiny_rates_are_pointed_out),
       OPS_TEST(test_groups_without_answers),
       OPS_TEST(test_equal_answers_and_no_gradient),
+      OPS_TEST(test_answers_are_watched),
+      OPS_TEST(test_damaged_states_are_refused),
   };
   return RUN_OPS_TESTS(tests);
 }
