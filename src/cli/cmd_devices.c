@@ -29,8 +29,8 @@ static void print_device(const DeviceInfo *info, size_t index, bool chosen) {
   format_bytes(buffer, info->max_allocation);
   printf("%s%c %zu  %s%s  %s: %s\n", style(stdout, STYLE_BOLD), chosen ? '*' : ' ', index,
          class_name(info->kind), style(stdout, STYLE_PLAIN), info->platform, info->name);
-  printf("        %s, %s in one buffer, %u units, gemm %s\n", memory, buffer, info->compute_units,
-         gemm_name(info->kind));
+  printf("        %s, %s in one buffer, %u unit%s, gemm %s\n", memory, buffer, info->compute_units,
+         str_plural(info->compute_units), gemm_name(info->kind));
   printf("        %s%s %s%s\n", style(stdout, STYLE_DIM), info->backend, info->driver,
          style(stdout, STYLE_PLAIN));
 }

@@ -107,8 +107,8 @@ static Status answer_prompt(const Runtime *runtime, const Tokens *prompt, Stream
   if (config->max_positions > 0 && prompt->count + sampling.max_new_tokens > config->max_positions)
     return status_fail(
         STATUS_INPUT,
-        "the prompt has %zu tokens and --max-new-tokens is %zu, but the model takes at most %zu together",
-        prompt->count, sampling.max_new_tokens, config->max_positions);
+        "the prompt has %zu token%s and --max-new-tokens is %zu, but the model takes at most %zu together",
+        prompt->count, str_plural(prompt->count), sampling.max_new_tokens, config->max_positions);
   Pass *pass = NULL;
   TRY(pass_create(runtime->model, &sizes, &pass));
   TokenSpan span = {prompt->ids, prompt->count};

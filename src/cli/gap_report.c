@@ -172,7 +172,7 @@ static void print_table(const GapComparison *gaps) {
 static Status append_counts(const GapComparison *gaps, Str *out) {
   const MetricList *first = metrics_of(gaps, 0);
   double sets = value_of(first, "sets");
-  TRY(str_append_format(out, "%.0f %s of prompts, %.0f answers%s", sets, sets > 1 ? "sets" : "set",
+  TRY(str_append_format(out, "%.0f set%s of prompts, %.0f answers%s", sets, str_plural((uint64_t)sets),
                         value_of(first, "answers"), gaps->count > 1 ? " of each model to them" : ""));
   if (gaps->count > 1) TRY(str_append_text(out, ", drawn with the same random numbers"));
   if (groups_count(gaps->groups) == 2)

@@ -214,9 +214,10 @@ static Status append_meaning(const EndedRun *run, const Ends *ends, size_t width
     TRY_CLEAN(append_advice(run->config, ends, &text));
   if (ends->ended == 0)
     TRY_CLEAN(str_append_format(&text,
-                                " No answer of the last step ended by itself: all were cut at %zu tokens "
+                                " No answer of the last step ended by itself: all were cut at %zu token%s "
                                 "(sampling.max_new_tokens).",
-                                run->config->sampling.max_new_tokens));
+                                run->config->sampling.max_new_tokens,
+                                str_plural(run->config->sampling.max_new_tokens)));
   TRY_CLEAN(append_paragraph(out, str_text(&text), width));
 cleanup:
   str_free(&text);

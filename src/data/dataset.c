@@ -7,6 +7,7 @@
 #include "tokenise.h"
 #include "util/hash.h"
 #include "util/memory.h"
+#include "util/str.h"
 #include <stdlib.h>
 #include <string.h>
 
@@ -56,10 +57,10 @@ static Status count_drafts(const DataOptions *options, const char *name, const D
     if (stage->per_group[g] > 0) continue;
     return status_fail(
         STATUS_INPUT,
-        "the stage \"%s\" left no prompt of the group \"%s\": of %zu prompts read %zu name it alone, %zu no "
+        "the stage \"%s\" left no prompt of the group \"%s\": of %zu prompt%s read %zu name it alone, %zu no "
         "group, %zu several; %s",
-        name, groups_name(dataset->groups, g), detected->prompts, detected->per_group[g], detected->unnamed,
-        detected->several, remedy(options, name));
+        name, groups_name(dataset->groups, g), detected->prompts, str_plural(detected->prompts),
+        detected->per_group[g], detected->unnamed, detected->several, remedy(options, name));
   }
   return STATUS_OK;
 }

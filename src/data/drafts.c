@@ -6,6 +6,7 @@
 #include "scripts.h"
 #include "util/hash.h"
 #include "util/memory.h"
+#include "util/str.h"
 #include <stdlib.h>
 #include <string.h>
 
@@ -49,8 +50,9 @@ Status rows_read(const DataOptions *options, SourceRows *out) {
   if (out->count == 0)
     return status_fail(
         STATUS_INPUT,
-        "%s: the stage \"read\" found no prompt in %zu rows of column %s: give a file with user texts",
-        options->use_test_data ? "built-in prompts" : options->train, out->records.count, column);
+        "%s: the stage \"read\" found no prompt in %zu row%s of column %s: give a file with user texts",
+        options->use_test_data ? "built-in prompts" : options->train, out->records.count,
+        str_plural(out->records.count), column);
   return STATUS_OK;
 }
 

@@ -4,6 +4,7 @@
 
 #include "util/memory.h"
 #include "util/rng.h"
+#include "util/str.h"
 #include <stdlib.h>
 
 /// An endless sequence of shuffled epochs over `items`. `order` keeps the current epoch.
@@ -41,9 +42,9 @@ Status sampler_next(const Dataset *dataset, uint64_t seed, SamplerState *state, 
   size_t groups = groups_count(dataset->groups), draws = count / groups;
   if (count == 0 || count % groups != 0)
     return status_fail(STATUS_INPUT,
-                       "a batch of %zu answers cannot be shared equally by %zu groups: set "
+                       "a batch of %zu answer%s cannot be shared equally by %zu groups: set "
                        "train.effective_batch to a multiple of %zu",
-                       count, groups, groups);
+                       count, str_plural(count), groups, groups);
   size_t *items = NULL, *order = NULL;
   Status status = STATUS_OK;
   TRY_CLEAN(mem_array(&items, dataset->sets, "sampler"));

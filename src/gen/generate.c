@@ -11,6 +11,7 @@
 #include "row_list.h"
 #include "util/memory.h"
 #include "util/rng.h"
+#include "util/str.h"
 #include <stdlib.h>
 #include <string.h>
 
@@ -89,16 +90,16 @@ static Status check_prompts(const GenerateJob *job, const PassOptions *options, 
       return status_fail(STATUS_INPUT, "prompt %zu has no tokens: an answer needs at least one to continue",
                          p);
     if (count > options->max_rows) {
-      return status_fail(STATUS_INPUT,
-                         "prompt %zu has %zu tokens, but the pass has %zu rows: lower data.max_prompt_tokens",
-                         p, count, options->max_rows);
+      return status_fail(
+          STATUS_INPUT, "prompt %zu has %zu tokens, but the pass has %zu row%s: lower data.max_prompt_tokens",
+          p, count, options->max_rows, str_plural(options->max_rows));
     }
     if (count + job->sampling.max_new_tokens > config->max_positions) {
       return status_fail(
           STATUS_INPUT,
-          "prompt %zu has %zu tokens: with %zu new ones it exceeds the model's %zu positions; lower "
+          "prompt %zu has %zu token%s: with %zu new ones it exceeds the model's %zu positions; lower "
           "data.max_prompt_tokens or sampling.max_new_tokens",
-          p, count, job->sampling.max_new_tokens, config->max_positions);
+          p, count, str_plural(count), job->sampling.max_new_tokens, config->max_positions);
     }
     for (size_t i = 0; i < count; i++) {
       int32_t id = job->prompts[p].ids[i];
@@ -122,8 +123,8 @@ static Status check_job(const Pass *pass, const GenerateJob *job, const ModelCon
   TRY(check_prompts(job, options, config));
   if (job->request_count > options->max_rows) {
     return status_fail(STATUS_INPUT,
-                       "%zu answers at once, but the pass has %zu rows: lower train.effective_batch",
-                       job->request_count, options->max_rows);
+                       "%zu answers at once, but the pass has %zu row%s: lower train.effective_batch",
+                       job->request_count, options->max_rows, str_plural(options->max_rows));
   }
   for (size_t i = 0; i < job->request_count; i++) {
     if (job->requests[i].prompt >= job->prompt_count) {

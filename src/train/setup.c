@@ -4,6 +4,7 @@
 
 #include "util/log.h"
 #include "util/memory.h"
+#include "util/str.h"
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -109,10 +110,10 @@ static Status set_new_tokens(const TrainJob *job, size_t longest_prompt, size_t 
       job->train.max_sequence_tokens > 0 ? size_min(job->train.max_sequence_tokens, positions) : positions;
   if (longest_prompt >= limit) {
     return status_fail(STATUS_INPUT,
-                       "the longest prompt has %zu tokens, but a sequence may have only %zu: lower "
+                       "the longest prompt has %zu token%s, but a sequence may have only %zu: lower "
                        "data.max_prompt_tokens, or "
                        "raise train.max_sequence_tokens (the model's limit is %zu)",
-                       longest_prompt, limit, positions);
+                       longest_prompt, str_plural(longest_prompt), limit, positions);
   }
   *new_tokens = size_min(job->sampling.max_new_tokens, limit - longest_prompt);
   return STATUS_OK;
@@ -190,9 +191,9 @@ static void warn_of_sizes(const Trainer *t) {
   const TrainJob *job = t->job;
   if (t->sampling.max_new_tokens < job->sampling.max_new_tokens)
     log_say(LOG_WARNING,
-            "answers are cut to %zu tokens: with the longest prompt, that is all that "
+            "answers are cut to %zu token%s: with the longest prompt, that is all that "
             "train.max_sequence_tokens or the model allows",
-            t->sampling.max_new_tokens);
+            t->sampling.max_new_tokens, str_plural(t->sampling.max_new_tokens));
   if (job->train.warmup_steps > job->train.max_steps)
     log_say(LOG_WARNING,
             "train.warmup_steps = %zu is more than train.max_steps = %zu: the learning rate never reaches "

@@ -162,8 +162,10 @@ static void note_finished(const Trainer *t, const char *found) {
     return;
   }
   log_say(LOG_NOTE,
-          "%s is finished: all %zu steps are done; for more, raise train.max_steps and give --resume%s",
-          found, t->state.step, train->schedule == SCHEDULE_CONSTANT ? "" : " --extend");
+          "%s is finished: %zu step%s done, as train.max_steps says; for more, raise train.max_steps and "
+          "give --resume%s",
+          found, t->state.step, str_plural(t->state.step),
+          train->schedule == SCHEDULE_CONSTANT ? "" : " --extend");
 }
 
 Status start_restore(Trainer *t, const char *found) {

@@ -138,9 +138,9 @@ static void a_finished_run_says_so(void **state) {
               "done/final is from an earlier run, which is finished");
   char *before = read_file(path_of("done", "final/trainer_state.json"), NULL);
   Ran ran = stopped_train(NULL, "done", NULL, resume);
-  ASSERT_SAYS(
-      ran, 0,
-      "done/final is finished: all 4 steps are done; for more, raise train.max_steps and give --resume");
+  ASSERT_SAYS(ran, 0,
+              "done/final is finished: 4 steps done, as train.max_steps says; for more, raise "
+              "train.max_steps and give --resume");
   assert_false(test_contains(ran.err, "--extend"));
   char *after = read_file(path_of("done", "final/trainer_state.json"), NULL);
   assert_string_equal(before, after);
