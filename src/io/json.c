@@ -1,8 +1,11 @@
-// JSON through cJSON. Rule: a number is an integer only if a double holds it exactly (|n| <= 2^53), and every
-// failure names the file, the key and what was found.
+// JSON through cJSON. Rule: a text is read as Python's json module reads it or refused; a number is an
+// integer only if a double holds it exactly (|n| <= 2^53); every failure names the file, the key and what was
+// found.
 #include "io/json.h"
 
 #include "io/file.h"
+#include "json_text.h"
+#include "util/memory.h"
 #include "util/str.h"
 #include <errno.h>
 #include <math.h>
@@ -17,13 +20,6 @@ size_t json_space(const char *text, size_t size) {
   return at;
 }
 
-/// The line of byte `offset`, counted from 1.
-static size_t line_of(const char *bytes, size_t offset) {
-  size_t line = 1;
-  for (size_t i = 0; i < offset; i++) line += bytes[i] == '\n';
-  return line;
-}
-
 /// Parses text[size], which is NUL-terminated. cJSON returns NULL for a failed allocation as for a broken
 /// text; only errno tells them apart.
 static Status parse_text(const char *text, size_t size, const char *name, cJSON **out) {
@@ -36,28 +32,122 @@ static Status parse_text(const char *text, size_t size, const char *name, cJSON 
   if (offset > size) offset = size;
   if (value == NULL) {
     return status_fail(STATUS_INPUT, "%s: not valid JSON (or nested deeper than %d) near line %zu, byte %zu",
-                       name, CJSON_NESTING_LIMIT, line_of(text, offset), offset);
+                       name, CJSON_NESTING_LIMIT, json_line(text, offset), offset);
   }
   offset += json_space(text + offset, size - offset);
   if (offset < size) {
     cJSON_Delete(value);
     return status_fail(STATUS_INPUT, "%s: text after the end of the JSON value, line %zu, byte %zu", name,
-                       line_of(text, offset), offset);
+                       json_line(text, offset), offset);
   }
   *out = value;
   return STATUS_OK;
 }
 
-Status json_parse(const char *bytes, size_t size, const char *name, cJSON **out) {
+// ---- what cJSON leaves open; its nesting limit bounds the recursions ----
+
+/// Gives the numbers in `value` what they lack, in order from *next.
+static void set_numbers(cJSON *value, const JsonRules *rules, const JsonNumbers *numbers, size_t *next) {
+  if (cJSON_IsNumber(value) && *next < numbers->count) {
+    const JsonNumber *number = &numbers->list[*next];
+    if (number->is_hidden) value->valuedouble = number->value;
+    if (rules->index_values) value->valueint = (int)*next; // a row has fewer bytes than INT_MAX
+    ++*next;
+  }
+  for (cJSON *child = value->child; child != NULL; child = child->next)
+    set_numbers(child, rules, numbers, next);
+}
+
+/// A member of an object and its place.
+typedef struct Member {
+  cJSON *value;
+  size_t place;
+} Member;
+
+typedef struct Members {
+  Member *list;
+  size_t count, capacity;
+} Members;
+
+static int by_key(const void *a, const void *b) {
+  const Member *x = a, *y = b;
+  int order = strcmp(x->value->string, y->value->string);
+  return order != 0 ? order : (x->place > y->place) - (x->place < y->place);
+}
+
+/// Deletes each member of `object` whose key comes again, so that the last one counts; fails instead if
+/// `unique`. *members is overwritten.
+static Status drop_twins(cJSON *object, const char *name, bool unique, Members *members) {
+  members->count = 0;
+  for (cJSON *child = object->child; child != NULL; child = child->next) {
+    TRY(mem_reserve(&members->list, &members->capacity, members->count + 1, "members of a JSON object"));
+    members->list[members->count] = (Member){child, members->count};
+    members->count++;
+  }
+  if (members->count > 1) qsort(members->list, members->count, sizeof *members->list, by_key);
+  for (size_t i = 0; i + 1 < members->count; i++) {
+    cJSON *value = members->list[i].value;
+    if (strcmp(value->string, members->list[i + 1].value->string) != 0) continue;
+    if (unique) return status_fail(STATUS_INPUT, "%s: \"%.200s\" appears twice", name, value->string);
+    cJSON_Delete(cJSON_DetachItemViaPointer(object, value));
+  }
+  return STATUS_OK;
+}
+
+static Status drop_all_twins(cJSON *value, const char *name, bool unique, Members *members) {
+  if (cJSON_IsObject(value)) TRY(drop_twins(value, name, unique, members));
+  for (cJSON *child = value->child; child != NULL; child = child->next)
+    TRY(drop_all_twins(child, name, unique, members));
+  return STATUS_OK;
+}
+
+static Status settle(cJSON *value, const char *name, const JsonRules *rules, const JsonNumbers *numbers) {
+  size_t next = 0;
+  Members members = {0};
+  set_numbers(value, rules, numbers, &next);
+  if (next != numbers->count)
+    return status_fail(STATUS_FAILED, "%s: %zu numbers in the text, but %zu parsed", name, numbers->count,
+                       next);
+  Status status = drop_all_twins(value, name, rules->unique_keys, &members);
+  free(members.list);
+  return status;
+}
+
+// ---- reading ----
+
+Status json_read(const char *bytes, size_t size, const char *name, const JsonRules *rules,
+                 JsonNumbers *numbers, cJSON **out) {
   *out = NULL;
   if (json_space(bytes, size) == size)
     return status_fail(STATUS_INPUT, "%s: no JSON here, the text is empty", name);
   // A terminated copy, because cJSON before 1.7.18 reads one byte past a text that ends after a comma.
   char *text = NULL;
   TRY(str_copy(&text, bytes, size));
-  Status status = parse_text(text, size, name, out);
+  Status status = json_text_check(text, size, name, rules->allows_nan, numbers);
+  if (status == STATUS_OK) status = parse_text(text, size, name, out);
+  if (status == STATUS_OK) status = settle(*out, name, rules, numbers);
+  if (status != STATUS_OK) {
+    cJSON_Delete(*out);
+    *out = NULL;
+  }
   free(text);
   return status;
+}
+
+static Status read_all(const char *bytes, size_t size, const char *name, const JsonRules *rules,
+                       cJSON **out) {
+  JsonNumbers numbers = {0};
+  Status status = json_read(bytes, size, name, rules, &numbers, out);
+  free(numbers.list);
+  return status;
+}
+
+Status json_parse(const char *bytes, size_t size, const char *name, cJSON **out) {
+  return read_all(bytes, size, name, &(JsonRules){0}, out);
+}
+
+Status json_parse_unique(const char *bytes, size_t size, const char *name, cJSON **out) {
+  return read_all(bytes, size, name, &(JsonRules){.unique_keys = true}, out);
 }
 
 Status json_parse_file(const char *path, cJSON **out) {

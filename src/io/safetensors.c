@@ -109,7 +109,7 @@ Status safetensors_read(TensorFile *file, MappedFile *map) {
   size_t data_size = map->size - 8 - (size_t)header_size;
   size_t first = file->count;
   cJSON *header = NULL;
-  TRY(status_context(json_parse((const char *)map->bytes + 8, (size_t)header_size, path, &header),
+  TRY(status_context(json_parse_unique((const char *)map->bytes + 8, (size_t)header_size, path, &header),
                      "safetensors header"));
   Status status = read_header(file, path, header, data, data_size);
   if (status == STATUS_OK) status = tensors_check_layout(file, path, first, data, data_size, true);
@@ -177,7 +177,7 @@ static Status check_complete(const TensorFile *file, const cJSON *map) {
 Status safetensors_read_index(TensorFile *file) {
   cJSON *index = NULL;
   const cJSON *map = NULL, *entry = NULL;
-  TRY(json_parse((const char *)file->maps[0].bytes, file->maps[0].size, file->path, &index));
+  TRY(json_parse_unique((const char *)file->maps[0].bytes, file->maps[0].size, file->path, &index));
   Status status = json_get_object(index, "weight_map", file->path, &map);
   if (status == STATUS_OK) {
     cJSON_ArrayForEach(entry, map) {

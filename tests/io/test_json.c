@@ -81,6 +81,69 @@ static void refuses_broken_text(void **state) {
   assert_refused("nul", "not valid JSON");
 }
 
+/// What cJSON alone reads otherwise than Python's json module.
+static void refuses_what_python_refuses(void **state) {
+  (void)state;
+  static const struct {
+    const char *text;
+    size_t size;
+    const char *part;
+  } cases[] = {{"{\"a\": \"b\0c\"}", 12, "contains a NUL byte, so it is not text (line 1, byte 8)"},
+               {"{\"a\": 1}\0\0", 10, "contains a NUL byte"},
+               {"{\"a\":\n \"b\\u0000c\"}", 18, "contains a NUL byte, as \\u0000, so it is not text (line 2"},
+               {"{\"b\\u0000c\": 1}", 16, "contains a NUL byte"},
+               {"[\"\xe9\"]", 5, "not UTF-8: byte 2 is 0xE9 (line 1); save it as UTF-8"},
+               {"[\"\xc3\"]", 5, "not UTF-8"},
+               {"[\"\xed\xa0\x80\"]", 7, "not UTF-8"},
+               {"[\"\\udc00\"]", 10, "\\udc00 is half of a character"},
+               {"[\"\\ud83d x\"]", 12, "\\ud83d is half of a character"},
+               {"[\"\\ud83d\\u0041\"]", 16, "\\ud83d is half of a character"},
+               {"[\"\\u12x4\"]", 10, "\\u without four hexadecimal digits"},
+               {"[01]", 4, "01 is not a number"},
+               {"[1.]", 4, "1. is not a number"},
+               {"[-]", 3, "- is not a number"},
+               {"[NaN]", 5, "NaN and Infinity are not numbers"},
+               {"[-Infinity]", 11, "NaN and Infinity are not numbers"},
+               {"[1,]", 4, "not valid JSON"},
+               {"{\"a\": 1,}", 9, "not valid JSON"},
+               {"{\"a\": 1} // end", 15, "after the end"},
+               {"{'a': 1}", 8, "not valid JSON"},
+               {"[\x0c"
+                "1]",
+                4, "a control character"},
+               {"[None]", 6, "not valid JSON"}};
+  for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+    cJSON *value = NULL;
+    assert_fails(json_parse(cases[i].text, cases[i].size, "x.json", &value), STATUS_INPUT, cases[i].part);
+    assert_null(value);
+  }
+}
+
+static void reads_what_python_reads(void **state) {
+  (void)state;
+  cJSON *value =
+      parse("\xef\xbb\xbf{\"a\": 1, \"b\": {\"c\": 1, \"c\": 2}, \"a\": \"\\ud83d\\ude42\", \"n\": 0."
+            "1234567891234567891234567891234567891234567891234567891234567891234567891234567891234}");
+  const char *text = NULL;
+  const cJSON *inner = NULL;
+  int64_t integer = 0;
+  double number = 0;
+  assert_int_equal(cJSON_GetArraySize(value), 3); // of the members "a" the last one counts
+  assert_ok(json_get_string(value, "a", "x.json", &text));
+  assert_string_equal(text, "\xf0\x9f\x99\x82");
+  assert_ok(json_get_object(value, "b", "x.json", &inner));
+  assert_ok(json_get_integer(inner, "c", "x.json", 0, 9, &integer));
+  assert_int_equal(integer, 2);
+  assert_ok(json_get_number(value, "n", "x.json", &number)); // cJSON reads 63 characters
+  assert_true(number == 0.12345678912345678);
+  cJSON_Delete(value);
+  assert_fails(json_parse_unique("{\"t\": {}, \"u\": {}, \"t\": {}}", 27, "x", &value), STATUS_INPUT,
+               "x: \"t\" appears twice");
+  assert_null(value);
+  assert_ok(json_parse_unique("{\"t\": {\"u\": 1}, \"u\": {}}", 26, "x", &value));
+  cJSON_Delete(value);
+}
+
 static void refuses_deep_nesting(void **state) {
   (void)state;
   enum { DEPTH = 200000 };
@@ -119,6 +182,8 @@ int main(void) {
       cmocka_unit_test(reads_members),
       cmocka_unit_test(names_what_is_wrong),
       cmocka_unit_test(refuses_broken_text),
+      cmocka_unit_test(refuses_what_python_refuses),
+      cmocka_unit_test(reads_what_python_reads),
       cmocka_unit_test(refuses_deep_nesting),
       cmocka_unit_test(reads_to_the_last_byte_of_a_page),
   };

@@ -8,9 +8,12 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/// Parses `size` bytes; anything but white space after the value is an error. `name` is the file in messages.
-/// Free with cJSON_Delete.
+/// Parses `size` bytes; anything but white space after the value is an error, as are NUL (also as \u0000),
+/// ill-formed UTF-8, lone surrogates, NaN and Infinity. Of members with the same key the last one counts.
+/// `name` is the file in messages. Free with cJSON_Delete.
 STATUS_CHECKED Status json_parse(const char *bytes, size_t size, const char *name, cJSON **out);
+/// The same, but two members with the same key are an error.
+STATUS_CHECKED Status json_parse_unique(const char *bytes, size_t size, const char *name, cJSON **out);
 STATUS_CHECKED Status json_parse_file(const char *path, cJSON **out);
 
 /// Typed members of an object. `name` is the file in messages. STATUS_INPUT if the key is missing or has
