@@ -8,8 +8,8 @@ model=$root/models/SmolLM2-135M-Instruct.Q4_1.gguf
 model_sha256=b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53
 
 build_packages=(build-essential cmake ninja-build pkg-config opencl-headers ocl-icd-opencl-dev pocl-opencl-icd
-  libclblast-dev libcjson-dev libzstd-dev zlib1g-dev libsnappy-dev libpcre2-dev libutf8proc-dev libinih-dev
-  nettle-dev)
+  libclblast-dev libcjson-dev libzstd-dev zlib1g-dev libsnappy-dev liblz4-dev libbrotli-dev
+  libpcre2-dev libutf8proc-dev libinih-dev nettle-dev)
 
 if [ -t 1 ] && [ -z "${NO_COLOR:-}" ]; then bold=$'\033[1m' dim=$'\033[2m' plain=$'\033[0m'; else bold='' dim='' plain=''; fi
 

@@ -19,7 +19,9 @@ static const Usage usage = {
     "data", "Show the prompts that training will see.", "CONFIG.ini", options,
     "Shows how many prompts each stage leaves (reading, finding groups, making counterfactual sets, "
     "splitting,\n"
-    "balancing, ...), then the prompts themselves with their set, group, type and number of tokens.\n\n"
+    "balancing, ...) and what of the file was left out, then the prompts themselves with their set, group, "
+    "type,\n"
+    "number of tokens, and the system and earlier messages of a chat.\n\n"
     "  gee-cl data configs/quickstart.ini\n"
     "  gee-cl data configs/quickstart.ini --json --set groups.file=age"};
 
@@ -52,6 +54,26 @@ static void print_stages(const Dataset *data) {
   }
 }
 
+/// Says what of the file is not among the prompts, and what is read in a way that may surprise.
+static void print_read(const ReadCounts *read) {
+  if (read->empty + read->without_user > 0)
+    printf("%zu of %zu rows are left out: %zu without text, %zu without words of a user\n",
+           read->empty + read->without_user, read->rows, read->empty, read->without_user);
+  if (read->answered > 0)
+    printf("%zu chats go on after the user's last words; what follows is left out\n", read->answered);
+  if (read->turns > 0)
+    printf("%zu rows are lists of texts, read as turns of user and assistant\n", read->turns);
+  if (read->without_content > 0) printf("%zu messages without content are left out\n", read->without_content);
+}
+
+/// Prints the first line of a text, or 160 bytes of it.
+static void print_start(const char *text) {
+  size_t length = strcspn(text, "\n"), shown = length < 160 ? length : 160;
+  while (shown > 0 && shown < length && ((unsigned char)text[shown] & 0xC0) == 0x80)
+    shown--; // do not cut a character
+  printf("%.*s%s\n", (int)shown, text, text[shown] != '\0' ? " ..." : "");
+}
+
 static void print_prompts(const Dataset *data) {
   printf("\n%s%6s  %-10s %-10s %6s  %s%s\n", style(stdout, STYLE_BOLD), "set", "group", "type", "tokens",
          "prompt", style(stdout, STYLE_PLAIN));
@@ -59,13 +81,14 @@ static void print_prompts(const Dataset *data) {
     const Prompt *prompt = &data->prompts[i];
     const char *group = prompt->group >= 0 ? groups_name(data->groups, (size_t)prompt->group) : "-";
     printf("%6zu  %-10s %-10s %6zu  ", prompt->set, group, data->types[prompt->type], prompt->tokens.count);
-    size_t length = strcspn(prompt->text, "\n"), shown = length < 160 ? length : 160;
-    while (shown > 0 && shown < length && ((unsigned char)prompt->text[shown] & 0xC0) == 0x80)
-      shown--; // do not cut a character
-    printf("%.*s%s\n", (int)shown, prompt->text, prompt->text[shown] != '\0' ? " ..." : "");
+    print_start(prompt->text);
+    for (size_t m = 0; m < prompt->earlier_count; m++) {
+      printf("        before it, %s: ", prompt->earlier[m].role);
+      print_start(prompt->earlier[m].content);
+    }
   }
   if (data->count > limit) printf("... and %zu more (--limit N, or --json for all)\n", data->count - limit);
-  printf("\n%zu prompts in %zu %s\n", data->count, data->sets,
+  printf("\n%zu prompts, %zu of them distinct, in %zu %s\n", data->count, dataset_distinct(data), data->sets,
          data->counterfactual ? "counterfactual sets (a prompt of each group in each)"
                               : "sets of one prompt");
   if (groups_swaps_break_agreement(data->groups))
@@ -91,23 +114,45 @@ static void write_stage(JsonWriter *json, const Dataset *data, const StageCount 
   json_object_end(json);
 }
 
+static void write_read(JsonWriter *json, const ReadCounts *read) {
+  json_object_begin(json, "read");
+  json_integer(json, "rows", (int64_t)read->rows);
+  json_integer(json, "empty", (int64_t)read->empty);
+  json_integer(json, "without_user", (int64_t)read->without_user);
+  json_integer(json, "answered", (int64_t)read->answered);
+  json_integer(json, "turns", (int64_t)read->turns);
+  json_integer(json, "without_content", (int64_t)read->without_content);
+  json_object_end(json);
+}
+
 static void write_prompt(JsonWriter *json, const Dataset *data, const Prompt *prompt) {
   json_object_begin(json, NULL);
   json_integer(json, "set", (int64_t)prompt->set);
   json_integer(json, "source", (int64_t)prompt->source);
   json_string(json, "group", prompt->group >= 0 ? groups_name(data->groups, (size_t)prompt->group) : "");
   json_string(json, "type", data->types[prompt->type]);
+  json_array_begin(json, "earlier");
+  for (size_t m = 0; m < prompt->earlier_count; m++) {
+    json_object_begin(json, NULL);
+    json_string(json, "role", prompt->earlier[m].role);
+    json_string(json, "content", prompt->earlier[m].content);
+    json_object_end(json);
+  }
+  json_array_end(json);
   json_string(json, "prompt", prompt->text);
   json_integers(json, "tokens", prompt->tokens.ids, prompt->tokens.count);
   json_object_end(json);
 }
 
-static Status print_dataset_json(const Dataset *data) {
+static Status print_dataset_json(const Dataset *data, const char *system) {
   JsonWriter json = {.layout = JSON_PRETTY};
   json_object_begin(&json, NULL);
   json_string(&json, "attribute", groups_attribute(data->groups));
   json_bool(&json, "counterfactual", data->counterfactual);
   json_integer(&json, "sets", (int64_t)data->sets);
+  json_integer(&json, "distinct", (int64_t)dataset_distinct(data));
+  json_string(&json, "system", system != NULL ? system : "");
+  write_read(&json, &data->read);
   json_array_begin(&json, "stages");
   for (size_t i = 0; i < data->stage_count; i++) write_stage(&json, data, &data->stages[i]);
   json_array_end(&json);
@@ -132,10 +177,13 @@ Status cmd_data(int argc, char **argv) {
   TRY_CLEAN(runtime_open_files(&runtime, config.model.path, config.model.chat_template));
   TRY_CLEAN(config_dataset(&config, &runtime, held_out, &data));
   if (as_json) {
-    TRY_CLEAN(print_dataset_json(&data));
+    TRY_CLEAN(print_dataset_json(&data, config.data.system));
   } else {
     print_stages(&data);
+    print_read(&data.read);
     print_prompts(&data);
+    if (config.data.system != NULL)
+      printf("the system message of chats that have none: %s\n", config.data.system);
   }
 cleanup:
   dataset_free(&data);

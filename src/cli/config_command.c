@@ -15,7 +15,8 @@ Status config_dataset(const Config *config, const Runtime *runtime, bool held_ou
   if (held_out && own_file) {
     options.train = config->eval.file;
     options.use_test_data = false;
-    if (config->eval.column != NULL) options.column = config->eval.column;
+    options.column = config->eval.column;
+    options.fallback_column = config->data.column;
   } else if (held_out && options.split == DATA_ALL) {
     return status_fail(STATUS_INPUT,
                        "data.held_out is 0, so there is no prompt to measure the gap on; raise it, or name "

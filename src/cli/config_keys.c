@@ -50,9 +50,11 @@ const ConfigKey config_keys[] = {
          "...)."),
 
     TEXT("data", "train", data.train, "", PROMPTS,
-         "Prompts: .parquet, .jsonl, .json, .csv, .tsv, or text with one prompt per line."),
-    TEXT("data", "column", data.column, "prompt", PROMPTS,
-         "The column (or JSON member) that holds the prompt; \"outer.inner\" for nested objects."),
+         "Prompts: Parquet, JSON Lines, a JSON list, CSV, TSV, or .txt with one prompt per line; also packed "
+         "(.gz, .zst)."),
+    TEXT("data", "column", data.column, "", PROMPTS,
+         "The column (or JSON member) that holds the prompt; \"outer.inner\" for nested objects. If empty, "
+         "prompt; a file without columns needs none."),
     BOOL("data", "use_test_data", data.use_test_data, "false", PROMPTS,
          "Use the built-in prompts about 80 occupations; column is then prompt, story, question or advice."),
     BOOL("data", "balance_dataset", data.balance_dataset, "true", PROMPTS,

@@ -18,6 +18,7 @@ static StageCount *add_stage(Dataset *dataset, const char *name) {
 }
 
 static void count_rows(Dataset *dataset, const SourceRows *rows) {
+  dataset->read = rows->counts;
   add_stage(dataset, "read")->prompts = rows->count;
   StageCount *stage = add_stage(dataset, "detect");
   stage->prompts = rows->count;
@@ -166,6 +167,17 @@ static Status copy_tokens(const Tokens *from, Tokens *to) {
   return STATUS_OK;
 }
 
+/// Moves the messages before the user's words to the prompt.
+static Status move_earlier(Draft *draft, Prompt *prompt) {
+  TRY(mem_array(&prompt->earlier, draft->last_user, "messages of a prompt"));
+  for (size_t m = 0; m < draft->last_user; m++) {
+    prompt->earlier[m] = (PromptMessage){draft->messages[m].role, draft->messages[m].content};
+    draft->messages[m] = (RecordMessage){0};
+  }
+  prompt->earlier_count = draft->last_user;
+  return STATUS_OK;
+}
+
 /// Fills all members but `distinct`. Equal prompts are tokenised once.
 static Status fill_prompts(const TokeniseOptions *options, Drafts *drafts, Dataset *dataset) {
   for (size_t i = 0; i < drafts->count; i++) {
@@ -178,6 +190,7 @@ static Status fill_prompts(const TokeniseOptions *options, Drafts *drafts, Datas
       TRY(copy_tokens(&first->tokens, &prompt->tokens));
     const char *text = first == prompt ? draft->messages[draft->last_user].content : first->text;
     TRY(str_copy(&prompt->text, text, strlen(text)));
+    TRY(move_earlier(draft, prompt));
     if (shortened) dataset->shortened++;
     prompt->group = draft->group;
     prompt->type = (int)draft->type;
@@ -230,14 +243,26 @@ cleanup:
 
 void dataset_free(Dataset *dataset) {
   for (size_t i = 0; dataset->prompts != NULL && i < dataset->count; i++) {
-    free(dataset->prompts[i].text);
-    tokens_free(&dataset->prompts[i].tokens);
+    Prompt *prompt = &dataset->prompts[i];
+    for (size_t m = 0; m < prompt->earlier_count; m++) {
+      free(prompt->earlier[m].role);
+      free(prompt->earlier[m].content);
+    }
+    free(prompt->earlier);
+    free(prompt->text);
+    tokens_free(&prompt->tokens);
   }
   for (size_t i = 0; i < dataset->type_count; i++) free((char *)dataset->types[i]);
   free(dataset->prompts);
   free(dataset->set_start);
   groups_free(dataset->groups);
   *dataset = (Dataset){0};
+}
+
+size_t dataset_distinct(const Dataset *dataset) {
+  size_t count = 0;
+  for (size_t i = 0; i < dataset->count; i++) count += dataset->prompts[i].distinct == i;
+  return count;
 }
 
 int dataset_type(const Dataset *dataset, const char *name) {

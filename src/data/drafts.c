@@ -12,11 +12,20 @@
 
 // ---- reading ----
 
-static Status read_built_in(const char *column, Records *out) {
-  const char *text = config_find("prompts/occupations.jsonl");
-  if (text == NULL) return status_fail(STATUS_FAILED, "the program was built without its prompts");
-  Status status = records_read_bytes("prompts/occupations.jsonl", text, strlen(text), column, out);
-  return status_context(status, "data.use_test_data with data.column = %s", column);
+/// The prompts of the file, or the built-in ones.
+static Status read_records(const DataOptions *options, Records *out) {
+  RecordSource source = {
+      .path = options->train, .column = options->column, .fallback = options->fallback_column};
+  if (!options->use_test_data && (options->train == NULL || options->train[0] == '\0'))
+    return status_fail(STATUS_INPUT, "data.train is not set: give a .parquet, .jsonl, .csv or text file, or "
+                                     "set data.use_test_data = true");
+  if (!options->use_test_data) return records_read(&source, out);
+  source.path = "prompts/occupations.jsonl";
+  source.bytes = config_find(source.path);
+  if (source.bytes == NULL) return status_fail(STATUS_FAILED, "the program was built without its prompts");
+  source.size = strlen(source.bytes);
+  const char *column = options->column != NULL ? options->column : "prompt";
+  return status_context(records_read(&source, out), "data.use_test_data with data.column = %s", column);
 }
 
 static bool is_user(const RecordMessage *message) {
@@ -27,33 +36,34 @@ static bool is_blank(const char *text) {
   return text[strspn(text, " \t\r\n")] == '\0';
 }
 
+/// Adds a row, unless it has no words of a user.
+static void add_row(SourceRows *out, size_t number) {
+  const Record *record = &out->records.rows[number];
+  size_t last = record->count;
+  while (last > 0 && !is_user(&record->messages[last - 1])) last--;
+  if (last == 0 || is_blank(record->messages[last - 1].content)) {
+    out->counts.without_user++;
+    return;
+  }
+  out->counts.answered += last < record->count;
+  out->rows[out->count++] = (SourceRow){
+      .record = record, .last_user = last - 1, .messages = last, .number = number, .names = NAMES_NONE};
+}
+
 Status rows_read(const DataOptions *options, SourceRows *out) {
-  const char *column = options->column != NULL && options->column[0] != '\0' ? options->column : "prompt";
-  if (options->use_test_data) {
-    TRY(read_built_in(column, &out->records));
-  } else {
-    if (options->train == NULL || options->train[0] == '\0')
-      return status_fail(STATUS_INPUT,
-                         "data.train is not set: give a .parquet, .jsonl, .csv or text file, or "
-                         "set data.use_test_data = true");
-    TRY(records_read(options->train, column, &out->records));
-  }
+  TRY(read_records(options, &out->records));
+  const RecordCounts *counts = &out->records.counts;
+  out->counts = (ReadCounts){.rows = counts->rows,
+                             .empty = counts->empty,
+                             .turns = counts->turns,
+                             .without_content = counts->without_content};
   TRY(mem_array(&out->rows, out->records.count, "prompts"));
-  for (size_t i = 0; i < out->records.count; i++) {
-    const Record *record = &out->records.rows[i];
-    size_t last = record->count;
-    while (last > 0 && !is_user(&record->messages[last - 1])) last--;
-    if (last == 0 || is_blank(record->messages[last - 1].content)) continue;
-    out->rows[out->count++] = (SourceRow){
-        .record = record, .last_user = last - 1, .messages = last, .number = i, .names = NAMES_NONE};
-  }
-  if (out->count == 0)
-    return status_fail(
-        STATUS_INPUT,
-        "%s: the stage \"read\" found no prompt in %zu row%s of column %s: give a file with user texts",
-        options->use_test_data ? "built-in prompts" : options->train, out->records.count,
-        str_plural(out->records.count), column);
-  return STATUS_OK;
+  for (size_t i = 0; i < out->records.count; i++) add_row(out, i);
+  if (out->count > 0) return STATUS_OK;
+  return status_fail(
+      STATUS_INPUT, "%s: the stage \"read\" found no prompt in %zu row%s%s%s: give a file with user texts",
+      options->use_test_data ? "built-in prompts" : options->train, counts->rows, str_plural(counts->rows),
+      options->column != NULL ? " of column " : "", options->column != NULL ? options->column : "");
 }
 
 void rows_free(SourceRows *rows) {

@@ -23,6 +23,7 @@ typedef struct SourceRow {
 
 typedef struct SourceRows {
   Records records;
+  ReadCounts counts;
   SourceRow *rows;
   size_t count;
 } SourceRows;

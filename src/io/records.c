@@ -1,10 +1,12 @@
-// Prompt files as records: one column of a table. Rule: a row without text is skipped, and text with a NUL
-// byte is refused, because rows are C strings.
+// Prompt files as records: one column of a table. Rule: a row without text is left out and counted, and text
+// that is not UTF-8 or has a NUL byte is refused: rows are C strings, and the tokenizer would replace bytes.
 #include "io/records.h"
 
 #include "io/table.h"
 #include "util/memory.h"
 #include "util/str.h"
+#include "util/utf8.h"
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -27,28 +29,75 @@ static bool is_blank(TableText text) {
   return true;
 }
 
-/// Appends a message to the row being built; role NULL for a plain string. Skips a blank plain string.
-static Status add_message(RecordList *list, const TableText *role, TableText content) {
-  size_t role_size = role != NULL ? role->size : 0;
-  if (role == NULL && is_blank(content)) return STATUS_OK;
-  if (memchr(content.bytes, '\0', content.size) != NULL ||
-      (role != NULL && memchr(role->bytes, '\0', role_size) != NULL))
+// ---- messages ----
+
+/// *out = the role as chat templates call it.
+static Status find_role(TableText role, const char **out) {
+  static const struct {
+    const char *name, *role;
+  } known[] = {{"system", "system"},       {"user", "user"},        {"human", "user"},
+               {"assistant", "assistant"}, {"gpt", "assistant"},    {"model", "assistant"},
+               {"chatgpt", "assistant"},   {"bard", "assistant"},   {"bing", "assistant"},
+               {"ai", "assistant"},        {"chatbot", "assistant"}};
+  for (size_t i = 0; i < sizeof known / sizeof known[0]; i++) {
+    *out = known[i].role;
+    if (strlen(known[i].name) == role.size && memcmp(known[i].name, role.bytes, role.size) == 0)
+      return STATUS_OK;
+  }
+  return status_fail(STATUS_INPUT,
+                     "a message of the role \"%.*s\", which is not known; use system, user (or human) and "
+                     "assistant (or gpt)",
+                     (int)size_min(role.size, 64), role.bytes);
+}
+
+static Status check_text(TableText text) {
+  size_t valid = utf8_valid_prefix(text.bytes, text.size);
+  if (memchr(text.bytes, '\0', text.size) != NULL)
     return status_fail(STATUS_INPUT, "contains a NUL byte, so it is not text");
-  if (role_size > RECORDS_TEXT_LIMIT || content.size > RECORDS_TEXT_LIMIT - role_size ||
-      list->text > RECORDS_TEXT_LIMIT - role_size - content.size)
+  if (valid == text.size) return STATUS_OK;
+  return status_fail(
+      STATUS_INPUT, "not UTF-8: byte %zu of the text is 0x%02X; save the file as UTF-8 (in Excel: CSV UTF-8)",
+      valid, (unsigned char)text.bytes[valid]);
+}
+
+/// Appends a message to the row being built; role NULL for a plain string. Skips a blank plain string.
+static Status add_message(RecordList *list, const char *role, TableText content) {
+  if (role == NULL && is_blank(content)) return STATUS_OK;
+  TRY(check_text(content));
+  if (content.size > RECORDS_TEXT_LIMIT || list->text > RECORDS_TEXT_LIMIT - content.size)
     return status_fail(STATUS_INPUT, "more than %zu MiB of text; take fewer rows", RECORDS_TEXT_LIMIT >> 20);
   TRY(mem_reserve(&list->row.messages, &list->message_capacity, list->row.count + 1, "messages"));
   RecordMessage *message = &list->row.messages[list->row.count++];
   *message = (RecordMessage){0}; // the slot may hold pointers that an earlier row owns
-  if (role != NULL) TRY(str_copy(&message->role, role->bytes, role_size));
-  list->text += role_size + content.size;
+  if (role != NULL) TRY(str_copy(&message->role, role, strlen(role)));
+  list->text += content.size;
   return str_copy(&message->content, content.bytes, content.size);
 }
 
+static Status add_chat(RecordList *list, const TableChat *chat) {
+  for (size_t i = 0; i < chat->count; i++) {
+    const char *role = NULL;
+    TRY(find_role(chat->messages[i].role, &role));
+    TRY(add_message(list, role, chat->messages[i].content));
+  }
+  list->records.counts.without_content += chat->left_out;
+  return STATUS_OK;
+}
+
+/// A list of texts: the user begins, and the assistant answers.
+static Status add_turns(RecordList *list, const CellList *texts) {
+  for (size_t i = 0; i < texts->count; i++)
+    TRY(add_message(list, i % 2 == 0 ? "user" : "assistant", texts->items[i].text));
+  list->records.counts.turns += texts->count > 1;
+  return STATUS_OK;
+}
+
+// ---- rows ----
+
 /// Adds the row that was built, unless it has no messages.
 static Status end_row(RecordList *list) {
-  if (list->row.count == 0) return STATUS_OK;
   Records *records = &list->records;
+  if (list->row.count == 0) return STATUS_OK;
   if (records->count == RECORDS_ROW_LIMIT)
     return status_fail(STATUS_INPUT, "more than %zu rows; take fewer", RECORDS_ROW_LIMIT);
   TRY(mem_reserve(&records->rows, &list->row_capacity, records->count + 1, "rows"));
@@ -75,49 +124,92 @@ void records_free(Records *records) {
   *records = (Records){0};
 }
 
-static Status add_cell(const Table *table, size_t row, const char *column, RecordList *list) {
+static Status add_text(Table *table, size_t row, RecordList *list) {
+  TableChat chat = {0};
+  bool is_chat = false;
+  TRY(table_chat_in_text(table, row, 0, &is_chat, &chat));
+  return is_chat ? add_chat(list, &chat) : add_message(list, NULL, table_cell(table, row, 0)->text);
+}
+
+/// Adds the messages of a cell to the row being built.
+static Status add_cell(Table *table, size_t row, RecordList *list) {
   const Cell *cell = table_cell(table, row, 0);
   TableChat chat = {0};
-  Status status = STATUS_OK;
-  if (cell->type == CELL_TEXT)
-    TRY(add_message(list, NULL, cell->text));
-  else if (cell->type != CELL_NULL)
-    status = table_chat(table, row, 0, &chat);
-  if (status == STATUS_INPUT)
-    return status_fail(STATUS_INPUT, "\"%s\" must be a string, or a list of {\"role\", \"content\"}", column);
-  TRY(status);
-  for (size_t i = 0; i < chat.count; i++)
-    TRY(add_message(list, &chat.messages[i].role, chat.messages[i].content));
+  CellList texts = {0};
+  if (cell->type == CELL_TEXT) return add_text(table, row, list);
+  if (cell->type == CELL_CHAT) return add_chat(list, &cell->chat);
+  if (cell->type == CELL_NULL || (cell->type == CELL_NUMBER && isnan(cell->number))) return STATUS_OK;
+  Status status = table_list(table, row, 0, CELL_TEXT, &texts);
+  if (status == STATUS_OK) return add_turns(list, &texts);
+  if (status == STATUS_INPUT) status = table_chat(table, row, 0, &chat); // without messages
+  if (status != STATUS_INPUT) return status;
+  return status_fail(STATUS_INPUT,
+                     "\"%s\" must be a string, a list of strings, or a list of {\"role\", \"content\"}",
+                     table_selected(table, 0)->name);
+}
+
+static Status add_row(Table *table, size_t row, RecordList *list) {
+  RecordCounts *counts = &list->records.counts;
+  TRY(add_cell(table, row, list));
+  bool is_blank_line = list->row.count == 0 && table_kind(table) == TABLE_TEXT;
+  counts->rows += !is_blank_line;
+  counts->empty += list->row.count == 0 && !is_blank_line;
   return end_row(list);
 }
 
+// ---- files ----
+
+static bool is_set(const char *text) {
+  return text != NULL && text[0] != '\0';
+}
+
+/// The column that the source asks for, or that it means if it asks for none.
+static const char *wanted_column(const RecordSource *source) {
+  if (is_set(source->column)) return source->column;
+  return is_set(source->fallback) ? source->fallback : "prompt";
+}
+
 /// Selects the column, and checks its type if the file declares one.
-static Status select_prompts(Table *table, const char *path, const char *column) {
-  const char *name = table_kind(table) == TABLE_TEXT ? "text" : column;
+static Status select_prompts(Table *table, const RecordSource *source) {
+  bool is_bare = table_is_bare(table);
+  const char *name = is_bare ? "text" : wanted_column(source);
+  if (is_bare && is_set(source->column) && strcmp(source->column, name) != 0) {
+    return status_fail(STATUS_INPUT,
+                       "%s: has no columns, so no column \"%s\": its %s; leave the column out, or name the "
+                       "columns in the first line",
+                       source->path, source->column,
+                       table_kind(table) == TABLE_TEXT ? "lines are the prompts" : "rows are texts or lists");
+  }
   TRY(table_select(table, &name, 1));
   const TableColumn *selected = table_selected(table, 0);
-  if (selected->type == CELL_NULL || selected->type == CELL_TEXT || selected->type == CELL_CHAT)
+  if (selected->type == CELL_NULL || selected->type == CELL_TEXT || selected->type == CELL_CHAT ||
+      selected->type == CELL_LIST)
     return STATUS_OK;
   return status_fail(
       STATUS_INPUT,
-      "%s: column \"%s\" holds %s, but must hold strings, or lists of structs with role and content", path,
-      column, selected->holds);
+      "%s: column \"%s\" holds %s, but must hold strings, or lists of structs with role and content",
+      source->path, name, selected->holds);
 }
 
-static Status add_rows(Table *table, const char *path, const char *column, RecordList *list) {
+static Status add_rows(Table *table, const RecordSource *source, RecordList *list) {
   size_t rows = 0;
-  TRY(select_prompts(table, path, column));
+  TRY(select_prompts(table, source));
   do {
     TRY(table_next_group(table, &rows));
-    for (size_t i = 0; i < rows; i++) TRY(table_context(add_cell(table, i, column, list), table, i));
+    for (size_t i = 0; i < rows; i++) TRY(table_context(add_row(table, i, list), table, i));
   } while (rows > 0);
   return STATUS_OK;
 }
 
-/// Reads `table` and closes it, also if it fails.
-static Status read_table(Table *table, const char *path, const char *column, Records *out) {
+Status records_read(const RecordSource *source, Records *out) {
+  Table *table = NULL;
   RecordList list = {0};
-  Status status = add_rows(table, path, column, &list);
+  const char *column = wanted_column(source);
+  *out = (Records){0};
+  Status status = source->bytes == NULL
+                      ? table_open(source->path, column, &table)
+                      : table_open_bytes(source->path, source->bytes, source->size, column, &table);
+  if (status == STATUS_OK) status = add_rows(table, source, &list);
   table_close(table);
   if (status == STATUS_OK) {
     *out = list.records;
@@ -126,19 +218,4 @@ static Status read_table(Table *table, const char *path, const char *column, Rec
   free_messages(&list.row);
   records_free(&list.records);
   return status;
-}
-
-Status records_read(const char *path, const char *column, Records *out) {
-  Table *table = NULL;
-  *out = (Records){0};
-  TRY(table_open(path, &table));
-  return read_table(table, path, column, out);
-}
-
-Status records_read_bytes(const char *name, const void *bytes, size_t size, const char *column,
-                          Records *out) {
-  Table *table = NULL;
-  *out = (Records){0};
-  TRY(table_open_bytes(name, bytes, size, &table));
-  return read_table(table, name, column, out);
 }

@@ -1,13 +1,11 @@
-// Tables: the kind of a file, its columns, its groups of rows. Rule: a file is read as what it is or refused;
-// it never becomes text just because nothing else fits.
+// Tables: opening, columns, groups of rows. Rule: memory is that of one group, and nothing is decoded that
+// was not selected.
 #include "io/table.h"
 
-#include "io/json.h"
 #include "table_parts.h"
 #include "util/memory.h"
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 
 // ---- memory of a group ----
 
@@ -57,7 +55,7 @@ void table_drop_group(Table *table) {
   table->rows = table->cell_capacity = table->number_capacity = 0;
 }
 
-// ---- kind ----
+// ---- opening ----
 
 static const TableFormat *const FORMATS[] = {[TABLE_PARQUET] = &table_parquet,
                                              [TABLE_JSON_LINES] = &table_json_lines,
@@ -66,102 +64,11 @@ static const TableFormat *const FORMATS[] = {[TABLE_PARQUET] = &table_parquet,
                                              [TABLE_TSV] = &table_tsv,
                                              [TABLE_TEXT] = &table_text_lines};
 
-static bool ends_with(const char *name, const char *ending) {
-  size_t size = strlen(name), end = strlen(ending);
-  return size >= end && strcasecmp(name + size - end, ending) == 0;
-}
-
-/// The kind by the ending of `name`; false if it has none of these.
-static bool kind_of_name(const char *name, TableKind *out) {
-  static const struct {
-    const char *ending;
-    TableKind kind;
-  } endings[] = {{".parquet", TABLE_PARQUET}, {".jsonl", TABLE_JSON_LINES}, {".ndjson", TABLE_JSON_LINES},
-                 {".json", TABLE_JSON_LINES}, {".csv", TABLE_CSV},          {".tsv", TABLE_TSV},
-                 {".txt", TABLE_TEXT}};
-  for (size_t i = 0; i < sizeof endings / sizeof endings[0]; i++) {
-    *out = endings[i].kind;
-    if (ends_with(name, endings[i].ending)) return true;
-  }
-  return false;
-}
-
-/// Refuses files whose first bytes show that they are no table, whatever the name says.
-static Status refuse_other_kinds(const MappedFile *file) {
-  static const struct {
-    const char *start;
-    size_t size;
-    const char *what, *remedy;
-  } kinds[] = {{"\x1f\x8b", 2, "compressed with gzip", "unpack it first"},
-               {"BZh", 3, "compressed with bzip2", "unpack it first"},
-               {"\xfd\x37zXZ", 5, "compressed with xz", "unpack it first"},
-               {"\x28\xb5\x2f\xfd", 4, "compressed with zstd", "unpack it first"},
-               {"PK\3\4", 4, "a zip archive or an Excel sheet", "unpack it, or save it as .csv"},
-               {"\xff\xfe", 2, "UTF-16", "save it as UTF-8"},
-               {"\xfe\xff", 2, "UTF-16", "save it as UTF-8"}};
-  for (size_t i = 0; i < sizeof kinds / sizeof kinds[0]; i++) {
-    if (file->size >= kinds[i].size && memcmp(file->bytes, kinds[i].start, kinds[i].size) == 0)
-      return status_fail(STATUS_INPUT, "%s: is %s; %s", file->path, kinds[i].what, kinds[i].remedy);
-  }
-  return STATUS_OK;
-}
-
-/// *out = whether the first line that is not blank is a JSON object.
-static Status starts_with_object(const char *text, size_t size, bool *out) {
-  size_t start = json_space(text, size);
-  *out = false;
-  if (start == size || text[start] != '{') return STATUS_OK;
-  const char *end = memchr(text + start, '\n', size - start);
-  size_t length = end != NULL ? (size_t)(end - text) - start : size - start;
-  if (length > TABLE_ROW_BYTES) return STATUS_OK;
-  cJSON *value = NULL;
-  Status status = json_parse(text + start, length, "the first line", &value);
-  *out = status == STATUS_OK;
-  cJSON_Delete(value);
-  return status == STATUS_INPUT ? STATUS_OK : status; // STATUS_INPUT: not an object
-}
-
-/// The kind of a file whose name does not tell it.
-static Status kind_of_content(const Table *table, TableKind *out) {
-  size_t sample = table->text_size < TABLE_GROUP_BYTES ? table->text_size : TABLE_GROUP_BYTES;
-  if (memchr(table->text, '\0', sample) != NULL) {
-    return status_fail(
-        STATUS_INPUT,
-        "%s: is binary data of an unknown kind; give a .parquet, .jsonl, .json, .csv, .tsv or text file",
-        table->file.path);
-  }
-  bool is_json = false;
-  TRY(starts_with_object(table->text, table->text_size, &is_json));
-  *out = is_json ? TABLE_JSON_LINES : TABLE_TEXT;
-  return STATUS_OK;
-}
-
-static Status find_kind(Table *table) {
-  const MappedFile *file = &table->file;
-  table->text = (const char *)file->bytes;
-  table->text_size = file->size;
-  if (file->size >= 4 && memcmp(file->bytes, "PAR1", 4) == 0) {
-    table->kind = TABLE_PARQUET;
-    return STATUS_OK;
-  }
-  TRY(refuse_other_kinds(file));
-  if (file->size >= 3 && memcmp(file->bytes, "\xef\xbb\xbf", 3) == 0) { // UTF-8's byte order mark
-    table->text += 3;
-    table->text_size -= 3;
-  }
-  if (!kind_of_name(file->path, &table->kind)) TRY(kind_of_content(table, &table->kind));
-  size_t start = json_space(table->text, table->text_size);
-  if (table->kind == TABLE_JSON_LINES && start < table->text_size && table->text[start] == '[')
-    table->kind = TABLE_JSON_LIST;
-  return STATUS_OK;
-}
-
-// ---- opening ----
-
 /// Reads what comes before the rows, if `status` says that the bytes are there. *out = the table; frees it on
 /// failure.
-static Status open_rows(Status status, Table *table, Table **out) {
-  if (status == STATUS_OK) status = find_kind(table);
+static Status open_rows(Status status, Table *table, const char *column, Table **out) {
+  if (status == STATUS_OK) status = table_unpack(table);
+  if (status == STATUS_OK) status = table_find_kind(table, column);
   if (status == STATUS_OK) {
     table->format = FORMATS[table->kind];
     status = table->format->open(table);
@@ -173,22 +80,22 @@ static Status open_rows(Status status, Table *table, Table **out) {
   return status;
 }
 
-Status table_open(const char *path, Table **out) {
+Status table_open(const char *path, const char *column, Table **out) {
   Table *table = NULL;
   *out = NULL;
   TRY(mem_array(&table, 1, "a table"));
-  Status status = file_map(path, &table->file);
-  table->is_mapped = status == STATUS_OK;
-  return open_rows(status, table, out);
+  Status status = file_map(path, &table->map);
+  table->file = table->map;
+  return open_rows(status, table, column, out);
 }
 
-Status table_open_bytes(const char *name, const void *bytes, size_t size, Table **out) {
+Status table_open_bytes(const char *name, const void *bytes, size_t size, const char *column, Table **out) {
   Table *table = NULL;
   *out = NULL;
   TRY(mem_array(&table, 1, "a table"));
-  table->file.bytes = bytes != NULL ? bytes : (const uint8_t *)"";
-  table->file.size = size;
-  return open_rows(str_copy(&table->file.path, name, strlen(name)), table, out);
+  Status status = str_copy(&table->map.path, name, strlen(name));
+  table->file = (MappedFile){table->map.path, bytes != NULL ? bytes : (const uint8_t *)"", size};
+  return open_rows(status, table, column, out);
 }
 
 static void free_columns(TableColumn *columns, size_t count) {
@@ -209,15 +116,17 @@ void table_close(Table *table) {
   free(table->places);
   str_free(&table->where);
   parquet_meta_free(&table->meta);
-  if (table->is_mapped)
-    file_unmap(&table->file);
-  else
-    free(table->file.path);
+  free(table->unpacked);
+  file_unmap(&table->map);
   free(table);
 }
 
 TableKind table_kind(const Table *table) {
   return table->kind;
+}
+
+bool table_is_bare(const Table *table) {
+  return table->is_bare || table->kind == TABLE_TEXT;
 }
 
 // ---- columns ----

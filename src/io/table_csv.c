@@ -65,7 +65,7 @@ static void take_plain(Table *table, char separator, CsvCell *cell) {
 
 /// Takes the next cell and the separator or line end after it.
 static Status take_cell(Table *table, CsvCell *cell) {
-  char separator = table->kind == TABLE_TSV ? '\t' : ',';
+  char separator = table->separator;
   if (table->text_size > 0 && table->text[0] == '"')
     TRY(take_quoted(table, cell));
   else
@@ -102,6 +102,22 @@ static bool find_row(Table *table) {
   while (take_line_end(table)) {
   }
   return table->text_size > 0;
+}
+
+Status table_csv_has(const Table *table, char separator, const char *column, bool *has) {
+  Table ahead = *table; // the copy moves, the table does not
+  CsvCell cell = {0};
+  size_t size = strlen(column);
+  *has = false;
+  ahead.separator = separator;
+  if (!find_row(&ahead)) return STATUS_OK;
+  while (!cell.is_last && !*has) {
+    Status status = take_cell(&ahead, &cell);
+    if (status == STATUS_INPUT) return STATUS_OK; // reading the row will say why
+    TRY(status);
+    *has = cell.doubled == 0 && cell.size == size && memcmp(cell.bytes, column, size) == 0;
+  }
+  return STATUS_OK;
 }
 
 static Status open_csv(Table *table) {

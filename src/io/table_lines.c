@@ -1,6 +1,6 @@
-// Rows that are lines of text, and where the rows of JSON begin and end. Rule: only blank lines between JSON
-// objects and the spaces that JSON allows are skipped; each row is parsed by itself, so only one row is in
-// memory.
+// Rows that are lines of text, and where the rows of JSON begin and end. Rule: a line ends with \n, \r\n or
+// \r; only blank lines between JSON values and the spaces that JSON allows are skipped; each row is parsed by
+// itself, so only one row is in memory.
 #include "table_parts.h"
 
 #include "io/json.h"
@@ -10,16 +10,61 @@ static void skip_space(Table *table) {
   table_advance(table, json_space(table->text, table->text_size));
 }
 
-/// Takes the next line without its end; false at the end of the file.
-static bool take_line(Table *table, TableText *line) {
-  if (table->text_size == 0) return false;
-  const char *end = memchr(table->text, '\n', table->text_size);
-  size_t size = end != NULL ? (size_t)(end - table->text) : table->text_size;
-  *line = (TableText){table->text, size};
-  if (size > 0 && table->text[size - 1] == '\r') line->size--;
-  table_advance(table, end != NULL ? size + 1 : size);
+static bool is_line_end(char c) {
+  return c == '\n' || c == '\r';
+}
+
+/// Bytes up to the next line end of any form.
+static size_t line_size(const char *text, size_t size) {
+  size_t at = 0;
+  while (at < size && !is_line_end(text[at])) at++;
+  return at;
+}
+
+/// Takes the next `size` bytes and the line end after them, if there is one.
+static void take_lines(Table *table, size_t size) {
+  for (size_t at = 0; at < size; at++) {
+    bool pair = table->text[at] == '\r' && at + 1 < table->text_size && table->text[at + 1] == '\n';
+    table->number += is_line_end(table->text[at]) && !pair;
+  }
+  table_advance(table, size);
+  if (table->text_size == 0) return;
+  bool pair = table->text[0] == '\r' && table->text_size > 1 && table->text[1] == '\n';
+  table_advance(table, pair ? 2 : 1);
   table->number++;
-  return true;
+}
+
+// ---- where a value ends: only its nesting is counted, and the parser finds brackets that do not match ----
+
+size_t table_measure_json(const char *text, size_t size) {
+  size_t depth = 0;
+  bool in_string = false;
+  for (size_t at = 0; at < size; at++) {
+    char c = text[at];
+    bool closes = in_string ? c == '"' : c == ']' || c == '}';
+    if (in_string && c == '\\')
+      at++;
+    else if (c == '"')
+      in_string = !in_string;
+    else if (!in_string && (c == '[' || c == '{'))
+      depth++;
+    else if (!in_string && closes && depth > 0)
+      depth--;
+    if (closes && depth == 0) return at + 1;
+  }
+  return 0;
+}
+
+size_t table_measure_entry(const char *text, size_t size) {
+  for (size_t at = 0; at < size;) {
+    char c = text[at];
+    if (c == ',' || c == ']' || c == '}') return at;
+    bool is_nested = c == '"' || c == '[' || c == '{';
+    size_t taken = is_nested ? table_measure_json(text + at, size - at) : 1;
+    if (taken == 0) return size;
+    at += taken;
+  }
+  return size;
 }
 
 // ---- text ----
@@ -31,12 +76,13 @@ static Status open_text(Table *table) {
 
 static Status next_text(Table *table) {
   size_t start = table->text_size;
-  TableText line;
-  while (table_has_room(table, start) && take_line(table, &line)) {
+  while (table_has_room(table, start) && table->text_size > 0) {
     Cell *cells = NULL;
-    TRY(table_check_row(table, table->number - 1, line.size));
-    TRY(table_add_row(table, table->number - 1, &cells));
+    TableText line = {table->text, line_size(table->text, table->text_size)};
+    TRY(table_check_row(table, table->number, line.size));
+    TRY(table_add_row(table, table->number, &cells));
     for (size_t i = 0; i < table->selected_count; i++) cells[i] = (Cell){.type = CELL_TEXT, .text = line};
+    take_lines(table, line.size);
   }
   return STATUS_OK;
 }
@@ -54,22 +100,31 @@ static Status open_json_lines(Table *table) {
   return STATUS_OK;
 }
 
-/// Takes the next line that is not blank.
-static bool take_json_line(Table *table, TableText *line) {
-  while (take_line(table, line)) {
-    for (size_t i = 0; i < line->size; i++)
-      if (line->bytes[i] == '\0' || strchr(" \t\r\n\v\f", line->bytes[i]) == NULL) return true;
+/// Takes the lines of the next value: those that an object or list reaches over, else one. What follows it
+/// on its last line belongs to the row, and the parser refuses it. False at the end of the file.
+static bool take_json_value(Table *table, TableText *row, size_t *number) {
+  while (table->text_size > 0 && memchr(" \t\r\n\v\f", table->text[0], 6) != NULL) {
+    if (is_line_end(table->text[0]))
+      take_lines(table, 0);
+    else
+      table_advance(table, 1);
   }
-  return false;
+  if (table->text_size == 0) return false;
+  bool is_nested = table->text[0] == '{' || table->text[0] == '[';
+  size_t size = is_nested ? table_measure_json(table->text, table->text_size) : 0;
+  size += line_size(table->text + size, table->text_size - size);
+  *row = (TableText){table->text, size};
+  *number = table->number;
+  take_lines(table, size);
+  return true;
 }
 
 static Status next_json_lines(Table *table) {
-  size_t start = table->text_size;
-  TableText line;
-  while (table_has_room(table, start) && take_json_line(table, &line)) {
-    size_t number = table->number - 1;
-    TRY(table_check_row(table, number, line.size));
-    TRY(table_add_json(table, number, line));
+  size_t start = table->text_size, number = 0;
+  TableText row;
+  while (table_has_room(table, start) && take_json_value(table, &row, &number)) {
+    TRY(table_check_row(table, number, row.size));
+    TRY(table_add_json(table, number, row));
   }
   return STATUS_OK;
 }
@@ -90,38 +145,13 @@ static Status open_json_list(Table *table) {
   return STATUS_OK;
 }
 
-/// The size of the value at the front of text[size], up to the comma or bracket after it; `size` if neither
-/// comes. Only counts the nesting: the parser will find brackets that do not match.
-static size_t measure_entry(const char *text, size_t size) {
-  size_t depth = 0;
-  bool in_string = false;
-  for (size_t at = 0; at < size; at++) {
-    char c = text[at];
-    if (in_string) {
-      if (c == '\\')
-        at++;
-      else
-        in_string = c != '"';
-    } else if (c == '"') {
-      in_string = true;
-    } else if (c == '[' || c == '{') {
-      depth++;
-    } else if (depth == 0 && (c == ',' || c == ']' || c == '}')) {
-      return at;
-    } else if (c == ']' || c == '}') {
-      depth--;
-    }
-  }
-  return size;
-}
-
 /// Takes the next entry and the comma or bracket after it. *entry is empty at the end of the list, after
 /// which only white space may follow.
 static Status take_entry(Table *table, TableText *entry) {
   *entry = (TableText){0};
   if (table->list_ended) return STATUS_OK;
   skip_space(table);
-  size_t size = measure_entry(table->text, table->text_size);
+  size_t size = table_measure_entry(table->text, table->text_size);
   if (size == table->text_size) return fail_list(table, "the list is not closed");
   *entry = (TableText){table->text, size};
   char after = table->text[size];
@@ -158,8 +188,8 @@ Status table_first_json(const Table *table, TableText *row, size_t *number) {
   if (table->kind == TABLE_JSON_LIST) {
     TRY(take_entry(&ahead, row));
     *number = table->number;
-  } else if (take_json_line(&ahead, row)) {
-    *number = ahead.number - 1;
+  } else {
+    (void)take_json_value(&ahead, row, number);
   }
   return table_check_row(table, *number, row->size);
 }

@@ -6,7 +6,8 @@
 //     older      repeated <type> <column>, or a group with only such a leaf
 //   chat         optional group <column> { repeated group list { optional group element { <chat> }}}
 //     older      optional group <column> { repeated group array { <chat> }}
-//                repeated group <column> { <chat> }                   <chat>: the strings role, content
+//                repeated group <column> { <chat> }
+//                                    <chat>: the strings role and content, or from and value
 #include "table_parts.h"
 
 #include "util/memory.h"
@@ -46,12 +47,13 @@ static bool is_text(const ParquetNode *node) {
   return node->children == 0 && node->type == PARQUET_BYTE_ARRAY && node->meaning == NULL;
 }
 
-/// Looks below `top` for two text leaves "role" and "content" of one struct in a list.
-static bool find_chat(const ParquetMeta *meta, size_t top, ParquetPlace *out) {
+/// Looks below `top` for two text leaves of these names in one struct in a list.
+static bool find_pair(const ParquetMeta *meta, size_t top, const char *role, const char *content,
+                      ParquetPlace *out) {
   const ParquetNode *parent = NULL;
   for (size_t i = top + 1; i < meta->node_count && lies_below(meta, i, top); i++) {
     const ParquetNode *node = &meta->nodes[i];
-    bool is_role = strcmp(node->name, "role") == 0, is_content = strcmp(node->name, "content") == 0;
+    bool is_role = strcmp(node->name, role) == 0, is_content = strcmp(node->name, content) == 0;
     if (!is_text(node) || node->repeats != 1 || node->repetition == PARQUET_REPEATED ||
         (!is_role && !is_content))
       continue;
@@ -65,6 +67,10 @@ static bool find_chat(const ParquetMeta *meta, size_t top, ParquetPlace *out) {
     if (out->role != NULL && out->leaf != NULL) return true;
   }
   return false;
+}
+
+static bool find_chat(const ParquetMeta *meta, size_t top, ParquetPlace *out) {
+  return find_pair(meta, top, "role", "content", out) || find_pair(meta, top, "from", "value", out);
 }
 
 /// The only leaf below `top` if that is a list of plain values in one of the shapes above; else NULL.
@@ -196,7 +202,8 @@ static Status select_column(Table *table, size_t column) {
   const ParquetMeta *meta = &table->meta;
   size_t node = 0, found = 0;
   for (size_t i = 1; i < meta->node_count; i++) {
-    if (!has_path(meta, i, selected->name)) continue;
+    bool in_list = meta->nodes[meta->nodes[i].parent].repeats > 0;
+    if (in_list || !has_path(meta, i, selected->name)) continue;
     node = i;
     found++;
   }
@@ -305,7 +312,8 @@ static TableText text_of(const ParquetValue *value) {
   return (TableText){(const char *)value->bytes.bytes, value->bytes.size};
 }
 
-/// Walks both leaves in step, which have the same repetition levels. Skips messages without role or content.
+/// Walks both leaves in step, which have the same repetition levels. Leaves out messages without role or
+/// content, and counts those that have either.
 static Status fill_chats(const ColumnCells *to) {
   const ParquetColumn *role = to->role, *content = to->leaf;
   const ParquetValue *role_value = role->values, *content_value = content->values;
@@ -315,7 +323,7 @@ static Status fill_chats(const ColumnCells *to) {
   for (size_t first = 0, end = 0, row = 0; first < content->entries; first = end, row++) {
     Cell *cell = cell_of_row(to, row);
     TableMessage *messages = NULL;
-    size_t count = 0;
+    size_t count = 0, left_out = 0;
     end = row_end(content, first);
     TRY(arena_alloc(&to->table->arena, end - first, sizeof *messages, &messages));
     for (size_t i = first; i < end; i++) {
@@ -323,12 +331,13 @@ static Status fill_chats(const ColumnCells *to) {
       bool has_content = content->definition[i] == to->place->leaf->definition;
       if (has_role && has_content)
         messages[count++] = (TableMessage){text_of(role_value), text_of(content_value)};
+      left_out += has_role != has_content;
       // Not `+= has_role`: in a column of nulls the pointer is NULL, and NULL + 0 is undefined.
       if (has_role) role_value++;
       if (has_content) content_value++;
     }
     *cell = (Cell){.type = list_or_null(to, first, CELL_CHAT)};
-    if (cell->type == CELL_CHAT) cell->chat = (TableChat){messages, count};
+    if (cell->type == CELL_CHAT) cell->chat = (TableChat){messages, count, left_out};
   }
   return STATUS_OK;
 }

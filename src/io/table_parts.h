@@ -1,7 +1,10 @@
 // The parts of a table. Private to this room:
 //
-//   table.c           the file's kind, its columns, groups of rows
+//   table.c           opening, columns, groups of rows
+//   table_unpack.c    files packed as a whole
+//   table_kind.c      the file's kind
 //   table_cells.c     typed access to cells
+//   table_chat.c      chats in JSON
 //   table_lines.c     plain text, and where the rows of JSON begin and end
 //   table_json.c      a JSON object as the cells of a row
 //   table_csv.c       CSV and TSV
@@ -18,7 +21,9 @@
 #define TABLE_GROUP_BYTES ((size_t)1 << 20)
 #define TABLE_ROW_BYTES   ((size_t)64 << 20)
 #define TABLE_COLUMNS     ((size_t)1 << 16)
-#define TABLE_PATH_BYTES  1024 // of the names of the objects and structs around a column
+// What a packed file may unpack to.
+#define TABLE_UNPACKED_BYTES ((size_t)1 << 30)
+#define TABLE_PATH_BYTES     1024 // of the names of the objects and structs around a column
 
 /// Memory for what the cells of a group point to, freed as a whole.
 typedef struct Arena {
@@ -54,9 +59,12 @@ extern const TableFormat table_parquet, table_json_lines, table_json_list, table
     table_text_lines;
 
 struct Table {
-  MappedFile file;
-  bool is_mapped; // else the bytes are the caller's
+  MappedFile map;    // owned; without bytes if the caller has them
+  uint8_t *unpacked; // owned; NULL if the file is not packed
+  MappedFile file;   // the path, and the bytes to read: of one of these, or the caller's
   TableKind kind;
+  bool is_bare;   // JSON: rows are texts or lists and not objects
+  char separator; // CSV, TSV
   const TableFormat *format;
   TableColumn *columns;
   size_t column_count, column_capacity;
@@ -86,6 +94,11 @@ struct Table {
   size_t decoded_count, decoded_capacity;
 };
 
+/// If the file is packed, unpacks it and lets `file` show what was in it.
+STATUS_CHECKED Status table_unpack(Table *table);
+/// Sets the kind, `is_bare`, `separator`, and the text that is still to be read.
+STATUS_CHECKED Status table_find_kind(Table *table, const char *column);
+
 /// Frees the cells of the current group.
 void table_drop_group(Table *table);
 /// Appends a declared column with copies of its name and of what it holds.
@@ -106,12 +119,31 @@ void table_advance(Table *table, size_t size);
 /// True if another row may join the group, which began when `start` bytes were left.
 bool table_has_room(const Table *table, size_t start);
 
-/// Adds a JSON object as a row.
-STATUS_CHECKED Status table_add_json(Table *table, size_t number, TableText object);
-/// Adds a column for each member of a JSON object, with the type found there.
-STATUS_CHECKED Status table_add_json_columns(Table *table, size_t number, TableText object);
+/// Adds a JSON value as a row: an object, or anything in a bare table.
+STATUS_CHECKED Status table_add_json(Table *table, size_t number, TableText text);
+/// Adds a column for each member of a JSON object, or the column "text" of a bare table, with the type found
+/// there.
+STATUS_CHECKED Status table_add_json_columns(Table *table, size_t number, TableText text);
+/// *has = whether the JSON object has a value for `column`.
+STATUS_CHECKED Status table_json_has(Table *table, TableText object, const char *column, bool *has);
+/// The size of the object, list or string at the front of text[size], by its brackets and quotes alone; 0 if
+/// it is not closed.
+size_t table_measure_json(const char *text, size_t size);
+/// The size of the value at the front of text[size], up to the comma or bracket after it; `size` if neither
+/// comes.
+size_t table_measure_entry(const char *text, size_t size);
 /// *row = the next row of a JSON file, without taking it, and *number = its number; *row is empty at the end.
 STATUS_CHECKED Status table_first_json(const Table *table, TableText *row, size_t *number);
+
+/// *has = whether a cell of the first row is `column` if `separator` separates the cells. The row is not
+/// taken.
+STATUS_CHECKED Status table_csv_has(const Table *table, char separator, const char *column, bool *has);
+
+/// Whether every item of a JSON list that is not null is a message: an object with "role" or "from". False
+/// for a list without objects.
+bool json_is_chat(const cJSON *list);
+/// *out = the messages of a JSON list, copied into `arena`. `name` begins the messages of failures.
+STATUS_CHECKED Status json_chat(Arena *arena, const cJSON *list, const char *name, TableChat *out);
 
 /// "an integer", "text".
 const char *cell_type_name(CellType type);

@@ -45,7 +45,7 @@ static inline void fuzz_read_table(const char *name, const uint8_t *bytes, size_
   Table *table = NULL;
   size_t count = 0, used = 0, rows = 0;
   uint64_t sum = 0;
-  bool is_read = fuzz_accepted(table_open_bytes(name, bytes, size, &table)) &&
+  bool is_read = fuzz_accepted(table_open_bytes(name, bytes, size, "text", &table)) &&
                  fuzz_accepted(table_columns(table, &columns, &count));
   for (size_t i = 0; i < count && used < COLUMNS; i++)
     if (columns[i].type != CELL_OTHER) names[used++] = columns[i].name;

@@ -95,7 +95,7 @@ static Status read_records(const char *path, const char *const columns[2]) {
   Status worst = STATUS_OK;
   for (size_t c = 0; c < 2 && columns[c] != NULL; c++) {
     Records records;
-    Status status = records_read(path, columns[c], &records);
+    Status status = records_read(&(RecordSource){.path = path, .column = columns[c]}, &records);
     records_free(&records);
     if (status != STATUS_OK && status != STATUS_INPUT) return status;
     if (status != STATUS_OK) worst = status;
@@ -143,7 +143,7 @@ static Status read_table(const char *name, const uint8_t *bytes, size_t size) {
   for (size_t c = 0; c < count && (worst == STATUS_OK || worst == STATUS_INPUT); c++) {
     const TableColumn *columns = NULL;
     Table *table = NULL;
-    Status status = table_open_bytes(name, copy, size, &table);
+    Status status = table_open_bytes(name, copy, size, "text", &table);
     if (status == STATUS_OK) status = table_columns(table, &columns, &count);
     if (status == STATUS_OK && count > 0) status = read_column(table, columns[c].name);
     if (status != STATUS_OK) worst = status;

@@ -113,8 +113,9 @@ typedef struct PromptFile {
 
 static Status read_prompts(void *user) {
   const PromptFile *table = user;
+  RecordSource source = {.path = table->path, .column = table->column};
   Records records = {0};
-  Status status = records_read(table->path, table->column, &records);
+  Status status = records_read(&source, &records);
   if (status != STATUS_OK) assert_null(records.rows);
   records_free(&records);
   return status;
@@ -148,7 +149,7 @@ static Status read_table(void *user) {
   const char *names[MOST];
   size_t count = 0, used = 0, rows = 0;
   Status status = STATUS_OK;
-  TRY_CLEAN(table_open(user, &table));
+  TRY_CLEAN(table_open(user, "a", &table));
   TRY_CLEAN(table_columns(table, &columns, &count));
   for (size_t i = 0; i < count && used < MOST; i++)
     if (columns[i].type != CELL_OTHER) names[used++] = columns[i].name;

@@ -23,13 +23,13 @@ static Table *open_data(const char *name) {
   char path[600];
   Table *table = NULL;
   (void)snprintf(path, sizeof path, DATA "table/%s", name);
-  assert_ok(table_open(path, &table));
+  assert_ok(table_open(path, NULL, &table));
   return table;
 }
 
 /// Opens `text` as a table; the ending of `name` tells its kind.
 static Status open_text(const char *name, const char *text, size_t size, Table **out) {
-  return table_open_bytes(name, text, size, out);
+  return table_open_bytes(name, text, size, NULL, out);
 }
 
 static Status select_one(Table *table, const char *column) {
@@ -292,7 +292,7 @@ static void reads_json_as_python_does(void **state) {
 static void reads_json_numbers_exactly(void **state) {
   (void)state;
   for (const cJSON *test = member(expected, "numbers")->child; test != NULL; test = test->next) {
-    char text[100];
+    char text[400];
     const char *number = member(test, "text")->valuestring;
     const cJSON *value = member(test, "value");
     Table *table = NULL;
@@ -340,7 +340,6 @@ static void refuses_json_by_name(void **state) {
   static const char *const cases[][3] = {
       {"x.jsonl", "{\"p\": 1}\n\n{\"q\": {\"r\": 2}, \"s\": 3}",
        "x.jsonl: line 3: no member \"p\"; there are: q.r, s"},
-      {"x.jsonl", "{\"p\": 1, \"p\": 2}", "line 1: 2 members have the name \"p\""},
       {"x.jsonl", "{\"p\": \"a\\u0000b\"}", "line 1: contains a NUL byte, as \\u0000"},
       {"x.jsonl", "{\"p\": \"a\\u00zzb\"}", "line 1: not valid JSON"},
       {"x.jsonl", "{\"p\": 01}", "not valid JSON: 01 is not a number"},

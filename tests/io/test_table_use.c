@@ -25,7 +25,7 @@ static Status select_one(Table *table, const char *column) {
 
 /// Opens `text` as a file called `name` and reads the first group of one column.
 static Status read_one(const char *name, const char *text, const char *column, Table **table, size_t *rows) {
-  TRY(table_open_bytes(name, text, strlen(text), table));
+  TRY(table_open_bytes(name, text, strlen(text), column, table));
   TRY(select_one(*table, column));
   return table_next_group(*table, rows);
 }
@@ -45,17 +45,30 @@ static void tells_the_kind_by_content_then_name(void **state) {
                {"a.json", "{}", TABLE_JSON_LINES},
                {"a.json", "\xef\xbb\xbf\n [", TABLE_JSON_LIST},
                {"a.jsonl", "[{}]", TABLE_JSON_LIST},
-               {"a.txt", "{\"p\": 1}", TABLE_TEXT},
-               {"prompts", "one\ntwo\n", TABLE_TEXT},
+               {"a.txt", "{\"p\": 1}", TABLE_JSON_LINES},
+               {"a.txt", "{p: 1}", TABLE_TEXT},
+               {"a.txt", "[\"Stop!\"] she said", TABLE_TEXT},
+               {"a.txt", "[\"a\", \"b\"]\n", TABLE_JSON_LIST},
+               {"a.txt", "[\"a\"]\nshe said\n", TABLE_TEXT},
+               {"a.jsonl", "[\"a\"]\n[\"b\"]\n", TABLE_JSON_LINES},
+               {"a.txt", "label\tp\n1\tx\n", TABLE_TSV},
+               {"a.txt", "Well, p, who are you?\n", TABLE_TEXT},
+               {"a.csv", "label\tp\n1\tx\n", TABLE_TSV},
+               {"a.tsv", "label;p\n1;x\n", TABLE_CSV},
+               {"a.csv", "{\"p\": 1}\n", TABLE_JSON_LINES},
+               {"a.json", "{\"version\": 1, \"rows\": [{\"p\": 1}]}", TABLE_JSON_LIST},
+               {"a.json", "{\"p\": [{\"role\": 1}]}", TABLE_JSON_LINES},
+               {"a.json", "{\"x\": [{\"p\": 1}]}\n{\"x\": []}", TABLE_JSON_LINES},
+               {"a.text", "one\ntwo\n", TABLE_TEXT},
+               {"prompts", "p,label\nx,1\n", TABLE_CSV},
                {"winobias.txt.dev", "1 [The developer] argued", TABLE_TEXT},
                {"prompts.md", "{not JSON}\n", TABLE_TEXT},
                {"prompts.md", "[not JSON]\n", TABLE_TEXT},
                {"data", "\n{\"p\": 1}\n{\"p\": 2}\n", TABLE_JSON_LINES},
-               {"csv", "a,b\n", TABLE_TEXT},
-               {"", "", TABLE_TEXT}};
+               {"data", "\n[{\"p\": 1}]\n", TABLE_JSON_LIST}};
   for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
     Table *table = NULL;
-    assert_ok(table_open_bytes(cases[i].name, cases[i].text, strlen(cases[i].text), &table));
+    assert_ok(table_open_bytes(cases[i].name, cases[i].text, strlen(cases[i].text), "p", &table));
     if (table_kind(table) != cases[i].kind)
       fail_msg("%s with \"%s\" is of kind %d", cases[i].name, cases[i].text, (int)table_kind(table));
     table_close(table);
@@ -68,24 +81,33 @@ static void refuses_other_kinds(void **state) {
     const char *name, *bytes;
     size_t size;
     const char *part;
-  } cases[] = {{"a.csv", "\x1f\x8b\x08\0", 4, "a.csv: is compressed with gzip; unpack it first"},
-               {"a.xlsx", "PK\3\4\0", 5, "an Excel sheet; unpack it, or save it as .csv"},
-               {"a.zst", "\x28\xb5\x2f\xfd", 4, "compressed with zstd"},
-               {"a.txt",
-                "\xff\xfe"
-                "a\0",
-                4, "is UTF-16; save it as UTF-8"},
-               {"model.gguf", "GGUF\3\0\0\0", 8, "model.gguf: is binary data of an unknown kind"},
-               {"data", "text\nwith\0a NUL", 15, "binary data"},
-               {"a.parquet", "PAR2 and more text", 18, "PAR1"}};
+  } cases[] = {
+      {"a.csv", "\x1f\x8b\x08\0", 4, "a.csv: is packed with gzip and damaged or cut off"},
+      {"a.xlsx", "PK\3\4\0", 5, "an Excel sheet (.xlsx) or a zip archive; save the sheet as .csv"},
+      {"a.zst", "\x28\xb5\x2f\xfd", 4, "packed with zstd and damaged or cut off"},
+      {"a.bz2", "BZh9", 4, "compressed with bzip2; unpack it first"},
+      {"a.lz4", "\x04\x22\x4d\x18", 4, "compressed with LZ4"},
+      {"a.arrow", "\xff\xff\xff\xff", 4, "an Arrow stream, as datasets' save_to_disk writes it; write"},
+      {"a.feather", "ARROW1\0\0", 8, "an Arrow or Feather file; write it as .parquet"},
+      {"prompts", "one\ntwo\n", 8, "prompts: is of a kind that is not recognised; give a .parquet"},
+      {"csv", "a,b\n", 4, "not recognised"},
+      {"prompts.py", "p = ['x']", 9, "not recognised"},
+      {"", "", 0, "not recognised"},
+      {"a.txt",
+       "\xff\xfe"
+       "a\0",
+       4, "is UTF-16; save it as UTF-8"},
+      {"model.gguf", "GGUF\3\0\0\0", 8, "model.gguf: is binary data of an unknown kind"},
+      {"data", "text\nwith\0a NUL", 15, "binary data"},
+      {"a.parquet", "PAR2 and more text", 18, "PAR1"}};
   for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
     Table *table = NULL;
-    assert_fails(table_open_bytes(cases[i].name, cases[i].bytes, cases[i].size, &table), STATUS_INPUT,
+    assert_fails(table_open_bytes(cases[i].name, cases[i].bytes, cases[i].size, "p", &table), STATUS_INPUT,
                  cases[i].part);
     assert_null(table);
   }
   Table *table = NULL;
-  assert_fails(table_open(DATA "missing.csv", &table), STATUS_INPUT, "missing.csv: cannot open");
+  assert_fails(table_open(DATA "missing.csv", NULL, &table), STATUS_INPUT, "missing.csv: cannot open");
   assert_null(table);
   table_close(NULL);
 }
@@ -171,7 +193,7 @@ static void selects_before_it_reads(void **state) {
   Table *table = NULL;
   size_t rows = 0;
   static const char csv[] = "a,b\n1,2\n";
-  assert_ok(table_open_bytes("x.csv", csv, sizeof csv - 1, &table));
+  assert_ok(table_open_bytes("x.csv", csv, sizeof csv - 1, NULL, &table));
   assert_fails(table_next_group(table, &rows), STATUS_FAILED, "no column was selected");
   assert_fails(select_one(table, "c"), STATUS_INPUT, "x.csv: no column \"c\"; there are: a, b");
   static const char *const names[] = {"b", "a", "b"};
@@ -218,13 +240,13 @@ static void holds_one_parquet_group(void **state) {
   (void)state;
   Table *table = NULL;
   size_t rows = 0, groups = 0, most = 0;
-  assert_ok(table_open(DATA "groups.parquet", &table));
+  assert_ok(table_open(DATA "groups.parquet", NULL, &table));
   read_through(table, "text", &rows, &groups, &most);
   assert_int_equal(rows, 100000);
   assert_int_equal(groups, 100);
   assert_in_range(most, 100000, 1 << 20); // a group has 104,000 bytes of text, the file ten million
   table_close(table);
-  assert_ok(table_open(DATA "groups.parquet", &table));
+  assert_ok(table_open(DATA "groups.parquet", NULL, &table));
   read_through(table, "id", &rows, &groups, &most);
   assert_in_range(most, 8000, 1 << 17); // the text is not decoded
   table_close(table);
@@ -240,7 +262,7 @@ static void check_lines(const char *name, const char *head, const char *row, con
   assert_ok(str_append_text(&text, head));
   for (size_t i = 0; i < ROWS; i++) assert_ok(str_append_format(&text, "%s%s", i > 0 ? tail : "", row));
   if (head[0] == '[') assert_ok(str_append_text(&text, "]"));
-  assert_ok(table_open_bytes(name, text.data, text.size, &table));
+  assert_ok(table_open_bytes(name, text.data, text.size, NULL, &table));
   read_through(table, "text", &rows, &groups, &most);
   assert_int_equal(rows, ROWS);
   assert_true(groups >= text.size >> 20);
@@ -295,7 +317,7 @@ static void check_benchmark(const cJSON *wanted) {
     return;
   }
   for (size_t i = 0; i < count; i++) names[i] = cJSON_GetArrayItem(columns, (int)i)->valuestring;
-  assert_ok(table_open(path, &table));
+  assert_ok(table_open(path, NULL, &table));
   assert_ok(table_select(table, names, count));
   do {
     assert_ok(table_next_group(table, &rows));
@@ -331,8 +353,9 @@ static void reads_the_benchmarks_as_python_does(void **state) {
 static void refuses_a_nested_document(void **state) {
   (void)state;
   static const char text[] = "{\"version\": \"1.0\", \"data\": {\"inter\": [{\"id\": 1}], \"intra\": []}}";
+  RecordSource source = {.path = "dev.json", .bytes = text, .size = sizeof text - 1, .column = "context"};
   Records records;
-  assert_fails(records_read_bytes("dev.json", text, sizeof text - 1, "context", &records), STATUS_INPUT,
+  assert_fails(records_read(&source, &records), STATUS_INPUT,
                "dev.json: line 1: no member \"context\"; there are: version, data.inter, data.intra");
   assert_int_equal(records.count, 0);
 }

@@ -27,11 +27,13 @@ typedef enum Counterfactual {
 typedef enum DataSplit { DATA_ALL, DATA_TRAIN, DATA_HELD_OUT } DataSplit;
 
 typedef struct DataOptions {
-  const char *train;    // data.train: a file; unused with use_test_data
-  const char *column;   // data.column; with use_test_data one of prompt, story, question, advice
-  bool use_test_data;   // built-in synthetic prompts: 80 occupations in four wordings, one per column
-  bool balance_dataset; // the same number of prompts per group
-  size_t target_size;   // prompts kept after balancing (whole sets), 0 = all
+  const char *train; // data.train: a file; unused with use_test_data
+  // data.column, or NULL; with use_test_data one of prompt, story, question, advice.
+  const char *column;
+  const char *fallback_column; // if `column` is NULL and the file has columns; NULL: "prompt"
+  bool use_test_data;          // built-in synthetic prompts: 80 occupations in four wordings, one per column
+  bool balance_dataset;        // the same number of prompts per group
+  size_t target_size;          // prompts kept after balancing (whole sets), 0 = all
   DataSplit split;
   float held_out;     // share of the distinct prompts held out; rounded, at least one stays in training
   const char *chat;   // auto | on | off: wrap in the chat template (auto: if the model has one)
@@ -61,7 +63,14 @@ const char *groups_language(const GroupFile *groups);
 /// the person, so that a swapped word leaves the rest of the sentence wrong.
 bool groups_swaps_break_agreement(const GroupFile *groups);
 
+/// A message that the model sees before the user's words.
+typedef struct PromptMessage {
+  char *role, *content;
+} PromptMessage;
+
 typedef struct Prompt {
+  PromptMessage *earlier; // the chat before `text`, the system message too
+  size_t earlier_count;
   char *text;    // the user's words (in a chat: the last user message), cut to fit, without the chat template
   Tokens tokens; // what the model sees, generation prompt included; empty if dataset_build had no tokenizer
   int group;     // index into the group file
@@ -84,6 +93,16 @@ typedef struct StageCount {
   size_t unnamed, several, unswappable, foreign;
 } StageCount;
 
+/// What was read, and what was left out.
+typedef struct ReadCounts {
+  size_t rows;            // of the file
+  size_t empty;           // left out: without text
+  size_t without_user;    // left out: chats without words of a user
+  size_t answered;        // chats that go on after the user's last words, with what is left out
+  size_t turns;           // lists of texts, read as turns of user and assistant
+  size_t without_content; // messages that have none and are left out
+} ReadCounts;
+
 typedef struct Dataset {
   Prompt *prompts; // ordered by set, then group
   size_t count;
@@ -95,6 +114,7 @@ typedef struct Dataset {
   size_t type_count;
   StageCount stages[DATA_MAX_STAGES];
   size_t stage_count;
+  ReadCounts read;
   size_t shortened; // prompts cut to max_prompt_tokens
 } Dataset;
 
@@ -104,6 +124,8 @@ STATUS_CHECKED Status dataset_build(const DataOptions *options, const Tokenizer 
                                     Dataset *out);
 /// Safe on a zeroed struct and twice.
 void dataset_free(Dataset *dataset);
+/// The number of prompts that differ from all before them.
+size_t dataset_distinct(const Dataset *dataset);
 /// Index of a prompt type by name; −1 if the dataset has no type of that name (Dataset.types lists those it
 /// has).
 int dataset_type(const Dataset *dataset, const char *name);

@@ -4,7 +4,7 @@
 //
 //   Table *table = NULL;
 //   size_t rows = 0;
-//   TRY(table_open(path, &table));
+//   TRY(table_open(path, "question", &table));
 //   TRY_CLEAN(table_select(table, (const char *const[]){"question", "label"}, 2));
 //   do {
 //     TRY_CLEAN(table_next_group(table, &rows));
@@ -25,10 +25,10 @@
 
 typedef enum TableKind {
   TABLE_PARQUET,
-  TABLE_JSON_LINES, // one object per line; blank lines are skipped
+  TABLE_JSON_LINES, // objects, each on lines of its own; blank lines are skipped
   TABLE_JSON_LIST,  // one list of objects
-  TABLE_CSV,        // RFC 4180; the first row names the columns
-  TABLE_TSV,        // CSV with tabs instead of commas
+  TABLE_CSV,        // RFC 4180, with commas or semicolons; the first row names the columns
+  TABLE_TSV,        // CSV with tabs
   TABLE_TEXT,       // one row per line, blank lines too; the only column is "text"
 } TableKind;
 
@@ -41,7 +41,7 @@ typedef enum CellType {
   CELL_NUMBER,  // a double; in Parquet it may be NaN or infinite
   CELL_BOOLEAN,
   CELL_LIST,  // of cells
-  CELL_CHAT,  // a list of {"role", "content"}, without messages that are null or have no content
+  CELL_CHAT,  // a list of {"role", "content"} or {"from", "value"}
   CELL_OTHER, // an object, whose members are columns of their own ("outer.inner"), or an unsupported type
 } CellType;
 
@@ -50,6 +50,7 @@ typedef struct TableText {
   size_t size;
 } TableText;
 
+/// A role is as the file spells it ("user", "human"). Content that is a list of text parts is joined.
 typedef struct TableMessage {
   TableText role, content;
 } TableMessage;
@@ -57,6 +58,7 @@ typedef struct TableMessage {
 typedef struct TableChat {
   const TableMessage *messages;
   size_t count;
+  size_t left_out; // messages without content, which are not among `messages`
 } TableChat;
 
 typedef struct Cell Cell;
@@ -87,17 +89,25 @@ typedef struct TableColumn {
 
 typedef struct Table Table;
 
-/// Opens a file. Its kind is told by its content ("PAR1"; JSON that begins with "[" is a list), then by its
-/// name: .parquet, .jsonl, .ndjson, .json, .csv, .tsv, .txt in any case. A file with another name is JSON
-/// Lines if its first line is an object, else text. Binary data, compressed files and UTF-16 are refused.
-STATUS_CHECKED Status table_open(const char *path, Table **out);
+/// Opens a file, which may be packed with gzip or zstd. The kind is told by the content: "PAR1" is Parquet;
+/// what begins with an object that ends its line, or with a list of objects, lists or texts, is JSON. Else by
+/// the name, in any case: .parquet, .jsonl, .jsonlines, .ndjson, .json, .csv, .tsv, .tab; .txt (also before
+/// another ending), .text and .md for text. `column` is the one that the caller wants most, or NULL: a file
+/// that may be read in two ways is read in the one that has it. So a text whose first row names it is CSV or
+/// TSV, a file of one object without it is the list of objects in it, and semicolons may separate the cells.
+/// Anything else is refused: other names, binary data, other archives, Arrow, Excel, UTF-16.
+STATUS_CHECKED Status table_open(const char *path, const char *column, Table **out);
 /// The same for `bytes`, which must outlive the table. `name` stands for the path: in messages, and its
 /// ending tells the kind.
-STATUS_CHECKED Status table_open_bytes(const char *name, const void *bytes, size_t size, Table **out);
+STATUS_CHECKED Status table_open_bytes(const char *name, const void *bytes, size_t size, const char *column,
+                                       Table **out);
 /// Safe on NULL.
 void table_close(Table *table);
 
 TableKind table_kind(const Table *table);
+/// True if the rows have no named parts: text files, and JSON whose rows are texts or lists. Their only
+/// column is "text".
+bool table_is_bare(const Table *table);
 
 /// The columns in the file's order; members of structs and objects as "outer.inner". JSON declares no
 /// columns: they are those of the next row, with the types found there. The list belongs to the table.
@@ -129,6 +139,10 @@ STATUS_CHECKED Status table_integer(const Table *table, size_t row, size_t colum
 STATUS_CHECKED Status table_number(const Table *table, size_t row, size_t column, double *out);
 STATUS_CHECKED Status table_boolean(const Table *table, size_t row, size_t column, bool *out);
 STATUS_CHECKED Status table_chat(const Table *table, size_t row, size_t column, TableChat *out);
+/// For a cell that is text: *found = whether it is a chat written as JSON, which is then in *out. A chat as
+/// Python prints it is refused.
+STATUS_CHECKED Status table_chat_in_text(Table *table, size_t row, size_t column, bool *found,
+                                         TableChat *out);
 /// A list whose items all have type `items`, converted as above if need be.
 STATUS_CHECKED Status table_list(Table *table, size_t row, size_t column, CellType items, CellList *out);
 
