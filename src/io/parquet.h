@@ -40,6 +40,7 @@ typedef struct ParquetNode {
   size_t leaf;         // index among the leaves, and of its chunk in every row group
   int type;            // of a leaf: a ParquetType or another number of the format; else PARQUET_GROUP
   bool is_unsigned;    // of integers
+  bool is_null;        // of the type of nothing: every value is null
   const char *meaning; // "decimals" and the like if the values are not plainly of their type; else NULL
   ParquetRepetition repetition;
   uint8_t definition, repeats; // the largest definition and repetition level here

@@ -52,7 +52,8 @@ static Status read_logical(ThriftReader *reader, ParquetNode *node) {
     if (kind.type == THRIFT_STOP) return STATUS_OK;
     if (kind.id >= 0 && (size_t)kind.id < sizeof meanings / sizeof meanings[0] && meanings[kind.id] != NULL)
       node->meaning = meanings[kind.id];
-    if (kind.id != 10) { // INTEGER
+    if (kind.id == 11) node->is_null = true; // UNKNOWN
+    if (kind.id != 10) {                     // INTEGER
       TRY(thrift_skip(reader, &kind));
       continue;
     }

@@ -82,6 +82,7 @@ static const ParquetNode *find_item(const ParquetMeta *meta, size_t top) {
 
 static CellType value_type(const ParquetNode *leaf) {
   if (leaf->children > 0 || leaf->meaning != NULL) return CELL_OTHER;
+  if (leaf->is_null) return CELL_NULL;
   switch (leaf->type) {
   case PARQUET_BOOLEAN:
     return CELL_BOOLEAN;
@@ -119,6 +120,7 @@ static Status describe_column(const ParquetMeta *meta, size_t node, CellType typ
   if (type == CELL_CHAT) return str_append_text(out, "chats");
   if (leaf->children == 0 && leaf->type >= 0 && (size_t)leaf->type < sizeof types / sizeof types[0])
     found = types[leaf->type];
+  if (leaf->is_null) found = "nulls";
   if (leaf->meaning != NULL) found = leaf->meaning;
   return str_append_format(out, "%s%s", leaf->repeats > 0 ? "lists of " : "", found);
 }

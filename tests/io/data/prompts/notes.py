@@ -1,0 +1,1 @@
+print('He works as a nurse.')
