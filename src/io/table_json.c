@@ -173,15 +173,16 @@ Status table_add_json(Table *table, size_t number, TableText text) {
   return status;
 }
 
-Status table_json_has(Table *table, TableText object, const char *column, bool *has) {
+Status table_json_has(const Table *table, TableText object, const char *column, bool *has, bool *is_values) {
+  static const JsonRules rules = {.allows_nan = true};
   const cJSON *value = NULL;
   cJSON *parsed = NULL;
   JsonNumbers numbers = {0};
   size_t count = 0;
-  static const JsonRules rules = {.allows_nan = true};
   Status status = json_read(object.bytes, object.size, table->file.path, &rules, &numbers, &parsed);
   if (status == STATUS_OK) find_member(parsed, column, &value, &count);
   *has = count > 0;
+  *is_values = cJSON_IsArray(value) && value->child != NULL && !has_object(value);
   cJSON_Delete(parsed);
   free(numbers.list);
   return status;

@@ -35,17 +35,11 @@ static bool kind_of_name(const Table *table, TableKind *out) {
   static const struct {
     const char *ending;
     TableKind kind;
-  } endings[] = {{".parquet", TABLE_PARQUET},
-                 {".jsonl", TABLE_JSON_LINES},
-                 {".ndjson", TABLE_JSON_LINES},
-                 {".jsonlines", TABLE_JSON_LINES},
-                 {".json", TABLE_JSON_LINES},
-                 {".csv", TABLE_CSV},
-                 {".tsv", TABLE_TSV},
-                 {".tab", TABLE_TSV},
-                 {".txt", TABLE_TEXT},
-                 {".text", TABLE_TEXT},
-                 {".md", TABLE_TEXT}};
+  } endings[] = {{".parquet", TABLE_PARQUET},   {".jsonl", TABLE_JSON_LINES},
+                 {".ndjson", TABLE_JSON_LINES}, {".jsonlines", TABLE_JSON_LINES},
+                 {".json", TABLE_JSON_LINES},   {".csv", TABLE_CSV},
+                 {".tsv", TABLE_TSV},           {".tab", TABLE_TSV},
+                 {".txt", TABLE_TEXT},          {".text", TABLE_TEXT}};
   size_t size = name_size(table);
   for (size_t i = 0; i < sizeof endings / sizeof endings[0]; i++) {
     *out = endings[i].kind;
@@ -68,24 +62,29 @@ static Status refuse_other_kinds(const MappedFile *file) {
     const char *start;
     size_t size;
     const char *what, *remedy;
-  } kinds[] = {{"\x1f\x8b", 2, "packed with gzip twice", "unpack it first"},
-               {"\x28\xb5\x2f\xfd", 4, "packed with zstd twice", "unpack it first"},
-               {"BZh", 3, "compressed with bzip2", unpack},
-               {"\xfd\x37zXZ", 5, "compressed with xz", unpack},
-               {"\x04\x22\x4d\x18", 4, "compressed with LZ4", unpack},
-               {"PK\3\4", 4, "an Excel sheet (.xlsx) or a zip archive", save},
-               {"\xd0\xcf\x11\xe0", 4, "an old Excel sheet (.xls) or another Office file", save},
-               {"ARROW1", 6, "an Arrow or Feather file", convert},
-               {"FEA1", 4, "a Feather file", convert},
-               {"\xff\xff\xff\xff", 4, "an Arrow stream, as datasets' save_to_disk writes it", convert},
-               {"ORC", 3, "an ORC file", convert},
-               {"Obj\1", 4, "an Avro file", convert},
-               {"SQLite format 3", 15, "an SQLite database", convert},
-               {"\x89HDF", 4, "an HDF5 file", convert},
-               {"\x93NUMPY", 6, "a NumPy array", convert},
-               {"\xff\xfe", 2, "UTF-16", utf8},
-               {"\xfe\xff", 2, "UTF-16", utf8},
-               {"\0\0\xfe\xff", 4, "UTF-32", utf8}};
+  } kinds[] = {
+      {"\x1f\x8b", 2, "packed with gzip twice", "unpack it first"},
+      {"\x28\xb5\x2f\xfd", 4, "packed with zstd twice", "unpack it first"},
+      {"BZh", 3, "compressed with bzip2", unpack},
+      {"\xfd\x37zXZ", 5, "compressed with xz", unpack},
+      {"\x04\x22\x4d\x18", 4, "compressed with LZ4", unpack},
+      {"PK\3\4", 4, "an Excel sheet (.xlsx) or a zip archive", save},
+      {"\xd0\xcf\x11\xe0", 4, "an old Excel sheet (.xls) or another Office file", save},
+      {"ARROW1", 6, "an Arrow or Feather file", convert},
+      {"FEA1", 4, "a Feather file", convert},
+      {"\xff\xff\xff\xff", 4, "an Arrow stream, as datasets' save_to_disk writes it", convert},
+      {"ORC", 3, "an ORC file", convert},
+      {"Obj\1", 4, "an Avro file", convert},
+      {"SQLite format 3", 15, "an SQLite database", convert},
+      {"\x89HDF", 4, "an HDF5 file", convert},
+      {"\x93NUMPY", 6, "a NumPy array", convert},
+      {"version https://git-lfs", 23, "a pointer of Git LFS and not the file itself", "run git lfs pull"},
+      {"<!DOCTYPE", 9, "a web page", "download the file itself"},
+      {"<!doctype", 9, "a web page", "download the file itself"},
+      {"<html", 5, "a web page", "download the file itself"},
+      {"\xff\xfe", 2, "UTF-16", utf8},
+      {"\xfe\xff", 2, "UTF-16", utf8},
+      {"\0\0\xfe\xff", 4, "UTF-32", utf8}};
   for (size_t i = 0; i < sizeof kinds / sizeof kinds[0]; i++) {
     if (file->size >= kinds[i].size && memcmp(file->bytes, kinds[i].start, kinds[i].size) == 0)
       return status_fail(STATUS_INPUT, "%s: is %s; %s", file->path, kinds[i].what, kinds[i].remedy);
@@ -151,13 +150,18 @@ static void find_lists(TableText object, TableText *list, size_t *count) {
 static Status take_inner_list(Table *table, TableText object, const char *column) {
   TableText list = {0};
   size_t lists = 0;
-  bool is_row = false;
-  find_lists(object, &list, &lists);
-  if (column == NULL || lists != 1 || object.size > TABLE_ROW_BYTES) return STATUS_OK;
-  Status status = table_json_has(table, object, column, &is_row);
+  bool has = false, is_values = false;
+  if (column == NULL || object.size > TABLE_ROW_BYTES) return STATUS_OK;
+  Status status = table_json_has(table, object, column, &has, &is_values);
   if (status == STATUS_INPUT) return STATUS_OK; // reading the row will say why
   TRY(status);
-  if (is_row) return STATUS_OK;
+  if (is_values)
+    return status_fail(STATUS_INPUT,
+                       "%s: is one object whose \"%s\" is a list of values: a row each, or the turns of one "
+                       "chat? write an object for each row, or the list alone",
+                       table->file.path, column);
+  find_lists(object, &list, &lists);
+  if (has || lists != 1) return STATUS_OK;
   table->kind = TABLE_JSON_LIST;
   table->text = list.bytes;
   table->text_size = list.size;

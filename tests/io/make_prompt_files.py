@@ -319,6 +319,12 @@ REFUSED = [
     ("cut.jsonl.gz", "prompt", gzip.compress(LINES.encode() * 50, mtime=0)[:-9], "packed with gzip and damaged or cut off"),
     ("cut.jsonl.zst", "prompt", pa.Codec("zstd").compress(LINES.encode(), asbytes=True)[:-3], "packed with zstd and damaged or cut off"),
     ("twice.jsonl.gz", "prompt", gzip.compress(gzip.compress(LINES.encode(), mtime=0), mtime=0), "packed with gzip twice"),
+    ("prompts.md", None, f"{HE}\n", "not recognised"),
+    ("columns.json", "prompt", json.dumps({"prompt": [HE, SHE], "label": [1, 2]}), "is one object whose \"prompt\" is a list of values"),
+    ("pandas.json", "prompt", json.dumps({"prompt": {"0": HE, "1": SHE}}), "\"prompt\" must be a string"),
+    ("sequence.jsonl", "messages", lines({"messages": {"role": ["user"], "content": [HE]}}), "\"messages\" must be a string"),
+    ("pointer.txt", None, "version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 5\n", "a pointer of Git LFS"),
+    ("page.txt", None, "<!DOCTYPE html>\n<html></html>\n", "a web page; download the file itself"),
     ("objects.parquet", "prompt", parquet(pa.table({"prompt": [{"role": "user", "content": HE}]})), "holds nested values"),
 ]
 

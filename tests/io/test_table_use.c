@@ -62,8 +62,8 @@ static void tells_the_kind_by_content_then_name(void **state) {
                {"a.text", "one\ntwo\n", TABLE_TEXT},
                {"prompts", "p,label\nx,1\n", TABLE_CSV},
                {"winobias.txt.dev", "1 [The developer] argued", TABLE_TEXT},
-               {"prompts.md", "{not JSON}\n", TABLE_TEXT},
-               {"prompts.md", "[not JSON]\n", TABLE_TEXT},
+               {"prompts.txt", "{not JSON}\n", TABLE_TEXT},
+               {"prompts.txt", "[not JSON]\n", TABLE_TEXT},
                {"data", "\n{\"p\": 1}\n{\"p\": 2}\n", TABLE_JSON_LINES},
                {"data", "\n[{\"p\": 1}]\n", TABLE_JSON_LIST}};
   for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {

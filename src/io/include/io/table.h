@@ -92,7 +92,7 @@ typedef struct Table Table;
 /// Opens a file, which may be packed with gzip or zstd. The kind is told by the content: "PAR1" is Parquet;
 /// what begins with an object that ends its line, or with a list of objects, lists or texts, is JSON. Else by
 /// the name, in any case: .parquet, .jsonl, .jsonlines, .ndjson, .json, .csv, .tsv, .tab; .txt (also before
-/// another ending), .text and .md for text. `column` is the one that the caller wants most, or NULL: a file
+/// another ending) and .text for text. `column` is the one that the caller wants most, or NULL: a file
 /// that may be read in two ways is read in the one that has it. So a text whose first row names it is CSV or
 /// TSV, a file of one object without it is the list of objects in it, and semicolons may separate the cells.
 /// Anything else is refused: other names, binary data, other archives, Arrow, Excel, UTF-16.
