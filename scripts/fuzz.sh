@@ -31,8 +31,8 @@ HELP
 seeds_of() {
   local files=()
   case $1 in
-  parquet) files=(tests/io/data/*.parquet tests/io/data/table/*.parquet) ;;
-  records) files=(tests/io/data/lines.jsonl) ;;
+  parquet) files=(tests/io/data/*.parquet tests/io/data/table/*.parquet tests/io/data/prompts/*.parquet) ;;
+  records) files=(tests/io/data/lines.jsonl tests/io/data/prompts/*.{jsonl,json,csv,gz,zst}) ;;
   table) files=(tests/io/data/lines.jsonl tests/io/data/table/quotes.csv tests/io/data/table/list.json) ;;
   json) files=(tests/golden/samples.json tests/golden/llama/config.json) ;;
   safetensors) files=(tests/io/data/peer.safetensors tests/golden/qwen2_untied/model-00002-of-00002.safetensors) ;;

@@ -56,14 +56,14 @@ static void print_stages(const Dataset *data) {
 
 /// Says what of the file is not among the prompts, and what is read in a way that may surprise.
 static void print_read(const ReadCounts *read) {
-  if (read->empty + read->without_user > 0)
-    printf("%zu of %zu rows are left out: %zu without text, %zu without words of a user\n",
-           read->empty + read->without_user, read->rows, read->empty, read->without_user);
+  size_t dropped = read->empty + read->without_user;
+  if (dropped > 0)
+    printf("rows left out: %zu of %zu (without text: %zu, without words of a user: %zu)\n", dropped,
+           read->rows, read->empty, read->without_user);
   if (read->answered > 0)
-    printf("%zu chats go on after the user's last words; what follows is left out\n", read->answered);
-  if (read->turns > 0)
-    printf("%zu rows are lists of texts, read as turns of user and assistant\n", read->turns);
-  if (read->without_content > 0) printf("%zu messages without content are left out\n", read->without_content);
+    printf("chats cut after the user's last words, for the model to answer: %zu\n", read->answered);
+  if (read->turns > 0) printf("lists of texts, read as turns of user and assistant: %zu\n", read->turns);
+  if (read->without_content > 0) printf("messages without content, left out: %zu\n", read->without_content);
 }
 
 /// Prints the first line of a text, or 160 bytes of it.

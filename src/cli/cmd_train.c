@@ -45,7 +45,7 @@ typedef struct Run {
   Config config;
   Runtime runtime;
   ModelIdentity identity; // of the runtime's model
-  Dataset data, held_out; // held_out is empty unless bias_eval_steps is set
+  Dataset data, held_out; // held_out is empty unless bias_eval_steps or data.eval is set
   Str text;               // the config as run
   ConfigSettings settings;
   char *folder;                             // save_root/run_name
@@ -73,8 +73,11 @@ static Status next_evaluation(Run *run, Evaluation ***next) {
 
 static Status open_evaluations(Run *run) {
   Evaluation **next = NULL;
-  if (run->config.train.bias_eval_steps == 0) return STATUS_OK;
+  bool measures = run->config.train.bias_eval_steps > 0;
+  // data.eval is read even if only `gap` will use it, so that its faults do not show after the training.
+  if (!measures && run->config.eval.file == NULL) return STATUS_OK;
   TRY(config_dataset(&run->config, &run->runtime, true, &run->held_out));
+  if (!measures) return STATUS_OK;
   TRY(next_evaluation(run, &next));
   TRY(gap_evaluation_open(&run->config, "bias_eval", &run->held_out, next));
   run->evaluation_count++;

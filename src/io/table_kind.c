@@ -73,7 +73,6 @@ static Status refuse_other_kinds(const MappedFile *file) {
       {"ARROW1", 6, "an Arrow or Feather file", convert},
       {"FEA1", 4, "a Feather file", convert},
       {"\xff\xff\xff\xff", 4, "an Arrow stream, as datasets' save_to_disk writes it", convert},
-      {"ORC", 3, "an ORC file", convert},
       {"Obj\1", 4, "an Avro file", convert},
       {"SQLite format 3", 15, "an SQLite database", convert},
       {"\x89HDF", 4, "an HDF5 file", convert},

@@ -26,13 +26,16 @@ static Ran generate(const char *model) {
   return GEE("generate", "--model", model, "--prompt", "x", "--max-new-tokens", "1");
 }
 
-/// `gee-cl data` on a file of prompts, with the tiny model.
-static Ran data_of(const char *file) {
+/// A config for a file of prompts and the tiny model.
+static const char *config_of(const char *file) {
   char text[1024];
-  (void)snprintf(text, sizeof text, "[model]\npath = %s/model\n[data]\ntrain = %s\ncolumn = prompt\n", folder,
-                 file);
+  (void)snprintf(text, sizeof text, "[model]\npath = %s/model\n[data]\ntrain = %s\n", folder, file);
   write_text(in_folder(folder, "data.ini"), text);
-  return GEE("data", in_folder(folder, "data.ini"));
+  return in_folder(folder, "data.ini");
+}
+
+static Ran data_of(const char *file) {
+  return GEE("data", config_of(file));
 }
 
 /// Keeps `keep` bytes of a file, or overwrites `count` of them at `at`.
@@ -109,14 +112,18 @@ static void another_tokenizer_or_architecture(void **state) {
 
 static void prompts_that_cannot_be_read(void **state) {
   (void)state;
-  ASSERT_ERROR(data_of(GEE_SOURCE_DIR "/tests/io/data/brotli.parquet"), 2, "brotli");
   ASSERT_ERROR(data_of(GEE_SOURCE_DIR "/tests/io/data/none_v2_plain.parquet"), 2, "none_v2_plain.parquet",
                "column");
   ASSERT_ERROR(data_of(in_folder(folder, "none.jsonl")), 2, "none.jsonl");
   write_text(in_folder(folder, "empty.jsonl"), "");
   ASSERT_ERROR(data_of(in_folder(folder, "empty.jsonl")), 2, "empty.jsonl");
   write_text(in_folder(folder, "blank.txt"), "\n\n  \n");
-  ASSERT_ERROR(data_of(in_folder(folder, "blank.txt")), 2, "blank.txt");
+  ASSERT_ERROR(data_of(in_folder(folder, "blank.txt")), 2, "blank.txt: the stage \"read\" found no prompt");
+  write_text(in_folder(folder, "plain.txt"), "He ran.\n");
+  ASSERT_ERROR(GEE("data", config_of(in_folder(folder, "plain.txt")), "--set", "data.column=question"), 2,
+               "plain.txt: has no columns, so no column \"question\"");
+  write_text(in_folder(folder, "prompts"), "He ran.\nShe sat.\n");
+  ASSERT_ERROR(data_of(in_folder(folder, "prompts")), 2, "prompts: is of a kind that is not recognised");
   write_text(in_folder(folder, "other.jsonl"), "{\"question\": \"x\"}\n");
   ASSERT_ERROR(data_of(in_folder(folder, "other.jsonl")), 2, "other.jsonl", "prompt", "question");
   write_text(in_folder(folder, "other.csv"), "id,question\n1,He ran.\n2,She ran.\n");
@@ -134,6 +141,52 @@ static void prompts_in_csv(void **state) {
       "id,prompt\r\n1,\"He ran, and \"\"fell\"\".\"\r\n2,She ran.\r\n3,He sat.\r\n4,She sat.\r\n";
   write_text(in_folder(folder, "a.csv"), rows);
   assert_code(data_of(in_folder(folder, "a.csv")), 0);
+}
+
+/// What was left out, what comes before a prompt, and how many prompts differ, on the screen and as JSON.
+static void data_says_what_it_reads(void **state) {
+  (void)state;
+  static const char rows[] =
+      "{\"m\": [{\"from\": \"system\", \"value\": \"Be kind.\"}, {\"from\": \"human\", \"value\": \"Hi.\"},"
+      " {\"from\": \"gpt\", \"value\": \"Hello.\"}, {\"from\": \"human\", \"value\": \"He ran.\"},"
+      " {\"from\": \"gpt\", \"value\": \"Why?\"}]}\n"
+      "{\"m\": [\"She sat.\", \"So?\"]}\n{\"m\": \"He ran.\"}\n{\"m\": null}\n{\"m\": \" \"}\n"
+      "{\"m\": [{\"role\": \"system\", \"content\": \"alone\"}, {\"role\": \"user\", \"content\": null}]}\n";
+  static const char *const said[] = {"rows left out: 3 of 6 (without text: 2, without words of a user: 1)",
+                                     "chats cut after the user's last words, for the model to answer: 2",
+                                     "lists of texts, read as turns of user and assistant: 1",
+                                     "messages without content, left out: 1",
+                                     "before it, system: Be kind.",
+                                     "before it, assistant: Hello.",
+                                     "6 prompts, 6 of them distinct, in 3 counterfactual sets"};
+  static const char *const json[] = {"\"distinct\":\t6", "\"empty\":\t2", "\"without_user\":\t1",
+                                     "\"answered\":\t2", "\"role\":\t\"system\""};
+  write_text(in_folder(folder, "chats.jsonl"), rows);
+  const char *config = config_of(in_folder(folder, "chats.jsonl"));
+  Ran ran = GEE("data", config, "--set", "data.column=m", "--set", "data.held_out=0");
+  assert_code(ran, 0);
+  for (size_t i = 0; i < sizeof said / sizeof said[0]; i++)
+    if (!test_contains(ran.out, said[i])) fail_msg("\"%s\" is not in:\n%s", said[i], ran.out);
+  ran = GEE("data", config, "--set", "data.column=m", "--set", "data.held_out=0", "--json");
+  assert_code(ran, 0);
+  for (size_t i = 0; i < sizeof json / sizeof json[0]; i++)
+    if (!test_contains(ran.out, json[i])) fail_msg("\"%s\" is not in:\n%s", json[i], ran.out);
+}
+
+static void the_file_to_measure_on_is_checked_first(void **state) {
+  (void)state;
+  write_text(in_folder(folder, "train.jsonl"), "{\"q\": \"He ran.\"}\n{\"q\": \"She sat.\"}\n");
+  const char *config = config_of(in_folder(folder, "train.jsonl"));
+  ASSERT_ERROR(GEE("train", config, "--dry-run", "--set", "data.column=q", "--set", "data.eval=none.jsonl"),
+               2, "none.jsonl");
+  write_text(in_folder(folder, "eval.txt"),
+             "He sat.\nShe ran.\n"); // needs no column, though data.column is set
+  char eval[700];
+  (void)snprintf(eval, sizeof eval, "data.eval=%s", in_folder(folder, "eval.txt"));
+  assert_code(GEE("data", config, "--held-out", "--set", "data.column=q", "--set", eval), 0);
+  ASSERT_ERROR(GEE("data", config, "--held-out", "--set", "data.column=q", "--set", eval, "--set",
+                   "data.eval_column=q"),
+               2, "eval.txt: has no columns, so no column \"q\"");
 }
 
 static void a_cut_or_random_parquet(void **state) {
@@ -219,11 +272,18 @@ static int set_up(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(models_missing_or_cut),       cmocka_unit_test(a_safetensors_header_that_lies),
-      cmocka_unit_test(a_gguf_with_absurd_counts),   cmocka_unit_test(another_tokenizer_or_architecture),
-      cmocka_unit_test(prompts_that_cannot_be_read), cmocka_unit_test(prompts_in_csv),
-      cmocka_unit_test(a_cut_or_random_parquet),     cmocka_unit_test(json_nested_200000_deep),
-      cmocka_unit_test(lines_that_cannot_be_scored), cmocka_unit_test(a_device_that_is_not_there),
+      cmocka_unit_test(models_missing_or_cut),
+      cmocka_unit_test(a_safetensors_header_that_lies),
+      cmocka_unit_test(a_gguf_with_absurd_counts),
+      cmocka_unit_test(another_tokenizer_or_architecture),
+      cmocka_unit_test(prompts_that_cannot_be_read),
+      cmocka_unit_test(prompts_in_csv),
+      cmocka_unit_test(data_says_what_it_reads),
+      cmocka_unit_test(the_file_to_measure_on_is_checked_first),
+      cmocka_unit_test(a_cut_or_random_parquet),
+      cmocka_unit_test(json_nested_200000_deep),
+      cmocka_unit_test(lines_that_cannot_be_scored),
+      cmocka_unit_test(a_device_that_is_not_there),
   };
   return cmocka_run_group_tests(tests, set_up, NULL);
 }

@@ -133,8 +133,18 @@ static void reads_prompts(void **state) {
                                {DATA "zstd_v1_delta_length.parquet", "text"},
                                {DATA "snappy_v2_delta_strings.parquet", "text"},
                                {DATA "lines.jsonl", "chat"},
+                               {DATA "prompts/chats.parquet", "messages"},
+                               {DATA "prompts/share_gpt.parquet", "conversations"},
+                               {DATA "prompts/packed.csv.gz", "prompt"},
+                               {DATA "prompts/packed.jsonl.zst", "prompt"},
+                               {DATA "prompts/chat_text.csv", "messages"},
+                               {DATA "prompts/parts.jsonl", "messages"},
+                               {DATA "prompts/twins.jsonl", "prompt"},
+                               {DATA "prompts/data.json", "prompt"},
+                               {DATA "prompts/texts.json", NULL},
+                               {DATA "prompts/csv.txt", "prompt"},
                                {list, "text"}};
-  for (size_t i = 0; i < 7; i++) {
+  for (size_t i = 0; i < sizeof tables / sizeof tables[0]; i++) {
     FaultSweep job = {tables[i].path + strlen(DATA), read_prompts, NULL, (void *)(uintptr_t)&tables[i]};
     if (tables[i].path == list) job.name = "list.json";
     faults_sweep(&job);

@@ -6,6 +6,7 @@
 #define CL_TARGET_OPENCL_VERSION 120
 #define PCRE2_CODE_UNIT_WIDTH    8
 #include <CL/cl.h>
+#include <brotli/decode.h>
 #include <cjson/cJSON.h>
 #include <dirent.h>
 #include <errno.h>
@@ -200,6 +201,13 @@ utf8proc_ssize_t __wrap_utf8proc_map(const utf8proc_uint8_t *text, utf8proc_ssiz
 
 WRAP_CALL(size_t, ZSTD_decompress, (void *out, size_t room, const void *in, size_t size),
           (out, room, in, size), (size_t)0 - (size_t)ZSTD_error_memory_allocation)
+WRAP(ZSTD_DStream *, ZSTD_createDStream, (void), (), NULL)
+WRAP_FREE(size_t, ZSTD_freeDStream, (ZSTD_DStream * stream), stream, (stream))
+WRAP_CALL(size_t, ZSTD_decompressStream, (ZSTD_DStream * stream, ZSTD_outBuffer *out, ZSTD_inBuffer *in),
+          (stream, out, in), (size_t)0 - (size_t)ZSTD_error_memory_allocation)
+WRAP(BrotliDecoderState *, BrotliDecoderCreateInstance,
+     (brotli_alloc_func allocate, brotli_free_func release, void *user), (allocate, release, user), NULL)
+WRAP_FREE(void, BrotliDecoderDestroyInstance, (BrotliDecoderState * stream), stream, (stream))
 WRAP_CALL(int, inflateInit2_, (z_streamp stream, int bits, const char *version, int size),
           (stream, bits, version, size), Z_MEM_ERROR)
 WRAP_CALL(int, inflate, (z_streamp stream, int flush), (stream, flush), Z_MEM_ERROR)
