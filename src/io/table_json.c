@@ -173,7 +173,16 @@ Status table_add_json(Table *table, size_t number, TableText text) {
   return status;
 }
 
-Status table_json_has(const Table *table, TableText object, const char *column, bool *has, bool *is_values) {
+static bool has_chat(const cJSON *object) {
+  const cJSON *member = NULL;
+  cJSON_ArrayForEach(member, object) {
+    if (json_is_chat(member)) return true;
+  }
+  return false;
+}
+
+Status table_json_is_row(const Table *table, TableText object, const char *column, bool *is_row,
+                         bool *is_columns) {
   static const JsonRules rules = {.allows_nan = true};
   const cJSON *value = NULL;
   cJSON *parsed = NULL;
@@ -181,8 +190,8 @@ Status table_json_has(const Table *table, TableText object, const char *column, 
   size_t count = 0;
   Status status = json_read(object.bytes, object.size, table->file.path, &rules, &numbers, &parsed);
   if (status == STATUS_OK) find_member(parsed, column, &value, &count);
-  *has = count > 0;
-  *is_values = cJSON_IsArray(value) && value->child != NULL && !has_object(value);
+  *is_row = count > 0 || has_chat(parsed);
+  *is_columns = cJSON_IsArray(value) && value->child != NULL && !has_object(value);
   cJSON_Delete(parsed);
   free(numbers.list);
   return status;

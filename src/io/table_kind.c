@@ -149,18 +149,18 @@ static void find_lists(TableText object, TableText *list, size_t *count) {
 static Status take_inner_list(Table *table, TableText object, const char *column) {
   TableText list = {0};
   size_t lists = 0;
-  bool has = false, is_values = false;
+  bool is_row = false, is_columns = false;
   if (column == NULL || object.size > TABLE_ROW_BYTES) return STATUS_OK;
-  Status status = table_json_has(table, object, column, &has, &is_values);
+  Status status = table_json_is_row(table, object, column, &is_row, &is_columns);
   if (status == STATUS_INPUT) return STATUS_OK; // reading the row will say why
   TRY(status);
-  if (is_values)
+  if (is_columns)
     return status_fail(STATUS_INPUT,
                        "%s: is one object whose \"%s\" is a list of values: a row each, or the turns of one "
                        "chat? write an object for each row, or the list alone",
                        table->file.path, column);
   find_lists(object, &list, &lists);
-  if (has || lists != 1) return STATUS_OK;
+  if (is_row || lists != 1) return STATUS_OK;
   table->kind = TABLE_JSON_LIST;
   table->text = list.bytes;
   table->text_size = list.size;

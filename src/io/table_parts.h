@@ -124,10 +124,10 @@ STATUS_CHECKED Status table_add_json(Table *table, size_t number, TableText text
 /// Adds a column for each member of a JSON object, or the column "text" of a bare table, with the type found
 /// there.
 STATUS_CHECKED Status table_add_json_columns(Table *table, size_t number, TableText text);
-/// *has = whether the JSON object has a value for `column`; *is_values = whether that is a list without
-/// objects, and not empty.
-STATUS_CHECKED Status table_json_has(const Table *table, TableText object, const char *column, bool *has,
-                                     bool *is_values);
+/// *is_row = whether the JSON object has a value for `column`, or a chat; *is_columns = whether that value is
+/// a list without objects, and not empty, so that its items may be rows.
+STATUS_CHECKED Status table_json_is_row(const Table *table, TableText object, const char *column,
+                                        bool *is_row, bool *is_columns);
 /// The size of the object, list or string at the front of text[size], by its brackets and quotes alone; 0 if
 /// it is not closed.
 size_t table_measure_json(const char *text, size_t size);

@@ -58,6 +58,7 @@ static void tells_the_kind_by_content_then_name(void **state) {
                {"a.csv", "{\"p\": 1}\n", TABLE_JSON_LINES},
                {"a.json", "{\"version\": 1, \"rows\": [{\"p\": 1}]}", TABLE_JSON_LIST},
                {"a.json", "{\"p\": [{\"role\": 1}]}", TABLE_JSON_LINES},
+               {"a.json", "{\"m\": [{\"role\": \"user\", \"content\": \"x\"}]}", TABLE_JSON_LINES},
                {"a.json", "{\"x\": [{\"p\": 1}]}\n{\"x\": []}", TABLE_JSON_LINES},
                {"a.text", "one\ntwo\n", TABLE_TEXT},
                {"prompts", "p,label\nx,1\n", TABLE_CSV},

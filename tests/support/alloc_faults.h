@@ -1,8 +1,8 @@
 // Allocations that fail where a test wants it. Programs whose name ends in _faults are linked so that every
 // allocation of gee-cl's own code, and every library call that allocates for it, goes through this file
 // (tests/CMakeLists.txt has the list): malloc, calloc, realloc, cJSON's hooks, maps, opened folders and
-// files, the entry points of PCRE2, utf8proc, zlib, zstd and Brotli, OpenCL's buffers and kernels. What libraries
-// allocate inside other calls, and the driver's own memory, never fails.
+// files, the entry points of PCRE2, utf8proc, zlib, zstd and Brotli, OpenCL's buffers and kernels. What
+// libraries allocate inside other calls, and the driver's own memory, never fails.
 #pragma once
 
 #include "support/test.h"
