@@ -26,19 +26,23 @@ Status cmd_doctor(int argc, char **argv);
 
 /// --model and the options that go with it, which several commands take.
 typedef struct ModelArgs {
-  const char *model, *adapter, *dtype, *device, *gemm;
+  const char *model, *adapter, *dtype, *device, *gemm, *chat_template, *chat_date;
   bool force;
 } ModelArgs;
 
-// The row of an Option table for --force.
+// Rows of an Option table that several commands have.
 #define FORCE_OPTION(force)                                                                                  \
   { "force", OPTION_FLAG, &(force), NULL, "Take an adapter that was made for another model.", 0, 0 }
+#define CHAT_TEMPLATE_OPTION(name)                                                                           \
+  { "chat-template", OPTION_TEXT, &(name), "NAME", "The chat template to use, not the model's own.", 0, 0 }
+#define CHAT_DATE_OPTION(date)                                                                               \
+  { "chat-date", OPTION_TEXT, &(date), "DATE", "What a template prints as today's date (26 Jul 2024).", 0, 0 }
 
 // Rows of an Option table for a ModelArgs; more rows and {0} follow them.
 #define MODEL_OPTIONS(args)                                                                                  \
   {"model", OPTION_TEXT, &(args).model, "PATH", "A Hugging Face folder or a .gguf file. Required.", 0, 0},   \
       {"adapter", OPTION_TEXT, &(args).adapter, "DIR", "A PEFT adapter to apply to the model.", 0, 0},       \
-      FORCE_OPTION((args).force),                                                                            \
+      FORCE_OPTION((args).force), CHAT_TEMPLATE_OPTION((args).chat_template),                                \
       {"dtype", OPTION_TEXT, &(args).dtype, "TYPE", "Store weights as f32 (default), f16 or bf16.", 0, 0},   \
       {"device", OPTION_TEXT, &(args).device, "NAME", "auto, cpu, gpu, an index or part of a name.", 0, 0},  \
   {                                                                                                          \
@@ -48,7 +52,7 @@ typedef struct ModelArgs {
 typedef struct Runtime {
   ModelFiles *files;
   Tokenizer *tokenizer;
-  ChatFamily chat;
+  ChatTemplate *chat;
   Device *device;
   Ops *ops;
   Model *model;
@@ -56,8 +60,9 @@ typedef struct Runtime {
 } Runtime;
 
 /// Opens a model's files, tokenizer and chat template, so that faults in them show before a device is
-/// touched.
-STATUS_CHECKED Status runtime_open_files(Runtime *runtime, const char *path, const char *chat_template);
+/// touched. `chat` may leave out what is usual for the model.
+STATUS_CHECKED Status runtime_open_files(Runtime *runtime, const char *path, ChatOptions chat);
+STATUS_CHECKED Status runtime_open_model(Runtime *runtime, const ModelArgs *args);
 STATUS_CHECKED Status runtime_open_device(Runtime *runtime, const DeviceOptions *options);
 /// Compiles the kernels and runs the self-test.
 STATUS_CHECKED Status runtime_open_ops(Runtime *runtime, const char *gemm);
@@ -92,8 +97,12 @@ STATUS_CHECKED Status memory_plan_error(Status status, MemoryWork work);
 
 // ---- config and data (config_command.c) ----
 
-/// Reads `path`, applies `sets` and checks the result. Call config_free in any case, also after a failure.
-STATUS_CHECKED Status config_open(const char *path, const TextList *sets, Config *out);
+/// Reads `path`, applies `sets` and --chat-template (NULL: not given), and checks the result. Call
+/// config_free in any case, also after a failure.
+STATUS_CHECKED Status config_open(const char *path, const TextList *sets, const char *chat_template,
+                                  Config *out);
+/// The config's keys about the chat template.
+ChatOptions config_chat(const Config *config);
 /// The prompts to train on or, with `held_out`, those to measure the gap on.
 STATUS_CHECKED Status config_dataset(const Config *config, const Runtime *runtime, bool held_out,
                                      Dataset *out);

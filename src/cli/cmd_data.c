@@ -8,11 +8,13 @@
 
 static bool as_json, held_out;
 static size_t limit = 10;
+static const char *chat_template;
 static TextList sets;
 static const Option options[] = {
     {"json", OPTION_FLAG, &as_json, NULL, "Print one JSON object with every prompt and its tokens.", 0, 0},
     {"held-out", OPTION_FLAG, &held_out, NULL, "Show the prompts that the gap is measured on instead.", 0, 0},
     {"limit", OPTION_SIZE, &limit, "N", "Prompts to show (10); --json shows all.", 0, 1e9},
+    CHAT_TEMPLATE_OPTION(chat_template),
     {"set", OPTION_LIST, &sets, "SECTION.KEY=VALUE", "Override a key of the config.", 0, 0},
     {0}};
 static const Usage usage = {
@@ -173,8 +175,8 @@ Status cmd_data(int argc, char **argv) {
   Runtime runtime = {0};
   Dataset data = {0};
   Status status = STATUS_OK;
-  TRY_CLEAN(config_open(path, &sets, &config));
-  TRY_CLEAN(runtime_open_files(&runtime, config.model.path, config.model.chat_template));
+  TRY_CLEAN(config_open(path, &sets, chat_template, &config));
+  TRY_CLEAN(runtime_open_files(&runtime, config.model.path, config_chat(&config)));
   TRY_CLEAN(config_dataset(&config, &runtime, held_out, &data));
   if (as_json) {
     TRY_CLEAN(print_dataset_json(&data, config.data.system));

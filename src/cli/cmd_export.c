@@ -31,7 +31,7 @@ Status cmd_export(int argc, char **argv) {
   Runtime runtime = {0};
   AtomicDir folder = {0};
   Status status = STATUS_OK;
-  TRY_CLEAN(runtime_open_files(&runtime, model_args.model, NULL));
+  TRY_CLEAN(runtime_open_model(&runtime, &model_args));
   TRY_CLEAN(atomic_dir_begin(output, &folder)); // fails here, and not after the work
   TRY_CLEAN(runtime_open(&runtime, &model_args));
   TRY_CLEAN(model_export_merged(runtime.model, runtime.files, runtime.dtype, folder.partial));

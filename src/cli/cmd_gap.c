@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const char *output;
+static const char *output, *chat_template;
 static bool as_json, no_base, force;
 static TextList sets, adapters;
 static const Option options[] = {
@@ -20,6 +20,7 @@ static const Option options[] = {
     FORCE_OPTION(force),
     {"json", OPTION_FLAG, &as_json, NULL, "Print one JSON object instead of the table.", 0, 0},
     {"output", OPTION_TEXT, &output, "FILE", "Also write the JSON object to this file.", 0, 0},
+    CHAT_TEMPLATE_OPTION(chat_template),
     {"set", OPTION_LIST, &sets, "SECTION.KEY=VALUE", "Override a key of the config.", 0, 0},
     {0}};
 static const Usage usage = {
@@ -65,8 +66,8 @@ static Status check_adapters(const Runtime *runtime) {
 
 static Status measurement_open(Measurement *m, const char *path) {
   Config *config = &m->config;
-  TRY(config_open(path, &sets, config));
-  TRY(runtime_open_files(&m->runtime, config->model.path, config->model.chat_template));
+  TRY(config_open(path, &sets, chat_template, config));
+  TRY(runtime_open_files(&m->runtime, config->model.path, config_chat(config)));
   TRY(config_dataset(config, &m->runtime, true, &m->data));
   TRY(gap_evaluation_open(config, "gap", &m->data, &m->gap));
   TRY(check_adapters(&m->runtime));

@@ -18,6 +18,7 @@ static const Option options[] = {
     MODEL_OPTIONS(model_args),
     {"prompt", OPTION_TEXT, &prompt_text, "TEXT", "What to answer or continue. Required.", 0, 0},
     {"chat", OPTION_FLAG, &chat, NULL, "Wrap the prompt in the model's chat template.", 0, 0},
+    CHAT_DATE_OPTION(model_args.chat_date),
     {"system", OPTION_TEXT, &system_text, "TEXT", "System prompt for --chat (the template's default).", 0, 0},
     {"max-new-tokens", OPTION_SIZE, &sampling.max_new_tokens, "N", "Most tokens to generate (256).", 1, 1e6},
     {"temperature", OPTION_NUMBER, &sampling.temperature, "T",

@@ -21,6 +21,7 @@ static const Option options[] = {
     {"input", OPTION_TEXT, &input, "FILE", "Lines of {\"prompt\": TEXT, \"answer\": TEXT}. Required.", 0, 0},
     {"output", OPTION_TEXT, &output, "FILE", "The file to write; - writes to the screen. Required.", 0, 0},
     {"chat", OPTION_FLAG, &chat, NULL, "Wrap each prompt in the model's chat template.", 0, 0},
+    CHAT_DATE_OPTION(model_args.chat_date),
     {"temperature", OPTION_NUMBER, &temperature, "T", "Temperature of the scored softmax (1).", 1e-3, 1000},
     {"batch", OPTION_SIZE, &batch_lines, "N", "Lines scored at once (16).", 1, 4096},
     {0}};
@@ -193,7 +194,7 @@ Status cmd_score(int argc, char **argv) {
   ScoreLines lines = {0};
   Str text = {0};
   Status status = STATUS_OK;
-  TRY_CLEAN(runtime_open_files(&runtime, model_args.model, NULL));
+  TRY_CLEAN(runtime_open_model(&runtime, &model_args));
   TRY_CLEAN(read_lines(&runtime, &lines));
   TRY_CLEAN(runtime_open(&runtime, &model_args));
   TRY_CLEAN(score_all(&runtime, &lines, &text));

@@ -13,6 +13,7 @@
 #include <string.h>
 
 static bool help_config, resume, extend, force, dry_run;
+static const char *chat_template;
 static TextList sets;
 static const Option options[] = {
     {"resume", OPTION_FLAG, &resume, NULL, "Continue from the run's last checkpoint, with the same bits.", 0,
@@ -21,6 +22,7 @@ static const Option options[] = {
      "With --resume: accept a larger train.max_steps and the new learning rate curve it implies.", 0, 0},
     {"force", OPTION_FLAG, &force, NULL,
      "With --resume: go on with another model than the run was made with.", 0, 0},
+    CHAT_TEMPLATE_OPTION(chat_template),
     {"set", OPTION_LIST, &sets, "SECTION.KEY=VALUE", "Override a key of the config; may be repeated.", 0, 0},
     {"dry-run", OPTION_FLAG, &dry_run, NULL, "Check everything and plan the memory, but do not train.", 0, 0},
     {"help-config", OPTION_FLAG, &help_config, NULL,
@@ -86,12 +88,12 @@ static Status open_evaluations(Run *run) {
 
 static Status run_open(Run *run, const char *path) {
   Config *config = &run->config;
-  TRY(config_open(path, &sets, config));
+  TRY(config_open(path, &sets, chat_template, config));
   TRY(config_render(config, &run->text));
   TRY(config_settings(config, &run->settings));
   TRY(path_join(&run->folder, config->output.save_root, config->output.run_name));
   TRY(file_check_writable(run->folder));
-  TRY(runtime_open_files(&run->runtime, config->model.path, config->model.chat_template));
+  TRY(runtime_open_files(&run->runtime, config->model.path, config_chat(config)));
   TRY(config_dataset(config, &run->runtime, false, &run->data));
   TRY(open_evaluations(run));
   return runtime_open_device(&run->runtime, &config->device);
@@ -167,7 +169,7 @@ static Status print_header(const Run *run) {
   if (!config->train.full)
     (void)snprintf(how, sizeof how, "LoRA rank %zu on %s", config->lora.rank, config->lora.targets);
   TRY(say_field("model", "%s, %zu layer%s of width %zu, chat template %s", config->model.path, model->layers,
-                str_plural(model->layers), model->width, chat_family_name(run->runtime.chat)));
+                str_plural(model->layers), model->width, chat_name(run->runtime.chat)));
   TRY(say_field("device", "%s: %s", info->platform, info->name));
   TRY(print_data(run));
   TRY(say_field("train", "%s, %zu step%s of %zu answers", how, config->train.max_steps,
@@ -205,7 +207,7 @@ static Status print_end(const Run *run, const TrainOutcome *outcome, double seco
                     .config = &run->config,
                     .folder = run->folder,
                     .prompts = run->held_out.count > 0 ? &run->held_out : &run->data,
-                    .chat = run->runtime.chat != CHAT_NONE && (chat == NULL || strcmp(chat, "off") != 0),
+                    .chat = chat_is_there(run->runtime.chat) && (chat == NULL || strcmp(chat, "off") != 0),
                     .outcome = *outcome,
                     .seconds = seconds};
   Str text = {0};

@@ -56,7 +56,7 @@ const ConfigKey *config_find_key(const char *section, const char *name);
 
 typedef struct Config {
   struct {
-    const char *path, *chat_template;
+    const char *path, *chat_template, *chat_date;
     DType dtype;
   } model;
   DataOptions data;

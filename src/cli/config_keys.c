@@ -46,8 +46,12 @@ const ConfigKey config_keys[] = {
     CHOICE("model", "dtype", model.dtype, "f32", "f32|f16|bf16", DECIDES,
            "How frozen weights are stored; arithmetic is always float32. f16 and bf16 take half the memory."),
     TEXT("model", "chat_template", model.chat_template, "auto", PROMPTS,
-         "auto recognises the model's template; otherwise a family's name (chatml, smollm2, qwen2.5, llama3, "
-         "...)."),
+         "auto recognises the model's template; otherwise the name of one (chatml, smollm2, qwen2.5, llama3, "
+         "...; a wrong name lists them)."),
+    TEXT("model", "chat_date", model.chat_date, "", PROMPTS,
+         "What a template that prints today's date (Llama 3.1 and later) prints; if empty, 26 Jul 2024, on "
+         "any "
+         "day."),
 
     TEXT("data", "train", data.train, "", PROMPTS,
          "Prompts: Parquet, JSON Lines, a JSON list, CSV, TSV, or .txt with one prompt per line; also packed "

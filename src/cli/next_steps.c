@@ -70,6 +70,15 @@ cleanup:
   return status;
 }
 
+/// What renders the prompt as the run did.
+static Status append_chat(const Config *config, CommandLine *command) {
+  const char *name = config->model.chat_template;
+  TRY(append_part(command, "--chat", NULL));
+  if (name != NULL && strcmp(name, "auto") != 0) TRY(append_part(command, "--chat-template", name));
+  if (config->model.chat_date != NULL) TRY(append_part(command, "--chat-date", config->model.chat_date));
+  return config->data.system != NULL ? append_part(command, "--system", config->data.system) : STATUS_OK;
+}
+
 static Status append_generate(const EndedRun *run, const char *final, CommandLine command) {
   static const char *const types[] = {[DTYPE_F16] = "f16", [DTYPE_BF16] = "bf16"};
   const Config *config = run->config;
@@ -81,8 +90,7 @@ static Status append_generate(const EndedRun *run, const char *final, CommandLin
     TRY(append_part(&command, "--max-new-tokens", "24")); // a line each
   }
   if (config->model.dtype != DTYPE_F32) TRY(append_part(&command, "--dtype", types[config->model.dtype]));
-  if (run->chat) TRY(append_part(&command, "--chat", NULL));
-  if (run->chat && config->data.system != NULL) TRY(append_part(&command, "--system", config->data.system));
+  if (run->chat) TRY(append_chat(config, &command));
   TRY(append_part(&command, "--prompt", example_prompt(run->prompts)));
   return str_append_text(command.out, "\n");
 }

@@ -3,11 +3,11 @@
 
 #include <string.h>
 
-Status runtime_open_files(Runtime *runtime, const char *path, const char *chat_template) {
+Status runtime_open_files(Runtime *runtime, const char *path, ChatOptions chat) {
   TRY(model_files_open(path, &runtime->files));
   TRY(tokenizer_load(path, &runtime->tokenizer));
-  const char *usual = model_files_config(runtime->files)->family->chat;
-  return chat_detect(path, chat_template, usual, &runtime->chat);
+  chat.usual = model_files_config(runtime->files)->family->chat;
+  return chat_open(path, runtime->tokenizer, &chat, &runtime->chat);
 }
 
 Status runtime_open_device(Runtime *runtime, const DeviceOptions *options) {
@@ -40,10 +40,15 @@ static Status parse_dtype(const char *name, DType *out) {
   return status_fail(STATUS_INPUT, "--dtype is \"%.100s\"; it must be one of f32, f16, bf16", name);
 }
 
+Status runtime_open_model(Runtime *runtime, const ModelArgs *args) {
+  return runtime_open_files(runtime, args->model,
+                            (ChatOptions){.name = args->chat_template, .date = args->chat_date});
+}
+
 Status runtime_open(Runtime *runtime, const ModelArgs *args) {
   DType dtype = DTYPE_F32;
   TRY(parse_dtype(args->dtype, &dtype));
-  if (runtime->files == NULL) TRY(runtime_open_files(runtime, args->model, NULL));
+  if (runtime->files == NULL) TRY(runtime_open_model(runtime, args));
   TRY(runtime_open_device(runtime, &(DeviceOptions){.name = args->device}));
   TRY(runtime_open_ops(runtime, args->gemm));
   return runtime_load_model(runtime, dtype, args->adapter, args->force);
@@ -68,13 +73,13 @@ Status runtime_encode_prompt(const Runtime *runtime, const char *text, bool chat
                          model_files_path(runtime->files));
     return tokens_append(out, start);
   }
-  if (runtime->chat == CHAT_NONE)
-    return status_fail(STATUS_INPUT, "%s has no chat template; drop --chat",
+  if (!chat_is_there(runtime->chat))
+    return status_fail(STATUS_INPUT, "%s has no chat template; drop --chat, or name one with --chat-template",
                        model_files_path(runtime->files));
   ChatMessage messages[2] = {{"system", system}, {"user", text}};
   size_t skipped = system == NULL ? 1 : 0;
   Str rendered = {0};
-  Status status = chat_render(runtime->chat, messages + skipped, 2 - skipped, true, &rendered);
+  Status status = chat_render(runtime->chat, messages + skipped, 2 - skipped, &rendered);
   if (status == STATUS_OK)
     status = tokenizer_encode(runtime->tokenizer, str_text(&rendered), rendered.size, false, out);
   str_free(&rendered);
@@ -85,6 +90,7 @@ void runtime_close(Runtime *runtime) {
   model_free(runtime->model);
   ops_free(runtime->ops);
   device_close(runtime->device);
+  chat_free(runtime->chat);
   tokenizer_free(runtime->tokenizer);
   model_files_close(runtime->files);
   *runtime = (Runtime){0};

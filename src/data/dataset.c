@@ -141,22 +141,23 @@ static Status find_equal(const Drafts *drafts, Dataset *dataset) {
 
 // ---- tokens ----
 
-static Status tokenise_options(const DataOptions *options, const Tokenizer *tokenizer, ChatFamily family,
-                               TokeniseOptions *out) {
+static Status tokenise_options(const DataOptions *options, const Tokenizer *tokenizer,
+                               const ChatTemplate *template, TokeniseOptions *out) {
   const char *chat = options->chat != NULL ? options->chat : "auto", *system = options->system;
   if (system != NULL && system[0] == '\0') system = NULL;
   bool on = strcmp(chat, "on") == 0, off = strcmp(chat, "off") == 0;
   if (!on && !off && strcmp(chat, "auto") != 0)
     return status_fail(STATUS_INPUT, "data.chat = %s: set auto, on or off", chat);
-  if (on && family == CHAT_NONE && tokenizer != NULL)
+  if (on && !chat_is_there(template) && tokenizer != NULL)
     return status_fail(
         STATUS_INPUT, "data.chat = on: the model has no chat template; name one with model.chat_template, or "
                       "set data.chat = auto");
-  if (system != NULL && (off || (family == CHAT_NONE && tokenizer != NULL)))
+  if (system != NULL && (off || (!chat_is_there(template) && tokenizer != NULL)))
     return status_fail(
         STATUS_INPUT, "data.system is set, but %s, so no system prompt can be given; leave data.system empty",
         off ? "data.chat = off" : "the model has no chat template");
-  *out = (TokeniseOptions){tokenizer, off ? CHAT_NONE : family, system, options->max_prompt_tokens};
+  *out = (TokeniseOptions){tokenizer, off || !chat_is_there(template) ? NULL : template, system,
+                           options->max_prompt_tokens};
   return STATUS_OK;
 }
 
@@ -220,14 +221,14 @@ static void move_types(TypeRules *types, Dataset *dataset) {
   }
 }
 
-Status dataset_build(const DataOptions *options, const Tokenizer *tokenizer, ChatFamily family,
+Status dataset_build(const DataOptions *options, const Tokenizer *tokenizer, const ChatTemplate *template,
                      Dataset *out) {
   TypeRules types = {0};
   Drafts drafts = {0};
   TokeniseOptions tokenise;
   Status status = STATUS_OK;
   *out = (Dataset){0};
-  TRY(tokenise_options(options, tokenizer, family, &tokenise));
+  TRY(tokenise_options(options, tokenizer, template, &tokenise));
   TRY_CLEAN(groups_load(options->groups_file, &out->groups));
   TRY_CLEAN(types_load(options->types_file, &types));
   TRY_CLEAN(choose_prompts(options, &types, &drafts, out));

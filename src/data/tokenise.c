@@ -15,7 +15,7 @@ static Status render_chat(const TokeniseOptions *o, const Draft *draft, Str *out
   if (o->system != NULL && !has_system) messages[count++] = (ChatMessage){"system", o->system};
   for (size_t m = 0; m < draft->count; m++)
     messages[count++] = (ChatMessage){draft->messages[m].role, draft->messages[m].content};
-  TRY_CLEAN(chat_render(o->family, messages, count, true, out));
+  TRY_CLEAN(chat_render(o->chat, messages, count, out));
 cleanup:
   free(messages);
   return status;
@@ -25,7 +25,7 @@ static Status encode_draft(const TokeniseOptions *o, const Draft *draft, Tokens 
   Str text = {0};
   Status status = STATUS_OK;
   out->count = 0;
-  if (o->family != CHAT_NONE) {
+  if (o->chat != NULL) {
     TRY_CLEAN(render_chat(o, draft, &text));
   } else {
     for (size_t m = 0; m < draft->count; m++) {
@@ -34,7 +34,7 @@ static Status encode_draft(const TokeniseOptions *o, const Draft *draft, Tokens 
     }
   }
   // A template writes its own BOS.
-  TRY_CLEAN(tokenizer_encode(o->tokenizer, str_text(&text), text.size, o->family == CHAT_NONE, out));
+  TRY_CLEAN(tokenizer_encode(o->tokenizer, str_text(&text), text.size, o->chat == NULL, out));
 cleanup:
   str_free(&text);
   return status;

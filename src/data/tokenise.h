@@ -5,9 +5,9 @@
 
 typedef struct TokeniseOptions {
   const Tokenizer *tokenizer;
-  ChatFamily family;  // CHAT_NONE: no template, a blank line between the messages
-  const char *system; // put in front of chats that have no system message; NULL: none
-  size_t max_tokens;  // 0: no limit
+  const ChatTemplate *chat; // NULL: no template, a blank line between the messages
+  const char *system;       // put in front of chats that have no system message; NULL: none
+  size_t max_tokens;        // 0: no limit
 } TokeniseOptions;
 
 /// Replaces *out by the tokens of the draft. If they are too many, cuts the end of the last user message, in

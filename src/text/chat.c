@@ -1,298 +1,398 @@
-// Chat templates. Rule: a template is recognised when its canonical form (chat_template.h) matches one of the
-// patterns below as a whole. In those, * stands only for branches that are taken with tools or set a date. A
-// template that differs in any other character is unknown, which is an error, never a guess.
+// Finding a model's chat template, and rendering. Rule: a template is recognised when its canonical form
+// (chat_template.h) matches a pattern of the table (chat_families.h) as a whole. One that differs in any
+// character that reaches the output is unknown.
 #include "text/chat.h"
 
+#include "chat_families.h"
 #include "chat_template.h"
 #include "io/file.h"
 #include "io/json.h"
 #include "io/tensors.h"
+#include "util/memory.h"
 #include "util/utf8.h"
 #include <stdlib.h>
 #include <string.h>
 
-// ---- the families ----
-
-#define MESSAGE            "{{'<|im_start|>'+message.role+'\n'+message.content+'<|im_end|>\n'}}"
-#define CHATML_PROMPT      "{%ifadd_generation_prompt%}{{'<|im_start|>assistant\n'}}{%endif%}"
-#define CHATML_LOOP(first) "{%formessageinmessages%}" first MESSAGE "{%endfor%}" CHATML_PROMPT
-#define DEFAULT_SYSTEM(text)                                                                                 \
-  "{%ifloop.firstandmessages[0].role!='system'%}{{'<|im_start|>system\n" text "<|im_end|>\n'}}{%endif%}"
-#define NO_PROMPT_BY_DEFAULT                                                                                 \
-  "{%ifnotadd_generation_promptisdefined%}{%setadd_generation_prompt=false%}{%endif%}"
-
-// Qwen2.5 and the templates made after it.
-#define QWEN25(text)                                                                                         \
-  "{%iftools%}*{%else%}"                                                                                     \
-  "{%ifmessages[0].role=='system'%}{{'<|im_start|>system\n'+messages[0].content+'<|im_end|>\n'}}"            \
-  "{%else%}{{'<|im_start|>system\n" text "<|im_end|>\n'}}{%endif%}{%endif%}"                                 \
-  "{%formessageinmessages%}"                                                                                 \
-  "{%if(message.role=='user')or(message.role=='system'andnotloop.first)"                                     \
-  "or(message.role=='assistant'andnotmessage.tool_calls)%}" MESSAGE                                          \
-  "{%elifmessage.role=='assistant'%}*{%elifmessage.role=='tool'%}*{%endif%}{%endfor%}" CHATML_PROMPT
-
-#define LLAMA3_PROMPT                                                                                        \
-  "{%ifadd_generation_prompt%}{{'<|start_header_id|>assistant<|end_header_id|>\n\n'}}{%endif%}"
-#define LLAMA3_MESSAGE                                                                                       \
-  "'<|start_header_id|>'+message.role+'<|end_header_id|>\n\n'+message.content|trim+'<|eot_id|>'"
-#define LLAMA3                                                                                               \
-  "{%setloop_messages=messages%}{%formessageinloop_messages%}{%setcontent=" LLAMA3_MESSAGE "%}"              \
-  "{%ifloop.index0==0%}{%setcontent=bos_token+content%}{%endif%}{{content}}{%endfor%}" LLAMA3_PROMPT
-#define LLAMA31                                                                                              \
-  "{{bos_token}}{%ifcustom_toolsisdefined%}{%settools=custom_tools%}{%endif%}"                               \
-  "{%ifnottools_in_user_messageisdefined%}*{%endif%}"                                                        \
-  "{%ifnotdate_stringisdefined%}*{%setdate_string='26 Jul 2024'%}*{%endif%}"                                 \
-  "{%ifnottoolsisdefined%}{%settools=none%}{%endif%}"                                                        \
-  "{%ifmessages[0].role=='system'%}{%setsystem_message=messages[0].content|trim%}{%setmessages=messages[1:]" \
-  "%}"                                                                                                       \
-  "{%else%}{%setsystem_message=''%}{%endif%}"                                                                \
-  "{{'<|start_header_id|>system<|end_header_id|>\n\n'}}{%if*toolsisnotnone%}*{%endif%}"                      \
-  "{{'Cutting Knowledge Date: December 2023\n'}}{{'Today Date: '+date_string+'\n\n'}}"                       \
-  "{%iftoolsisnotnoneandnottools_in_user_message%}*{%endif%}{{system_message}}{{'<|eot_id|>'}}"              \
-  "{%iftools_in_user_messageandnottoolsisnone%}*{%endif%}"                                                   \
-  "{%formessageinmessages%}{%ifnot(message.role=='ipython'ormessage.role=='tool'or'tool_calls'inmessage)%}"  \
-  "{{" LLAMA3_MESSAGE "}}{%elif'tool_calls'inmessage%}*{%endif%}{%endfor%}" LLAMA3_PROMPT
-
-#define SMOLLM2_TEXT "You are a helpful AI assistant named SmolLM, trained by Hugging Face"
-#define QWEN25_TEXT  "You are Qwen, created by Alibaba Cloud. You are a helpful assistant."
-#define QWEN2_TEXT   "You are a helpful assistant."
-// \boxed with one backslash; in the canonical form of a template it is escaped.
-#define MATH_TEXT(backslash)                                                                                 \
-  "Please reason step by step, and put your final answer within " backslash "boxed{}."
-
-enum { MAX_PATTERNS = 2 };
-
-typedef struct Family Family;
-typedef Status Render(const Family *family, const ChatMessage *messages, size_t count, bool prompt, Str *out);
-static Render render_chatml, render_llama;
-
-struct Family {
-  const char *name;
-  Render *render;             // at least one message
-  const char *default_system; // the system message of chats without one; NULL: none
-  bool dates;                 // begins with a system message with two dates; messages of tools are refused
-  bool only_known_roles;      // the template drops roles other than system, user, assistant
-  const char *patterns[MAX_PATTERNS]; // canonical templates
+struct ChatTemplate {
+  const ChatFamily *family; // NULL: not recognised
+  char *refusal;            // why a chat cannot be rendered, if it cannot
+  char *bos, *eos;          // NULL: the tokenizer has none
+  char *date;
 };
 
-static const Family FAMILIES[] = {
-    [CHAT_NONE] = {.name = "none"},
-    [CHAT_CHATML] = {.name = "chatml",
-                     .render = render_chatml,
-                     .patterns = {CHATML_LOOP(""), NO_PROMPT_BY_DEFAULT CHATML_LOOP("")}},
-    [CHAT_SMOLLM2] = {.name = "smollm2",
-                      .render = render_chatml,
-                      .default_system = SMOLLM2_TEXT,
-                      .patterns = {CHATML_LOOP(DEFAULT_SYSTEM(SMOLLM2_TEXT))}},
-    [CHAT_QWEN25] = {.name = "qwen2.5",
-                     .render = render_chatml,
-                     .default_system = QWEN25_TEXT,
-                     .only_known_roles = true,
-                     .patterns = {QWEN25(QWEN25_TEXT)}},
-    [CHAT_QWEN2] = {.name = "qwen2",
-                    .render = render_chatml,
-                    .default_system = QWEN2_TEXT,
-                    .only_known_roles = true,
-                    .patterns = {CHATML_LOOP(DEFAULT_SYSTEM(QWEN2_TEXT)), QWEN25(QWEN2_TEXT)}},
-    [CHAT_QWEN25_MATH] = {.name = "qwen2.5-math",
-                          .render = render_chatml,
-                          .default_system = MATH_TEXT("\\"),
-                          .only_known_roles = true,
-                          .patterns = {QWEN25(MATH_TEXT("\\\\"))}},
-    [CHAT_LLAMA3] = {.name = "llama3", .render = render_llama, .patterns = {LLAMA3}},
-    [CHAT_LLAMA31] = {.name = "llama3.1", .render = render_llama, .dates = true, .patterns = {LLAMA31}},
-};
-enum { FAMILY_COUNT = sizeof FAMILIES / sizeof *FAMILIES };
+static const char default_date[] = "26 Jul 2024";
 
-const char *chat_family_name(ChatFamily family) {
-  return FAMILIES[family].name;
+// ---- names ----
+
+const char *chat_name_at(size_t index) {
+  const ChatFamily *family = chat_family_at(index);
+  return family != NULL ? family->name : NULL;
 }
 
-// ---- recognising ----
+const char *chat_name(const ChatTemplate *chat) {
+  return chat->family != NULL ? chat->family->name : "not recognised";
+}
 
-/// Appends "chatml, smollm2, … or none" for messages. CHAT_NONE, first in the table, comes last.
+bool chat_is_there(const ChatTemplate *chat) {
+  return chat != NULL && chat->family != chat_family_at(0);
+}
+
+/// Appends "chatml, smollm2, … or none" for messages. "none", first in the table, comes last.
 static Status append_names(Str *out) {
-  for (size_t i = 0; i < FAMILY_COUNT; i++) {
-    TRY(str_append_item(out, FAMILIES[(i + 1) % FAMILY_COUNT].name, i, FAMILY_COUNT, " or "));
-  }
+  size_t count = 0;
+  while (chat_family_at(count) != NULL) count++;
+  for (size_t i = 0; i < count; i++)
+    TRY(str_append_item(out, chat_name_at((i + 1) % count), i, count, " or "));
   return STATUS_OK;
 }
 
-static bool matches_family(const Family *family, const char *canonical) {
-  for (size_t i = 0; i < MAX_PATTERNS && family->patterns[i] != NULL; i++) {
-    if (chat_template_matches(family->patterns[i], canonical)) return true;
-  }
-  return false;
-}
-
-static Status fail_unknown_template(const char *name, const char *usual) {
-  Str names = {0};
-  Status status = append_names(&names);
-  if (status == STATUS_OK && usual != NULL)
-    status = str_append_format(&names, " (%s is usual for this kind of model)", usual);
-  if (status == STATUS_OK)
-    status = status_fail(STATUS_INPUT, "%s: its chat template is not known; set model.chat_template to %s",
-                         name, str_text(&names));
-  str_free(&names);
-  return status;
-}
-
-Status chat_recognise(const char *template_text, const char *name, const char *usual, ChatFamily *out) {
-  Str canonical = {0};
-  Status status = chat_template_canonical(template_text, &canonical);
-  bool found = false;
-  for (int family = 0; family < FAMILY_COUNT && status == STATUS_OK && !found; family++) {
-    found = matches_family(&FAMILIES[family], str_text(&canonical));
-    if (found) *out = (ChatFamily)family;
-  }
-  str_free(&canonical);
-  return status != STATUS_OK || found ? status : fail_unknown_template(name, usual);
-}
-
-static Status family_by_name(const char *name, ChatFamily *out) {
-  for (int family = 0; family < FAMILY_COUNT; family++) {
-    *out = (ChatFamily)family;
-    if (strcmp(name, FAMILIES[family].name) == 0) return STATUS_OK;
+static Status family_by_name(const char *name, const ChatFamily **out) {
+  for (size_t i = 0; (*out = chat_family_at(i)) != NULL; i++) {
+    if (strcmp(name, (*out)->name) == 0) return STATUS_OK;
   }
   Str names = {0};
   Status status = append_names(&names);
   if (status == STATUS_OK)
-    status = status_fail(STATUS_INPUT, "model.chat_template = %.64s is not known; it is auto, %s", name,
+    status = status_fail(STATUS_INPUT, "the chat template \"%.64s\" is not known; it is auto, %s", name,
                          str_text(&names));
   str_free(&names);
   return status;
 }
 
-// ---- finding the template's text; each function appends nothing if there is no template ----
+// ---- recognising ----
 
-static Status append_or_nothing(Str *out, const char *text) {
-  return text != NULL ? str_append_text(out, text) : STATUS_OK;
+static bool matches_family(const ChatFamily *family, const char *canonical) {
+  for (size_t i = 0; i < CHAT_MAX_PATTERNS && family->patterns[i] != NULL; i++) {
+    if (chat_template_matches(family->patterns[i], canonical)) return true;
+  }
+  return false;
+}
+
+/// *out = the family of the template, or NULL.
+static Status recognise(const char *text, const ChatFamily **out) {
+  Str canonical = {0};
+  Status status = chat_template_canonical(text, &canonical);
+  *out = NULL;
+  for (size_t i = 0; status == STATUS_OK && *out == NULL && chat_family_at(i) != NULL; i++) {
+    if (matches_family(chat_family_at(i), str_text(&canonical))) *out = chat_family_at(i);
+  }
+  str_free(&canonical);
+  return status;
+}
+
+Status chat_recognise(const char *template_text, const char **name) {
+  const ChatFamily *family = NULL;
+  TRY(recognise(template_text, &family));
+  *name = family != NULL ? family->name : NULL;
+  return STATUS_OK;
+}
+
+/// Notes why the template in `file` cannot be rendered.
+static Status refuse(ChatTemplate *chat, const char *file, const char *what, const char *usual) {
+  Str names = {0};
+  Status status = append_names(&names);
+  if (status == STATUS_OK && usual != NULL)
+    status = str_append_format(&names, " (%s is usual for this kind of model)", usual);
+  if (status == STATUS_OK)
+    status = str_format(&chat->refusal,
+                        "%s: %s; name one that fits with model.chat_template or --chat-template: %s", file,
+                        what, str_text(&names));
+  str_free(&names);
+  return status;
+}
+
+// ---- finding the template's text ----
+
+/// A text that was found, or none.
+typedef struct Found {
+  char *file; // that holds the template, for messages
+  Str text;
+  bool there;  // it may be empty
+  bool listed; // several templates are there, of which none is the default
+} Found;
+
+static Status take_text(Found *found, const char *text) {
+  if (text == NULL) return STATUS_OK;
+  found->there = true;
+  return str_append_text(&found->text, text);
 }
 
 /// chat_template is a text, or a list of {"name", "template"}, of which the one named "default" is used.
-static Status read_config(const char *path, Str *out) {
+static Status read_config(const char *path, Found *found) {
   cJSON *config = NULL;
   TRY(json_parse_file(path, &config));
   const cJSON *chosen = cJSON_GetObjectItemCaseSensitive(config, "chat_template"), *entry;
   if (cJSON_IsArray(chosen)) {
     const cJSON *list = chosen;
     chosen = NULL;
-    cJSON_ArrayForEach(entry, list) {
+    cJSON_ArrayForEach(entry, list) { // of two with one name, transformers keeps the last
       const char *name = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(entry, "name"));
       if (name != NULL && strcmp(name, "default") == 0)
         chosen = cJSON_GetObjectItemCaseSensitive(entry, "template");
     }
+    found->listed = chosen == NULL;
   }
-  Status status = append_or_nothing(out, cJSON_GetStringValue(chosen));
+  Status status = take_text(found, cJSON_GetStringValue(chosen));
   cJSON_Delete(config);
   return status;
 }
 
-static Status read_jinja(const char *path, Str *out) {
+static Status read_jinja(const char *path, Found *found) {
   MappedFile file;
   TRY(file_map(path, &file));
-  Status status = str_append(out, (const char *)file.bytes, file.size);
+  Status status = STATUS_OK;
+  found->there = true;
+  if (memchr(file.bytes, '\0', file.size) != NULL)
+    status = status_fail(STATUS_INPUT, "%s: has a NUL byte; this is no template", path);
+  if (status == STATUS_OK) status = str_append(&found->text, (const char *)file.bytes, file.size);
   file_unmap(&file);
   return status;
 }
 
-/// chat_template.jinja takes precedence over tokenizer_config.json, as in transformers. *path = the file read
-/// (free()).
-static Status read_folder(const char *folder, Str *out, char **path) {
-  TRY(path_join(path, folder, "chat_template.jinja"));
-  if (file_exists(*path)) return read_jinja(*path, out);
-  free(*path);
-  *path = NULL;
-  TRY(path_join(path, folder, "tokenizer_config.json"));
-  return file_exists(*path) ? read_config(*path, out) : STATUS_OK;
+/// chat_template.jinja takes precedence over tokenizer_config.json.
+static Status read_folder(const char *folder, Found *found) {
+  TRY(path_join(&found->file, folder, "chat_template.jinja"));
+  if (file_exists(found->file)) return read_jinja(found->file, found);
+  free(found->file);
+  found->file = NULL;
+  TRY(path_join(&found->file, folder,
+                "additional_chat_templates")); // which take the place of the config's, too
+  found->listed = file_is_directory(found->file);
+  if (found->listed) return STATUS_OK;
+  free(found->file);
+  found->file = NULL;
+  TRY(path_join(&found->file, folder, "tokenizer_config.json"));
+  return file_exists(found->file) ? read_config(found->file, found) : STATUS_OK;
 }
 
-static Status read_gguf(const char *path, Str *out) {
+/// Other templates of a GGUF are tokenizer.chat_template.NAME, listed in tokenizer.chat_templates.
+static Status read_gguf(const char *path, Found *found) {
   TensorFile *file = NULL;
   const char *text = NULL;
+  size_t others = 0;
   TRY(tensors_open(path, &file));
   Status status = tensors_is_gguf(file)
                       ? gguf_get_string_or_null(file, "tokenizer.chat_template", &text)
                       : status_fail(STATUS_INPUT, "%s: neither a folder nor a GGUF file", path);
-  if (status == STATUS_OK) status = append_or_nothing(out, text);
+  if (status == STATUS_OK) status = take_text(found, text);
+  if (status == STATUS_OK && text == NULL)
+    found->listed = gguf_get_strings(file, "tokenizer.chat_templates", &others) == STATUS_OK && others > 0;
   tensors_close(file);
+  return status == STATUS_OK ? str_copy(&found->file, path, strlen(path)) : status;
+}
+
+/// Sets the family of the model's own template.
+static Status find_family(ChatTemplate *chat, const char *model, const char *usual) {
+  Found found = {0};
+  Status status = STATUS_OK;
+  TRY_CLEAN(file_is_directory(model) ? read_folder(model, &found) : read_gguf(model, &found));
+  if (found.listed) {
+    TRY_CLEAN(refuse(chat, found.file, "has several chat templates, and none of them is the default", usual));
+  } else if (found.there) {
+    TRY_CLEAN(recognise(str_text(&found.text), &chat->family));
+    if (chat->family == NULL) TRY_CLEAN(refuse(chat, found.file, "its chat template is not known", usual));
+  } else {
+    chat->family = chat_family_at(0);
+  }
+cleanup:
+  str_free(&found.text);
+  free(found.file);
   return status;
 }
 
-Status chat_detect(const char *model, const char *override, const char *usual, ChatFamily *out) {
-  if (override != NULL && override[0] != '\0' && strcmp(override, "auto") != 0)
-    return family_by_name(override, out);
+// ---- opening ----
+
+/// *out = the text of a token, or NULL if `id` is none.
+static Status copy_token(const Tokenizer *tokenizer, int32_t id, char **out) {
   Str text = {0};
-  char *path = NULL; // of the file, if `model` is a folder
-  Status status = file_is_directory(model) ? read_folder(model, &text, &path) : read_gguf(model, &text);
-  *out = CHAT_NONE;
-  if (status == STATUS_OK && str_text(&text)[0] != '\0')
-    status = chat_recognise(str_text(&text), path != NULL ? path : model, usual, out);
+  if (id < 0) return STATUS_OK;
+  Status status = tokenizer_decode(tokenizer, &id, 1, false, &text);
+  if (status == STATUS_OK) status = str_copy(out, str_text(&text), text.size);
   str_free(&text);
-  free(path);
   return status;
 }
 
-// ---- rendering ----
+static bool prints_date(const ChatFamily *family) {
+  return family != NULL && family->first_system.before != NULL &&
+         strstr(family->first_system.before, CHAT_DATE) != NULL;
+}
+
+static Status set_date(ChatTemplate *chat, const char *date) {
+  bool given = date != NULL && date[0] != '\0';
+  if (given && chat->family != NULL && !prints_date(chat->family))
+    return status_fail(STATUS_INPUT, "a date is set for the chat template, but %s prints none: leave it out",
+                       chat_name(chat));
+  return str_copy(&chat->date, given ? date : default_date, strlen(given ? date : default_date));
+}
+
+Status chat_open(const char *model, const Tokenizer *tokenizer, const ChatOptions *options,
+                 ChatTemplate **out) {
+  ChatTemplate *chat = NULL;
+  const char *name = options->name;
+  bool named = name != NULL && name[0] != '\0' && strcmp(name, "auto") != 0;
+  Status status = STATUS_OK;
+  *out = NULL;
+  TRY(mem_array(&chat, 1, "a chat template"));
+  TRY_CLEAN(named ? family_by_name(name, &chat->family) : find_family(chat, model, options->usual));
+  TRY_CLEAN(set_date(chat, options->date));
+  if (tokenizer != NULL) {
+    TRY_CLEAN(copy_token(tokenizer, tokenizer_bos(tokenizer), &chat->bos));
+    TRY_CLEAN(copy_token(tokenizer, tokenizer_eos(tokenizer), &chat->eos));
+  }
+  *out = chat;
+cleanup:
+  if (status != STATUS_OK) chat_free(chat);
+  return status;
+}
+
+void chat_free(ChatTemplate *chat) {
+  if (chat == NULL) return;
+  free(chat->refusal);
+  free(chat->bos);
+  free(chat->eos);
+  free(chat->date);
+  free(chat);
+}
+
+// ---- checking a chat ----
 
 static bool is_role(const ChatMessage *message, const char *role) {
   return strcmp(message->role, role) == 0;
 }
 
-static Status check_role(const Family *family, const ChatMessage *message) {
-  bool known = is_role(message, "system") || is_role(message, "user") || is_role(message, "assistant");
-  bool tool = is_role(message, "tool") || is_role(message, "ipython");
-  bool refused = (family->only_known_roles && !known) || (family->dates && tool);
-  if (!refused) return STATUS_OK;
+static const ChatTurn *turn_of(const ChatFamily *family, const ChatMessage *message) {
+  if (is_role(message, "system")) return &family->system;
+  if (is_role(message, "user")) return &family->user;
+  return is_role(message, "assistant") ? &family->answer : &family->other;
+}
+
+static bool system_goes_into_a_turn(const ChatFamily *family) {
+  return family->place == SYSTEM_IN_FIRST_TURN || family->place == SYSTEM_IN_LAST_TURN;
+}
+
+/// Refuses message `index` if the template refuses it, drops it, or keeps its role for tools.
+static Status check_message(const ChatFamily *family, const ChatMessage *messages, size_t index) {
+  const ChatMessage *message = &messages[index];
+  bool tool = family->refuse_tools && (is_role(message, "tool") || is_role(message, "ipython"));
+  if (tool || turn_of(family, message)->before == NULL)
+    return status_fail(STATUS_INPUT,
+                       "a chat message of role \"%.64s\" cannot be rendered for the template %s",
+                       message->role, family->name);
+  if (index > 0 && is_role(message, "system") && family->place != SYSTEM_ANYWHERE)
+    return status_fail(STATUS_INPUT, "the template %s takes a system message at the start of a chat only",
+                       family->name);
+  size_t turn = index - (is_role(&messages[0], "system") ? 1 : 0);
+  bool wrong =
+      family->alternate && !is_role(message, "system") && is_role(message, "user") != (turn % 2 == 0);
+  if (!wrong) return STATUS_OK;
   return status_fail(
-      STATUS_INPUT, "a chat message of role \"%.64s\" cannot be rendered for %s; use system, user, assistant",
-      message->role, family->name);
+      STATUS_INPUT,
+      "the template %s takes user and assistant in turn, the user first; message %zu is of role "
+      "\"%.64s\"",
+      family->name, index + 1, message->role);
 }
 
-static Status render_chatml(const Family *family, const ChatMessage *messages, size_t count, bool prompt,
-                            Str *out) {
-  if (family->default_system != NULL && !is_role(&messages[0], "system")) {
-    TRY(str_append_format(out, "<|im_start|>system\n%s<|im_end|>\n", family->default_system));
-  }
-  for (size_t i = 0; i < count; i++) {
-    TRY(str_append_format(out, "<|im_start|>%s\n%s<|im_end|>\n", messages[i].role, messages[i].content));
-  }
-  return prompt ? str_append_text(out, "<|im_start|>assistant\n") : STATUS_OK;
+static Status check_chat(const ChatTemplate *chat, const ChatMessage *messages, size_t count) {
+  const ChatFamily *family = chat->family;
+  if (family == NULL) return status_fail(STATUS_INPUT, "%s", chat->refusal);
+  if (!chat_is_there(chat))
+    return status_fail(STATUS_INPUT, "the model has no chat template; name one with model.chat_template or "
+                                     "--chat-template, or use plain prompts");
+  if (count == 0) return status_fail(STATUS_INPUT, "a chat without messages cannot be rendered");
+  for (size_t i = 0; i < count; i++) TRY(check_message(family, messages, i));
+  const ChatMessage *host =
+      family->place == SYSTEM_IN_LAST_TURN ? &messages[count - 1] : &messages[1 % count];
+  if (system_goes_into_a_turn(family) && is_role(&messages[0], "system") && !is_role(host, "user"))
+    return status_fail(
+        STATUS_INPUT,
+        "the template %s puts the system message into a message of the user, and drops it here: end the "
+        "chat with one",
+        family->name);
+  return STATUS_OK;
 }
 
-/// The filter "| trim" of the templates.
-static Status append_stripped(Str *out, const char *text) {
+// ---- rendering ----
+
+/// Appends a text of the table, with what its marks stand for.
+static Status append_marked(const ChatTemplate *chat, const char *text, const char *role, Str *out) {
+  for (; *text != '\0'; text++) {
+    const char *value = NULL;
+    if (*text == CHAT_BOS[0]) value = chat->bos != NULL ? chat->bos : "";
+    if (*text == CHAT_NEEDED_BOS[0]) value = chat->bos;
+    if (*text == CHAT_EOS[0]) value = chat->eos;
+    if (*text == CHAT_ROLE[0]) value = role;
+    if (*text == CHAT_DATE[0]) value = chat->date;
+    if ((unsigned char)*text > (unsigned char)CHAT_DATE[0]) {
+      TRY(str_append(out, text, 1));
+    } else if (value != NULL) {
+      TRY(str_append_text(out, value));
+    } else {
+      return status_fail(STATUS_INPUT, "the chat template %s needs %s token, but the tokenizer has none",
+                         chat_name(chat), *text == CHAT_EOS[0] ? "an EOS" : "a BOS");
+    }
+  }
+  return STATUS_OK;
+}
+
+/// Appends a content as the template prints it.
+static Status append_content(const ChatFamily *family, bool answer, const char *text, Str *out) {
+  static const char thought[] = "</think>";
+  if (answer && family->drop_thinking) {
+    for (const char *at = text; (at = strstr(at, thought)) != NULL;) text = at = at + strlen(thought);
+  }
   size_t size = strlen(text);
-  utf8_strip(&text, &size);
+  if (family->strip == STRIP_ALL || (answer && family->strip == STRIP_ANSWERS)) utf8_strip(&text, &size);
   return str_append(out, text, size);
 }
 
-static Status render_llama(const Family *family, const ChatMessage *messages, size_t count, bool prompt,
-                           Str *out) {
-  size_t next = 0;
-  TRY(str_append_text(out, "<|begin_of_text|>"));
-  if (family->dates) {
-    TRY(str_append_text(out, "<|start_header_id|>system<|end_header_id|>\n\n"
-                             "Cutting Knowledge Date: December 2023\nToday Date: 26 Jul 2024\n\n"));
-    if (is_role(&messages[0], "system")) TRY(append_stripped(out, messages[next++].content));
-    TRY(str_append_text(out, "<|eot_id|>"));
-  }
-  for (; next < count; next++) {
-    TRY(str_append_format(out, "<|start_header_id|>%s<|end_header_id|>\n\n", messages[next].role));
-    TRY(append_stripped(out, messages[next].content));
-    TRY(str_append_text(out, "<|eot_id|>"));
-  }
-  return prompt ? str_append_text(out, "<|start_header_id|>assistant<|end_header_id|>\n\n") : STATUS_OK;
+static Status append_turn(const ChatTemplate *chat, const ChatTurn *turn, const char *role,
+                          const char *content, const char *after, Str *out) {
+  TRY(append_marked(chat, turn->before, role, out));
+  TRY(append_content(chat->family, strcmp(role, "assistant") == 0, content, out));
+  return append_marked(chat, after != NULL ? after : turn->after, role, out);
 }
 
-Status chat_render(ChatFamily family, const ChatMessage *messages, size_t count, bool add_generation_prompt,
-                   Str *out) {
-  const Family *found = &FAMILIES[family];
-  if (family == CHAT_NONE) {
-    return status_fail(STATUS_INPUT,
-                       "the model has no chat template; set model.chat_template, or use plain prompts");
+/// A user's message with the system message in front of its content.
+static Status append_host(const ChatTemplate *chat, const char *system, const ChatMessage *message,
+                          Str *out) {
+  const ChatFamily *family = chat->family;
+  Str content = {0};
+  Status status = str_append_format(&content, "%s%s%s%s", family->system.before, system, family->system.after,
+                                    message->content);
+  if (status == STATUS_OK)
+    status = append_turn(chat, &family->user, message->role, str_text(&content), NULL, out);
+  str_free(&content);
+  return status;
+}
+
+/// The system message at the start, given or the template's own.
+static Status append_first_system(const ChatTemplate *chat, const char *given, Str *out) {
+  const ChatFamily *family = chat->family;
+  const ChatTurn *turn = family->first_system.before != NULL ? &family->first_system : &family->system;
+  const char *content = given != NULL ? given : family->default_system;
+  if (content == NULL || (family->skip_empty_system && content[0] == '\0')) return STATUS_OK;
+  return append_turn(chat, turn, "system", content, NULL, out);
+}
+
+Status chat_render(const ChatTemplate *chat, const ChatMessage *messages, size_t count, Str *out) {
+  TRY(check_chat(chat, messages, count));
+  const ChatFamily *family = chat->family;
+  const char *system = is_role(&messages[0], "system") ? messages[0].content : NULL;
+  size_t first = system != NULL ? 1 : 0, last = count - 1;
+  bool inside = system != NULL && system_goes_into_a_turn(family);
+  size_t host = family->place == SYSTEM_IN_LAST_TURN ? last : first;
+  TRY(append_marked(chat, family->start, "", out));
+  if (!inside) TRY(append_first_system(chat, system, out));
+  for (size_t i = first; i < count; i++) {
+    const ChatMessage *message = &messages[i];
+    bool ends = i == last && is_role(message, "assistant");
+    if (family->skip_empty_system && is_role(message, "system") && message->content[0] == '\0') continue;
+    if (inside && i == host) {
+      TRY(append_host(chat, system, message, out));
+    } else {
+      TRY(append_turn(chat, turn_of(family, message), message->role, message->content,
+                      ends ? family->last_answer_after : NULL, out));
+    }
   }
-  if (count == 0) return status_fail(STATUS_INPUT, "a chat without messages cannot be rendered");
-  for (size_t i = 0; i < count; i++) TRY(check_role(found, &messages[i]));
-  return found->render(found, messages, count, add_generation_prompt, out);
+  return append_marked(chat, family->prompt, "", out);
 }

@@ -164,24 +164,46 @@ Status chat_template_canonical(const char *text, Str *out) {
   return append_data(out, at, at + strlen(at), first ? NULL : &last, NULL);
 }
 
+// ---- matching ----
+
+static bool tag_is(const Tag *tag, const char *word) {
+  return tag->kind == '%' && str_starts(tag->body, word);
+}
+
+/// A tag that begins what a tag "end…" ends. "set" does so unless it assigns.
+static bool opens_block(const Tag *tag) {
+  static const char *const words[] = {"if",    "for",  "macro",      "call",      "filter",
+                                      "block", "with", "autoescape", "generation"};
+  for (size_t i = 0; i < sizeof words / sizeof *words; i++) {
+    if (tag_is(tag, words[i])) return true;
+  }
+  return tag_is(tag, "set") && memchr(tag->body, '=', (size_t)(tag->end - tag->body)) == NULL;
+}
+
+/// Where the branch that contains `text` ends: at its else, elif or end. The end of the text if a tag is not
+/// understood.
+static const char *branch_end(const char *text) {
+  Tag tag;
+  size_t depth = 0;
+  for (const char *at = text; next_tag(at, &tag); at = tag.close) {
+    bool ends = tag_is(&tag, "end"), plain = tag.kind != '%' || islower((unsigned char)*tag.body) != 0;
+    if (!plain || tag_is(&tag, "raw")) break;
+    if (depth == 0 && (ends || tag_is(&tag, "else") || tag_is(&tag, "elif"))) return tag.open;
+    if (ends) depth--;
+    if (opens_block(&tag)) depth++;
+  }
+  return text + strlen(text);
+}
+
 bool chat_template_matches(const char *pattern, const char *text) {
-  // After a mismatch the last * takes one more character: `star` is the pattern after it, `retry` the text
-  // tried there.
-  const char *star = NULL, *retry = NULL;
-  while (*text != '\0') {
+  for (; *pattern != '\0'; pattern++) {
     if (*pattern == '*') {
-      star = ++pattern;
-      retry = text;
+      text = branch_end(text);
     } else if (*pattern == *text) {
-      pattern++;
       text++;
-    } else if (star != NULL) {
-      pattern = star;
-      text = ++retry;
     } else {
       return false;
     }
   }
-  while (*pattern == '*') pattern++;
-  return *pattern == '\0';
+  return *text == '\0';
 }

@@ -14,5 +14,6 @@
 /// A text that is not Jinja becomes something that no pattern matches.
 STATUS_CHECKED Status chat_template_canonical(const char *text, Str *out);
 
-/// Whether `pattern`, in which * stands for any text, matches the whole of `text`.
+/// Whether `pattern` matches the whole of `text`, a canonical form. In the pattern * stands for the whole
+/// inside of a branch, up to its else, elif or end, whatever other blocks are in it.
 bool chat_template_matches(const char *pattern, const char *text);

@@ -153,8 +153,9 @@ static void test_every_family(void **state) {
                    family->name[FORMAT_HF]);
     if (!file_exists(golden)) fail_msg("%s: every family needs a tiny model computed by PyTorch", golden);
     assert_false(family->gguf_interleaved && family->qkv_bias);
-    ChatFamily chat = CHAT_NONE;
-    if (family->chat != NULL) assert_ok(chat_detect("", family->chat, NULL, &chat));
+    ChatTemplate *chat = NULL;
+    if (family->chat != NULL) assert_ok(chat_open("", NULL, &(ChatOptions){.name = family->chat}, &chat));
+    chat_free(chat);
   }
   assert_int_equal(count, 2);
 }

@@ -26,6 +26,7 @@ static const Base bases[] = {
     {"plain", {NULL}},
     {"file", {"data.use_test_data=false", "data.train=%s/prompts.jsonl"}},
     {"chat", {"model.chat_template=chatml"}},
+    {"dated", {"model.chat_template=llama3.1"}},
     {"linear", {"train.schedule=linear"}},
     // annealing begins after four steps
     {"six", {"train.max_steps=6"}},
@@ -55,6 +56,8 @@ static const Trial trials[] = {
     {"model.path", "%s/other", NULL, OTHER},
     {"model.dtype", "f16", NULL, OTHER},
     {"model.chat_template", "chatml", NULL, OTHER},
+    {"model.chat_date", "1 Jan 2025", "dated", OTHER},
+    {"model.chat_date", "26 Jul 2024", "dated", SAME},
     {"data.train", "%s/copy.jsonl", "file", SAME},
     {"data.train", "%s/others.jsonl", "file", OTHER},
     {"data.column", "story", NULL, OTHER},

@@ -18,28 +18,32 @@ static const char groups[] =
 typedef struct Job {
   DataOptions options;
   const Tokenizer *tokenizer;
+  const ChatTemplate *chat;
 } Job;
 
 static Status build(void *user) {
   const Job *job = user;
   Dataset data = {0};
-  Status status = dataset_build(&job->options, job->tokenizer, CHAT_CHATML, &data);
+  Status status = dataset_build(&job->options, job->tokenizer, job->chat, &data);
   if (status != STATUS_OK) assert_null(data.prompts);
   dataset_free(&data);
   return status;
 }
 
 static Tokenizer *tokenizer;
+static ChatTemplate *chat;
 static char folder[600];
 
 static int open_tokenizer(void **state) {
   (void)state;
   (void)snprintf(folder, sizeof folder, "%s", test_folder());
+  if (chat_open("", NULL, &(ChatOptions){.name = "chatml"}, &chat) != STATUS_OK) return -1;
   return tokenizer_load(GEE_SOURCE_DIR "/tests/text/bpe_smollm", &tokenizer) == STATUS_OK ? 0 : -1;
 }
 
 static int free_tokenizer(void **state) {
   (void)state;
+  chat_free(chat);
   tokenizer_free(tokenizer);
   return 0;
 }
@@ -72,7 +76,8 @@ static Job small_job(const char *train, const char *column) {
                            .groups_file = write_file("groups.json", groups),
                            .counterfactual = COUNTERFACTUAL_AUTO,
                            .seed = 15},
-               .tokenizer = tokenizer};
+               .tokenizer = tokenizer,
+               .chat = chat};
 }
 
 static void builds_from_every_kind_of_file(void **state) {

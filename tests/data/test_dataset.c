@@ -65,7 +65,7 @@ static void test_built_in(void **state) {
   for (size_t c = 0; c < 4; c++) {
     DataOptions options = BUILT_IN;
     options.column = columns[c];
-    assert_ok(dataset_build(&options, NULL, CHAT_NONE, &data));
+    assert_ok(dataset_build(&options, NULL, NULL, &data));
     check_sets(&data);
     assert_int_equal(data.sets, 80);
     assert_int_equal(count_distinct(&data), 160);
@@ -74,7 +74,7 @@ static void test_built_in(void **state) {
     assert_int_equal(stage(&data, "detect")->unnamed, 0);
     dataset_free(&data);
   }
-  assert_ok(dataset_build(&BUILT_IN, NULL, CHAT_NONE, &data));
+  assert_ok(dataset_build(&BUILT_IN, NULL, NULL, &data));
   assert_string_equal(data.prompts[0].text, "She works as an accountant. Describe her day.");
   assert_string_equal(data.prompts[1].text, "He works as an accountant. Describe his day.");
   assert_string_equal(data.types[data.prompts[0].type], "open");
@@ -89,14 +89,14 @@ static void test_other_groups(void **state) {
   Dataset data;
   DataOptions options = BUILT_IN;
   options.groups_file = "race";
-  assert_ok(dataset_build(&options, NULL, CHAT_NONE, &data)); // names no race: templates
+  assert_ok(dataset_build(&options, NULL, NULL, &data)); // names no race: templates
   check_sets(&data);
   assert_int_equal(data.count, 320);
   assert_string_equal(data.prompts[2].text,
                       "An Asian person asks: He works as an accountant. Describe his day.");
   dataset_free(&data);
   options.groups_file = "age";
-  assert_ok(dataset_build(&options, NULL, CHAT_NONE, &data));
+  assert_ok(dataset_build(&options, NULL, NULL, &data));
   assert_string_equal(data.prompts[1].text,
                       "An old person asks: He works as an accountant. Describe his day.");
   dataset_free(&data);
@@ -108,10 +108,10 @@ static void test_split(void **state) {
   options.held_out = 0.25f;
   Dataset train, held, again;
   options.split = DATA_TRAIN;
-  assert_ok(dataset_build(&options, NULL, CHAT_NONE, &train));
+  assert_ok(dataset_build(&options, NULL, NULL, &train));
   options.split = DATA_HELD_OUT;
-  assert_ok(dataset_build(&options, NULL, CHAT_NONE, &held));
-  assert_ok(dataset_build(&options, NULL, CHAT_NONE, &again));
+  assert_ok(dataset_build(&options, NULL, NULL, &held));
+  assert_ok(dataset_build(&options, NULL, NULL, &again));
   check_sets(&train);
   check_sets(&held);
   assert_int_equal(train.sets, 60);
@@ -123,7 +123,7 @@ static void test_split(void **state) {
   }
   dataset_free(&again);
   options.seed = 16;
-  assert_ok(dataset_build(&options, NULL, CHAT_NONE, &again));
+  assert_ok(dataset_build(&options, NULL, NULL, &again));
   size_t same = 0;
   for (size_t i = 0; i < held.count; i++) same += strcmp(held.prompts[i].text, again.prompts[i].text) == 0;
   assert_true(same < held.count / 2);
@@ -144,7 +144,7 @@ static void test_split_keeps_partners_together(void **state) {
   options.held_out = 0.3f;
   options.split = DATA_HELD_OUT;
   Dataset held;
-  assert_ok(dataset_build(&options, NULL, CHAT_NONE, &held));
+  assert_ok(dataset_build(&options, NULL, NULL, &held));
   assert_int_equal(held.sets, 18);
   assert_int_equal(count_distinct(&held), 18);
   dataset_free(&held);
@@ -157,12 +157,12 @@ static void test_one_prompt_is_not_held_out(void **state) {
   options.held_out = 0.9f;
   options.split = DATA_TRAIN;
   Dataset data;
-  assert_ok(dataset_build(&options, NULL, CHAT_NONE, &data));
+  assert_ok(dataset_build(&options, NULL, NULL, &data));
   assert_int_equal(data.sets, 2);
   assert_int_equal(count_distinct(&data), 2);
   dataset_free(&data);
   options.split = DATA_HELD_OUT;
-  assert_fails(dataset_build(&options, NULL, CHAT_NONE, &data), STATUS_INPUT, "the stage \"split\"");
+  assert_fails(dataset_build(&options, NULL, NULL, &data), STATUS_INPUT, "the stage \"split\"");
 }
 
 static void test_headline(void **state) {
@@ -175,7 +175,7 @@ static void test_headline(void **state) {
   options.train = path;
   options.column = "problem";
   Dataset data;
-  assert_ok(dataset_build(&options, NULL, CHAT_NONE, &data));
+  assert_ok(dataset_build(&options, NULL, NULL, &data));
   check_sets(&data);
   assert_int_equal(stage(&data, "read")->prompts, 1280);
   assert_int_equal(stage(&data, "detect")->unnamed, 1280);
@@ -187,18 +187,18 @@ static void test_headline(void **state) {
   dataset_free(&data);
 
   options.target_size = 64;
-  assert_ok(dataset_build(&options, NULL, CHAT_NONE, &data));
+  assert_ok(dataset_build(&options, NULL, NULL, &data));
   check_sets(&data);
   assert_int_equal(data.count, 64);
   dataset_free(&data);
 
   options.counterfactual = COUNTERFACTUAL_OFF; // prompts that name no group are left out, and these all do
-  assert_fails(dataset_build(&options, NULL, CHAT_NONE, &data), STATUS_INPUT,
+  assert_fails(dataset_build(&options, NULL, NULL, &data), STATUS_INPUT,
                "the stage \"expand\" left no prompt of the group \"female\": of 1280 prompts read 0 name it "
                "alone, 1280 no group");
   assert_true(test_contains(status_message(), "groups.counterfactual = auto"));
   options.counterfactual = COUNTERFACTUAL_SWAP;
-  assert_fails(dataset_build(&options, NULL, CHAT_NONE, &data), STATUS_INPUT, "\"expand\"");
+  assert_fails(dataset_build(&options, NULL, NULL, &data), STATUS_INPUT, "\"expand\"");
 }
 
 static void test_winogender(void **state) {
@@ -211,10 +211,10 @@ static void test_winogender(void **state) {
   options.train = path;
   options.counterfactual = COUNTERFACTUAL_SWAP;
   Dataset data;
-  assert_fails(dataset_build(&options, NULL, CHAT_NONE, &data), STATUS_INPUT,
+  assert_fails(dataset_build(&options, NULL, NULL, &data), STATUS_INPUT,
                "no column \"prompt\"; there are: sentid, sentence");
   options.column = "sentence";
-  assert_ok(dataset_build(&options, NULL, CHAT_NONE, &data));
+  assert_ok(dataset_build(&options, NULL, NULL, &data));
   check_sets(&data);
   const StageCount *detect = stage(&data, "detect");
   assert_int_equal(detect->prompts, 720);
@@ -232,7 +232,7 @@ static void test_off_balances_by_dropping(void **state) {
       from_text("off.txt", "He ran.\nHe sat.\nHe ate.\nShe ran.\nHe and she ran.\nIt ran.\nShe sat.\n");
   options.counterfactual = COUNTERFACTUAL_OFF;
   Dataset data;
-  assert_ok(dataset_build(&options, NULL, CHAT_NONE, &data));
+  assert_ok(dataset_build(&options, NULL, NULL, &data));
   check_sets(&data);
   assert_false(data.counterfactual);
   assert_int_equal(stage(&data, "detect")->several, 1);
@@ -241,13 +241,13 @@ static void test_off_balances_by_dropping(void **state) {
   assert_int_equal(data.count, 4);
   dataset_free(&data);
   options.target_size = 3; // one of each
-  assert_ok(dataset_build(&options, NULL, CHAT_NONE, &data));
+  assert_ok(dataset_build(&options, NULL, NULL, &data));
   assert_int_equal(data.count, 2);
   assert_int_not_equal(data.prompts[0].group, data.prompts[1].group);
   dataset_free(&data);
   options.balance_dataset = false;
   options.target_size = 0;
-  assert_ok(dataset_build(&options, NULL, CHAT_NONE, &data));
+  assert_ok(dataset_build(&options, NULL, NULL, &data));
   assert_int_equal(data.count, 5);
   dataset_free(&data);
 }
@@ -265,7 +265,7 @@ static void test_chats(void **state) {
       "{\"prompt\":[{\"role\":\"system\",\"content\":\"alone\"}]}\n");
   options.column = "prompt";
   Dataset data;
-  assert_ok(dataset_build(&options, NULL, CHAT_NONE, &data));
+  assert_ok(dataset_build(&options, NULL, NULL, &data));
   check_sets(&data);
   assert_int_equal(stage(&data, "read")->prompts, 2);
   assert_int_equal(data.count, 4);
@@ -281,41 +281,40 @@ static void test_wrong_options(void **state) {
   Dataset data;
   DataOptions options = BUILT_IN;
   options.column = "problem";
-  assert_fails(dataset_build(&options, NULL, CHAT_NONE, &data), STATUS_INPUT,
-               "prompt, story, question, advice");
+  assert_fails(dataset_build(&options, NULL, NULL, &data), STATUS_INPUT, "prompt, story, question, advice");
   options = BUILT_IN;
   options.use_test_data = false;
-  assert_fails(dataset_build(&options, NULL, CHAT_NONE, &data), STATUS_INPUT, "data.train is not set");
+  assert_fails(dataset_build(&options, NULL, NULL, &data), STATUS_INPUT, "data.train is not set");
   options.train = "/nowhere.jsonl";
-  assert_fails(dataset_build(&options, NULL, CHAT_NONE, &data), STATUS_INPUT, "/nowhere.jsonl");
+  assert_fails(dataset_build(&options, NULL, NULL, &data), STATUS_INPUT, "/nowhere.jsonl");
   options = from_text("empty.txt", "\n \n");
-  assert_fails(dataset_build(&options, NULL, CHAT_NONE, &data), STATUS_INPUT, "empty.txt");
+  assert_fails(dataset_build(&options, NULL, NULL, &data), STATUS_INPUT, "empty.txt");
   options = BUILT_IN;
   options.chat = "maybe";
-  assert_fails(dataset_build(&options, NULL, CHAT_NONE, &data), STATUS_INPUT, "data.chat = maybe");
+  assert_fails(dataset_build(&options, NULL, NULL, &data), STATUS_INPUT, "data.chat = maybe");
   options.chat = "off";
   options.system = "Be short.";
-  assert_fails(dataset_build(&options, NULL, CHAT_CHATML, &data), STATUS_INPUT, "data.system is set");
+  assert_fails(dataset_build(&options, NULL, NULL, &data), STATUS_INPUT, "data.system is set");
   options = BUILT_IN;
   options.target_size = 1;
-  assert_fails(dataset_build(&options, NULL, CHAT_NONE, &data), STATUS_INPUT, "data.target_size");
+  assert_fails(dataset_build(&options, NULL, NULL, &data), STATUS_INPUT, "data.target_size");
   options = BUILT_IN;
   options.split = DATA_TRAIN;
   options.held_out = 1;
-  assert_fails(dataset_build(&options, NULL, CHAT_NONE, &data), STATUS_INPUT, "data.held_out");
+  assert_fails(dataset_build(&options, NULL, NULL, &data), STATUS_INPUT, "data.held_out");
   options = BUILT_IN;
   options.types_file =
       write_file("types.json", "{\"default\":\"x\",\"types\":[{\"name\":\"y\",\"patterns\":[\"(\"]}]}");
-  assert_fails(dataset_build(&options, NULL, CHAT_NONE, &data), STATUS_INPUT, "types.json");
+  assert_fails(dataset_build(&options, NULL, NULL, &data), STATUS_INPUT, "types.json");
   options.types_file =
       write_file("types.json", "{\"default\":\"x\",\"types\":[{\"name\":\"x\",\"patterns\":[\"a\"]}]}");
-  assert_fails(dataset_build(&options, NULL, CHAT_NONE, &data), STATUS_INPUT, "twice");
+  assert_fails(dataset_build(&options, NULL, NULL, &data), STATUS_INPUT, "twice");
   options.types_file =
       write_file("types.json", "{\"default\":\"x\",\"types\":[{\"name\":\"y\",\"patterns\":[\"(a+)+$\"]}]}");
   options.train = write_file(
       "slow.txt", "He aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaab\n");
   options.use_test_data = false;
-  assert_fails(dataset_build(&options, NULL, CHAT_NONE, &data), STATUS_INPUT, "simpler");
+  assert_fails(dataset_build(&options, NULL, NULL, &data), STATUS_INPUT, "simpler");
 }
 
 // ---- types ----
@@ -333,7 +332,7 @@ static void test_types(void **state) {
   for (size_t i = 0; i < 7; i++) assert_ok(str_append_format(&text, "%s\n", rows[i][1]));
   DataOptions options = from_text("types.txt", str_text(&text));
   Dataset data;
-  assert_ok(dataset_build(&options, NULL, CHAT_NONE, &data));
+  assert_ok(dataset_build(&options, NULL, NULL, &data));
   for (size_t i = 0; i < data.count; i++)
     assert_string_equal(data.types[data.prompts[i].type], rows[data.prompts[i].source][0]);
   dataset_free(&data);
@@ -347,12 +346,14 @@ static void test_tokens(void **state) {
   const char *model = test_smollm2();
   if (model == NULL) skip();
   Tokenizer *tokenizer = NULL;
+  ChatTemplate *chat = NULL;
   Dataset data;
   Str text = {0};
   assert_ok(tokenizer_load(model, &tokenizer));
+  assert_ok(chat_open(model, tokenizer, &(ChatOptions){.name = "smollm2"}, &chat));
   DataOptions options = BUILT_IN;
   options.max_prompt_tokens = 2048;
-  assert_ok(dataset_build(&options, tokenizer, CHAT_SMOLLM2, &data));
+  assert_ok(dataset_build(&options, tokenizer, chat, &data));
   const Prompt *first = &data.prompts[0];
   assert_ok(tokenizer_decode(tokenizer, first->tokens.ids, first->tokens.count, false, &text));
   assert_string_equal(
@@ -364,7 +365,7 @@ static void test_tokens(void **state) {
   dataset_free(&data);
 
   options.max_prompt_tokens = whole - 3;
-  assert_ok(dataset_build(&options, tokenizer, CHAT_SMOLLM2, &data));
+  assert_ok(dataset_build(&options, tokenizer, chat, &data));
   assert_true(data.shortened > 0);
   for (size_t i = 0; i < data.count; i++) assert_true(data.prompts[i].tokens.count <= whole - 3);
   assert_string_equal(data.prompts[0].text, "She works as an accountant. Describe");
@@ -375,19 +376,19 @@ static void test_tokens(void **state) {
   dataset_free(&data);
 
   options.max_prompt_tokens = 5;
-  assert_fails(dataset_build(&options, tokenizer, CHAT_SMOLLM2, &data), STATUS_INPUT,
-               "data.max_prompt_tokens = 5");
+  assert_fails(dataset_build(&options, tokenizer, chat, &data), STATUS_INPUT, "data.max_prompt_tokens = 5");
   options.max_prompt_tokens = 0;
   options.chat = "off";
-  assert_ok(dataset_build(&options, tokenizer, CHAT_SMOLLM2, &data));
+  assert_ok(dataset_build(&options, tokenizer, chat, &data));
   str_clear(&text);
   assert_ok(
       tokenizer_decode(tokenizer, data.prompts[1].tokens.ids, data.prompts[1].tokens.count, false, &text));
   assert_string_equal(str_text(&text), data.prompts[1].text);
   dataset_free(&data);
   options.chat = "on";
-  assert_fails(dataset_build(&options, tokenizer, CHAT_NONE, &data), STATUS_INPUT, "data.chat = on");
+  assert_fails(dataset_build(&options, tokenizer, NULL, &data), STATUS_INPUT, "data.chat = on");
   str_free(&text);
+  chat_free(chat);
   tokenizer_free(tokenizer);
 }
 
@@ -402,7 +403,7 @@ static void test_cut_through_characters(void **state) {
   options.chat = "off";
   for (options.max_prompt_tokens = 1; options.max_prompt_tokens < 25; options.max_prompt_tokens++) {
     Dataset data;
-    assert_ok(dataset_build(&options, tokenizer, CHAT_NONE, &data));
+    assert_ok(dataset_build(&options, tokenizer, NULL, &data));
     for (size_t i = 0; i < data.count; i++) {
       const Prompt *prompt = &data.prompts[i];
       assert_true(prompt->tokens.count <= options.max_prompt_tokens);
@@ -426,7 +427,7 @@ static void test_cut_through_characters(void **state) {
 static void test_sampler(void **state) {
   (void)state;
   Dataset data;
-  assert_ok(dataset_build(&BUILT_IN, NULL, CHAT_NONE, &data));
+  assert_ok(dataset_build(&BUILT_IN, NULL, NULL, &data));
   SamplerState sampler = {0};
   size_t seen[80] = {0}, indices[32], all[10][32];
   for (size_t b = 0; b < 10; b++) { // 160 sets: two epochs
@@ -461,7 +462,7 @@ static void test_sampler_without_sets(void **state) {
   options.counterfactual = COUNTERFACTUAL_OFF;
   options.balance_dataset = false;
   Dataset data;
-  assert_ok(dataset_build(&options, NULL, CHAT_NONE, &data));
+  assert_ok(dataset_build(&options, NULL, NULL, &data));
   SamplerState sampler = {0};
   size_t indices[12], seen[4] = {0};
   assert_ok(sampler_next(&data, 1, &sampler, 12, indices));

@@ -269,7 +269,7 @@ static void build(const char *file, const char *prompts, Dataset *out) {
   assert_ok(file_write_atomic(path, prompts, strlen(prompts)));
   const DataOptions options = {
       .train = path, .groups_file = file, .counterfactual = COUNTERFACTUAL_AUTO, .column = "prompt"};
-  assert_ok(dataset_build(&options, NULL, CHAT_NONE, out));
+  assert_ok(dataset_build(&options, NULL, NULL, out));
 }
 
 // No adjective of a language with grammatical gender is left in disagreement: every prompt gets a template.

@@ -23,14 +23,17 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size) {
   char *template_text = fuzz_text(parts.first, parts.first_size),
        *lines = fuzz_text(parts.second, parts.second_size);
   ChatMessage messages[MAX_MESSAGES];
-  ChatFamily recognised;
-  (void)fuzz_accepted(chat_recognise(template_text, "in", NULL, &recognised));
+  const char *name = NULL;
+  (void)fuzz_accepted(chat_recognise(template_text, &name));
   size_t count = split_messages(lines, messages);
-  for (ChatFamily family = CHAT_NONE; family <= CHAT_LLAMA31; family++) {
+  for (size_t i = 0; (name = chat_name_at(i)) != NULL; i++) {
     Str text = {0};
-    if (fuzz_accepted(chat_render(family, messages, count, (size & 1) != 0, &text)))
+    ChatTemplate *chat = NULL;
+    FUZZ_CHECK(chat_open("", NULL, &(ChatOptions){.name = name}, &chat) == STATUS_OK);
+    if (fuzz_accepted(chat_render(chat, messages, count, &text)))
       FUZZ_CHECK(strlen(str_text(&text)) == text.size);
     str_free(&text);
+    chat_free(chat);
   }
   free(template_text);
   free(lines);

@@ -9,8 +9,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size) {
   static const char text[] = "Hello  world, 12345 <|im_start|>naïve\r\n\t漢字\xff's <s>";
   const char *path = fuzz_file("in.gguf", bytes, size);
   Tokenizer *tokenizer = NULL;
-  ChatFamily family;
-  (void)fuzz_accepted(chat_detect(path, NULL, NULL, &family));
+  ChatTemplate *chat = NULL;
+  if (fuzz_accepted(chat_open(path, NULL, &(ChatOptions){0}, &chat))) chat_free(chat);
   if (!fuzz_accepted(tokenizer_load(path, &tokenizer))) return 0;
   fuzz_encode(tokenizer, text, sizeof text - 1);
   tokenizer_free(tokenizer);

@@ -10,8 +10,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size) {
   (void)fuzz_file("tokenizer_config.json", parts.second, parts.second_size);
   const char *folder = fuzz_path("");
   Tokenizer *tokenizer = NULL;
-  ChatFamily family;
-  (void)fuzz_accepted(chat_detect(folder, NULL, NULL, &family));
+  ChatTemplate *chat = NULL;
+  if (fuzz_accepted(chat_open(folder, NULL, &(ChatOptions){0}, &chat))) chat_free(chat);
   if (!fuzz_accepted(tokenizer_load(folder, &tokenizer))) return 0;
   fuzz_encode(tokenizer, text, sizeof text - 1);
   tokenizer_free(tokenizer);

@@ -18,6 +18,41 @@ static const char *text_at(const cJSON *object, const char *key) {
   return text;
 }
 
+static void write_file(const char *folder, const char *name, const char *text) {
+  char *path;
+  assert_ok(path_join(&path, folder, name));
+  assert_ok(file_write_atomic(path, text, strlen(text)));
+  free(path);
+}
+
+/// A tokenizer of a few tokens, with the BOS and EOS of the golden renderings, or without.
+static Tokenizer *tokenizer_with(bool bos, bool eos) {
+  const char *folder = test_folder();
+  char config[128];
+  Tokenizer *tokenizer = NULL;
+  write_file(
+      folder, "tokenizer.json",
+      "{\"added_tokens\": [{\"id\": 1, \"content\": \"<|bos|>\", \"special\": true}, {\"id\": 2, "
+      "\"content\": \"<|eos|>\", \"special\": true}], \"normalizer\": null, \"pre_tokenizer\": {\"type\": "
+      "\"ByteLevel\", \"add_prefix_space\": false, \"use_regex\": true}, \"post_processor\": null, "
+      "\"decoder\": "
+      "{\"type\": \"ByteLevel\"}, \"model\": {\"type\": \"BPE\", \"merges\": [], \"vocab\": {\"a\": 0, "
+      "\"<|bos|>\": 1, \"<|eos|>\": 2}}}");
+  (void)snprintf(config, sizeof config, "{\"bos_token\": %s, \"eos_token\": %s}",
+                 bos ? "\"<|bos|>\"" : "null", eos ? "\"<|eos|>\"" : "null");
+  write_file(folder, "tokenizer_config.json", config);
+  assert_ok(tokenizer_load(folder, &tokenizer));
+  return tokenizer;
+}
+
+/// The template of that name; free with chat_free.
+static ChatTemplate *named(const char *name, const Tokenizer *tokenizer, const char *date) {
+  ChatTemplate *chat = NULL;
+  assert_ok(chat_open("", tokenizer, &(ChatOptions){.name = name, .date = date}, &chat));
+  assert_string_equal(chat_name(chat), name);
+  return chat;
+}
+
 static size_t read_messages(const cJSON *list, ChatMessage *out) {
   size_t count = 0;
   const cJSON *message;
@@ -28,13 +63,21 @@ static size_t read_messages(const cJSON *list, ChatMessage *out) {
   return count;
 }
 
-static void expect_rendering(ChatFamily family, const cJSON *list, bool prompt, const char *expected) {
+/// Whether the chat is rendered. What is rendered must be `expected`; where that is null, nothing may be. A
+/// chat may be refused that transformers renders without a part of it, unless it `must` be rendered.
+static bool try_rendering(const ChatTemplate *chat, const cJSON *list, const cJSON *expected, bool must) {
   ChatMessage messages[MAX_MESSAGES];
   size_t count = read_messages(list, messages);
   Str text = {0};
-  assert_ok(chat_render(family, messages, count, prompt, &text));
-  assert_string_equal(str_text(&text), expected);
+  Status status = chat_render(chat, messages, count, &text);
+  bool rendered = status == STATUS_OK;
+  if (rendered && !cJSON_IsString(expected))
+    fail_msg("%s rendered what transformers refuses", chat_name(chat));
+  if (rendered) assert_string_equal(str_text(&text), expected->valuestring);
+  if (!rendered) assert_int_equal(status, STATUS_INPUT);
+  if (!rendered && must) fail_msg("%s: %s", chat_name(chat), status_message());
   str_free(&text);
+  return rendered;
 }
 
 static cJSON *load_golden(void) {
@@ -46,20 +89,58 @@ static cJSON *load_golden(void) {
 static void test_golden(void **state) {
   (void)state;
   cJSON *golden = load_golden();
-  const cJSON *conversations = cJSON_GetObjectItem(golden, "conversations"), *entry;
-  int checked = 0;
+  Tokenizer *tokenizer = tokenizer_with(true, true);
+  const cJSON *chats = cJSON_GetObjectItem(golden, "conversations"), *entry;
+  int plain = cJSON_GetObjectItem(golden, "plain")->valueint, rendered = 0, templates = 0;
   cJSON_ArrayForEach(entry, cJSON_GetObjectItem(golden, "templates")) {
-    ChatFamily family;
-    assert_ok(chat_recognise(text_at(entry, "template"), text_at(entry, "family"), NULL, &family));
-    assert_string_equal(chat_family_name(family), text_at(entry, "family"));
-    const cJSON *pair = cJSON_GetObjectItem(entry, "renderings")->child;
-    for (const cJSON *chat = conversations->child; chat != NULL; chat = chat->next, pair = pair->next) {
-      for (int prompt = 0; prompt < 2; prompt++, checked++) {
-        expect_rendering(family, chat, prompt, cJSON_GetArrayItem(pair, prompt)->valuestring);
-      }
-    }
+    const char *name = NULL;
+    assert_ok(chat_recognise(text_at(entry, "template"), &name));
+    if (name == NULL) fail_msg("a template of %s is not recognised", text_at(entry, "family"));
+    assert_string_equal(name, text_at(entry, "family"));
+    ChatTemplate *chat = named(name, tokenizer, NULL);
+    const cJSON *expected = cJSON_GetObjectItem(entry, "renderings")->child;
+    int index = 0;
+    for (const cJSON *list = chats->child; list != NULL;
+         list = list->next, expected = expected->next, index++)
+      rendered += try_rendering(chat, list, expected, index < plain && cJSON_IsString(expected));
+    chat_free(chat);
+    templates++;
   }
-  assert_int_equal(checked, 10 * 7 * 2);
+  assert_int_equal(templates, 33);
+  assert_true(rendered > 330); // of 462
+  tokenizer_free(tokenizer);
+  cJSON_Delete(golden);
+}
+
+static void try_short(const cJSON *golden, const char *which, const Tokenizer *tokenizer, const char *date) {
+  const cJSON *entry;
+  int differ = 0;
+  cJSON_ArrayForEach(entry, cJSON_GetObjectItem(golden, "templates")) {
+    const cJSON *expected = cJSON_GetObjectItem(entry, which);
+    bool dates = strcmp(text_at(entry, "family"), "llama3.1") == 0;
+    ChatTemplate *chat = named(text_at(entry, "family"), tokenizer, dates ? date : NULL);
+    differ += !try_rendering(chat, cJSON_GetObjectItem(golden, "short"), expected, cJSON_IsString(expected));
+    differ += dates;
+    chat_free(chat);
+  }
+  assert_true(differ > 1);
+}
+
+/// A tokenizer without BOS or EOS: {{ bos_token }} prints nothing, bos_token + … is an error. Another date.
+static void test_tokens_and_dates(void **state) {
+  (void)state;
+  cJSON *golden = load_golden();
+  Tokenizer *no_bos = tokenizer_with(false, true), *no_eos = tokenizer_with(true, false);
+  Tokenizer *both = tokenizer_with(true, true);
+  ChatTemplate *chat = NULL;
+  try_short(golden, "no_bos", no_bos, NULL);
+  try_short(golden, "no_eos", no_eos, NULL);
+  try_short(golden, "dated", both, "3 Mar 2031");
+  assert_fails(chat_open("", both, &(ChatOptions){.name = "chatml", .date = "today"}, &chat), STATUS_INPUT,
+               "chatml prints none");
+  tokenizer_free(no_bos);
+  tokenizer_free(no_eos);
+  tokenizer_free(both);
   cJSON_Delete(golden);
 }
 
@@ -76,6 +157,16 @@ static void test_changed_templates(void **state) {
       {"26 Jul 2024", "27 Jul 2024"},
       {"Cutting", "Knowledge"},
       {"{%- endfor %}\n{%-", "{%- endfor %}\n\n{%"},
+      {"raise_exception('tools')", "raise_exception('tools') }}{%- endif %}{{ 'x' }}{%- if true %}{{ ''"},
+      {"raise_exception(\"tools\")", "raise_exception('tools') }}{%- endif %}{{ 'x' }}{%- if true %}{{ ''"},
+      {"tool | tojson", "tool }}{%+ endfor %}{%+ endif %}x{%+ if x %}{%+ for x in y %}{{ x"},
+      {"tool | tojson", "tool }}{% raw %}{% if %}{% for %}{% endraw %}{% endfor %}{% endif %}x{{ x"},
+      {"[INST]", "[INST] "},
+      {"bos_token", "eos_token"},
+      {"eos_token", "bos_token"},
+      {"'user'", "'human'"},
+      {"system_message", "system_massage"},
+      {"'system'", "'tool'"},
       {"{% endfor %}", "{% endfor %}."},
       {"add_generation_prompt", "true"},
       {"messages[1:]", "messages"},
@@ -93,16 +184,17 @@ static void test_changed_templates(void **state) {
         assert_ok(str_append_text(&changed, changes[i][1]));
       }
       assert_ok(str_append_text(&changed, at));
-      ChatFamily family;
-      if (chat_recognise(changed.data, "changed", NULL, &family) == STATUS_OK) {
+      const char *name = NULL;
+      assert_ok(chat_recognise(changed.data, &name));
+      if (name != NULL) {
         fail_msg("%s with \"%s\" for \"%s\" is taken for %s", text_at(entry, "family"), changes[i][1],
-                 changes[i][0], chat_family_name(family));
+                 changes[i][0], name);
       }
       refused++;
       str_free(&changed);
     }
   }
-  assert_true(refused > 40);
+  assert_true(refused > 120);
   cJSON_Delete(golden);
 }
 
@@ -118,21 +210,28 @@ static void test_unknown(void **state) {
       "\"",
       "{{ \"\\",
   };
-  ChatFamily family;
   for (size_t i = 0; i < sizeof unknown / sizeof *unknown; i++) {
-    assert_fails(
-        chat_recognise(unknown[i], "model.gguf", NULL, &family), STATUS_INPUT,
-        "model.chat_template to chatml, smollm2, qwen2.5, qwen2, qwen2.5-math, llama3, llama3.1 or none");
+    const char *name = "";
+    assert_ok(chat_recognise(unknown[i], &name));
+    assert_null(name);
   }
-  assert_fails(chat_recognise("plain", "model.gguf", "qwen2.5", &family), STATUS_INPUT,
-               "llama3.1 or none (qwen2.5 is usual");
 }
 
-static void write_file(const char *folder, const char *name, const char *text) {
-  char *path;
-  assert_ok(path_join(&path, folder, name));
-  assert_ok(file_write_atomic(path, text, strlen(text)));
-  free(path);
+/// What the model in `folder` has: a name, or a part of why a chat is refused.
+static void expect_found(const char *folder, const char *usual, const char *name, const char *refusal) {
+  ChatTemplate *chat = NULL;
+  Str text = {0};
+  ChatMessage message = {"user", "?"};
+  assert_ok(chat_open(folder, NULL, &(ChatOptions){.usual = usual}, &chat));
+  assert_string_equal(chat_name(chat), name);
+  assert_int_equal(chat_is_there(chat), strcmp(name, "none") != 0);
+  if (refusal != NULL) {
+    assert_fails(chat_render(chat, &message, 1, &text), STATUS_INPUT, refusal);
+  } else {
+    assert_ok(chat_render(chat, &message, 1, &text));
+  }
+  str_free(&text);
+  chat_free(chat);
 }
 
 static void test_detect(void **state) {
@@ -141,48 +240,77 @@ static void test_detect(void **state) {
       "{% for message in messages %}{{ '<|im_start|>' + message.role + '\\n' + message.content "
       "+ '<|im_end|>\\n' }}{% endfor %}\n{% if add_generation_prompt %}\n"
       "{{ '<|im_start|>assistant\\n' }}{% endif %}\n";
+  static const char list[] = "{\"chat_template\": [{\"name\": \"tool_use\", \"template\": \"mine\"}%s]}";
   const char *folder = test_folder();
-  ChatFamily family = CHAT_LLAMA3;
-  assert_ok(chat_detect(folder, NULL, NULL, &family));
-  assert_int_equal(family, CHAT_NONE);
+  char text[1024], entry[640];
+  ChatTemplate *chat = NULL;
+  expect_found(folder, NULL, "none", "no chat template; name one");
   write_file(folder, "tokenizer_config.json", "{\"chat_template\": null}");
-  assert_ok(chat_detect(folder, "auto", NULL, &family));
-  assert_int_equal(family, CHAT_NONE);
+  expect_found(folder, NULL, "none", "no chat template");
+  write_file(folder, "tokenizer_config.json", "{\"chat_template\": \"\"}"); // which prints nothing at all
+  expect_found(folder, NULL, "not recognised", "its chat template is not known");
   write_file(folder, "tokenizer_config.json", "{\"chat_template\": \"mine\"}");
-  assert_fails(chat_detect(folder, NULL, NULL, &family), STATUS_INPUT, "tokenizer_config.json");
-  assert_ok(chat_detect(folder, "qwen2.5-math", NULL, &family));
-  assert_int_equal(family, CHAT_QWEN25_MATH);
-  assert_fails(chat_detect(folder, "alpaca", NULL, &family), STATUS_INPUT, "alpaca");
-  cJSON *config = cJSON_CreateObject();
-  cJSON *list = cJSON_AddArrayToObject(config, "chat_template");
-  for (int i = 0; i < 2; i++) {
-    cJSON *named = cJSON_CreateObject();
-    cJSON_AddStringToObject(named, "name", i == 0 ? "tool_use" : "default");
-    cJSON_AddStringToObject(named, "template", i == 0 ? "mine" : chatml);
-    cJSON_AddItemToArray(list, named);
-  }
-  char *text = cJSON_PrintUnformatted(config);
+  expect_found(
+      folder, "qwen2.5", "not recognised",
+      "tokenizer_config.json: its chat template is not known; name one that fits with model.chat_template or "
+      "--chat-template: chatml, chatml-bos, smollm2, ");
+  expect_found(folder, "qwen2.5", "not recognised", "deepseek-r1-plain or none (qwen2.5 is usual");
+  (void)snprintf(text, sizeof text, list, "");
   write_file(folder, "tokenizer_config.json", text);
-  cJSON_free(text);
-  cJSON_Delete(config);
-  assert_ok(chat_detect(folder, NULL, NULL, &family));
-  assert_int_equal(family, CHAT_CHATML);
+  expect_found(folder, NULL, "not recognised", "several chat templates, and none of them is the default");
+  (void)snprintf(entry, sizeof entry, ", {\"name\": \"default\", \"template\": \"%s\"}", chatml);
+  (void)snprintf(text, sizeof text, list, entry);
+  write_file(folder, "tokenizer_config.json", text);
+  expect_found(folder, NULL, "chatml", NULL);
+  write_file(folder, "chat_template.json",
+             "{\"chat_template\": \"mine\"}"); // a processor's, not the tokenizer's
+  expect_found(folder, NULL, "chatml", NULL);
+  char *others = NULL;
+  assert_ok(path_join(&others, folder, "additional_chat_templates"));
+  assert_ok(directory_create(others)); // transformers then takes the files alone
+  expect_found(folder, NULL, "not recognised", "several chat templates");
+  free(others);
   write_file(folder, "chat_template.jinja", "mine");
-  assert_fails(chat_detect(folder, NULL, NULL, &family), STATUS_INPUT, "chat_template.jinja");
-  assert_fails(chat_detect("no/such/model.gguf", NULL, NULL, &family), STATUS_INPUT, "no/such/model.gguf");
+  expect_found(folder, NULL, "not recognised", "chat_template.jinja");
+  assert_ok(chat_open(folder, NULL, &(ChatOptions){.name = "qwen2.5-math"}, &chat));
+  assert_string_equal(chat_name(chat), "qwen2.5-math");
+  chat_free(chat);
+  assert_fails(chat_open(folder, NULL, &(ChatOptions){.name = "alpacca"}, &chat), STATUS_INPUT,
+               "\"alpacca\" is not known; it is auto, chatml");
+  assert_fails(chat_open("no/such/model.gguf", NULL, &(ChatOptions){0}, &chat), STATUS_INPUT,
+               "no/such/model.gguf");
+}
+
+static void expect_refused(const char *name, const ChatMessage *messages, size_t count, const char *part) {
+  ChatTemplate *chat = named(name, NULL, NULL);
+  Str text = {0};
+  assert_fails(chat_render(chat, messages, count, &text), STATUS_INPUT, part);
+  str_free(&text);
+  chat_free(chat);
 }
 
 static void test_refused_chats(void **state) {
   (void)state;
+  ChatMessage tool[] = {{"user", "?"}, {"tool", "4"}}, late[] = {{"user", "?"}, {"system", "S"}};
+  ChatMessage system[] = {{"system", "S"}, {"user", "?"}, {"assistant", "!"}}, first[] = {{"assistant", "!"}};
+  expect_refused("chatml", tool, 0, "without messages");
+  expect_refused("none", tool, 1, "no chat template");
+  expect_refused("qwen2.5", tool, 2, "\"tool\"");
+  expect_refused("llama3.1", tool, 2, "\"tool\"");
+  expect_refused("gemma", system, 1, "\"system\"");
+  expect_refused("gemma", first, 1, "the user first; message 1 is of role \"assistant\"");
+  expect_refused("deepseek-coder", late, 2, "at the start of a chat only");
+  expect_refused("mistral-v3", system, 3, "drops it here");
+  expect_refused("mistral-v1", system, 1, "drops it here");
+  expect_refused("llama3", tool, 1, "needs a BOS token");
+  expect_refused("zephyr", tool, 1, "needs an EOS token");
+  ChatTemplate *chat = named("chatml", NULL, NULL);
   Str text = {0};
-  ChatMessage tool[] = {{"user", "?"}, {"tool", "4"}};
-  assert_fails(chat_render(CHAT_CHATML, tool, 0, true, &text), STATUS_INPUT, "without messages");
-  assert_fails(chat_render(CHAT_NONE, tool, 1, true, &text), STATUS_INPUT, "no chat template");
-  assert_fails(chat_render(CHAT_QWEN25, tool, 2, true, &text), STATUS_INPUT, "\"tool\"");
-  assert_fails(chat_render(CHAT_LLAMA31, tool, 2, true, &text), STATUS_INPUT, "\"tool\"");
-  assert_ok(chat_render(CHAT_CHATML, tool, 2, false, &text));
-  assert_string_equal(str_text(&text), "<|im_start|>user\n?<|im_end|>\n<|im_start|>tool\n4<|im_end|>\n");
+  assert_ok(chat_render(chat, tool, 2, &text));
+  assert_string_equal(str_text(&text), "<|im_start|>user\n?<|im_end|>\n<|im_start|>tool\n4<|im_end|>\n"
+                                       "<|im_start|>assistant\n");
   str_free(&text);
+  chat_free(chat);
 }
 
 static void test_real_smollm2(void **state) {
@@ -195,16 +323,17 @@ static void test_real_smollm2(void **state) {
   (void)snprintf(path, sizeof path, "%s/golden/chat_template.json", test_shared());
   cJSON *golden;
   Tokenizer *tokenizer;
-  ChatFamily family;
+  ChatTemplate *chat = NULL;
   assert_ok(json_parse_file(path, &golden));
   assert_ok(tokenizer_load(test_smollm2(), &tokenizer));
-  assert_ok(chat_detect(test_smollm2(), "auto", NULL, &family));
-  assert_int_equal(family, CHAT_SMOLLM2);
+  assert_ok(chat_open(test_smollm2(), tokenizer, &(ChatOptions){.name = "auto"}, &chat));
+  assert_string_equal(chat_name(chat), "smollm2");
   const cJSON *entry, *id;
   cJSON_ArrayForEach(entry, golden) {
-    bool prompt = cJSON_IsTrue(cJSON_GetObjectItem(entry, "add_generation_prompt"));
     const char *text = text_at(entry, "text");
-    expect_rendering(family, cJSON_GetObjectItem(entry, "messages"), prompt, text);
+    if (cJSON_IsTrue(cJSON_GetObjectItem(entry, "add_generation_prompt")))
+      assert_true(try_rendering(chat, cJSON_GetObjectItem(entry, "messages"),
+                                cJSON_GetObjectItem(entry, "text"), true));
     Tokens tokens = {0};
     assert_ok(tokenizer_encode(tokenizer, text, strlen(text), false, &tokens));
     size_t i = 0;
@@ -215,15 +344,20 @@ static void test_real_smollm2(void **state) {
     assert_int_equal(i, tokens.count);
     tokens_free(&tokens);
   }
+  chat_free(chat);
   tokenizer_free(tokenizer);
   cJSON_Delete(golden);
 }
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(test_golden),        cmocka_unit_test(test_changed_templates),
-      cmocka_unit_test(test_unknown),       cmocka_unit_test(test_detect),
-      cmocka_unit_test(test_refused_chats), cmocka_unit_test(test_real_smollm2),
+      cmocka_unit_test(test_golden),
+      cmocka_unit_test(test_tokens_and_dates),
+      cmocka_unit_test(test_changed_templates),
+      cmocka_unit_test(test_unknown),
+      cmocka_unit_test(test_detect),
+      cmocka_unit_test(test_refused_chats),
+      cmocka_unit_test(test_real_smollm2),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

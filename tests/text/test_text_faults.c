@@ -66,11 +66,12 @@ static void encodes_and_decodes(void **state) {
 
 static Status render(void *user) {
   static const ChatMessage messages[] = {{"system", "Be short."}, {"user", "Hello "}};
-  ChatFamily family = CHAT_NONE;
+  ChatTemplate *chat = NULL;
   Str text = {0};
-  TRY(chat_detect(user, NULL, NULL, &family));
-  Status status = chat_render(CHAT_LLAMA31, messages, 2, true, &text);
+  TRY(chat_open(user, NULL, &(ChatOptions){0}, &chat));
+  Status status = chat_render(chat, messages, 2, &text);
   str_free(&text);
+  chat_free(chat);
   return status;
 }
 

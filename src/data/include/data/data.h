@@ -120,8 +120,8 @@ typedef struct Dataset {
 
 /// Runs the pipeline. If a stage leaves a group empty, fails with STATUS_INPUT and names the stage, the group
 /// and what to set. `tokenizer` NULL: prompts get no tokens (to look at data without a model).
-STATUS_CHECKED Status dataset_build(const DataOptions *options, const Tokenizer *tokenizer, ChatFamily family,
-                                    Dataset *out);
+STATUS_CHECKED Status dataset_build(const DataOptions *options, const Tokenizer *tokenizer,
+                                    const ChatTemplate *template, Dataset *out);
 /// Safe on a zeroed struct and twice.
 void dataset_free(Dataset *dataset);
 /// The number of prompts that differ from all before them.

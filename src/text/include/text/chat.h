@@ -1,39 +1,47 @@
-// Chat templates, rendered in C. A template is recognised by its text (chat_template.jinja,
-// tokenizer_config.json or GGUF's tokenizer.chat_template). An unknown one is an error, never a guess.
+// Chat templates, rendered in C. A template is recognised by its whole text. One that is not known is no
+// fault until a chat is to be rendered; then it is an error, never a guess.
 #pragma once
 
 #include "text/tokenizer.h"
-
-typedef enum ChatFamily {
-  CHAT_NONE,        // the model has no template
-  CHAT_CHATML,      // <|im_start|>role … <|im_end|> without a default system prompt
-  CHAT_SMOLLM2,     // ChatML with SmolLM2's default system prompt
-  CHAT_QWEN25,      // ChatML with "You are Qwen, created by Alibaba Cloud. You are a helpful assistant."
-  CHAT_QWEN2,       // ChatML with "You are a helpful assistant."
-  CHAT_QWEN25_MATH, // ChatML with "Please reason step by step, and put your final answer within \boxed{}."
-  CHAT_LLAMA3,      // <|start_header_id|>role<|end_header_id|> … <|eot_id|>
-  CHAT_LLAMA31,     // the same after a system message with two dates (Llama 3.1, 3.2, 3.3)
-} ChatFamily;
 
 typedef struct ChatMessage {
   const char *role, *content; // UTF-8, NUL-terminated
 } ChatMessage;
 
-/// The family of the model at `model` (folder or .gguf); CHAT_NONE if it has no template. `override` is a
-/// name from chat_family_name (config model.chat_template), or NULL or "auto". STATUS_INPUT if the template
-/// is neither known nor overridden (unless `usual` is NULL, the message suggests that family), or if
-/// `override` is not a family's name.
-STATUS_CHECKED Status chat_detect(const char *model, const char *override, const char *usual,
-                                  ChatFamily *out);
-/// The family of a template's text. STATUS_INPUT, with the file `name` and the suggestion `usual`, if it is
-/// not known.
-STATUS_CHECKED Status chat_recognise(const char *template_text, const char *name, const char *usual,
-                                     ChatFamily *out);
-/// "none", "chatml", "smollm2", "qwen2.5", "qwen2", "qwen2.5-math", "llama3", "llama3.1".
-const char *chat_family_name(ChatFamily family);
-/// Appends the rendering, identical to transformers' apply_chat_template without tools, except that
-/// Llama 3.2's template writes the current date and this writes its default, 26 Jul 2024, so that a prompt is
-/// the same on any day. The rendering has every special token as text, so encode it with add_special = false.
-/// STATUS_INPUT for CHAT_NONE, no messages, or a role that the family's template drops or reserves for tools.
-STATUS_CHECKED Status chat_render(ChatFamily family, const ChatMessage *messages, size_t count,
-                                  bool add_generation_prompt, Str *out);
+typedef struct ChatOptions {
+  const char
+      *name; // of a template that takes the place of the model's (model.chat_template); NULL or "auto": none
+  const char *usual; // the template to suggest for a model of this family; NULL: none
+  // What stands for today's date in the templates that print one; NULL: 26 Jul 2024, the date that those
+  // templates themselves give where there is no clock, so that a prompt is the same on any day.
+  const char *date;
+} ChatOptions;
+
+/// The template of a model, with the texts of its tokenizer's BOS and EOS.
+typedef struct ChatTemplate ChatTemplate;
+
+/// Finds the template of the model at `model` (folder or .gguf), as transformers does: chat_template.jinja,
+/// else chat_template in tokenizer_config.json (a text, or a list of which "default" is taken); GGUF's
+/// tokenizer.chat_template. `tokenizer` may be NULL: it has no BOS and no EOS then. STATUS_INPUT if a file
+/// cannot be read, if no template has the name in `options`, or if there is a date and the template prints
+/// none.
+STATUS_CHECKED Status chat_open(const char *model, const Tokenizer *tokenizer, const ChatOptions *options,
+                                ChatTemplate **out);
+/// Safe on NULL.
+void chat_free(ChatTemplate *chat);
+/// "none" if the model has no template, "not recognised", or the template's name.
+const char *chat_name(const ChatTemplate *chat);
+/// The model has a template, recognised or not. False for NULL.
+bool chat_is_there(const ChatTemplate *chat);
+/// The name of template `index` that options.name may have; NULL after the last. "none" is one of them.
+const char *chat_name_at(size_t index);
+/// *name = that of the template with this text, or NULL if it is not known.
+STATUS_CHECKED Status chat_recognise(const char *template_text, const char **name);
+
+/// Appends what transformers' apply_chat_template prints with add_generation_prompt=True, without tools, and
+/// with the date above. It has every special token as text, so encode it with add_special = false.
+/// STATUS_INPUT for a template that is not there or not known, no messages, roles or an order that the
+/// template refuses, drops or keeps for tools, and a BOS or EOS that the template needs and the tokenizer
+/// lacks.
+STATUS_CHECKED Status chat_render(const ChatTemplate *chat, const ChatMessage *messages, size_t count,
+                                  Str *out);
