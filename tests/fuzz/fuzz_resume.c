@@ -1,4 +1,5 @@
-// What a resumed run reads: trainer_state.json, and after a line "----" metrics.jsonl.
+// What a resumed run reads: trainer_state.json, and after a line "----" metrics.jsonl. The first part is read
+// as an adapter_base.json too.
 #include "fuzz.h"
 
 #include "checkpoint.h"
@@ -44,6 +45,14 @@ static void read_checkpoint(const char *path) {
   cJSON_Delete(object);
 }
 
+/// What is accepted without force is accepted with it.
+static void read_base(const uint8_t *bytes, size_t size) {
+  ModelIdentity identity = {.weights = "none", .tokenizer = "none"};
+  (void)fuzz_file("adapter_base.json", bytes, size);
+  if (fuzz_accepted(identity_check_adapter(&identity, "model", fuzz_path(""), false)))
+    FUZZ_CHECK(identity_check_adapter(&identity, "model", fuzz_path(""), true) == STATUS_OK);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size) {
   static bool ready;
   if (!ready) FUZZ_CHECK(directory_create(fuzz_path("run/step_1")) == STATUS_OK);
@@ -54,5 +63,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size) {
   if (fuzz_accepted(checkpoint_find(fuzz_path("run"), true, &found)) && found != NULL) read_checkpoint(found);
   free(found);
   read_metrics(parts.second, parts.second_size);
+  read_base(parts.first, parts.first_size);
   return 0;
 }

@@ -202,6 +202,8 @@ def runs():
     lines = "".join(json.dumps({"step": i, "loss": 0.5}) + "\n" for i in range(1, 6)) + '{"step": 6, "lo'
     put("resume", "state", json.dumps(state), lines)
     put("resume", "extended", json.dumps(extended), lines)
+    put("resume", "base", json.dumps({"format": "gee-cl adapter base 1", "base_model_name_or_path": "model",
+                                      "weights_sha256": "none", "tokenizer_sha256": "none"}) + "\n")
     key, binary = b"gee-cl compiled kernels\nnone\ndevice\n\nsource", b"bin"
     put("program_cache", "whole", b"GEECLPR1" + struct.pack("<QQQ", len(key), len(binary), fnv1a(binary)) + key + binary)
     put("program_cache", "other", b"GEECLPR1" + struct.pack("<QQQ", 4, 3, 9) + b"key1bin")
