@@ -37,8 +37,7 @@ static void what_renders_no_chat_runs(void **state) {
   assert_code(GEE("data", config, "--chat-template", "chatml"), 0);
   Ran ran = GEE("train", config, "--chat-template=chatml", "--set=output.run_name=named");
   assert_code(ran, 0);
-  assert_true(
-      test_contains(ran.out, "--chat-template chatml")); // what it says to try works
+  assert_true(test_contains(ran.out, "--chat-template chatml")); // what it says to try works
   assert_code(GEE("gap", config, "--chat-template", "chatml", "--adapter", adapter), 0);
   // the run's own config holds it
   assert_code(GEE("gap", in_folder(folder, "runs/named/final/config.ini"), "--adapter", adapter), 0);
