@@ -2,8 +2,8 @@
 """Draws results.svg from results.jsonl, the paired entropy gap before and after training with its 95 % intervals, and prints
 the table of docs/RESULTS.md.
 
-Each line of results.jsonl is one run of scripts/quickstart.sh: seed, pairing, and what `gee-cl gap --output` wrote before
-and after. Needs nothing but Python: docs/plot_results.py docs/results.jsonl docs/results.svg
+Each line of results.jsonl is one run of scripts/quickstart.sh: seed, pairing, and from runs/quickstart-gap.json the `base` as
+"before" and the only one of the `adapters` as "after". Needs nothing but Python: docs/plot_results.py docs/results.jsonl docs/results.svg
 """
 import json
 import sys
