@@ -253,6 +253,11 @@ static void lines_that_cannot_be_scored(void **state) {
   assert_code(ran, 0);
   assert_true(test_contains(ran.out, "{\"prompt_tokens\":"));
   assert_int_equal(access("-", F_OK), -1);
+  // a file that cannot be written once the work is done: the scores are printed
+  assert_ok(directory_create(in_folder(folder, "scored.jsonl.partial")));
+  ran = GEE("score", "--model", model, "--input", input, "--output", output);
+  assert_code(ran, 1);
+  assert_true(test_contains(ran.out, "{\"prompt_tokens\":") && test_contains(ran.err, "printed instead"));
 }
 
 static void a_device_that_is_not_there(void **state) {

@@ -277,7 +277,7 @@ static void test_stop(void **state) {
   stop = false;
   assert_ok(evaluation_run(gap, &run, &found)); // and nothing of it is left behind
   assert_true(stopper.phases == 12 && stopper.updates > 0 && stopper.ended == 3);
-  assert_true(stopper.done == stopper.total && stopper.total == metrics_get(&found, "answers").value);
+  assert_true(stopper.done == stopper.total && (double)stopper.total == metrics_get(&found, "answers").value);
   metrics_free(&found);
   evaluation_free(gap);
   dataset_free(&data);
