@@ -29,10 +29,8 @@ static const Usage usage = {
     "  total    each group with its own answers\n"
     "  paired   every answer under every group's prompt: the same gap, far less noise\n"
     "Each gap has a 95 % interval over sets. With --adapter, the model is measured without it and with it, "
-    "and the "
-    "change has an interval of its own, paired set by set. Each model is read on its own answers, drawn with "
-    "the "
-    "same random numbers.\n\n"
+    "and the change has an interval of its own, paired set by set. Each model is read on its own answers, "
+    "drawn with the same random numbers.\n\n"
     "  gee-cl gap configs/quickstart.ini\n"
     "  gee-cl gap configs/quickstart.ini --adapter runs/quickstart/final"};
 
@@ -107,7 +105,7 @@ cleanup:
 
 static Status measure(Measurement *m, const char *name) {
   GapModel *measured = &m->models[m->measured];
-  EvaluationRun run = {.model = m->runtime.model, .progress = screen_progress()};
+  EvaluationRun run = {.model = m->runtime.model, .progress = screen_progress(), .stop = &stop_requested};
   measured->name = name;
   TRY(status_context(evaluation_run(m->gap, &run, &measured->metrics), "%s", name));
   m->measured++;
@@ -118,6 +116,7 @@ static Status measure_all(Measurement *m) {
   Runtime *runtime = &m->runtime;
   TRY(runtime_open_ops(runtime, m->config.gemm));
   TRY(runtime_load_model(runtime, m->config.model.dtype, NULL, false));
+  stop_on_signals();
   if (!no_base) {
     TRY(measure(m, m->config.model.path));
     if (adapters.count > 0) TRY(gap_evaluation_keep_base(m->gap));
@@ -196,7 +195,7 @@ Status cmd_gap(int argc, char **argv) {
   TRY_CLEAN(measurement_open(&m, path));
   TRY_CLEAN(plan_memory(&m));
   status = measure_all(&m);
-  // what was measured before a model failed is shown, but is no result to write to a file
+  // what was measured before a failure or Ctrl-C is shown, but is no result to write to a file
   if (status != STATUS_OK && m.measured > 0 && !as_json) (void)!print_table(&m);
   if (status == STATUS_OK) status = report(&m);
 cleanup:

@@ -82,7 +82,8 @@ static Status add_changes(MetricList *metrics, const GapEvaluation *gap) {
   TRY(add_change(metrics, "change_total", &total[0], &total[1], gap));
   TRY(add_change(metrics, "change_paired", &paired[0], &paired[1], gap));
   TRY(gap_change_of_mean(&total[0], &total[1], &mean));
-  double relative = gap->last.H_bar / gap->base.H_bar - 1;
+  double moved = gap->last.H_bar - gap->base.H_bar;
+  double relative = moved < 0 || moved > 0 ? moved / gap->base.H_bar : 0; // a base of 0 has no share
   bool drifted = gap->options.max_drift > 0 && !(fabs(relative) <= (double)gap->options.max_drift);
   metrics_add_interval(metrics, interval_of(&mean), "change_H_bar");
   metrics_add(metrics, relative, "change_H_bar_relative");
