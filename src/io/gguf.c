@@ -56,7 +56,8 @@ static Status tensor_type(uint32_t number, DType *out) {
                      known ? dtype_name(*out) : "an unknown type", number);
 }
 
-/// Reads the rank and the sizes, which it reverses: outermost first.
+/// Reads the rank and the sizes, which it reverses: outermost first. Outermost 1s are dropped: for ggml every
+/// tensor has four dimensions, so they say nothing.
 static Status take_shape(Cursor *cursor, StoredTensor *tensor) {
   uint32_t rank = 0;
   TRY(gguf_take_u32(cursor, &rank));
@@ -68,6 +69,11 @@ static Status take_shape(Cursor *cursor, StoredTensor *tensor) {
     TRY(gguf_take_u64(cursor, &size));
     if (size > SIZE_MAX / 8) return status_fail(STATUS_INPUT, "claims a dimension of %" PRIu64, size);
     tensor->shape[rank - 1 - i] = (size_t)size;
+  }
+  while (tensor->rank > 1 && tensor->shape[0] == 1) {
+    tensor->rank--;
+    memmove(tensor->shape, tensor->shape + 1, tensor->rank * sizeof tensor->shape[0]);
+    tensor->shape[tensor->rank] = 0;
   }
   return STATUS_OK;
 }

@@ -250,6 +250,36 @@ static void refuses_wrong_settings(void **state) {
   str_free(&str);
 }
 
+/// Some writers give a vector as a matrix of one row.
+static void drops_outer_ones(void **state) {
+  (void)state;
+  static const struct {
+    uint64_t stored[4]; // innermost first
+    size_t rank, shape[2];
+  } cases[] = {
+      {{4, 1, 1, 1}, 1, {4}}, {{2, 3, 1, 1}, 2, {3, 2}}, {{1, 5, 1, 1}, 2, {5, 1}}, {{1, 1, 1, 1}, 1, {1}}};
+  char path[600];
+  (void)snprintf(path, sizeof path, "%s/ones.gguf", test_folder());
+  for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+    Str str = {0};
+    TensorFile *file = NULL;
+    gguf_put_start(&str, 3, 1, 0);
+    gguf_put_string(&str, "t");
+    gguf_put_u32(&str, 4);
+    for (size_t d = 0; d < 4; d++) gguf_put_u64(&str, cases[i].stored[d]);
+    gguf_put_u32(&str, 0);
+    gguf_put_u64(&str, 0);
+    gguf_put_data(&str, 64);
+    assert_ok(file_write_atomic(path, str.data, str.size));
+    assert_ok(tensors_open(path, &file));
+    const StoredTensor *tensor = tensors_at(file, 0);
+    assert_int_equal(tensor->rank, cases[i].rank);
+    assert_memory_equal(tensor->shape, cases[i].shape, tensor->rank * sizeof tensor->shape[0]);
+    tensors_close(file);
+    str_free(&str);
+  }
+}
+
 /// Other layouts than today's matter to quantised types alone.
 static void checks_the_layouts(void **state) {
   (void)state;
@@ -311,7 +341,8 @@ int main(void) {
       cmocka_unit_test(reads_metadata),         cmocka_unit_test(reads_arrays),
       cmocka_unit_test(dequantises_to_the_bit), cmocka_unit_test(refuses_wrong_counts),
       cmocka_unit_test(refuses_wrong_tensors),  cmocka_unit_test(refuses_wrong_settings),
-      cmocka_unit_test(checks_the_layouts),     cmocka_unit_test(reads_the_real_model),
+      cmocka_unit_test(drops_outer_ones),       cmocka_unit_test(checks_the_layouts),
+      cmocka_unit_test(reads_the_real_model),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
