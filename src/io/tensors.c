@@ -102,15 +102,44 @@ static int compare_tensor_names(const void *a, const void *b) {
   return strcmp((*(const StoredTensor *const *)a)->name, (*(const StoredTensor *const *)b)->name);
 }
 
+/// The path of the file that a tensor is in: with an index, that of its shard.
+static const char *path_of(const TensorFile *file, const StoredTensor *tensor) {
+  for (size_t i = 0; i < file->map_count; i++) {
+    const MappedFile *map = &file->maps[i];
+    if (tensor->bytes >= map->bytes && tensor->bytes <= map->bytes + map->size) return map->path;
+  }
+  return file->path;
+}
+
+static Status fail_twice(const TensorFile *file, const StoredTensor *a, const StoredTensor *b) {
+  const char *first = path_of(file, a), *second = path_of(file, b);
+  if (strcmp(first, second) == 0)
+    return status_fail(STATUS_INPUT, "%s: tensor \"%s\" appears twice", file->path, a->name);
+  return status_fail(STATUS_INPUT, "%s: tensor \"%s\" appears twice, in %s and in %s: delete the wrong one",
+                     file->path, a->name, first, second);
+}
+
 static Status sort_by_name(TensorFile *file) {
+  free(file->by_name);
   TRY(mem_array(&file->by_name, file->count, "the names of tensors"));
   for (size_t i = 0; i < file->count; i++) file->by_name[i] = &file->tensors[i];
   qsort(file->by_name, file->count, sizeof(*file->by_name), compare_tensor_names);
   for (size_t i = 1; i < file->count; i++) {
-    if (strcmp(file->by_name[i - 1]->name, file->by_name[i]->name) == 0)
-      return status_fail(STATUS_INPUT, "%s: tensor \"%s\" appears twice", file->path, file->by_name[i]->name);
+    const StoredTensor *before = file->by_name[i - 1], *tensor = file->by_name[i];
+    if (strcmp(before->name, tensor->name) == 0) return fail_twice(file, before, tensor);
   }
   return STATUS_OK;
+}
+
+Status tensors_rename(TensorFile *file, TensorRename rename, void *user) {
+  for (size_t i = 0; i < file->count; i++) {
+    char *name = NULL;
+    TRY(rename(user, file->tensors[i].name, &name));
+    if (name == NULL) continue;
+    free((void *)(uintptr_t)file->tensors[i].name);
+    file->tensors[i].name = name;
+  }
+  return sort_by_name(file);
 }
 
 /// A safetensors file starts with the length of its header, a u64 whose upper bytes are zero, as JSON text

@@ -35,6 +35,11 @@ const StoredTensor *tensors_at(const TensorFile *file, size_t index);
 /// NULL if there is no tensor of that name.
 const StoredTensor *tensors_find(const TensorFile *file, const char *name);
 
+/// *out = another name for tensor `name`, in fresh memory; NULL keeps it.
+typedef Status (*TensorRename)(void *user, const char *name, char **out);
+/// Renames the tensors. STATUS_INPUT if two have the same name then.
+STATUS_CHECKED Status tensors_rename(TensorFile *file, TensorRename rename, void *user);
+
 /// out[count] = elements [first, first + count) as float32; both are multiples of the type's block.
 STATUS_CHECKED Status tensors_read_f32(const StoredTensor *tensor, size_t first, size_t count, float *out);
 
@@ -77,5 +82,7 @@ typedef struct TensorToWrite {
 typedef Status (*TensorFill)(void *user, size_t index, size_t first, size_t count, float *out);
 
 /// Writes `path` (not atomically: use it inside an AtomicDir), with the metadata {"format":"pt"}.
+/// STATUS_INPUT names a tensor with a number that is not finite, or that its type does not hold
+/// (util/rounding.h).
 STATUS_CHECKED Status safetensors_write(const char *path, const TensorToWrite *tensors, size_t count,
                                         TensorFill fill, void *user);
