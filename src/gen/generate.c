@@ -298,6 +298,7 @@ static Status draw_tile(Generator *g, size_t first, size_t count) {
   TRY(op_entropy(&stats, logits, job->entropy_tau));
   TRY(op_sample(&tokens, &seen, logits, &uniforms, shape));
   TRY(tensor_read(&stats, 0, 2 * count, g->host_stats));
+  TRY(pass_check_statistics(g->host_stats, count));
   return tensor_read(&tokens, 0, count, g->host_tokens);
 }
 

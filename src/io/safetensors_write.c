@@ -1,5 +1,6 @@
 // Writing safetensors as a stream. Rule: spaces pad the header to a multiple of 8 bytes, so that the data
-// starts aligned; tensors keep the order given; elements are rounded to nearest even.
+// starts aligned; tensors keep the order given; elements are rounded to nearest even, and
+// what is not finite is never written.
 #include "io/tensors.h"
 
 #include "io/file.h"
@@ -7,6 +8,7 @@
 #include "tensor_file.h"
 #include "util/half.h"
 #include "util/memory.h"
+#include "util/rounding.h"
 #include <stdlib.h>
 
 enum { PIECE = 1 << 14 }; // elements per call of `fill`
@@ -56,33 +58,50 @@ static Status write_header(FileWriter *writer, const Str *text) {
   return writer_append(writer, spaces, padding);
 }
 
-static Status write_piece(FileWriter *writer, DType type, const float *values, size_t count,
+static Status write_piece(FileWriter *writer, RoundingCheck *check, const float *values, size_t count,
                           uint16_t *halves) {
-  if (type == DTYPE_F32) return writer_append(writer, values, count * sizeof *values);
-  halves_from_floats(type, values, count, halves);
+  if (check->type == DTYPE_F32) {
+    TRY(rounding_add(check, values, NULL, count));
+    return writer_append(writer, values, count * sizeof *values);
+  }
+  halves_from_floats(check->type, values, count, halves);
+  TRY(rounding_add(check, values, halves, count));
   return writer_append(writer, halves, count * sizeof *halves);
+}
+
+/// Where a tensor's elements come from, and memory for a piece of them.
+typedef struct Source {
+  TensorFill fill;
+  void *user;
+  float *values;
+  uint16_t *halves;
+} Source;
+
+static Status write_tensor(FileWriter *writer, const TensorToWrite *tensor, size_t index,
+                           const Source *source) {
+  size_t elements = 0, size = 0;
+  RoundingCheck check = {.type = tensor->type};
+  TRY(tensor_measure(tensor->type, tensor->rank, tensor->shape, &elements, &size));
+  for (size_t first = 0; first < elements; first += PIECE) {
+    size_t piece = size_min(PIECE, elements - first);
+    TRY(source->fill(source->user, index, first, piece, source->values));
+    TRY(write_piece(writer, &check, source->values, piece, source->halves));
+  }
+  return rounding_finish(&check);
 }
 
 static Status write_tensors(FileWriter *writer, const TensorToWrite *tensors, size_t count, TensorFill fill,
                             void *user) {
   Status status = STATUS_OK;
-  float *values = NULL;
-  uint16_t *halves = NULL;
-  TRY_CLEAN(mem_array(&values, PIECE, "a piece of a tensor"));
-  TRY_CLEAN(mem_array(&halves, PIECE, "a piece of a tensor"));
-  for (size_t i = 0; i < count; i++) {
-    size_t elements = 0, size = 0;
-    TRY_CLEAN(tensor_measure(tensors[i].type, tensors[i].rank, tensors[i].shape, &elements, &size));
-    for (size_t first = 0; first < elements; first += PIECE) {
-      size_t piece = elements - first < PIECE ? elements - first : PIECE;
-      TRY_CLEAN(fill(user, i, first, piece, values));
-      TRY_CLEAN(write_piece(writer, tensors[i].type, values, piece, halves));
-    }
-  }
+  Source source = {.fill = fill, .user = user};
+  TRY_CLEAN(mem_array(&source.values, PIECE, "a piece of a tensor"));
+  TRY_CLEAN(mem_array(&source.halves, PIECE, "a piece of a tensor"));
+  for (size_t i = 0; i < count; i++)
+    TRY_CLEAN(status_context(write_tensor(writer, &tensors[i], i, &source), "tensor %s", tensors[i].name));
 
 cleanup:
-  free(values);
-  free(halves);
+  free(source.values);
+  free(source.halves);
   return status;
 }
 

@@ -44,6 +44,17 @@ static Status check_forward(const Pass *pass, const Batch *batch, float tau) {
 
 // ---- statistics ----
 
+Status pass_check_statistics(const float *stats, size_t count) {
+  for (size_t i = 0; i < count; i++) {
+    if (isfinite(stats[2 * i]) && isfinite(stats[2 * i + 1])) continue;
+    return status_fail(STATUS_FAILED,
+                       "an entropy is %g: the model's numbers are broken; lower train.learning_rate or "
+                       "loss.lambda_weight, and if it is not trained, its weights are too large",
+                       (double)stats[2 * i + 1]);
+  }
+  return STATUS_OK;
+}
+
 // Log probabilities of the `count` predictions of this tile that are listed in the head's host arrays.
 static Status flush_picks(Pass *pass, const Tile *tile, size_t count, float tau, float *logprob) {
   Head *head = &pass->head;
@@ -94,6 +105,7 @@ Status pass_statistics(Pass *pass, const Batch *batch, float tau, float *entropy
     TRY(tile_logits(pass, batch->head_row + first, count, &tile));
     TRY(op_entropy(&tile.stats, &tile.logits, tau));
     TRY(tensor_read(&tile.stats, 0, 2 * count, head->host));
+    TRY(pass_check_statistics(head->host, count));
     for (size_t i = 0; i < count; i++) {
       if (log_z != NULL) log_z[first + i] = head->host[2 * i];
       if (entropy != NULL) entropy[first + i] = head->host[2 * i + 1];

@@ -105,7 +105,7 @@ Status params_read(ParamSet *params, size_t index, const StoredTensor *stored, c
   Status status = params_bind(params, index, &weight);
   if (status == STATUS_OK) status = weight_read(stored, 0, &weight.value);
   weight_free(&weight);
-  return status;
+  return status_context(status, "%s: tensor %s", path, stored->name);
 }
 
 // ---- full fine-tuning ----

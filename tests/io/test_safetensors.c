@@ -139,6 +139,34 @@ static void passes_on_failures_of_writing(void **state) {
                "Q4_0");
 }
 
+/// Element 150000 of "n" is the number that `user` points to.
+static Status fill_with(void *user, size_t index, size_t first, size_t count, float *out) {
+  const float *value = user;
+  (void)index;
+  for (size_t i = 0; i < count; i++) out[i] = first + i == 150000 ? *value : 1.0f;
+  return STATUS_OK;
+}
+
+static void writes_no_broken_numbers(void **state) {
+  (void)state;
+  static const struct {
+    DType type;
+    float value;
+    const char *part; // of the message; NULL: it is written
+  } cases[] = {{DTYPE_F32, NAN, "tensor n: element 150000 is nan"},
+               {DTYPE_BF16, -INFINITY, "tensor n: element 150000 is -inf"},
+               {DTYPE_F16, 1e6f, "tensor n: element 150000 is 1e+06, too large for F16; use bf16 or f32"},
+               {DTYPE_BF16, 1e6f, NULL},
+               {DTYPE_F32, 3e38f, NULL}};
+  for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+    TensorToWrite tensor = {"n", cases[i].type, 1, {200000}};
+    float value = cases[i].value;
+    Status status = safetensors_write(path_in(test_folder(), "a"), &tensor, 1, fill_with, &value);
+    assert_int_equal(status, cases[i].part == NULL ? STATUS_OK : STATUS_INPUT);
+    if (cases[i].part != NULL) assert_fails(status, STATUS_INPUT, cases[i].part);
+  }
+}
+
 // ---- wrong headers ----
 
 /// Writes a file with this header and `data` zero bytes, and opens it.
@@ -268,6 +296,7 @@ int main(void) {
       cmocka_unit_test(writes_what_it_reads),
       cmocka_unit_test(writes_an_aligned_header),
       cmocka_unit_test(passes_on_failures_of_writing),
+      cmocka_unit_test(writes_no_broken_numbers),
       cmocka_unit_test(refuses_wrong_headers),
       cmocka_unit_test(refuses_other_files),
       cmocka_unit_test(reads_shards),

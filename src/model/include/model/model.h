@@ -93,6 +93,10 @@ STATUS_CHECKED Status pass_forward(Pass *pass, const Batch *batch, DropoutDraw d
 STATUS_CHECKED Status pass_statistics(Pass *pass, const Batch *batch, float tau, float *entropy /*[R]*/,
                                       float *log_z /*[R]*/, float *logprob /*[predictions]*/);
 
+/// STATUS_FAILED if stats[count, 2] of op_entropy (log Z and H) has a number that is not finite.
+/// pass_statistics checks its own.
+STATUS_CHECKED Status pass_check_statistics(const float *stats, size_t count);
+
 /// After pass_forward (PASS_TRAINING): adds the gradient of Σ_r weights[r] · H_r to the parameters'
 /// gradients. `entropy` and `log_z` are those of the same rows from pass_statistics, or NULL to compute them
 /// again.
