@@ -38,6 +38,8 @@ seeds_of() {
   safetensors) files=(tests/io/data/peer.safetensors tests/golden/qwen2_untied/model-00002-of-00002.safetensors) ;;
   torch) files=(tests/io/data/torch/*.bin tests/model/adapters/bin*/adapter_model.bin) ;;
   safetensors_index) files=(tests/golden/qwen2_untied/model.safetensors.index.json) ;;
+  weight_names) files=(tests/model/odd/tensors.safetensors) ;;
+  model_gguf) files=(tests/model/odd/*.gguf) ;;
   gguf) files=(tests/io/data/peer.gguf tests/golden/qwen2.gguf) ;;
   tokenizer_hf) files=(tests/text/bpe_qwen2/tokenizer.json) ;;
   groups) files=(configs/groups/gender.json) ;;

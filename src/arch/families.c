@@ -8,8 +8,8 @@
 
 // ---- names of weights ----
 
-// Llama's names, which many families share. Biases are skipped without qkv_bias, the head if it is the
-// embedding.
+// Llama's names, which many families share. Biases that a model lacks are skipped, and so is the head if it
+// is the embedding.
 static const WeightName llama_weights[] = {
     {WEIGHT_EMBEDDING, 0, {"model.embed_tokens", "token_embd"}},
     {WEIGHT_ATTENTION_NORM, 0, {"model.layers.#.input_layernorm", "blk.#.attn_norm"}},
@@ -24,22 +24,33 @@ static const WeightName llama_weights[] = {
     {WEIGHT_BIAS, LINEAR_Q, {"model.layers.#.self_attn.q_proj", "blk.#.attn_q"}},
     {WEIGHT_BIAS, LINEAR_K, {"model.layers.#.self_attn.k_proj", "blk.#.attn_k"}},
     {WEIGHT_BIAS, LINEAR_V, {"model.layers.#.self_attn.v_proj", "blk.#.attn_v"}},
+    {WEIGHT_BIAS, LINEAR_O, {"model.layers.#.self_attn.o_proj", "blk.#.attn_output"}},
+    {WEIGHT_BIAS, LINEAR_GATE, {"model.layers.#.mlp.gate_proj", "blk.#.ffn_gate"}},
+    {WEIGHT_BIAS, LINEAR_UP, {"model.layers.#.mlp.up_proj", "blk.#.ffn_up"}},
+    {WEIGHT_BIAS, LINEAR_DOWN, {"model.layers.#.mlp.down_proj", "blk.#.ffn_down"}},
     {WEIGHT_FINAL_NORM, 0, {"model.norm", "output_norm"}},
     {WEIGHT_HEAD, 0, {"lm_head", "output"}},
 };
 
 // ---- the families ----
 
-static const OffKey llama_off[] = {
-    {"attention_bias", OFF_FALSE}, {"mlp_bias", OFF_FALSE}, {"use_sliding_window", OFF_ABSENT}};
-static const OffKey qwen2_off[] = {
-    {"attention_bias", OFF_ABSENT}, {"mlp_bias", OFF_ABSENT}, {"use_sliding_window", OFF_FALSE}};
+static const BiasGroup llama_biases[] = {
+    {"attention_bias", {[LINEAR_Q] = true, [LINEAR_K] = true, [LINEAR_V] = true, [LINEAR_O] = true}},
+    {"mlp_bias", {[LINEAR_GATE] = true, [LINEAR_UP] = true, [LINEAR_DOWN] = true}}};
+// Some configs say "attention_bias" too. transformers' Qwen2 does not read it, whatever it says.
+static const BiasGroup qwen2_biases[] = {{NULL, {[LINEAR_Q] = true, [LINEAR_K] = true, [LINEAR_V] = true}}};
+
+static const OffKey llama_off[] = {{"use_sliding_window", OFF_ABSENT}};
+static const OffKey qwen2_off[] = {{"mlp_bias", OFF_ABSENT}, {"use_sliding_window", OFF_FALSE}};
 
 static const ModelFamily families[] = {
     {.name = {[FORMAT_HF] = "llama", [FORMAT_GGUF] = "llama"},
      .class_name = "LlamaForCausalLM",
      .chat = NULL, // Llama 3, SmolLM2 and others share this type, each with its own template
+     .biases = llama_biases,
+     .bias_count = COUNT(llama_biases),
      .gguf_interleaved = true,
+     .default_positions = 2048,
      .off_keys = llama_off,
      .off_key_count = COUNT(llama_off),
      .weights = llama_weights,
@@ -47,7 +58,10 @@ static const ModelFamily families[] = {
     {.name = {[FORMAT_HF] = "qwen2", [FORMAT_GGUF] = "qwen2"},
      .class_name = "Qwen2ForCausalLM",
      .chat = "qwen2.5",
-     .qkv_bias = true,
+     .biases = qwen2_biases,
+     .bias_count = COUNT(qwen2_biases),
+     .default_positions = 32768,
+     .default_kv_heads = 32,
      .off_keys = qwen2_off,
      .off_key_count = COUNT(qwen2_off),
      .weights = llama_weights,

@@ -12,26 +12,56 @@ struct ModelFiles {
   ModelConfig config;
 };
 
-static Status open_folder(const char *path, TensorFile **out) {
-  Status status = STATUS_OK;
-  char *index = NULL;
-  char *single = NULL;
-  TRY_CLEAN(path_join(&index, path, "model.safetensors.index.json"));
-  TRY_CLEAN(path_join(&single, path, "model.safetensors"));
-  if (file_exists(index)) {
-    TRY_CLEAN(tensors_open(index, out));
-  } else if (file_exists(single)) {
-    TRY_CLEAN(tensors_open(single, out));
-  } else {
-    status =
-        status_fail(STATUS_INPUT,
-                    "%s: the folder has neither model.safetensors nor model.safetensors.index.json; give a "
-                    "Hugging Face folder or a .gguf file",
-                    path);
+/// True if the folder has the file; *path = its path in fresh memory.
+static Status find_file(const char *folder, const char *name, char **path, bool *found) {
+  TRY(path_join(path, folder, name));
+  *found = file_exists(*path);
+  return STATUS_OK;
+}
+
+static Status fail_no_weights(const char *folder) {
+  static const char *const pickles[] = {"pytorch_model.bin", "pytorch_model.bin.index.json"};
+  for (size_t i = 0; i < 2; i++) {
+    char *path = NULL;
+    bool found = false;
+    Status status = find_file(folder, pickles[i], &path, &found);
+    if (found)
+      status = status_fail(STATUS_INPUT,
+                           "%s: a PyTorch file, which is not read; save the model with transformers' "
+                           "save_pretrained, which writes model.safetensors",
+                           path);
+    free(path);
+    TRY(status);
   }
+  return status_fail(STATUS_INPUT,
+                     "%s: the folder has neither model.safetensors nor model.safetensors.index.json; give a "
+                     "Hugging Face folder or a .gguf file",
+                     folder);
+}
+
+/// *out = the path of the weights that transformers takes: shards only if there is no single file.
+static Status find_weights(const char *folder, char **out) {
+  static const char *const names[] = {"model.safetensors", "model.safetensors.index.json"};
+  for (size_t i = 0; i < 2; i++) {
+    bool found = false;
+    Status status = find_file(folder, names[i], out, &found);
+    if (status == STATUS_OK && found) return STATUS_OK;
+    free(*out);
+    *out = NULL;
+    TRY(status);
+  }
+  return fail_no_weights(folder);
+}
+
+static Status open_folder(ModelFiles *files) {
+  Status status = STATUS_OK;
+  char *weights = NULL;
+  TRY(find_weights(files->path, &weights));
+  TRY_CLEAN(model_config_read_hf(files->path, &files->config));
+  TRY_CLEAN(tensors_open(weights, &files->tensors));
+  TRY_CLEAN(weights_resolve(&files->config, files->tensors));
 cleanup:
-  free(index);
-  free(single);
+  free(weights);
   return status;
 }
 
@@ -49,8 +79,7 @@ Status model_files_open(const char *path, ModelFiles **out) {
   TRY(mem_array(&files, 1, "model files"));
   TRY_CLEAN(str_format(&files->path, "%s", path));
   if (file_is_directory(path)) {
-    TRY_CLEAN(open_folder(path, &files->tensors));
-    TRY_CLEAN(model_config_read_hf(path, files->tensors, &files->config));
+    TRY_CLEAN(open_folder(files));
   } else {
     TRY_CLEAN(open_file(path, &files->tensors));
     TRY_CLEAN(model_config_read_gguf(files->tensors, &files->config));

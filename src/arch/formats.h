@@ -2,13 +2,22 @@
 #pragma once
 
 #include "arch/files.h"
+#include "io/json.h"
 #include "io/tensors.h"
 
-/// Fills `config` from folder/config.json and folder/generation_config.json. If they do not say whether the
-/// head is tied, `tensors` decides.
-STATUS_CHECKED Status model_config_read_hf(const char *folder, const TensorFile *tensors,
-                                           ModelConfig *config);
+/// Fills `config` from folder/config.json and folder/generation_config.json. `tied` is what config.json says;
+/// weights_resolve compares it with the weights.
+STATUS_CHECKED Status model_config_read_hf(const char *folder, ModelConfig *config);
 STATUS_CHECKED Status model_config_read_gguf(const TensorFile *tensors, ModelConfig *config);
+/// The rotary embedding of config.json. `positions` is the model's number of them.
+STATUS_CHECKED Status rope_read_hf(const cJSON *json, const char *name, size_t positions, Rope *out);
+/// That of a GGUF file; `sizes` has the head size and the number of positions.
+STATUS_CHECKED Status rope_read_gguf(const TensorFile *file, const char *architecture,
+                                     const ModelConfig *sizes, Rope *out);
+enum { GGUF_KEY_SIZE = 128 };
+/// key = "<architecture>.<name>", which it returns too.
+const char *gguf_key(char key[GGUF_KEY_SIZE], const char *architecture, const char *name);
+
 /// Refuses sizes that contradict each other or are out of range. `name` is the file in messages.
 STATUS_CHECKED Status model_config_check(const ModelConfig *config, const char *name);
 /// FORMAT_HF for safetensors.
@@ -18,6 +27,12 @@ static inline ModelFormat tensors_format(const TensorFile *file) {
 /// The optional tensor of a GGUF file with the divisors of the rotary frequencies.
 #define GGUF_ROPE_DIVISORS "rope_freqs.weight"
 
+/// True if the file has a bias of the group in its first layer.
+bool weights_have_biases(const ModelConfig *config, const TensorFile *file, const BiasGroup *group);
+/// Gives the tensors of a Hugging Face folder the names of the table, as transformers finds them: without
+/// what wrappers put in front, and with or without "model.". Then settles config->tied: a head that differs
+/// from the embedding is kept, whatever config.json says.
+STATUS_CHECKED Status weights_resolve(ModelConfig *config, TensorFile *file);
 /// Checks that the file has every weight with the right shape, and no tensor that this program would ignore.
 STATUS_CHECKED Status weights_check(const ModelConfig *config, const TensorFile *file);
 /// `value` rounded to 7 decimal digits: 0.05, not 0.0500000007.

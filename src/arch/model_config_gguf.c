@@ -1,24 +1,20 @@
 // A model's config from GGUF metadata (ggml's docs/gguf.md has the keys). Rule: as in model_config_hf.c, a
 // setting that would change the numbers and is not computed here is an error.
 #include "formats.h"
-#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
-enum { KEY_SIZE = 128 };
-
-/// key = "<architecture>.<name>", which it returns too.
-static const char *full_key(char key[KEY_SIZE], const char *architecture, const char *name) {
-  (void)snprintf(key, KEY_SIZE, "%s.%s", architecture, name);
+const char *gguf_key(char key[GGUF_KEY_SIZE], const char *architecture, const char *name) {
+  (void)snprintf(key, GGUF_KEY_SIZE, "%s.%s", architecture, name);
   return key;
 }
 
 /// `fallback` 0: the key must be there.
 static Status read_size(const TensorFile *file, const char *architecture, const char *name, int64_t fallback,
                         size_t *out) {
-  char key[KEY_SIZE];
+  char key[GGUF_KEY_SIZE];
   int64_t value = 0;
-  full_key(key, architecture, name);
+  gguf_key(key, architecture, name);
   if (fallback > 0) {
     TRY(gguf_get_integer_or(file, key, fallback, &value));
   } else {
@@ -67,7 +63,7 @@ static Status read_sizes(const TensorFile *file, const char *architecture, Model
   TRY(read_size(file, architecture, "attention.head_count", 0, &config->heads));
   TRY(read_size(file, architecture, "attention.head_count_kv", (int64_t)config->heads, &config->kv_heads));
   TRY(read_size(file, architecture, "feed_forward_length", 0, &config->ffn));
-  TRY(read_size(file, architecture, "context_length", 2048, &config->max_positions));
+  TRY(read_size(file, architecture, "context_length", 0, &config->max_positions));
   if (config->heads > config->width) {
     return status_fail(STATUS_INPUT, "%s: %zu attention heads in a width of %zu", tensors_path(file),
                        config->heads, config->width);
@@ -83,55 +79,45 @@ static Status read_sizes(const TensorFile *file, const char *architecture, Model
                        "%s: key length %zu, value length %zu and rotated part %zu differ; not supported",
                        tensors_path(file), config->head_dim, value_length, rotated);
   }
-  char key[KEY_SIZE];
+  char key[GGUF_KEY_SIZE];
   double eps = 0;
-  TRY(gguf_get_number_or(file, full_key(key, architecture, "attention.layer_norm_rms_epsilon"), 1e-6, &eps));
+  TRY(gguf_get_number_or(file, gguf_key(key, architecture, "attention.layer_norm_rms_epsilon"), 0, &eps));
+  if (eps == 0) return status_fail(STATUS_INPUT, "%s: metadata %s is missing", tensors_path(file), key);
   config->rms_eps = (float)eps;
   return STATUS_OK;
 }
 
-// llama.cpp's converter turns Llama 3's rope scaling into a tensor of divisors of the frequencies. All Llama
-// 3 models have the same other constants, so the largest divisor is the factor; the rest must agree with it.
-static Status read_rope_divisors(const TensorFile *file, const StoredTensor *tensor, ModelConfig *config) {
-  float divisors[512];
-  double scaled[512];
-  size_t count = config->head_dim / 2;
-  if (tensor->elements != count || count > 512 || tensor->type != DTYPE_F32) {
-    return status_fail(STATUS_INPUT, "%s: tensor %s must be F32 with %zu elements", tensors_path(file),
-                       tensor->name, count);
+/// Refuses what would change the numbers and is not computed here. llama.cpp gives these keys to relatives of
+/// our families, and a file may have any of them.
+static Status check_off(const TensorFile *file, const char *architecture, const ModelConfig *config) {
+  static const char *const keys[] = {"expert_count",           "attention.scale", "attention.clamp_kqv",
+                                     "attn_logit_softcapping", "logit_scale",     "final_logit_softcapping",
+                                     "residual_scale",         "embedding_scale"};
+  char key[GGUF_KEY_SIZE];
+  double value = 0;
+  for (size_t i = 0; i < sizeof keys / sizeof *keys; i++) {
+    TRY(gguf_get_number_or(file, gguf_key(key, architecture, keys[i]), 0, &value));
+    if (value == 0) continue;
+    return status_fail(STATUS_INPUT, "%s: metadata %s is %g, which is not supported", tensors_path(file), key,
+                       value);
   }
-  TRY(tensors_read_f32(tensor, 0, count, divisors));
-  config->rope_low = 1;
-  config->rope_high = 4;
-  config->rope_original_positions = 8192;
-  config->rope_factor = 1;
-  for (size_t i = 0; i < count; i++) {
-    if ((double)divisors[i] > config->rope_factor) config->rope_factor = (double)divisors[i];
-  }
-  model_config_inverse_frequencies(config, scaled);
-  for (size_t i = 0; i < count; i++) {
-    double plain = pow(config->rope_theta, -2.0 * (double)i / (double)config->head_dim);
-    if (!(fabs(plain / scaled[i] / (double)divisors[i] - 1) <= 1e-4)) {
-      return status_fail(STATUS_INPUT, "%s: tensor %s is not Llama 3's rope scaling (entry %zu is %g)",
-                         tensors_path(file), tensor->name, i, (double)divisors[i]);
-    }
-  }
-  return STATUS_OK;
+  TRY(gguf_get_number_or(file, gguf_key(key, architecture, "attention.causal"), 1, &value));
+  if (value == 0)
+    return status_fail(STATUS_INPUT, "%s: metadata %s is false: the model does not predict the next token",
+                       tensors_path(file), key);
+  TRY(gguf_get_number_or(file, gguf_key(key, architecture, "attention.sliding_window"), 0, &value));
+  if (value == 0 || value >= (double)config->max_positions) return STATUS_OK;
+  return status_fail(STATUS_INPUT, "%s: metadata %s is %g: a sliding window is not supported",
+                     tensors_path(file), key, value);
 }
 
-static Status read_rope(const TensorFile *file, const char *architecture, ModelConfig *config) {
-  char key[KEY_SIZE];
-  const char *scaling = NULL;
-  config->rope_factor = 1.0;
-  TRY(gguf_get_number_or(file, full_key(key, architecture, "rope.freq_base"), 10000.0, &config->rope_theta));
-  TRY(gguf_get_string_or_null(file, full_key(key, architecture, "rope.scaling.type"), &scaling));
-  if (scaling != NULL && strcmp(scaling, "none") != 0) {
-    return status_fail(STATUS_INPUT,
-                       "%s: rope scaling \"%s\" is not supported; supported are none and Llama 3's",
-                       tensors_path(file), scaling);
+static void read_biases(const TensorFile *file, ModelConfig *config) {
+  const ModelFamily *family = config->family;
+  for (size_t i = 0; i < family->bias_count; i++) {
+    const BiasGroup *group = &family->biases[i];
+    if (group->key == NULL || weights_have_biases(config, file, group))
+      model_config_add_biases(config, group);
   }
-  const StoredTensor *divisors = tensors_find(file, GGUF_ROPE_DIVISORS);
-  return divisors == NULL ? STATUS_OK : read_rope_divisors(file, divisors, config);
 }
 
 static Status read_tokens(const TensorFile *file, ModelConfig *config) {
@@ -155,7 +141,9 @@ Status model_config_read_gguf(const TensorFile *tensors, ModelConfig *config) {
   const char *architecture = NULL;
   TRY(read_family(tensors, &architecture, config));
   TRY(read_sizes(tensors, architecture, config));
-  TRY(read_rope(tensors, architecture, config));
+  TRY(check_off(tensors, architecture, config));
+  TRY(rope_read_gguf(tensors, architecture, config, &config->rope));
+  read_biases(tensors, config);
   TRY(read_tokens(tensors, config));
   char name[WEIGHT_NAME_SIZE];
   weight_name(config->family, FORMAT_GGUF, WEIGHT_HEAD, name);

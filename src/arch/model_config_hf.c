@@ -3,6 +3,7 @@
 #include "formats.h"
 #include "io/file.h"
 #include "io/json.h"
+#include "util/log.h"
 #include <stdlib.h>
 #include <string.h>
 
@@ -28,63 +29,86 @@ static Status check_off(const cJSON *json, const OffKey *off, const char *name) 
                      name, off->key);
 }
 
+static Status read_bool_or(const cJSON *json, const char *key, const char *name, bool fallback, bool *out) {
+  *out = fallback;
+  if (!json_has(json, key)) return STATUS_OK;
+  const cJSON *value = cJSON_GetObjectItemCaseSensitive(json, key);
+  if (!cJSON_IsBool(value)) return status_fail(STATUS_INPUT, "%s: \"%s\" must be true or false", name, key);
+  *out = cJSON_IsTrue(value);
+  return STATUS_OK;
+}
+
+/// Refuses what makes another model of the same sizes and names.
+static Status check_plain(const cJSON *json, const char *name) {
+  const cJSON *code = cJSON_GetObjectItemCaseSensitive(json, "auto_map");
+  if (cJSON_IsObject(code) && code->child != NULL) {
+    return status_fail(STATUS_INPUT,
+                       "%s: \"auto_map\" names code of the model's own, which is not run; delete the key if "
+                       "the model computes the same without trust_remote_code",
+                       name);
+  }
+  if (json_has(json, "quantization_config")) {
+    const char *method = "unknown";
+    const cJSON *quantized = cJSON_GetObjectItemCaseSensitive(json, "quantization_config");
+    if (json_has(quantized, "quant_method")) TRY(json_get_string(quantized, "quant_method", name, &method));
+    return status_fail(STATUS_INPUT,
+                       "%s: \"quantization_config\" (%s) is not supported; give the model before it was "
+                       "quantized, or a .gguf",
+                       name, method);
+  }
+  if (json_has(json, "transformers_weights")) {
+    return status_fail(STATUS_INPUT,
+                       "%s: \"transformers_weights\" is not supported; name the file model.safetensors and "
+                       "delete the key",
+                       name);
+  }
+  return STATUS_OK;
+}
+
+static Status check_layer_types(const cJSON *json, const char *name) {
+  const cJSON *types = NULL, *type = NULL;
+  if (!json_has(json, "layer_types")) return STATUS_OK;
+  TRY(json_get_array(json, "layer_types", name, &types));
+  cJSON_ArrayForEach(type, types) {
+    const char *text = cJSON_IsString(type) ? type->valuestring : "not a string";
+    if (strcmp(text, "full_attention") == 0) continue;
+    return status_fail(STATUS_INPUT,
+                       "%s: \"layer_types\" has \"%s\", which is not supported; supported is full_attention",
+                       name, text);
+  }
+  return STATUS_OK;
+}
+
+static Status check_activation(const cJSON *json, const char *name) {
+  const char *act = "silu";
+  if (json_has(json, "hidden_act")) TRY(json_get_string(json, "hidden_act", name, &act));
+  if (strcmp(act, "silu") == 0 || strcmp(act, "swish") == 0) return STATUS_OK; // two names of one function
+  return status_fail(STATUS_INPUT, "%s: hidden_act \"%s\" is not supported; supported is silu", name, act);
+}
+
 static Status read_family(const cJSON *json, const char *name, ModelConfig *config) {
   const char *type = NULL;
   TRY(json_get_string(json, "model_type", name, &type));
   TRY(family_find(FORMAT_HF, type, name, &config->family));
-  if (json_has(json, "hidden_act")) {
-    const char *act = NULL;
-    TRY(json_get_string(json, "hidden_act", name, &act));
-    if (strcmp(act, "silu") != 0) {
-      return status_fail(STATUS_INPUT, "%s: hidden_act \"%s\" is not supported; supported is silu", name,
-                         act);
-    }
-  }
+  TRY(check_plain(json, name));
+  TRY(check_layer_types(json, name));
+  TRY(check_activation(json, name));
   const ModelFamily *family = config->family;
   for (size_t i = 0; i < family->off_key_count; i++) TRY(check_off(json, &family->off_keys[i], name));
+  for (size_t i = 0; i < family->bias_count; i++) {
+    bool on = true;
+    if (family->biases[i].key != NULL) TRY(read_bool_or(json, family->biases[i].key, name, false, &on));
+    if (on) model_config_add_biases(config, &family->biases[i]);
+  }
   return STATUS_OK;
 }
 
-// `json` is rope_scaling (older transformers) or rope_parameters (newer, includes rope_theta).
-static Status read_rope_object(const cJSON *json, const char *name, ModelConfig *config) {
-  if (json_has(json, "rope_theta")) TRY(json_get_number(json, "rope_theta", name, &config->rope_theta));
-  if (json_has(json, "partial_rotary_factor")) {
-    double share = 0;
-    TRY(json_get_number(json, "partial_rotary_factor", name, &share));
-    if (share != 1.0) {
-      return status_fail(STATUS_INPUT, "%s: partial_rotary_factor %g is not supported; supported is 1", name,
-                         share);
-    }
-  }
-  const char *type = "default";
-  if (json_has(json, "rope_type")) {
-    TRY(json_get_string(json, "rope_type", name, &type));
-  } else if (json_has(json, "type")) {
-    TRY(json_get_string(json, "type", name, &type));
-  }
-  if (strcmp(type, "default") == 0) return STATUS_OK;
-  if (strcmp(type, "llama3") != 0) {
-    return status_fail(STATUS_INPUT,
-                       "%s: rope type \"%s\" is not supported; supported are default and llama3", name, type);
-  }
-  TRY(json_get_number(json, "factor", name, &config->rope_factor));
-  TRY(json_get_number(json, "low_freq_factor", name, &config->rope_low));
-  TRY(json_get_number(json, "high_freq_factor", name, &config->rope_high));
-  return json_get_number(json, "original_max_position_embeddings", name, &config->rope_original_positions);
-}
-
-static Status read_rope(const cJSON *json, const char *name, ModelConfig *config) {
-  config->rope_theta = 10000.0;
-  config->rope_factor = 1.0;
-  if (json_has(json, "rope_theta")) TRY(json_get_number(json, "rope_theta", name, &config->rope_theta));
-  const char *const keys[] = {"rope_scaling", "rope_parameters"};
-  for (size_t i = 0; i < 2; i++) {
-    if (!json_has(json, keys[i])) continue;
-    const cJSON *object = NULL;
-    TRY(json_get_object(json, keys[i], name, &object));
-    TRY(read_rope_object(object, name, config));
-  }
-  return STATUS_OK;
+/// A null means as many as attention heads; what an absent key means is the family's.
+static Status read_kv_heads(const cJSON *json, const char *name, ModelConfig *config) {
+  static const char key[] = "num_key_value_heads";
+  size_t absent = config->family->default_kv_heads;
+  bool is_null = cJSON_GetObjectItemCaseSensitive(json, key) != NULL;
+  return read_size_or(json, key, name, is_null || absent == 0 ? config->heads : absent, &config->kv_heads);
 }
 
 static Status read_sizes(const cJSON *json, const char *name, ModelConfig *config) {
@@ -93,9 +117,10 @@ static Status read_sizes(const cJSON *json, const char *name, ModelConfig *confi
   TRY(read_size(json, "num_attention_heads", name, &config->heads));
   TRY(read_size(json, "intermediate_size", name, &config->ffn));
   TRY(read_size(json, "vocab_size", name, &config->vocab));
-  TRY(read_size_or(json, "num_key_value_heads", name, config->heads, &config->kv_heads));
+  TRY(read_kv_heads(json, name, config));
   TRY(read_size_or(json, "head_dim", name, config->width / config->heads, &config->head_dim));
-  TRY(read_size_or(json, "max_position_embeddings", name, 2048, &config->max_positions));
+  TRY(read_size_or(json, "max_position_embeddings", name, config->family->default_positions,
+                   &config->max_positions));
   double eps = 1e-6;
   if (json_has(json, "rms_norm_eps")) TRY(json_get_number(json, "rms_norm_eps", name, &eps));
   config->rms_eps = (float)eps;
@@ -122,22 +147,27 @@ static Status read_eos(const cJSON *json, const char *name, ModelConfig *config)
   return STATUS_OK;
 }
 
-static Status read_generation_config(const char *folder, ModelConfig *config) {
+/// If there is a generation_config.json, it alone names the end tokens, as in transformers.
+static Status read_end_tokens(const char *folder, const cJSON *json, const char *name, ModelConfig *config) {
   Status status = STATUS_OK;
   char *path = NULL;
-  cJSON *json = NULL;
+  cJSON *generation = NULL;
   TRY(path_join(&path, folder, "generation_config.json"));
-  if (file_exists(path)) {
-    TRY_CLEAN(json_parse_file(path, &json));
-    TRY_CLEAN(read_eos(json, path, config));
+  if (!file_exists(path)) {
+    TRY_CLEAN(read_eos(json, name, config));
+  } else {
+    TRY_CLEAN(json_parse_file(path, &generation));
+    TRY_CLEAN(read_eos(generation, path, config));
+    if (config->eos_count == 0 && json_has(json, "eos_token_id"))
+      log_say(LOG_NOTE, "%s names no end token, so answers have none, whatever config.json says", path);
   }
 cleanup:
-  cJSON_Delete(json);
+  cJSON_Delete(generation);
   free(path);
   return status;
 }
 
-Status model_config_read_hf(const char *folder, const TensorFile *tensors, ModelConfig *config) {
+Status model_config_read_hf(const char *folder, ModelConfig *config) {
   Status status = STATUS_OK;
   char *path = NULL;
   cJSON *json = NULL;
@@ -145,16 +175,12 @@ Status model_config_read_hf(const char *folder, const TensorFile *tensors, Model
   TRY_CLEAN(json_parse_file(path, &json));
   TRY_CLEAN(read_family(json, path, config));
   TRY_CLEAN(read_sizes(json, path, config));
-  TRY_CLEAN(read_rope(json, path, config));
-  const cJSON *tied = cJSON_GetObjectItemCaseSensitive(json, "tie_word_embeddings");
-  char head[WEIGHT_NAME_SIZE];
-  weight_name(config->family, FORMAT_HF, WEIGHT_HEAD, head);
-  config->tied = cJSON_IsBool(tied) ? (bool)cJSON_IsTrue(tied) : tensors_find(tensors, head) == NULL;
+  TRY_CLEAN(rope_read_hf(json, path, config->max_positions, &config->rope));
+  TRY_CLEAN(read_bool_or(json, "tie_word_embeddings", path, false, &config->tied));
   config->bos = -1;
   const cJSON *bos = cJSON_GetObjectItemCaseSensitive(json, "bos_token_id");
   if (cJSON_IsNumber(bos)) config->bos = bos->valueint;
-  TRY_CLEAN(read_generation_config(folder, config));
-  if (config->eos_count == 0) TRY_CLEAN(read_eos(json, path, config));
+  TRY_CLEAN(read_end_tokens(folder, json, path, config));
 cleanup:
   cJSON_Delete(json);
   free(path);

@@ -14,23 +14,35 @@ double hf_decimal(float value) {
   return strtod(text, NULL);
 }
 
-static void add_rope(JsonWriter *json, const ModelConfig *config) {
-  json_number(json, "rope_theta", config->rope_theta);
-  if (config->rope_factor <= 1) {
+static void add_rope(JsonWriter *json, const Rope *rope) {
+  json_number(json, "rope_theta", rope->theta);
+  if (rope->type == ROPE_DEFAULT) {
     json_null(json, "rope_scaling");
     return;
   }
   json_object_begin(json, "rope_scaling");
-  json_string(json, "rope_type", "llama3");
-  json_number(json, "factor", config->rope_factor);
-  json_number(json, "low_freq_factor", config->rope_low);
-  json_number(json, "high_freq_factor", config->rope_high);
-  json_number(json, "original_max_position_embeddings", config->rope_original_positions);
+  json_string(json, "rope_type", rope_type_name(rope->type));
+  json_number(json, "factor", rope->factor);
+  if (rope->type == ROPE_LLAMA3) {
+    json_number(json, "low_freq_factor", rope->low);
+    json_number(json, "high_freq_factor", rope->high);
+  }
+  if (rope->type == ROPE_YARN) {
+    json_number(json, "beta_slow", rope->low);
+    json_number(json, "beta_fast", rope->high);
+    json_bool(json, "truncate", rope->truncate);
+    json_number(json, "attention_factor", rope->attention);
+  }
+  if (rope->type == ROPE_LLAMA3 || rope->type == ROPE_YARN)
+    json_number(json, "original_max_position_embeddings", rope->original_positions);
   json_object_end(json);
 }
 
+// Without tokens, null is written: an absent key means one in transformers.
 static void add_tokens(JsonWriter *json, const ModelConfig *config) {
   if (config->bos >= 0) json_integer(json, "bos_token_id", config->bos);
+  if (config->bos < 0) json_null(json, "bos_token_id");
+  if (config->eos_count == 0) json_null(json, "eos_token_id");
   if (config->eos_count == 1) json_integer(json, "eos_token_id", config->eos[0]);
   if (config->eos_count > 1) json_integers(json, "eos_token_id", config->eos, config->eos_count);
 }
@@ -46,7 +58,14 @@ static void add_sizes(JsonWriter *json, const ModelConfig *config) {
   json_integer(json, "max_position_embeddings", (int64_t)config->max_positions);
 }
 
-static void add_off_keys(JsonWriter *json, const ModelFamily *family) {
+static void add_switches(JsonWriter *json, const ModelConfig *config) {
+  const ModelFamily *family = config->family;
+  for (size_t i = 0; i < family->bias_count; i++) {
+    const BiasGroup *group = &family->biases[i];
+    bool on = false;
+    for (size_t j = 0; j < LINEARS; j++) on = on || (group->linears[j] && config->biases[j]);
+    if (group->key != NULL) json_bool(json, group->key, on);
+  }
   for (size_t i = 0; i < family->off_key_count; i++) {
     const OffKey *off = &family->off_keys[i];
     if (off->written == OFF_FALSE) json_bool(json, off->key, false);
@@ -64,9 +83,9 @@ static Status write_config(const ModelConfig *config, DType type, const char *di
   add_sizes(&json, config);
   json_string(&json, "hidden_act", "silu");
   json_number(&json, "rms_norm_eps", hf_decimal(config->rms_eps));
-  add_rope(&json, config);
+  add_rope(&json, &config->rope);
   json_bool(&json, "tie_word_embeddings", config->tied);
-  add_off_keys(&json, config->family);
+  add_switches(&json, config);
   json_integer(&json, "attention_dropout", 0);
   json_bool(&json, "use_cache", true);
   const char *dtype = type == DTYPE_F32 ? "float32" : type == DTYPE_F16 ? "float16" : "bfloat16";

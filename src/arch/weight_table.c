@@ -88,7 +88,7 @@ static bool is_present(const ModelConfig *config, const WeightName *weight) {
   case WEIGHT_HEAD:
     return !config->tied;
   case WEIGHT_BIAS:
-    return config->family->qkv_bias;
+    return config->biases[weight->linear];
   default:
     return true;
   }
@@ -138,7 +138,8 @@ void weight_spec(const ModelConfig *config, ModelFormat format, size_t index, We
   out->kind = weight->kind;
   out->linear = weight->linear;
   set_shape(config, out);
-  bool rotated = weight->kind == WEIGHT_LINEAR && (weight->linear == LINEAR_Q || weight->linear == LINEAR_K);
+  bool of_linear = weight->kind == WEIGHT_LINEAR || weight->kind == WEIGHT_BIAS;
+  bool rotated = of_linear && (weight->linear == LINEAR_Q || weight->linear == LINEAR_K);
   bool interleaved = format == FORMAT_GGUF && config->family->gguf_interleaved;
   out->permuted_head = rotated && interleaved ? config->head_dim : 0;
   write_name(weight, FORMAT_HF, out->layer, out->name);
@@ -165,13 +166,31 @@ static Status check_shape(const char *path, const StoredTensor *tensor, const We
                      spec->stored, found, spec->rows, spec->cols);
 }
 
-// Tensors that may be ignored: buffers that old transformers saved, GGUF's rope divisors (read with the
-// config), and a tied model's copy of its embedding.
-static bool may_be_ignored(const ModelConfig *config, const char *name) {
+bool weights_have_biases(const ModelConfig *config, const TensorFile *file, const BiasGroup *group) {
+  const ModelFamily *family = config->family;
+  for (size_t i = 0; i < family->weight_count; i++) {
+    const WeightName *weight = &family->weights[i];
+    char name[WEIGHT_NAME_SIZE];
+    if (weight->kind != WEIGHT_BIAS || !group->linears[weight->linear]) continue;
+    write_name(weight, tensors_format(file), 0, name);
+    if (tensors_find(file, name) != NULL) return true;
+  }
+  return false;
+}
+
+// Tensors that may be ignored: GGUF's rope divisors (read with the config), buffers that old transformers
+// saved, and a tied model's copy of its embedding (weights_resolve has compared them).
+static bool may_be_ignored(const ModelConfig *config, ModelFormat format, const char *name) {
+  if (format == FORMAT_GGUF) return strcmp(name, GGUF_ROPE_DIVISORS) == 0;
   char head[WEIGHT_NAME_SIZE];
-  weight_name(config->family, FORMAT_HF, WEIGHT_HEAD, head);
-  return str_ends(name, ".rotary_emb.inv_freq") || strcmp(name, GGUF_ROPE_DIVISORS) == 0 ||
-         (config->tied && strcmp(name, head) == 0);
+  weight_name(config->family, format, WEIGHT_HEAD, head);
+  return str_ends(name, "rotary_emb.inv_freq") || (config->tied && strcmp(name, head) == 0);
+}
+
+static Status fail_missing(const TensorFile *file, const WeightSpec *spec) {
+  const char *advice =
+      spec->kind == WEIGHT_HEAD ? ", and config.json does not say \"tie_word_embeddings\": true" : "";
+  return status_fail(STATUS_INPUT, "%s: tensor %s is missing%s", tensors_path(file), spec->stored, advice);
 }
 
 Status weights_check(const ModelConfig *config, const TensorFile *file) {
@@ -182,19 +201,17 @@ Status weights_check(const ModelConfig *config, const TensorFile *file) {
   for (size_t i = 0; i < count; i++) {
     weight_spec(config, format, i, &spec);
     const StoredTensor *tensor = tensors_find(file, spec.stored);
-    if (tensor == NULL) {
-      return status_fail(STATUS_INPUT, "%s: tensor %s is missing", tensors_path(file), spec.stored);
-    }
+    if (tensor == NULL) return fail_missing(file, &spec);
     TRY(check_shape(tensors_path(file), tensor, &spec));
   }
   for (size_t i = 0; i < tensors_count(file); i++) {
-    if (may_be_ignored(config, tensors_at(file, i)->name)) ignored++;
+    if (may_be_ignored(config, format, tensors_at(file, i)->name)) ignored++;
   }
   if (tensors_count(file) == count + ignored) return STATUS_OK;
   // Names are distinct, so a tensor is not in the table: find it for the message.
   for (size_t i = 0; i < tensors_count(file); i++) {
     const char *name = tensors_at(file, i)->name;
-    bool known = may_be_ignored(config, name);
+    bool known = may_be_ignored(config, format, name);
     for (size_t j = 0; j < count && !known; j++) {
       weight_spec(config, format, j, &spec);
       known = strcmp(spec.stored, name) == 0;

@@ -35,10 +35,12 @@ static Status linear_forward(Pass *pass, const Linear *linear, Tensor *out, cons
 // ---- one layer ----
 
 AttentionShape attention_shape(const ModelConfig *config) {
+  // cos and sin with a factor turn q and k into vectors that are longer by it
+  float longer = (float)(config->rope.attention * config->rope.attention);
   return (AttentionShape){.heads = config->heads,
                           .kv_heads = config->kv_heads,
                           .head_dim = config->head_dim,
-                          .scale = 1.0f / sqrtf((float)config->head_dim)};
+                          .scale = longer / sqrtf((float)config->head_dim)};
 }
 
 static Status attend(Pass *pass, size_t layer, LayerKeep *keep) {

@@ -74,7 +74,7 @@ STATUS_CHECKED Status params_list(const ParamSet *params, TensorToWrite **out);
 Status params_fill(void *user, size_t index, size_t first, size_t count, float *out);
 
 /// Copies `stored` to `out` (any float type) through a bounded buffer. If permuted_head > 0, undoes the
-/// interleaving of rows in heads of that size.
+/// interleaving of rows in heads of that size. STATUS_INPUT if a number is not finite, or not in out's type.
 STATUS_CHECKED Status weight_read(const StoredTensor *stored, size_t permuted_head, Tensor *out);
 
 /// Fails if the model has trained parameters already: it is trained in one way only.

@@ -4,6 +4,7 @@
 #include "parts.h"
 #include "util/half.h"
 #include "util/memory.h"
+#include "util/rounding.h"
 #include "util/str.h"
 #include <stdlib.h>
 #include <string.h>
@@ -53,6 +54,7 @@ static size_t stored_row(size_t row, size_t head) {
 typedef struct Stage {
   float *stored, *ordered;
   uint16_t *narrow;
+  RoundingCheck check;
 } Stage;
 
 static void stage_free(Stage *stage) {
@@ -62,8 +64,7 @@ static void stage_free(Stage *stage) {
 }
 
 static Status read_rows(const StoredTensor *stored, size_t permuted_head, size_t first, size_t rows,
-                        Tensor *out, Stage *stage) {
-  size_t cols = out->cols;
+                        size_t cols, Tensor *out, Stage *stage) {
   const float *source = stage->stored;
   TRY(tensors_read_f32(stored, first * cols, rows * cols, stage->stored));
   if (permuted_head > 0) {
@@ -73,26 +74,29 @@ static Status read_rows(const StoredTensor *stored, size_t permuted_head, size_t
     }
     source = stage->ordered;
   }
-  if (out->dtype == DTYPE_F32) return tensor_write(out, first * cols, rows * cols, source);
-  halves_from_floats(out->dtype, source, rows * cols, stage->narrow);
-  return tensor_write(out, first * cols, rows * cols, stage->narrow);
+  if (out->dtype != DTYPE_F32) halves_from_floats(out->dtype, source, rows * cols, stage->narrow);
+  const uint16_t *narrow = out->dtype == DTYPE_F32 ? NULL : stage->narrow;
+  TRY(rounding_add(&stage->check, source, narrow, rows * cols));
+  return tensor_write(out, first * cols, rows * cols, narrow != NULL ? (const void *)narrow : source);
 }
 
 Status weight_read(const StoredTensor *stored, size_t permuted_head, Tensor *out) {
   Status status = STATUS_OK;
-  Stage stage = {0};
+  Stage stage = {.check = {.type = out->dtype}};
   // A step takes whole heads, because rows move within a head: every row that a step needs is in its buffer.
+  // A vector that is permuted has rows of one element.
   size_t unit = permuted_head > 0 ? permuted_head : 1;
-  size_t step = STAGE_ELEMENTS / (out->cols * unit) * unit;
+  size_t cols = permuted_head > 0 && stored->rank == 1 ? 1 : out->cols;
+  size_t all = out->rows * out->cols / cols;
+  size_t step = STAGE_ELEMENTS / (cols * unit) * unit;
   if (step == 0) step = unit;
-  if (step > out->rows) step = out->rows;
-  TRY_CLEAN(mem_array(&stage.stored, step * out->cols, "weight staging"));
-  TRY_CLEAN(mem_array(&stage.ordered, permuted_head > 0 ? step * out->cols : 0, "weight staging"));
-  TRY_CLEAN(mem_array(&stage.narrow, out->dtype == DTYPE_F32 ? 0 : step * out->cols, "weight staging"));
-  for (size_t first = 0; first < out->rows; first += step) {
-    size_t rows = out->rows - first < step ? out->rows - first : step;
-    TRY_CLEAN(read_rows(stored, permuted_head, first, rows, out, &stage));
-  }
+  if (step > all) step = all;
+  TRY_CLEAN(mem_array(&stage.stored, step * cols, "weight staging"));
+  TRY_CLEAN(mem_array(&stage.ordered, permuted_head > 0 ? step * cols : 0, "weight staging"));
+  TRY_CLEAN(mem_array(&stage.narrow, out->dtype == DTYPE_F32 ? 0 : step * cols, "weight staging"));
+  for (size_t first = 0; first < all; first += step)
+    TRY_CLEAN(read_rows(stored, permuted_head, first, size_min(step, all - first), cols, out, &stage));
+  TRY_CLEAN(rounding_finish(&stage.check));
 cleanup:
   stage_free(&stage);
   return status;
@@ -127,7 +131,7 @@ static Status load_frequencies(Model *model) {
   float *rounded = NULL;
   TRY_CLEAN(mem_array(&exact, count, "rotary frequencies"));
   TRY_CLEAN(mem_array(&rounded, count, "rotary frequencies"));
-  model_config_inverse_frequencies(&model->config, exact);
+  rope_inverse_frequencies(&model->config.rope, model->config.head_dim, exact);
   for (size_t i = 0; i < count; i++) rounded[i] = (float)exact[i];
   TRY_CLEAN(
       tensor_create(model->ops, "rotary frequencies", MEMORY_WEIGHTS, DTYPE_F32, 1, count, &model->inv_freq));

@@ -46,10 +46,14 @@ static void describe_shape(const ModelConfig *c, char *fact) {
 }
 
 static void describe_constants(const ModelConfig *c, char *fact) {
-  append_fact(fact, "rms_eps %.9g, rope %.17g", (double)c->rms_eps, c->rope_theta);
-  if (c->rope_factor != 1)
-    append_fact(fact, " scaled by %.9g (%.9g to %.9g of %.9g positions)", c->rope_factor, c->rope_low,
-                c->rope_high, c->rope_original_positions);
+  const Rope *rope = &c->rope;
+  append_fact(fact, "rms_eps %.9g, rope %.17g", (double)c->rms_eps, rope->theta);
+  if (rope->factor != 1)
+    append_fact(fact, " scaled by %.9g (%.9g to %.9g of %.9g positions)", rope->factor, rope->low, rope->high,
+                rope->original_positions);
+  if (rope->type != ROPE_DEFAULT && rope->type != ROPE_LLAMA3)
+    append_fact(fact, " as %s, scores by %.9g%s", rope_type_name(rope->type), rope->attention,
+                rope->truncate ? ", whole pairs" : "");
   append_fact(fact, ", end tokens");
   for (size_t i = 0; i < c->eos_count; i++) append_fact(fact, " %d", c->eos[i]);
 }

@@ -6,7 +6,7 @@
 #include "io/json_write.h"
 #include "train/train.h"
 
-enum { SETTINGS_FACTS = 7, SETTINGS_FACT_SIZE = 320 };
+enum { SETTINGS_FACTS = 7, SETTINGS_FACT_SIZE = 1024 };
 
 typedef struct Settings {
   Setting *list; // [count] those of the job, then the facts

@@ -34,16 +34,20 @@ static const Expected in_layer[] = {
     {"model.layers.1.mlp.gate_proj.weight", "blk.1.ffn_gate.weight", 2, FFN, WIDTH, false},
     {"model.layers.1.mlp.up_proj.weight", "blk.1.ffn_up.weight", 2, FFN, WIDTH, false},
     {"model.layers.1.mlp.down_proj.weight", "blk.1.ffn_down.weight", 2, WIDTH, FFN, false},
-    {"model.layers.1.self_attn.q_proj.bias", "blk.1.attn_q.bias", 1, 1, HEADS *HEAD_DIM, false},
-    {"model.layers.1.self_attn.k_proj.bias", "blk.1.attn_k.bias", 1, 1, KV_HEADS *HEAD_DIM, false},
+    {"model.layers.1.self_attn.q_proj.bias", "blk.1.attn_q.bias", 1, 1, HEADS *HEAD_DIM, true},
+    {"model.layers.1.self_attn.k_proj.bias", "blk.1.attn_k.bias", 1, 1, KV_HEADS *HEAD_DIM, true},
     {"model.layers.1.self_attn.v_proj.bias", "blk.1.attn_v.bias", 1, 1, KV_HEADS *HEAD_DIM, false},
+    {"model.layers.1.self_attn.o_proj.bias", "blk.1.attn_output.bias", 1, 1, WIDTH, false},
+    {"model.layers.1.mlp.gate_proj.bias", "blk.1.ffn_gate.bias", 1, 1, FFN, false},
+    {"model.layers.1.mlp.up_proj.bias", "blk.1.ffn_up.bias", 1, 1, FFN, false},
+    {"model.layers.1.mlp.down_proj.bias", "blk.1.ffn_down.bias", 1, 1, WIDTH, false},
 };
 static const Expected first = {"model.embed_tokens.weight", "token_embd.weight", 2, VOCAB, WIDTH, false};
 static const Expected norm = {"model.norm.weight", "output_norm.weight", 1, 1, WIDTH, false};
 static const Expected head = {"lm_head.weight", "output.weight", 2, VOCAB, WIDTH, false};
 
-/// A config of that family whose sizes are all different.
-static ModelConfig config_of(const char *name, bool tied) {
+/// A config of that family whose sizes are all different; `biased`: with every bias that it may have.
+static ModelConfig config_of(const char *name, bool tied, bool biased) {
   ModelConfig config = {.layers = LAYERS,
                         .width = WIDTH,
                         .heads = HEADS,
@@ -53,11 +57,14 @@ static ModelConfig config_of(const char *name, bool tied) {
                         .vocab = VOCAB,
                         .max_positions = 64,
                         .rms_eps = 1e-5f,
-                        .rope_theta = 10000,
-                        .rope_factor = 1,
+                        .rope = rope_plain(10000),
                         .tied = tied,
                         .bos = -1};
   assert_ok(family_find(FORMAT_HF, name, "test", &config.family));
+  for (size_t i = 0; i < config.family->bias_count; i++) {
+    const BiasGroup *group = &config.family->biases[i];
+    if (group->key == NULL || biased) model_config_add_biases(&config, group);
+  }
   return config;
 }
 
@@ -78,11 +85,11 @@ static void check_entry(const ModelConfig *config, size_t index, const Expected 
   assert_int_equal(gguf.permuted_head, interleaved ? HEAD_DIM : 0);
 }
 
-static void check_names(const char *name, bool bias, bool interleaved) {
+/// `each`: the names of a layer, the first of in_layer.
+static void check_names(const char *name, bool biased, size_t each, bool interleaved) {
   for (int tied = 0; tied < 2; tied++) {
-    ModelConfig config = config_of(name, tied == 1);
+    ModelConfig config = config_of(name, tied == 1, biased);
     assert_int_equal(config.family->gguf_interleaved, interleaved);
-    size_t each = bias ? 12 : 9;
     assert_int_equal(weight_count(&config), LAYERS * each + (tied == 1 ? 2 : 3));
     check_entry(&config, 0, &first);
     for (size_t i = 0; i < each; i++) {
@@ -99,17 +106,18 @@ static void check_names(const char *name, bool bias, bool interleaved) {
 
 static void test_llama(void **state) {
   (void)state;
-  check_names("llama", false, true);
+  check_names("llama", false, 9, true);
+  check_names("llama", true, 16, true);
 }
 
 static void test_qwen2(void **state) {
   (void)state;
-  check_names("qwen2", true, false);
+  check_names("qwen2", false, 12, false);
 }
 
 // In both formats, names are distinct and not truncated in any layer.
 static void check_distinct(const ModelFamily *family) {
-  ModelConfig config = config_of(family->name[FORMAT_HF], false);
+  ModelConfig config = config_of(family->name[FORMAT_HF], false, true);
   config.layers = 1024;
   size_t each = (weight_count(&config) - 3) / config.layers;
   size_t start = weight_count(&config) - each - 2; // the last layer and what follows it
@@ -152,7 +160,6 @@ static void test_every_family(void **state) {
     (void)snprintf(golden, sizeof golden, GEE_SOURCE_DIR "/tests/golden/%s/config.json",
                    family->name[FORMAT_HF]);
     if (!file_exists(golden)) fail_msg("%s: every family needs a tiny model computed by PyTorch", golden);
-    assert_false(family->gguf_interleaved && family->qkv_bias);
     ChatTemplate *chat = NULL;
     if (family->chat != NULL) assert_ok(chat_open("", NULL, &(ChatOptions){.name = family->chat}, &chat));
     chat_free(chat);
@@ -171,7 +178,7 @@ static void test_unknown_family(void **state) {
 
 static void test_adapter_names(void **state) {
   (void)state;
-  ModelConfig config = config_of("qwen2", true);
+  ModelConfig config = config_of("qwen2", true, false);
   WeightSpec spec;
   char *name = NULL;
   weight_spec(&config, FORMAT_GGUF, 1 + 12 + 2, &spec);
@@ -186,7 +193,7 @@ static void test_adapter_names(void **state) {
 
 static void test_targets(void **state) {
   (void)state;
-  ModelConfig config = config_of("llama", false);
+  ModelConfig config = config_of("llama", false, false);
   LoraOptions options = {.rank = 4, .alpha = 6, .dropout = 0.5f, .targets = " q_proj,up_proj\t"};
   Lora lora;
   Lora read;
@@ -219,7 +226,7 @@ static void test_targets(void **state) {
 // families.
 static void check_written(const char *name, const char *class_name, const char *const *off,
                           const char *not_there) {
-  ModelConfig config = config_of(name, true);
+  ModelConfig config = config_of(name, true, false);
   char *path = NULL;
   cJSON *json = NULL;
   const char *text = NULL;

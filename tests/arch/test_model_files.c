@@ -17,23 +17,61 @@ static void test_configs(void **state) {
   assert_string_equal(config->family->name[FORMAT_HF], "llama");
   assert_int_equal(config->eos_count, 2);
   assert_int_equal(config->eos[1], 5);
-  assert_true(config->rope_factor == 4 && config->rope_original_positions == 32 && config->rope_theta == 100);
+  const Rope *rope = &config->rope;
+  assert_true(rope->type == ROPE_LLAMA3 && rope->factor == 4 && rope->original_positions == 32);
+  assert_true(rope->theta == 100);
   assert_false(config->tied);
   model_files_close(files);
   assert_ok(model_files_open(golden_path("qwen2"), &files));
   config = model_files_config(files);
+  rope = &config->rope;
   assert_string_equal(config->family->name[FORMAT_HF], "qwen2");
   assert_int_equal(config->eos_count, 2); // those of generation_config.json, not the one of config.json
   assert_int_equal(config->eos[1], 4);
-  assert_true(config->tied && config->rope_theta == 1000 && config->rope_factor == 1);
+  assert_true(config->tied && rope->theta == 1000 && rope->type == ROPE_DEFAULT);
   model_files_close(files);
   assert_ok(model_files_open(golden_path("llama.gguf"), &files));
   config = model_files_config(files);
-  assert_true(fabs(config->rope_factor - 8) < 1e-5);
+  rope = &config->rope;
+  assert_true(rope->type == ROPE_LLAMA3 && fabs(rope->factor - 8) < 1e-5);
   assert_int_equal(config->vocab, 67);
   assert_int_equal(config->eos[0], 2);
   assert_int_equal(config->bos, 1);
   model_files_close(files);
+}
+
+// ---- end tokens ----
+
+static const char *folder_with(const char *source, const char *key, const char *value);
+
+/// Opens the tiny Llama with these end tokens in config.json and this generation_config.json (NULL: none),
+/// and compares the model's.
+static void check_eos(const char *value, const char *generation, size_t count, const int32_t *expected) {
+  ModelFiles *files = NULL;
+  const char *folder = folder_with("llama", "eos_token_id", value);
+  if (generation != NULL)
+    assert_ok(file_write_atomic(in_folder(folder, "generation_config.json"), generation, strlen(generation)));
+  assert_ok(model_files_open(folder, &files));
+  const ModelConfig *config = model_files_config(files);
+  assert_int_equal(config->eos_count, count);
+  assert_memory_equal(config->eos, expected, count * sizeof *expected);
+  model_files_close(files);
+}
+
+// As transformers' generate: a generation_config.json decides alone, even if it names none.
+static void test_end_tokens(void **state) {
+  (void)state;
+  const int32_t ten[] = {1, 2, 3, 4, 5, 6, 7, 8, 9, 10};
+  check_eos("3", NULL, 1, (const int32_t[]){3});
+  check_eos("[1, 2, 3, 4, 5, 6, 7, 8, 9, 10]", NULL, 10, ten);
+  check_eos("null", NULL, 0, ten);
+  check_eos(NULL, NULL, 0, ten);
+  check_eos("[]", NULL, 0, ten);
+  check_eos("3", "{\"eos_token_id\": [1, 2, 3, 4, 5, 6, 7, 8, 9, 10]}", 10, ten);
+  check_eos("3", "{\"eos_token_id\": 7}", 1, (const int32_t[]){7});
+  check_eos("3", "{\"temperature\": 0.7}", 0, ten);
+  check_eos("3", "{\"eos_token_id\": null}", 0, ten);
+  check_eos("3", "{\"eos_token_id\": []}", 0, ten);
 }
 
 // ---- broken files ----
@@ -90,19 +128,28 @@ static void test_hostile_configs(void **state) {
       {"llama", "vocab_size", "66", "embed_tokens"},
       {"llama", "rms_norm_eps", "0", "epsilon"},
       {"llama", "hidden_act", "\"gelu\"", "silu"},
-      {"llama", "attention_bias", "true", "\"attention_bias\": true is not supported"},
-      {"llama", "mlp_bias", "1", "\"mlp_bias\" is set"},
+      {"llama", "attention_bias", "true", "tensor model.layers.0.self_attn.q_proj.bias is missing"},
+      {"llama", "mlp_bias", "1", "\"mlp_bias\" must be true or false"},
       {"llama", "use_sliding_window", "true", "use_sliding_window"},
-      {"qwen2", "attention_bias", "true", "attention_bias"},
-      {"llama", "rope_parameters", "{\"rope_type\":\"yarn\",\"factor\":4}", "yarn"},
+      {"qwen2", "mlp_bias", "true", "\"mlp_bias\": true is not supported"},
       {"llama", "rope_parameters", "{\"rope_type\":\"llama3\",\"factor\":4}", "low_freq_factor"},
       {"llama", "rope_parameters",
        "{\"rope_type\":\"llama3\",\"factor\":4,\"low_freq_factor\":4,\"high_freq_factor\":4,"
        "\"original_max_position_embeddings\":32}",
        "rotary"},
       {"llama", "rope_parameters", "[]", "rope_parameters"},
-      {"llama", "eos_token_id", "[1,2,3,4,5,6,7,8,9]", "more than 8"},
       {"llama", "eos_token_id", "670", "outside the vocabulary"},
+      {"llama", "eos_token_id", "[1, 2, \"</s>\"]", "must be an integer or a list of integers"},
+      {"llama", "tie_word_embeddings", "1", "\"tie_word_embeddings\" must be true or false"},
+      {"llama", "layer_types", "\"full_attention\"", "\"layer_types\" is a string"},
+      {"llama", "layer_types", "[1]", "\"layer_types\" has \"not a string\""},
+      {"llama", "rope_scaling", "[]", "\"rope_scaling\" is a list"},
+      {"llama", "rope_scaling", "{\"type\": 3}", "\"type\" is a number"},
+      {"llama", "rope_scaling", "{\"type\": \"linear\", \"factor\": 0.5}", "factor 0.5 (linear)"},
+      {"llama", "rope_scaling", "{\"type\": \"linear\", \"factor\": \"4\"}", "\"factor\" is a string"},
+      {"llama", "rope_scaling", "{\"type\": \"yarn\", \"factor\": 2, \"beta_slow\": 64}", "out of range"},
+      {"llama", "rope_scaling", "{\"type\": \"yarn\", \"factor\": 2, \"attention_factor\": -1}",
+       "out of range"},
       {"llama", "eos_token_id", "\"</s>\"", "eos_token_id"},
       {"qwen2", "model_type", "\"llama\"", "bias"},
       {"qwen2", "tie_word_embeddings", "false", "lm_head"},
@@ -165,9 +212,8 @@ static void test_hostile_gguf(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(test_configs),
-      cmocka_unit_test(test_hostile_configs),
-      cmocka_unit_test(test_hostile_folders),
+      cmocka_unit_test(test_configs),         cmocka_unit_test(test_end_tokens),
+      cmocka_unit_test(test_hostile_configs), cmocka_unit_test(test_hostile_folders),
       cmocka_unit_test(test_hostile_gguf),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);

@@ -163,6 +163,16 @@ def configs():
     for folder in ("llama", "qwen2"):
         config = (GOLDEN / folder / "config.json").read_bytes()
         put("model_config", folder, config, b'{"eos_token_id": [2, 5], "bos_token_id": 1}')
+    llama = json.loads((GOLDEN / "llama" / "config.json").read_bytes())
+    ropes = {"yarn": {"rope_type": "yarn", "factor": 4.0, "beta_fast": 16, "mscale": 0.7, "mscale_all_dim": 1.2,
+                      "truncate": False, "original_max_position_embeddings": 32},
+             "linear": {"type": "linear", "factor": 2.5}}
+    for name, rope in ropes.items():
+        put("model_config", name, json.dumps({**llama, "rope_scaling": rope, "layer_types": ["full_attention"] * 2}))
+    names = {"embed_tokens": [3, 2], "_orig_mod.model.lm_head": [3, 2], "model.model.norm": [2],
+             "module.layers.1._checkpoint_wrapped_module.mlp.up_proj": [2, 2], "lm_head": [2]}
+    put("weight_names", "wrapped", safetensors({name + ".weight": shape for name, shape in names.items()}))
+    put("weight_names", "head", safetensors({"lm_head.weight": [3, 2], "norm.weight": [2]}))
     adapter = {"peft_type": "LORA", "r": 2, "lora_alpha": 4, "lora_dropout": 0.1, "target_modules": ["q_proj"],
                "bias": "none", "modules_to_save": None, "rank_pattern": {}}
     weights = {}

@@ -29,7 +29,7 @@ typedef enum WeightKind {
   WEIGHT_ATTENTION_NORM,
   WEIGHT_FFN_NORM,
   WEIGHT_LINEAR,
-  WEIGHT_BIAS, // only with qkv_bias
+  WEIGHT_BIAS, // of the matrices that have one
 } WeightKind;
 
 /// The name of one weight in each format. '#' stands for the number of the layer, in weights that every layer
@@ -48,15 +48,23 @@ typedef struct OffKey {
   enum { OFF_ABSENT, OFF_FALSE, OFF_NULL } written; // in the configs that this program writes
 } OffKey;
 
+/// Matrices that have biases together.
+typedef struct BiasGroup {
+  const char *key; // config.json's switch; GGUF says it by having the tensors. NULL: always there
+  bool linears[LINEARS];
+} BiasGroup;
+
 typedef struct ModelFamily {
   // config.json's model_type; GGUF's general.architecture. NULL: that format stores it as another family.
   const char *name[FORMATS];
   const char *class_name; // in "architectures" of config.json
   const char *chat;       // chat family (text/chat.h) to suggest for an unknown template; NULL: none
-  bool qkv_bias;          // q, k and v have biases
-  // GGUF stores the two rows of a rotated pair of q and k next to each other. Not possible with qkv_bias,
-  // because biases are read in the order of the file.
-  bool gguf_interleaved;
+  const BiasGroup *biases;
+  size_t bias_count;
+  bool gguf_interleaved; // GGUF stores the two rows of a rotated pair of q and k next to each other
+  // What an absent key of config.json means in transformers.
+  size_t default_positions; // max_position_embeddings
+  size_t default_kv_heads;  // num_key_value_heads; 0: as many as attention heads
   const OffKey *off_keys;
   size_t off_key_count;
   // In the order of the table of weights, those of a layer together.
