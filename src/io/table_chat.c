@@ -4,22 +4,25 @@
 #include "table_parts.h"
 
 #include "io/json.h"
+#include "util/memory.h"
 #include <string.h>
 
 // ---- content ----
 
+Status table_check_part(TableText type) {
+  static const char *const texts[] = {"text", "input_text", "output_text"};
+  for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++)
+    if (strlen(texts[i]) == type.size && memcmp(texts[i], type.bytes, type.size) == 0) return STATUS_OK;
+  return status_fail(STATUS_INPUT, "a message has a part of type \"%.*s\"; only text can be read",
+                     (int)size_min(type.size, 64), type.bytes);
+}
+
 /// Appends a part of a message: a string, or {"type": "text", "text": ...}.
 static Status append_part(const cJSON *part, const char *name, Str *out) {
-  static const char *const texts[] = {"text", "input_text", "output_text"};
   const char *text = NULL, *type = "text";
-  bool is_text = false;
   if (cJSON_IsString(part)) return str_append_text(out, part->valuestring);
   if (json_has(part, "type")) TRY(json_get_string(part, "type", name, &type));
-  for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++)
-    is_text = is_text || strcmp(type, texts[i]) == 0;
-  if (!is_text)
-    return status_fail(STATUS_INPUT, "%s: a message has a part of type \"%.64s\"; only text can be read",
-                       name, type);
+  TRY(status_context(table_check_part((TableText){type, strlen(type)}), "%s", name));
   TRY(json_get_string(part, "text", name, &text));
   return str_append_text(out, text);
 }

@@ -7,8 +7,10 @@
 //   chat         optional group <column> { repeated group list { optional group element { <chat> }}}
 //     older      optional group <column> { repeated group array { <chat> }}
 //                repeated group <column> { <chat> }
-//                                    <chat>: the strings role and content, or from and value
-#include "table_parts.h"
+//                                    <chat>: the strings role and content, or from and value;
+//                                            the content may be a list of structs with the strings text and
+//                                            type
+#include "table_parquet.h"
 
 #include "util/memory.h"
 #include <stdlib.h>
@@ -31,19 +33,18 @@ static bool has_path(const ParquetMeta *meta, size_t node, const char *path) {
   return end == 0;
 }
 
-/// Whether `ancestor` is `node` or above it. Depth-first order: a parent has a lower index than its children.
-static bool lies_below(const ParquetMeta *meta, size_t node, size_t ancestor) {
+// Depth-first order: a parent has a lower index than its children.
+bool parquet_lies_below(const ParquetMeta *meta, size_t node, size_t ancestor) {
   while (node > ancestor) node = meta->nodes[node].parent;
   return node == ancestor;
 }
 
-/// The nearest repeated node at `node` or above.
-static const ParquetNode *repeated_above(const ParquetMeta *meta, const ParquetNode *node) {
+const ParquetNode *parquet_repeated_above(const ParquetMeta *meta, const ParquetNode *node) {
   while (node->repetition != PARQUET_REPEATED && node != meta->nodes) node = &meta->nodes[node->parent];
   return node;
 }
 
-static bool is_text(const ParquetNode *node) {
+bool parquet_is_text(const ParquetNode *node) {
   return node->children == 0 && node->type == PARQUET_BYTE_ARRAY && node->meaning == NULL;
 }
 
@@ -51,10 +52,10 @@ static bool is_text(const ParquetNode *node) {
 static bool find_pair(const ParquetMeta *meta, size_t top, const char *role, const char *content,
                       ParquetPlace *out) {
   const ParquetNode *parent = NULL;
-  for (size_t i = top + 1; i < meta->node_count && lies_below(meta, i, top); i++) {
+  for (size_t i = top + 1; i < meta->node_count && parquet_lies_below(meta, i, top); i++) {
     const ParquetNode *node = &meta->nodes[i];
     bool is_role = strcmp(node->name, role) == 0, is_content = strcmp(node->name, content) == 0;
-    if (!is_text(node) || node->repeats != 1 || node->repetition == PARQUET_REPEATED ||
+    if (!parquet_is_text(node) || node->repeats != 1 || node->repetition == PARQUET_REPEATED ||
         (!is_role && !is_content))
       continue;
     if (parent != &meta->nodes[node->parent]) *out = (ParquetPlace){0};
@@ -63,7 +64,7 @@ static bool find_pair(const ParquetMeta *meta, size_t top, const char *role, con
       out->role = node;
     else
       out->leaf = node;
-    out->repeated = repeated_above(meta, node);
+    out->repeated = parquet_repeated_above(meta, node);
     if (out->role != NULL && out->leaf != NULL) return true;
   }
   return false;
@@ -105,10 +106,10 @@ static CellType find_place(const ParquetMeta *meta, size_t node, ParquetPlace *o
   if (out->leaf->children == 0 && out->leaf->repeats == 0) return value_type(out->leaf);
   const ParquetNode *item = find_item(meta, node);
   if (item != NULL && value_type(item) != CELL_OTHER) {
-    *out = (ParquetPlace){.leaf = item, .repeated = repeated_above(meta, item)};
+    *out = (ParquetPlace){.leaf = item, .repeated = parquet_repeated_above(meta, item)};
     return CELL_LIST;
   }
-  return find_chat(meta, node, out) ? CELL_CHAT : CELL_OTHER;
+  return find_chat(meta, node, out) || parquet_find_parts(meta, node, out) ? CELL_CHAT : CELL_OTHER;
 }
 
 /// Appends what is in a column, in words: "lists of 64-bit integers".
@@ -223,6 +224,7 @@ static Status select_column(Table *table, size_t column) {
     return status_fail(STATUS_INPUT, "%s: column \"%s\" holds %s, which are not supported", table->file.path,
                        selected->name, selected->holds);
   if (place->role != NULL) TRY(check_claims(table, place->role, selected->name));
+  if (place->part_type != NULL) TRY(check_claims(table, place->part_type, selected->name));
   return check_claims(table, place->leaf, selected->name);
 }
 
@@ -314,9 +316,9 @@ static TableText text_of(const ParquetValue *value) {
   return (TableText){(const char *)value->bytes.bytes, value->bytes.size};
 }
 
-/// Walks both leaves in step, which have the same repetition levels. Leaves out messages without role or
-/// content, and counts those that have either.
-static Status fill_chats(const ColumnCells *to) {
+/// Walks roles and contents in step, which have the same repetition levels. A content is there at definition
+/// level `level`. Leaves out messages without role or content, and counts those that have either.
+static Status fill_chats(const ColumnCells *to, uint8_t level) {
   const ParquetColumn *role = to->role, *content = to->leaf;
   const ParquetValue *role_value = role->values, *content_value = content->values;
   if (role->entries != content->entries ||
@@ -330,7 +332,7 @@ static Status fill_chats(const ColumnCells *to) {
     TRY(arena_alloc(&to->table->arena, end - first, sizeof *messages, &messages));
     for (size_t i = first; i < end; i++) {
       bool has_role = role->definition[i] == to->place->role->definition;
-      bool has_content = content->definition[i] == to->place->leaf->definition;
+      bool has_content = content->definition[i] == level;
       if (has_role && has_content)
         messages[count++] = (TableMessage){text_of(role_value), text_of(content_value)};
       left_out += has_role != has_content;
@@ -369,6 +371,16 @@ static Status check_rows(Table *table, const ParquetGroup *group, const ParquetN
   return STATUS_OK;
 }
 
+/// Joins the parts, whose texts are in to->leaf, and fills the cells.
+static Status read_parts(ColumnCells *to, const ParquetGroup *group) {
+  const ParquetColumn *type = NULL;
+  ParquetColumn contents;
+  TRY(decode_leaf(to->table, group, to->place->part_type, &type));
+  TRY(parquet_join_parts(to->place, to->leaf, type, &to->table->arena, &contents));
+  to->leaf = &contents;
+  return fill_chats(to, (uint8_t)(to->place->parts->definition - 1));
+}
+
 static Status read_column(Table *table, const ParquetGroup *group, size_t column) {
   const ParquetPlace *place = &table->places[column];
   ColumnCells to = {.table = table, .place = place};
@@ -377,13 +389,14 @@ static Status read_column(Table *table, const ParquetGroup *group, size_t column
   TRY(check_rows(table, group, place->leaf, to.leaf));
   if (table->rows == 0) return STATUS_OK;
   to.cells = table->cells + column;
-  if (place->role != NULL) return fill_chats(&to);
+  if (place->part_type != NULL) return read_parts(&to, group);
+  if (place->role != NULL) return fill_chats(&to, place->leaf->definition);
   return place->repeated != NULL ? fill_lists(&to) : fill_values(&to);
 }
 
 static Status next_parquet(Table *table) {
   const ParquetMeta *meta = &table->meta;
-  TRY(mem_reserve(&table->decoded, &table->decoded_capacity, 2 * table->selected_count, "Parquet columns"));
+  TRY(mem_reserve(&table->decoded, &table->decoded_capacity, 3 * table->selected_count, "Parquet columns"));
   while (table->rows == 0 && table->row_group < meta->group_count) {
     const ParquetGroup *group = &meta->groups[table->row_group];
     for (size_t i = 0; i < table->selected_count; i++)

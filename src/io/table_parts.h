@@ -9,6 +9,7 @@
 //   table_json.c      a JSON object as the cells of a row
 //   table_csv.c       CSV and TSV
 //   table_parquet.c   Parquet: finding columns in the schema, and a row group as cells
+//   table_parquet_parts.c   chats in Parquet whose contents are lists of parts
 #pragma once
 
 #include "io/file.h"
@@ -38,9 +39,11 @@ STATUS_CHECKED Status arena_copy(Arena *arena, const char *bytes, size_t size, T
 
 /// The nodes of a column in a Parquet schema.
 typedef struct ParquetPlace {
-  const ParquetNode *leaf;     // the values; of a chat, the contents
-  const ParquetNode *role;     // of a chat, the roles; else NULL
-  const ParquetNode *repeated; // the repeated node of a list or chat, the leaf itself or above it
+  const ParquetNode *leaf;      // the values; of a chat, the contents or the texts of their parts
+  const ParquetNode *role;      // of a chat, the roles; else NULL
+  const ParquetNode *repeated;  // the repeated node of a list or chat, the leaf itself or above it
+  const ParquetNode *part_type; // of a chat with parts, their types; else NULL
+  const ParquetNode *parts;     // the repeated node of the parts
 } ParquetPlace;
 
 /// A kind of table.
@@ -146,6 +149,9 @@ STATUS_CHECKED Status table_csv_has(const Table *table, char separator, const ch
 bool json_is_chat(const cJSON *list);
 /// *out = the messages of a JSON list, copied into `arena`. `name` begins the messages of failures.
 STATUS_CHECKED Status json_chat(Arena *arena, const cJSON *list, const char *name, TableChat *out);
+
+/// STATUS_INPUT, with the type's name, if a part of that type is not text.
+STATUS_CHECKED Status table_check_part(TableText type);
 
 /// "an integer", "text".
 const char *cell_type_name(CellType type);

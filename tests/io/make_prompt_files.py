@@ -192,6 +192,17 @@ UNUSED = pa.table({
 MESSAGE = pa.struct([("content", pa.string()), ("role", pa.string()), ("name", pa.null())])
 TURN = pa.struct([("from", pa.string()), ("value", pa.string()), ("weight", pa.float64())])
 CHATS = pa.table({"messages": pa.array([CHAT, CHAT[1:2], [], None], pa.list_(MESSAGE)), "id": [1, 2, 3, 4]})
+PART = pa.struct([("index", pa.null()), ("text", pa.string()), ("type", pa.string())])
+PART_ROWS = [
+    [{"role": "system", "content": [{"type": "text", "text": "Be "}, {"type": "text", "text": "brief."}]},
+     {"role": "user", "content": [{"type": "text", "text": "Who?"}]}],
+    None,
+    [{"role": "user", "content": []}, None, {"role": "assistant", "content": None}, {"role": "user", "content": [{"text": "She?"}]}],
+    [],
+    [{"role": "user", "content": [{"type": "input_text", "text": HE}, {"type": "text", "text": ""}]}],
+]
+PARTS = pa.table({"messages": pa.array(PART_ROWS, pa.list_(pa.struct([("content", pa.list_(PART)), ("role", pa.string())])))})
+IMAGES = pa.table({"messages": pa.array([[{"role": "user", "content": [{"type": "image", "text": None}, {"type": "text", "text": "Who?"}]}]])})
 SHARES = pa.table({"conversations": pa.array([SHARE, SHARE[:1]], pa.large_list(TURN))})
 
 
@@ -263,6 +274,7 @@ CASES = [
     ("nothing.parquet", "prompt", parquet(pa.table({"prompt": pa.array([None, None], pa.null())})), by_arrow),
     ("chats.parquet", "messages", parquet(CHATS, compression="brotli"), by_datasets("parquet")),
     ("share_gpt.parquet", "conversations", parquet(SHARES, compression="lz4"), by_arrow),
+    ("parts.parquet", "messages", parquet(PARTS, data_page_size=20, write_batch_size=1, row_group_size=3), by_arrow),
     ("turns.parquet", "turns", parquet(pa.table({"turns": [["Who?", "He."], ["She?"], None]})), by_arrow),
     ("chat_text.parquet", "messages", parquet(pa.table({"messages": pa.array([json.dumps(CHAT)], pa.json_())})), by_arrow),
     ("hadoop.parquet", "prompt", hadoop, by_arrow),
@@ -325,6 +337,7 @@ REFUSED = [
     ("sequence.jsonl", "messages", lines({"messages": {"role": ["user"], "content": [HE]}}), "\"messages\" must be a string"),
     ("pointer.txt", None, "version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 5\n", "a pointer of Git LFS"),
     ("page.txt", None, "<!DOCTYPE html>\n<html></html>\n", "a web page; download the file itself"),
+    ("images.parquet", "messages", parquet(IMAGES), "a part of type \"image\"; only text can be read"),
     ("objects.parquet", "prompt", parquet(pa.table({"prompt": [{"role": "user", "content": HE}]})), "holds nested values"),
 ]
 

@@ -50,6 +50,7 @@ static const Sample SAMPLES[] = {
     {"brotli.parquet", {"text", "chat"}, false},
     {"lz4.parquet", {"text", "chat"}, false},
     {"prompts/hadoop.parquet", {"prompt"}, false},
+    {"prompts/parts.parquet", {"messages"}, false},
     {"prompts/packed.jsonl.gz", {"prompt"}, false},
     {"prompts/packed.jsonl.zst", {"prompt"}, false},
     {"prompts/parts.jsonl", {"messages"}, true},

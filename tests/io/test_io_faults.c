@@ -135,6 +135,7 @@ static void reads_prompts(void **state) {
                                {DATA "lines.jsonl", "chat"},
                                {DATA "prompts/chats.parquet", "messages"},
                                {DATA "prompts/share_gpt.parquet", "conversations"},
+                               {DATA "prompts/parts.parquet", "messages"},
                                {DATA "prompts/packed.csv.gz", "prompt"},
                                {DATA "prompts/packed.jsonl.zst", "prompt"},
                                {DATA "prompts/chat_text.csv", "messages"},
