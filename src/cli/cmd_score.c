@@ -3,8 +3,8 @@
 #include "cli.h"
 #include "gen/score.h"
 #include "io/file.h"
-#include "io/json.h"
 #include "io/json_write.h"
+#include "io/table.h"
 #include "util/memory.h"
 
 #include <stdio.h>
@@ -18,7 +18,8 @@ static float temperature = 1;
 static size_t batch_lines = 16;
 static const Option options[] = {
     MODEL_OPTIONS(model_args),
-    {"input", OPTION_TEXT, &input, "FILE", "Lines of {\"prompt\": TEXT, \"answer\": TEXT}. Required.", 0, 0},
+    {"input", OPTION_TEXT, &input, "FILE",
+     "Prompts and answers, in columns of these names: JSON Lines, CSV, Parquet, ... Required.", 0, 0},
     {"output", OPTION_TEXT, &output, "FILE", "The file to write; - writes to the screen. Required.", 0, 0},
     {"chat", OPTION_FLAG, &chat, NULL, "Wrap each prompt in the model's chat template.", 0, 0},
     CHAT_DATE_OPTION(model_args.chat_date),
@@ -27,7 +28,8 @@ static const Option options[] = {
     {0}};
 static const Usage usage = {
     "score", "Compute log probabilities and entropies of given answers.", NULL, options,
-    "For each line of the input writes a line\n"
+    "Reads rows of \"prompt\" and \"answer\" from any file that data.train may be, and for each writes a "
+    "line\n"
     "  {\"prompt_tokens\": [...], \"answer_tokens\": [...], \"logprob\": [...], \"entropy\": [...]}\n"
     "with, for each token of the answer, its natural log probability and the entropy (in nats) of the "
     "distribution\n"
@@ -52,48 +54,45 @@ static void lines_free(ScoreLines *lines) {
   free(lines->lines);
 }
 
-static Status parse_line(const Runtime *runtime, const char *bytes, size_t size, const char *name,
-                         ScoreLine *out) {
-  cJSON *object = NULL;
-  const char *prompt = NULL, *answer = NULL;
-  Status status = STATUS_OK;
-  TRY_CLEAN(json_parse(bytes, size, name, &object));
-  TRY_CLEAN(json_get_string(object, "prompt", name, &prompt));
-  TRY_CLEAN(json_get_string(object, "answer", name, &answer));
-  TRY_CLEAN(runtime_encode_prompt(runtime, prompt, chat, NULL, &out->prompt));
-  TRY_CLEAN(tokenizer_encode(runtime->tokenizer, answer, strlen(answer), false, &out->answer));
-  if (out->answer.count == 0) status = status_fail(STATUS_INPUT, "%s: \"answer\" is empty", name);
+static Status encode_line(const Runtime *runtime, const char *prompt, const char *answer, ScoreLine *out) {
   size_t longest = model_files_config(runtime->files)->max_positions;
-  if (status == STATUS_OK && longest > 0 && out->prompt.count + out->answer.count > longest)
-    status = status_fail(STATUS_INPUT, "%s: %zu tokens, but the model takes at most %zu", name,
-                         out->prompt.count + out->answer.count, longest);
+  TRY(runtime_encode_prompt(runtime, prompt, chat, NULL, &out->prompt));
+  TRY(tokenizer_encode(runtime->tokenizer, answer, strlen(answer), false, &out->answer));
+  if (out->answer.count == 0) return status_fail(STATUS_INPUT, "\"answer\" is empty");
+  if (longest == 0 || out->prompt.count + out->answer.count <= longest) return STATUS_OK;
+  return status_fail(STATUS_INPUT, "%zu tokens, but the model takes at most %zu",
+                     out->prompt.count + out->answer.count, longest);
+}
+
+static Status add_line(const Runtime *runtime, const Table *table, size_t row, ScoreLines *out) {
+  char *prompt = NULL, *answer = NULL;
+  Status status = STATUS_OK;
+  TRY(mem_reserve(&out->lines, &out->capacity, out->count + 1, "lines to score"));
+  TRY_CLEAN(table_string(table, row, 0, &prompt));
+  TRY_CLEAN(table_string(table, row, 1, &answer));
+  TRY_CLEAN(table_context(encode_line(runtime, prompt, answer, &out->lines[out->count++]), table, row));
 cleanup:
-  cJSON_Delete(object);
+  free(prompt);
+  free(answer);
   return status;
 }
 
 static Status read_lines(const Runtime *runtime, ScoreLines *out) {
-  MappedFile file = {0};
-  TRY(file_map(input, &file));
+  static const char *const columns[] = {"prompt", "answer"};
+  Table *table = NULL;
   Status status = STATUS_OK;
-  const char *bytes = (const char *)file.bytes, *end = bytes + file.size;
-  for (size_t number = 1; status == STATUS_OK && bytes < end; number++) {
-    const char *stop = memchr(bytes, '\n', (size_t)(end - bytes));
-    if (stop == NULL) stop = end;
-    size_t size = (size_t)(stop - bytes), blank = 0;
-    while (blank < size && strchr(" \t\r", bytes[blank]) != NULL && bytes[blank] != '\0') blank++;
-    if (blank < size) {
-      char name[1024];
-      (void)snprintf(name, sizeof name, "%.900s:%zu", input, number);
-      status = mem_reserve(&out->lines, &out->capacity, out->count + 1, "lines to score");
-      if (status == STATUS_OK) status = parse_line(runtime, bytes, size, name, &out->lines[out->count++]);
-    }
-    bytes = stop < end ? stop + 1 : end;
-  }
-  file_unmap(&file);
-  if (status == STATUS_OK && out->count == 0)
-    return status_fail(STATUS_INPUT,
-                       "%s: no lines to score; write lines of {\"prompt\": ..., \"answer\": ...}", input);
+  size_t rows = 0;
+  TRY(table_open(input, columns[0], &table));
+  TRY_CLEAN(table_select(table, columns, 2));
+  do {
+    TRY_CLEAN(table_next_group(table, &rows));
+    for (size_t i = 0; i < rows; i++) TRY_CLEAN(add_line(runtime, table, i, out));
+  } while (rows > 0);
+  if (out->count == 0)
+    status = status_fail(STATUS_INPUT,
+                         "%s: no lines to score; write lines of {\"prompt\": ..., \"answer\": ...}", input);
+cleanup:
+  table_close(table);
   return status;
 }
 

@@ -2,10 +2,9 @@
 // that is not UTF-8 or has a NUL byte is refused: rows are C strings, and the tokenizer would replace bytes.
 #include "io/records.h"
 
-#include "io/table.h"
+#include "table_parts.h"
 #include "util/memory.h"
 #include "util/str.h"
-#include "util/utf8.h"
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -50,20 +49,10 @@ static Status find_role(TableText role, const char **out) {
                      (int)size_min(role.size, 64), role.bytes);
 }
 
-static Status check_text(TableText text) {
-  size_t valid = utf8_valid_prefix(text.bytes, text.size);
-  if (memchr(text.bytes, '\0', text.size) != NULL)
-    return status_fail(STATUS_INPUT, "contains a NUL byte, so it is not text");
-  if (valid == text.size) return STATUS_OK;
-  return status_fail(
-      STATUS_INPUT, "not UTF-8: byte %zu of the text is 0x%02X; save the file as UTF-8 (in Excel: CSV UTF-8)",
-      valid, (unsigned char)text.bytes[valid]);
-}
-
 /// Appends a message to the row being built; role NULL for a plain string. Skips a blank plain string.
 static Status add_message(RecordList *list, const char *role, TableText content) {
   if (role == NULL && is_blank(content)) return STATUS_OK;
-  TRY(check_text(content));
+  TRY(table_check_text(content));
   if (content.size > RECORDS_TEXT_LIMIT || list->text > RECORDS_TEXT_LIMIT - content.size)
     return status_fail(STATUS_INPUT, "more than %zu MiB of text; take fewer rows", RECORDS_TEXT_LIMIT >> 20);
   TRY(mem_reserve(&list->row.messages, &list->message_capacity, list->row.count + 1, "messages"));

@@ -1,6 +1,8 @@
 // Typed access to cells. Rule: a cell is converted to the type asked for only if its value stays the same.
 #include "table_parts.h"
 
+#include "util/utf8.h"
+
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -168,6 +170,25 @@ Status table_text(const Table *table, size_t row, size_t column, TableText *out)
   TRY(get_cell(table, row, column, CELL_TEXT, &cell));
   *out = cell.text;
   return STATUS_OK;
+}
+
+Status table_check_text(TableText text) {
+  size_t valid = utf8_valid_prefix(text.bytes, text.size);
+  if (memchr(text.bytes, '\0', text.size) != NULL)
+    return status_fail(STATUS_INPUT, "contains a NUL byte, so it is not text");
+  if (valid == text.size) return STATUS_OK;
+  return status_fail(
+      STATUS_INPUT, "not UTF-8: byte %zu of the text is 0x%02X; save the file as UTF-8 (in Excel: CSV UTF-8)",
+      valid, (unsigned char)text.bytes[valid]);
+}
+
+Status table_string(const Table *table, size_t row, size_t column, char **out) {
+  TableText text;
+  *out = NULL;
+  TRY(table_text(table, row, column, &text));
+  Status status = status_context(table_check_text(text), "column \"%s\"", table->selected[column].name);
+  TRY(table_context(status, table, row));
+  return str_copy(out, text.bytes, text.size);
 }
 
 Status table_integer(const Table *table, size_t row, size_t column, int64_t *out) {

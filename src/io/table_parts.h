@@ -153,6 +153,9 @@ STATUS_CHECKED Status json_chat(Arena *arena, const cJSON *list, const char *nam
 /// STATUS_INPUT, with the type's name, if a part of that type is not text.
 STATUS_CHECKED Status table_check_part(TableText type);
 
+/// STATUS_INPUT if the text has a NUL byte or is not UTF-8.
+STATUS_CHECKED Status table_check_text(TableText text);
+
 /// "an integer", "text".
 const char *cell_type_name(CellType type);
 /// Converts the cell to `wanted`; false, and unchanged, if that cannot be done without loss.

@@ -223,7 +223,7 @@ static void json_nested_200000_deep(void **state) {
   write_file(in_folder(folder, "score.jsonl"), text, (size_t)used + DEPTH);
   ASSERT_ERROR(GEE("score", "--model", in_folder(folder, "model"), "--input",
                    in_folder(folder, "score.jsonl"), "--output", in_folder(folder, "out.jsonl")),
-               2, "score.jsonl:1");
+               2, "score.jsonl: line 1");
   assert_false(file_exists(in_folder(folder, "out.jsonl")));
   free(text);
 }
@@ -233,11 +233,18 @@ static void lines_that_cannot_be_scored(void **state) {
   const char *model = in_folder(folder, "model"), *input = in_folder(folder, "lines.jsonl");
   const char *output = in_folder(folder, "scored.jsonl");
   write_text(input, "{\"prompt\": \"a\", \"answer\": \"b\"}\n{\"prompt\": \"a\"}\n");
-  ASSERT_ERROR(GEE("score", "--model", model, "--input", input, "--output", output), 2, "lines.jsonl:2",
+  ASSERT_ERROR(GEE("score", "--model", model, "--input", input, "--output", output), 2, "lines.jsonl: line 2",
                "answer");
   write_text(input, "{\"prompt\": \"a\", \"answer\": \"\"}\n");
-  ASSERT_ERROR(GEE("score", "--model", model, "--input", input, "--output", output), 2, "lines.jsonl:1",
+  ASSERT_ERROR(GEE("score", "--model", model, "--input", input, "--output", output), 2, "lines.jsonl: line 1",
                "empty");
+  write_text(input, "{\"prompt\": \"a\", \"answer\": [\"b\"]}\n");
+  ASSERT_ERROR(GEE("score", "--model", model, "--input", input, "--output", output), 2,
+               "lines.jsonl: line 1: column \"answer\" is a list, but must be text");
+  const char *latin = in_folder(folder, "latin.csv");
+  write_text(latin, "prompt,answer\na,\xe9\n");
+  ASSERT_ERROR(GEE("score", "--model", model, "--input", latin, "--output", output), 2,
+               "latin.csv: line 2: column \"answer\": not UTF-8");
   write_text(input, "{\"prompt\": \"a\", \"answer\": \"b\"}\n");
   ASSERT_ERROR(GEE("score", "--model", model, "--input", input, "--output", output, "--chat"), 2,
                "chat template");
@@ -253,6 +260,11 @@ static void lines_that_cannot_be_scored(void **state) {
   assert_code(ran, 0);
   assert_true(test_contains(ran.out, "{\"prompt_tokens\":"));
   assert_int_equal(access("-", F_OK), -1);
+  const char *sheet = in_folder(folder, "score.csv");
+  write_text(sheet, "answer,prompt\r\nb,a\r\n");
+  Ran same = GEE("score", "--model", model, "--input", sheet, "--output", "-");
+  assert_code(same, 0);
+  assert_string_equal(same.out, ran.out);
   // a file that cannot be written once the work is done: the scores are printed
   assert_ok(directory_create(in_folder(folder, "scored.jsonl.partial")));
   ran = GEE("score", "--model", model, "--input", input, "--output", output);

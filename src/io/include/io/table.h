@@ -143,6 +143,9 @@ STATUS_CHECKED Status table_chat(const Table *table, size_t row, size_t column, 
 /// Python prints it is refused.
 STATUS_CHECKED Status table_chat_in_text(Table *table, size_t row, size_t column, bool *found,
                                          TableChat *out);
+/// A copy of a text that ends with NUL, which the caller frees. Fails also if the text has a NUL or is not
+/// UTF-8.
+STATUS_CHECKED Status table_string(const Table *table, size_t row, size_t column, char **out);
 /// A list whose items all have type `items`, converted as above if need be.
 STATUS_CHECKED Status table_list(Table *table, size_t row, size_t column, CellType items, CellList *out);
 
