@@ -23,9 +23,9 @@ static size_t name_size(const Table *table) {
   return size;
 }
 
-/// True for names such as "prompts.txt.dev": an ending may be followed by the name of a split.
+/// True for names such as "prompts.txt.dev", where the name of a split follows the ending.
 static bool has_text_ending_inside(const char *name, size_t size) {
-  for (size_t i = 0; i + 5 <= size && memchr(name + i, '/', size - i) == NULL; i++)
+  for (size_t i = 0; i + 5 <= size; i++)
     if (strncasecmp(name + i, ".txt.", 5) == 0) return true;
   return false;
 }
