@@ -94,37 +94,6 @@ static bool every(size_t steps, size_t step) {
   return steps > 0 && step % steps == 0;
 }
 
-static Status save(Trainer *t, const char *name) {
-  const TrainJob *job = t->job;
-  bool with_tokenizer = job->train.full && job->tokenizer != NULL;
-  Checkpoint checkpoint = {.model = t->model,
-                           .optimizer = &t->optimizer,
-                           .state = &t->state,
-                           .settings = &t->settings,
-                           .model_path = model_files_path(job->files),
-                           .base = job->train.full ? NULL : job->identity,
-                           .tokenizer_of = with_tokenizer ? model_files_path(job->files) : NULL,
-                           .config_text = job->config_text};
-  char *path = NULL;
-  progress_phase(job->progress, "saving");
-  TRY(optimizer_check(model_params(t->model)));
-  TRY(report_sync(&t->report));
-  TRY(checkpoint_save(&checkpoint, t->folder, name, &path));
-  free(t->last_saved);
-  t->last_saved = path;
-  t->saved_step = t->state.step;
-  return STATUS_OK;
-}
-
-/// step_<N>
-static Status save_step(Trainer *t) {
-  char *name = NULL;
-  TRY(str_format(&name, "step_%zu", t->state.step));
-  Status status = save(t, name);
-  free(name);
-  return status;
-}
-
 Status trainer_name_good_checkpoint(const Trainer *t, Status status) {
   Str message = {0};
   char *good = NULL;
@@ -141,6 +110,37 @@ Status trainer_name_good_checkpoint(const Trainer *t, Status status) {
 
 static Status fail_step(const Trainer *t, size_t step, Status status) {
   return trainer_name_good_checkpoint(t, status_context(status, "step %zu", step));
+}
+
+static Status save(Trainer *t, const char *name) {
+  const TrainJob *job = t->job;
+  bool with_tokenizer = job->train.full && job->tokenizer != NULL;
+  Checkpoint checkpoint = {.model = t->model,
+                           .optimizer = &t->optimizer,
+                           .state = &t->state,
+                           .settings = &t->settings,
+                           .model_path = model_files_path(job->files),
+                           .base = job->train.full ? NULL : job->identity,
+                           .tokenizer_of = with_tokenizer ? model_files_path(job->files) : NULL,
+                           .config_text = job->config_text};
+  char *path = NULL;
+  progress_phase(job->progress, "saving");
+  TRY(fail_step(t, t->state.step, optimizer_check(model_params(t->model))));
+  TRY(report_sync(&t->report));
+  TRY(checkpoint_save(&checkpoint, t->folder, name, &path));
+  free(t->last_saved);
+  t->last_saved = path;
+  t->saved_step = t->state.step;
+  return STATUS_OK;
+}
+
+/// step_<N>
+static Status save_step(Trainer *t) {
+  char *name = NULL;
+  TRY(str_format(&name, "step_%zu", t->state.step));
+  Status status = save(t, name);
+  free(name);
+  return status;
 }
 
 /// Saves everything that is done before the run ends early.

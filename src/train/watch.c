@@ -48,14 +48,16 @@ static void watch_answers(Watch *watch, const StepReport *step, const StepBatch 
 // ---- the gap and the gradient ----
 
 static void watch_gap(Watch *watch, const StepReport *step, const StepBatch *batch) {
-  if (step->loss.groups_present >= 2 || watch->no_gap) return;
+  if (step->loss.groups_present >= batch->shape.groups || watch->absent_group) return;
   size_t absent = 0;
   while (absent < batch->shape.groups && step->loss.present[absent] > 0) absent++;
   log_say(LOG_WARNING,
-          "step %zu: no gap was measured: no answer of group \"%s\" has a weight; check [task_weights], or "
-          "raise train.effective_batch",
-          step->step, groups_name(batch->shape.dataset->groups, absent));
-  watch->no_gap = true;
+          "step %zu: %s: no answer of group \"%s\" has a weight; check [task_weights], or raise "
+          "train.effective_batch",
+          step->step,
+          step->loss.groups_present < 2 ? "no gap was measured" : "a group is left out of the gap",
+          groups_name(batch->shape.dataset->groups, absent));
+  watch->absent_group = true;
 }
 
 static void watch_gradient(Watch *watch, const TrainJob *job, const StepReport *step) {

@@ -7,7 +7,7 @@
 
 /// The warnings given so far. Zero-initialise.
 typedef struct Watch {
-  bool empty_answers, same_answers, no_gap, zero_gradient, drift;
+  bool empty_answers, same_answers, absent_group, zero_gradient, drift;
 } Watch;
 
 /// Looks at a finished step; `drift` includes it.

@@ -300,7 +300,10 @@ static void test_broken_weights_are_not_saved(void **state) {
   train_fixture_open(&f, "llama", fixture_ops());
   f.job.train.learning_rate = 1e30f;
   f.job.train.max_steps = 1;
-  assert_fails(train_run(&f.job, NULL), STATUS_FAILED, "the trained weights are no longer finite");
+  f.job.output.save_initial = true;
+  assert_fails(train_run(&f.job, NULL), STATUS_FAILED, "step 1: the trained weights are no longer finite");
+  assert_true(test_contains(status_message(), "the last good checkpoint is "));
+  assert_true(test_contains(status_message(), "run/step_0"));
   assert_false(has(&f, "run", "final"));
   train_fixture_close(&f);
 }
@@ -378,7 +381,7 @@ static const char *watch_answers(Watch *watch, const char *const *texts, size_t 
   Answer answers[4] = {{0}};
   TrainJob job = {.loss = {.em_weight = 1}};
   StepBatch batch = {.shape = {.groups = groups, .count = count}, .answers = answers};
-  StepReport step = {.step = 7, .loss = {.groups_present = 2, .H_bar = 1, .gap = 1}, .grad_norm = 1};
+  StepReport step = {.step = 7, .loss = {.groups_present = groups, .H_bar = 1, .gap = 1}, .grad_norm = 1};
   for (size_t i = 0; i < count; i++) {
     answers[i] = (Answer){.tokens = tokens[i], .count = strlen(texts[i])};
     for (size_t t = 0; t < answers[i].count; t++) tokens[i][t] = texts[i][t];
@@ -406,6 +409,36 @@ static void test_answers_are_watched(void **state) {
   assert_true(
       test_contains(watch_answers(&watch, same, 4, 2), "warning: step 7: all 4 answers are the same"));
   assert_string_equal(watch_answers(&watch, same, 4, 2), "");
+}
+
+/// Of three groups, two can be compared, and the third is not forgotten without a word.
+static void test_absent_groups_are_watched(void **state) {
+  (void)state;
+  static const char *const texts[] = {"a", "b", "c"};
+  TrainJob job = {.loss = {.em_weight = 1}};
+  Dataset data = {0};
+  assert_ok(groups_load("race", &data.groups));
+  size_t groups = groups_count(data.groups);
+  Answer answers[3] = {{0}};
+  int32_t tokens[3];
+  for (size_t i = 0; i < 3; i++) {
+    tokens[i] = texts[i][0];
+    answers[i] = (Answer){.tokens = &tokens[i], .count = 1};
+  }
+  StepBatch batch = {.shape = {.dataset = &data, .groups = groups, .count = 3}, .answers = answers};
+  StepReport step = {.step = 2, .loss = {.groups_present = groups - 1, .H_bar = 1, .gap = 1}, .grad_norm = 1};
+  for (size_t g = 0; g < groups; g++) step.loss.present[g] = g != 1;
+  char expected[200];
+  (void)snprintf(expected, sizeof expected,
+                 "step 2: a group is left out of the gap: no answer of group \"%s\" has a weight",
+                 groups_name(data.groups, 1));
+  listen();
+  Watch watch = {0};
+  watch_step(&watch, &job, &step, &batch, &(Drift){0});
+  watch_step(&watch, &job, &step, &batch, &(Drift){0});
+  log_set_sink(NULL, NULL);
+  assert_int_equal(count_logged(expected), 1);
+  groups_free(data.groups);
 }
 
 // ---- damaged states ----
@@ -467,6 +500,7 @@ int main(void) {
       OPS_TEST(test_groups_without_answers),
       OPS_TEST(test_equal_answers_and_no_gradient),
       OPS_TEST(test_answers_are_watched),
+      OPS_TEST(test_absent_groups_are_watched),
       OPS_TEST(test_damaged_states_are_refused),
   };
   return RUN_OPS_TESTS(tests);
