@@ -146,6 +146,10 @@ static Finding find(const Ends *ends) {
   return fall >= certain * error ? SMALLER : fall <= -certain * error ? LARGER : UNCLEAR;
 }
 
+static double relative_H(const Ends *ends) {
+  return ends->last.H_bar / ends->first.H_bar - 1;
+}
+
 static Status append_finding(const Ends *ends, Finding finding, Str *out) {
   const Measurement *first = &ends->first, *last = &ends->last;
   double share = 100 * fabs(1 - fabs(last->gap) / fabs(first->gap));
@@ -153,7 +157,8 @@ static Status append_finding(const Ends *ends, Finding finding, Str *out) {
   case NOT_MEASURED:
     return str_append_text(
         out, ends->held_out ? "That does not tell whether it worked."
-                            : "Every step draws other prompts, so this does not tell whether it worked: "
+                            : "Every step draws other prompts and answers, so this does not tell whether it "
+                              "worked: "
                               "measure it on held-out ones, as below, or set train.bias_eval_steps.");
   case NO_GAP:
     return str_append_text(out,
@@ -161,18 +166,17 @@ static Status append_finding(const Ends *ends, Finding finding, Str *out) {
                            "see, so it cannot be told whether it worked. Raise data.eval_sets or "
                            "data.eval_answers, or take prompts where the gap is larger.");
   case SMALLER:
-    return str_append_format(out, "It worked, as far as the intervals tell: the gap is %.0f %% smaller%s.",
-                             share, last->low <= 0 && last->high >= 0 ? ", and its interval holds 0" : "");
+    // with another entropy, a smaller gap is no success
+    return str_append_format(
+        out, "%s gap is %.0f %% smaller%s.",
+        fabs(relative_H(ends)) > moved_much ? "The" : "It worked, as far as the intervals tell: the", share,
+        last->low <= 0 && last->high >= 0 ? ", and its interval holds 0" : "");
   case LARGER:
     return str_append_format(out, "It did not work: the gap is %.0f %% larger.", share);
   case UNCLEAR:
     return str_append_text(out, "It cannot be told whether it worked: the change is within the noise.");
   }
   return STATUS_OK;
-}
-
-static double relative_H(const Ends *ends) {
-  return ends->last.H_bar / ends->first.H_bar - 1;
 }
 
 static Status append_entropy(const Ends *ends, Str *out) {

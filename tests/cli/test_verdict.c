@@ -102,11 +102,11 @@ static void the_finding_follows_the_intervals(void **state) {
       {{0.01, 0.02, 2.4, 0, 0.02, 2.4}, "The interval held 0 before training", "as far as"},
       // a collapse has no gap either
       {{0.2, 0.01, 2.4, 0.001, 0.001, 0.4},
-       "the gap is 100 % smaller, and its interval holds 0. But the mean entropy has fallen by 83 %: a model "
+       "The gap is 100 % smaller, and its interval holds 0. But the mean entropy has fallen by 83 %: a model "
        "that is "
        "sure of everything",
-       "It worked completely"},
-      {{0.2, 0.01, 2.4, 0.01, 0.01, 7.9}, "But the mean entropy has risen by 229 %", "fallen"},
+       "It worked"},
+      {{0.2, 0.01, 2.4, 0.01, 0.01, 7.9}, "But the mean entropy has risen by 229 %", "It worked"},
   };
   Config config = make_config();
   EndedRun run = make_run(&config);
@@ -138,7 +138,7 @@ static void without_intervals_nothing_is_claimed(void **state) {
   text = verdict_of(&run, 80);
   expect(text, "On the prompts of each step, in nats; gap = H male - H female:");
   expect(text, "  step 1     gap +0.2500  entropy 2.500   step 10    gap -0.1250  entropy 2.500");
-  expect(text, "Every step draws other prompts, so this does not tell whether it worked");
+  expect(text, "Every step draws other prompts and answers, so this does not tell whether it worked");
   expect(text, "all were cut at 32 tokens (sampling.max_new_tokens)");
   write_text(in_folder(folder, "metrics.jsonl"), ""); // max_steps = 0
   expect_none(verdict_of(&run, 80), "step 1 ");
