@@ -107,6 +107,14 @@ const LoraTarget *lora_target(const Lora *lora, size_t layer, LinearRole role) {
   return &lora->targets[layer * LINEARS + role];
 }
 
+const LoraTarget *lora_weight_target(const Lora *lora, const WeightSpec *weight) {
+  const LoraTarget *target = NULL;
+  if (weight->kind == WEIGHT_LINEAR) target = lora_target(lora, weight->layer, weight->linear);
+  if (weight->kind == WEIGHT_EMBEDDING) target = &lora->embedding;
+  if (weight->kind == WEIGHT_HEAD) target = &lora->head;
+  return target != NULL && target->rank > 0 ? target : NULL;
+}
+
 // ---- writing ----
 
 Status lora_write_config(const ModelConfig *config, const Lora *lora, const char *base,
@@ -148,9 +156,12 @@ Status lora_write_config(const ModelConfig *config, const Lora *lora, const char
 
 static const char peft_prefix[] = "base_model.model.";
 
-Status lora_tensor_name(const WeightSpec *weight, char which, char **out) {
+Status lora_tensor_name(const WeightSpec *weight, LoraPart part, char **out) {
+  static const char *const matrix[] = {"lora_A.weight", "lora_B.weight", "lora_magnitude_vector"};
+  static const char *const embedding[] = {"lora_embedding_A", "lora_embedding_B", "lora_magnitude_vector"};
   size_t stem = strlen(weight->name) - strlen(".weight");
-  return str_format(out, "%s%.*s.lora_%c.weight", peft_prefix, (int)stem, weight->name, which);
+  return str_format(out, "%s%.*s.%s", peft_prefix, (int)stem, weight->name,
+                    weight->kind == WEIGHT_EMBEDDING ? embedding[part] : matrix[part]);
 }
 
 /// Appends `name` without the parts that wrappers of modules put into it.
@@ -167,16 +178,30 @@ static Status append_unwrapped(Str *out, const char *name) {
   return STATUS_OK;
 }
 
+/// The endings of names that have the adapter's name in them, or DoRA's ".weight", and how PEFT writes them.
+static const struct {
+  const char *stored, *usual;
+} endings[] = {{".lora_A.default.weight", ".lora_A.weight"},
+               {".lora_B.default.weight", ".lora_B.weight"},
+               {".lora_embedding_A.default", ".lora_embedding_A"},
+               {".lora_embedding_B.default", ".lora_embedding_B"},
+               {".lora_magnitude_vector.default.weight", ".lora_magnitude_vector"},
+               {".lora_magnitude_vector.weight", ".lora_magnitude_vector"}};
+
 Status lora_usual_name(const char *stored, char **out) {
-  static const char named[] = ".default.weight";
   Str plain = {0};
   Status status = STATUS_OK;
   TRY_CLEAN(append_unwrapped(&plain, str_starts(stored, "module.") ? stored + strlen("module.") : stored));
-  const char *name = str_text(&plain);
+  const char *name = str_text(&plain), *ending = "";
+  size_t stem = plain.size;
+  for (size_t i = 0; i < sizeof endings / sizeof *endings; i++) {
+    if (!str_ends(name, endings[i].stored)) continue;
+    stem = plain.size - strlen(endings[i].stored);
+    ending = endings[i].usual;
+    break;
+  }
   const char *prefix = str_starts(name, peft_prefix) ? "" : peft_prefix;
-  bool has_name = str_ends(name, ".lora_A.default.weight") || str_ends(name, ".lora_B.default.weight");
-  size_t stem = plain.size - (has_name ? strlen(named) : 0);
-  TRY_CLEAN(str_format(out, "%s%.*s%s", prefix, (int)stem, name, has_name ? ".weight" : ""));
+  TRY_CLEAN(str_format(out, "%s%.*s%s", prefix, (int)stem, name, ending));
 cleanup:
   str_free(&plain);
   return status;
@@ -201,8 +226,8 @@ void lora_weight_spec(const ModelConfig *config, size_t index, WeightSpec *out) 
 Status lora_weight(const ModelConfig *config, const Lora *lora, size_t index, WeightSpec *spec, char **out) {
   lora_weight_spec(config, index, spec);
   // PEFT puts an adapted matrix and its bias inside a module of its own.
-  bool of_matrix = spec->kind == WEIGHT_LINEAR || spec->kind == WEIGHT_BIAS;
-  bool inside = of_matrix && lora_target(lora, spec->layer, spec->linear)->rank > 0;
+  bool inside = spec->kind == WEIGHT_BIAS ? lora_target(lora, spec->layer, spec->linear)->rank > 0
+                                          : lora_weight_target(lora, spec) != NULL;
   const char *last = strrchr(spec->name, '.');
   return str_format(out, "%s%.*s%s%s", peft_prefix, (int)(last - spec->name), spec->name,
                     inside ? ".base_layer" : "", last);

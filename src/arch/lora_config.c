@@ -32,6 +32,7 @@ static const char *const keys_read[] = {"peft_type",
                                         "layers_to_transform",
                                         "modules_to_save",
                                         "bias",
+                                        "use_dora",
                                         "ensure_weight_tying"};
 
 // Where the adapter comes from, how it was trained, and settings of an initialization that init_lora_weights
@@ -57,21 +58,19 @@ static const char *const keys_harmless[] = {"base_model_name_or_path",
 // What else PEFT computes than B · A · x, and what to do about it.
 static const struct {
   const char *key, *advice;
-} keys_off[] = {
-    {"use_dora", "merge the adapter into its base with PEFT's merge_and_unload, and use the merged model"},
-    {"lora_bias", "B has a bias; train it without lora_bias"},
-    {"use_qalora", "it belongs to a GPTQ model; train it without use_qalora"},
-    {"layer_replication", "save the enlarged model with PEFT's merge_and_unload, and use that"},
-    {"trainable_token_indices", "merge the adapter into its base with PEFT's merge_and_unload"},
-    {"target_parameters", "only modules have adapters here; use target_modules"},
-    {"alora_invocation_tokens", "an adapter that starts at certain tokens is not computed here"},
-    {"arrow_config", "routing between adapters is not computed here"},
-    {"use_bdlora", "block-diagonal adapters are not read here"},
-    {"kasa_config", "KaSA changes the base's weights; merge it with PEFT's merge_and_unload"},
-    {"velora_config", "VeLoRA is not computed here"},
-    {"monteclora_config", "MonteCLoRA draws random adapters; that is not computed here"},
-    {"megatron_config", "adapters of Megatron's layers are not read here"},
-    {"enable_lora", "adapters of fused matrices are not read here"}};
+} keys_off[] = {{"lora_bias", "B has a bias; train it without lora_bias"},
+                {"use_qalora", "it belongs to a GPTQ model; train it without use_qalora"},
+                {"layer_replication", "save the enlarged model with PEFT's merge_and_unload, and use that"},
+                {"trainable_token_indices", "merge the adapter into its base with PEFT's merge_and_unload"},
+                {"target_parameters", "only modules have adapters here; use target_modules"},
+                {"alora_invocation_tokens", "an adapter that starts at certain tokens is not computed here"},
+                {"arrow_config", "routing between adapters is not computed here"},
+                {"use_bdlora", "block-diagonal adapters are not read here"},
+                {"kasa_config", "KaSA changes the base's weights; merge it with PEFT's merge_and_unload"},
+                {"velora_config", "VeLoRA is not computed here"},
+                {"monteclora_config", "MonteCLoRA draws random adapters; that is not computed here"},
+                {"megatron_config", "adapters of Megatron's layers are not read here"},
+                {"enable_lora", "adapters of fused matrices are not read here"}};
 
 #define IN_LIST(list, key) is_in((list), sizeof(list) / sizeof *(list), (key))
 
@@ -180,14 +179,13 @@ typedef struct Reading {
   bool rank_stabilized;
 } Reading;
 
-static Status set_target(const Reading *reading, const char *module, const WeightSpec *spec, Lora *lora) {
+static Status set_target(const Reading *reading, const char *module, LoraTarget *target, Lora *lora) {
   double rank = 0, alpha = 0;
   TRY(lora_rules_sizes(reading->rules, module, &rank, &alpha));
   if (!(rank >= 1 && rank <= (double)lora_largest_rank(reading->config)) || floor(rank) != rank) {
     return status_fail(STATUS_INPUT, "%s: LoRA rank %.10g of %s: expected a whole number from 1 to %zu",
                        reading->path, rank, module, lora_largest_rank(reading->config));
   }
-  LoraTarget *target = &lora->targets[spec->layer * LINEARS + spec->linear];
   target->rank = (size_t)rank;
   target->scale = (float)(alpha / (reading->rank_stabilized ? sqrt(rank) : rank));
   if (!isfinite(target->scale))
@@ -200,10 +198,24 @@ static Status read_module(const Reading *reading, const char *module, const Weig
   bool adapted = false;
   TRY(lora_rules_adapt(reading->rules, module, spec->kind == WEIGHT_LINEAR, &adapted));
   if (!adapted) return STATUS_OK;
-  if (spec->kind == WEIGHT_LINEAR) return set_target(reading, module, spec, lora);
-  return status_fail(STATUS_INPUT,
-                     "%s: \"target_modules\" puts an adapter on %s, but only the matrices of layers have "
-                     "them here; merge it into its base with PEFT's merge_and_unload",
+  bool end = spec->kind == WEIGHT_EMBEDDING || spec->kind == WEIGHT_HEAD;
+  if (end && lora->keeps_tied && reading->config->tied) {
+    return status_fail(STATUS_INPUT,
+                       "%s: an adapter on %s that \"ensure_weight_tying\" puts on embedding and head is not "
+                       "read; merge it into its base with PEFT's merge_and_unload",
+                       reading->path, module);
+  }
+  if (spec->kind == WEIGHT_EMBEDDING && lora->magnitudes) {
+    return status_fail(STATUS_INPUT,
+                       "%s: \"use_dora\" on %s is not read; merge it into its base with PEFT's "
+                       "merge_and_unload",
+                       reading->path, module);
+  }
+  if (spec->kind == WEIGHT_EMBEDDING) return set_target(reading, module, &lora->embedding, lora);
+  if (spec->kind == WEIGHT_HEAD) return set_target(reading, module, &lora->head, lora);
+  if (spec->kind == WEIGHT_LINEAR)
+    return set_target(reading, module, &lora->targets[spec->layer * LINEARS + spec->linear], lora);
+  return status_fail(STATUS_INPUT, "%s: \"target_modules\" puts an adapter on %s, which is no matrix",
                      reading->path, module);
 }
 
@@ -269,6 +281,7 @@ static Status read_adapter(const ModelConfig *config, const cJSON *json, const c
   lora->dropout = (float)number;
   TRY(lora_check_dropout(lora->dropout));
   TRY(read_flag(json, "use_rslora", path, &reading.rank_stabilized));
+  TRY(read_flag(json, "use_dora", path, &lora->magnitudes));
   TRY(read_flag(json, "ensure_weight_tying", path, &lora->keeps_tied));
   TRY(read_targets(&reading, lora));
   if (lora->rank == 0) return fail_no_target(json, path);

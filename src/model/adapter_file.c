@@ -183,6 +183,41 @@ static Status replace_weights(Model *model, AdapterFile *adapter) {
   return tied ? replace_tied_ends(model, adapter, &ends) : STATUS_OK;
 }
 
+// ---- adapters that are merged ----
+
+/// *out = a part of a weight's adapter; it must be there.
+static Status take_part(AdapterFile *adapter, const WeightSpec *spec, LoraPart part,
+                        const StoredTensor **out) {
+  char *name = NULL;
+  TRY(lora_tensor_name(spec, part, &name));
+  *out = take(adapter, name);
+  Status status = *out != NULL ? STATUS_OK : fail_missing(adapter, name);
+  free(name);
+  return status;
+}
+
+static Status merge_weight(Model *model, AdapterFile *adapter, const WeightSpec *spec,
+                           const LoraTarget *target) {
+  AdapterParts parts = {.path = tensors_path(adapter->file), .scale = target->scale};
+  TRY(take_part(adapter, spec, LORA_A, &parts.a));
+  TRY(take_part(adapter, spec, LORA_B, &parts.b));
+  if (model->lora.magnitudes) TRY(take_part(adapter, spec, LORA_MAGNITUDES, &parts.magnitudes));
+  return adapter_merge(model, spec, target->rank, &parts);
+}
+
+static Status merge_weights(Model *model, AdapterFile *adapter) {
+  const Lora *lora = &model->lora;
+  // PEFT adapts one of the two and leaves the other as it was.
+  if (model->config.tied && (lora->embedding.rank > 0 || lora->head.rank > 0)) TRY(untie(model));
+  for (size_t i = 0; i < weight_count(&model->config); i++) {
+    WeightSpec spec;
+    weight_spec(&model->config, FORMAT_HF, i, &spec);
+    const LoraTarget *target = lora_weight_target(lora, &spec);
+    if (target != NULL && adapter_is_merged(lora, &spec)) TRY(merge_weight(model, adapter, &spec, target));
+  }
+  return STATUS_OK;
+}
+
 static Status check_all_used(const AdapterFile *adapter) {
   for (size_t i = 0; i < adapter->count; i++) {
     if (adapter->entries[i].used) continue;
@@ -197,7 +232,10 @@ Status adapters_load(Model *model, const char *directory) {
   Status status = STATUS_OK;
   TRY_CLEAN(open_adapter(directory, &adapter));
   TRY_CLEAN(read_matrices(model, &adapter));
-  if (model->lora.brings != NULL) TRY_CLEAN(replace_weights(model, &adapter));
+  if (model->lora.brings != NULL) {
+    TRY_CLEAN(replace_weights(model, &adapter));
+    TRY_CLEAN(merge_weights(model, &adapter));
+  }
   TRY_CLEAN(check_all_used(&adapter));
 cleanup:
   close_adapter(&adapter);

@@ -8,9 +8,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-static Status add_spec(ParamSet *params, const WeightSpec *weight, char which, size_t rows, size_t cols) {
+static Status add_spec(ParamSet *params, const WeightSpec *weight, LoraPart part, size_t rows, size_t cols) {
   ParamSpec *spec = &params->specs[params->count];
-  TRY(lora_tensor_name(weight, which, &spec->name));
+  TRY(lora_tensor_name(weight, part, &spec->name));
   spec->rank = 2;
   spec->rows = rows;
   spec->cols = cols;
@@ -18,11 +18,10 @@ static Status add_spec(ParamSet *params, const WeightSpec *weight, char which, s
   return STATUS_OK;
 }
 
-/// NULL if the weight has no adapter.
+/// The adapter that a weight keeps; NULL if it has none, or one that is merged into it when it is read.
 static const LoraTarget *target_of(const Model *model, const WeightSpec *spec) {
-  if (spec->kind != WEIGHT_LINEAR) return NULL;
-  const LoraTarget *target = lora_target(&model->lora, spec->layer, spec->linear);
-  return target->rank > 0 ? target : NULL;
+  const LoraTarget *target = lora_weight_target(&model->lora, spec);
+  return target != NULL && !adapter_is_merged(&model->lora, spec) ? target : NULL;
 }
 
 static Status create_adapters(Model *model) {
@@ -34,8 +33,8 @@ static Status create_adapters(Model *model) {
     weight_spec(&model->config, FORMAT_HF, i, &spec);
     const LoraTarget *target = target_of(model, &spec);
     if (target == NULL) continue;
-    TRY(add_spec(params, &spec, 'A', target->rank, spec.cols));
-    TRY(add_spec(params, &spec, 'B', spec.rows, target->rank));
+    TRY(add_spec(params, &spec, LORA_A, target->rank, spec.cols));
+    TRY(add_spec(params, &spec, LORA_B, spec.rows, target->rank));
   }
   TRY(params_create(model->ops, params));
   size_t next = 0;

@@ -86,6 +86,20 @@ STATUS_CHECKED Status adapters_save(Model *model, const char *directory);
 STATUS_CHECKED Status adapters_load(Model *model, const char *directory);
 #define ADAPTER_WEIGHTS "adapter_model.safetensors"
 
+/// What a file has of an adapter that is not computed beside its weight but merged into it (adapter_merge.c).
+typedef struct AdapterParts {
+  const char *path; // the file
+  const StoredTensor *a, *b;
+  const StoredTensor *magnitudes; // NULL: none
+  float scale;
+} AdapterParts;
+/// True for the embedding, the head, and matrices with magnitudes.
+bool adapter_is_merged(const Lora *lora, const WeightSpec *weight);
+/// The weight becomes W + scale · B · A, with its rows brought to the length of the magnitudes. It must be
+/// float32.
+STATUS_CHECKED Status adapter_merge(Model *model, const WeightSpec *weight, size_t rank,
+                                    const AdapterParts *parts);
+
 // ---- a pass (pass.c, forward.c, backward.c, head.c) ----
 
 /// What a layer's forward leaves for its backward. In an inference pass, and with checkpointing, all layers

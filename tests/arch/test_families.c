@@ -182,11 +182,11 @@ static void test_adapter_names(void **state) {
   WeightSpec spec;
   char *name = NULL;
   weight_spec(&config, FORMAT_GGUF, 1 + 12 + 2, &spec);
-  assert_ok(lora_tensor_name(&spec, 'A', &name));
+  assert_ok(lora_tensor_name(&spec, LORA_A, &name));
   assert_string_equal(name, "base_model.model.model.layers.1.self_attn.q_proj.lora_A.weight");
   free(name);
   weight_spec(&config, FORMAT_HF, 1 + 8, &spec);
-  assert_ok(lora_tensor_name(&spec, 'B', &name));
+  assert_ok(lora_tensor_name(&spec, LORA_B, &name));
   assert_string_equal(name, "base_model.model.model.layers.0.mlp.down_proj.lora_B.weight");
   free(name);
 }

@@ -65,7 +65,10 @@ def make(base, save={}, initial=None, **options):
 
 def edit_config(folder, **changes):
     path = folder / "adapter_config.json"
-    path.write_text(json.dumps({**json.loads(path.read_text()), **changes}, indent=1))
+    config = {**json.loads(path.read_text()), **changes}
+    for key, value in config.items():  # PEFT has sets, whose order is another each time
+        config[key] = sorted(value) if isinstance(value, list) and key in ("target_modules", "exclude_modules") else value
+    path.write_text(json.dumps(config, indent=1) + "\n")
 
 
 def edit_tensors(folder, change, save=save_file):
@@ -153,6 +156,15 @@ FORMS = {
     "bias_all": (Q, dict(bias="all")),
     "bias_of_adapted": (Q, dict(bias="lora_only")),
     "bias_without_biases": (A, dict(bias="all")),
+    "dora": (A, dict(use_dora=True)),
+    "dora_rslora": (Q, dict(use_dora=True, use_rslora=True, rank_pattern={"v_proj": 1}, target_modules=["v_proj", "up_proj"])),
+    "dora_named_weight": (A, dict(use_dora=True, r=1), renamed(lambda n: n + ".weight" if n.endswith("vector") else n)),
+    "head": (A, dict(target_modules=["q_proj", "lm_head"])),
+    "head_dora": (A, dict(target_modules=["lm_head"], use_dora=True)),
+    "head_tied": (Q, dict(target_modules=["q_proj", "lm_head"], save=dict(save_embedding_layers=False))),
+    "embedding": (A, dict(target_modules=["embed_tokens"], rank_pattern={"embed_tokens": 3})),
+    "embedding_tied": (Q, dict(target_modules=["embed_tokens", "k_proj"], save=dict(save_embedding_layers=False))),
+    "embedding_and_head_tied": (Q, dict(target_modules=["embed_tokens", "lm_head"])),
     "f16": (A, {}, typed(torch.float16)),
     "bf16": (A, {}, typed(torch.bfloat16)),
     "fan_in_fan_out": (A, dict(fan_in_fan_out=True)),

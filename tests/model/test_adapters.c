@@ -76,7 +76,7 @@ static void test_every_form(void **state) {
     ops_fixture_clean(NULL);
     count++;
   }
-  assert_true(count >= 57);
+  assert_true(count >= 66);
   cJSON_Delete(json);
 }
 
@@ -132,7 +132,8 @@ static const struct {
     {"{\"init_lora_weights\": 1}", "init_lora_weights"},
     {"{\"kasa_config\": {\"beta\": 1}}", "kasa_config"},
     // other arithmetic
-    {"{\"use_dora\": true}", "use_dora"},
+    {"{\"use_dora\": true}", "q_proj.lora_magnitude_vector is missing"},
+    {"{\"use_dora\": 1}", "use_dora"},
     {"{\"lora_bias\": true}", "lora_bias"},
     {"{\"use_qalora\": true}", "use_qalora"},
     {"{\"layer_replication\": [[0, 1], [0, 2]]}", "layer_replication"},
@@ -154,9 +155,10 @@ static const struct {
     {"{\"task_type\": \"SEQ_CLS\"}", "task_type \"SEQ_CLS\""},
     {"{\"fine_tune_type\": \"lora\"}", "mlx_lm.fuse"},
     // targets
-    {"{\"target_modules\": [\"q_proj\", \"v_proj\", \"lm_head\"]}", "puts an adapter on lm_head"},
-    {"{\"target_modules\": \".*(q_proj|v_proj|embed_tokens)\"}", "puts an adapter on model.embed_tokens"},
-    {"{\"target_modules\": \".*norm\"}", "puts an adapter on model.layers.0.input_layernorm"},
+    {"{\"target_modules\": [\"q_proj\", \"v_proj\", \"lm_head\"]}", "lm_head.lora_A.weight is missing"},
+    {"{\"target_modules\": \".*(q_proj|v_proj|embed_tokens)\"}", "embed_tokens.lora_embedding_A is missing"},
+    {"{\"target_modules\": \".*norm\"}",
+     "puts an adapter on model.layers.0.input_layernorm, which is no matrix"},
     {"{\"target_modules\": [\"c_attn\"]}", "(\"c_attn\") fits no matrix"},
     {"{\"target_modules\": \"q_proj|v_proj\"}", "(\"q_proj|v_proj\") fits no matrix"},
     {"{\"target_modules\": null}", "names no module"},
@@ -211,6 +213,12 @@ static void test_refused_configs(void **state) {
   refuses("qwen2", changed_config("trained_embeddings_tied", "{\"modules_to_save\": null}"), "one for each");
   refuses("qwen2", changed_config("trained_embeddings_tied", "{\"ensure_weight_tying\": true}"),
           "one for each");
+  refuses("qwen2", changed_config("embedding_tied", "{\"ensure_weight_tying\": true}"),
+          "ensure_weight_tying");
+  refuses("llama", changed_config("embedding", "{\"use_dora\": true}"), "\"use_dora\" on model.embed_tokens");
+  refuses("llama", changed_config("head", "{\"use_dora\": true}"), "lora_magnitude_vector is missing");
+  refuses("llama", changed_config("dora", "{\"use_dora\": false}"), "lora_magnitude_vector is not one that");
+  refuses("llama", changed_config("dora", "{\"r\": 5}"), "has shape [2, 64], but [5, 64] is expected");
   refuses("qwen2", ADAPTERS "/trained_embeddings", "is expected");
   refuses("qwen2", ADAPTERS "/plain", "is expected");
 }
@@ -264,6 +272,17 @@ static void test_refused_tensors(void **state) {
   refuses("llama", one_tensor(FIRST ".other.weight", "[2, 64]", 128), "q_proj.lora_A.weight is missing");
 }
 
+/// What is merged when it is read needs weights that do not round the result.
+static void test_merged_needs_floats(void **state) {
+  (void)state;
+  static const char *const forms[] = {ADAPTERS "/dora", ADAPTERS "/head", ADAPTERS "/embedding"};
+  for (size_t i = 0; i < 3; i++) {
+    Model *model = fixture_model("llama", DTYPE_BF16);
+    assert_fails(model_load_adapter(model, forms[i]), STATUS_INPUT, "needs float32 weights; use --dtype f32");
+    model_free(model);
+  }
+}
+
 /// An adapter is read once: a second one is refused, and one that was read is not written.
 static void test_read_only(void **state) {
   (void)state;
@@ -276,8 +295,8 @@ static void test_read_only(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      OPS_TEST(test_every_form),      OPS_TEST(test_refused_configs), OPS_TEST(test_refused_folders),
-      OPS_TEST(test_refused_tensors), OPS_TEST(test_read_only),
+      OPS_TEST(test_every_form),      OPS_TEST(test_refused_configs),     OPS_TEST(test_refused_folders),
+      OPS_TEST(test_refused_tensors), OPS_TEST(test_merged_needs_floats), OPS_TEST(test_read_only),
   };
   return RUN_OPS_TESTS(tests);
 }

@@ -207,11 +207,10 @@ static void loads_adapters(void **state) {
 // What the config and the file of an adapter may have: patterns, a .bin, a head of its own in a tied model.
 static void loads_forms_of_adapters(void **state) {
   (void)state;
-  static const char *const forms[][2] = {{"llama", "regex_unsloth"},
-                                         {"llama", "layer_patterns"},
-                                         {"llama", "rank_pattern_order"},
-                                         {"llama", "bin_not_in_order"},
-                                         {"qwen2", "trained_embedding_tied"}};
+  static const char *const forms[][2] = {
+      {"llama", "regex_unsloth"},         {"llama", "layer_patterns"}, {"llama", "rank_pattern_order"},
+      {"llama", "bin_not_in_order"},      {"llama", "dora"},           {"qwen2", "embedding_tied"},
+      {"qwen2", "trained_embedding_tied"}};
   for (size_t i = 0; i < sizeof forms / sizeof *forms; i++) {
     Job job = open_job(forms[i][0], DTYPE_F32);
     (void)snprintf(job.folder, sizeof job.folder, GEE_SOURCE_DIR "/tests/model/adapters/%s", forms[i][1]);

@@ -1,5 +1,6 @@
 // LoRA (Hu et al. 2021) as PEFT describes it: adapter_config.json, and the names of its targets and tensors.
 // An adapted matrix W computes y = W · x + scale · B · A · dropout(x), with a rank and a scale of its own.
+// With magnitudes m (DoRA, Liu et al. 2024) each row of W + scale · B · A is brought to length m_row.
 #pragma once
 
 #include "arch/weights.h"
@@ -23,6 +24,10 @@ typedef struct LoraTarget {
 typedef struct Lora {
   size_t rank;         // the largest of its targets; 0: no adapters
   LoraTarget *targets; // [layers · LINEARS]: lora_target
+  // Only of an adapter that was read: of the embedding and of the head, and DoRA's magnitudes on every
+  // matrix.
+  LoraTarget embedding, head;
+  bool magnitudes;
   float alpha, dropout;
   // The matrices that lora_from_options adapts in every layer: what lora_write_config writes.
   bool roles[LINEARS];
@@ -36,6 +41,9 @@ void lora_free(Lora *lora);
 /// The adapter of a layer's matrix.
 const LoraTarget *lora_target(const Lora *lora, size_t layer, LinearRole role);
 
+/// The adapter of any weight; NULL if it has none.
+const LoraTarget *lora_weight_target(const Lora *lora, const WeightSpec *weight);
+
 /// STATUS_INPUT if a target is unknown or a number is out of range.
 STATUS_CHECKED Status lora_from_options(const ModelConfig *config, const LoraOptions *options, Lora *out);
 /// Reads directory/adapter_config.json by PEFT's rules. STATUS_INPUT also if it sets something that is not
@@ -48,8 +56,11 @@ STATUS_CHECKED Status lora_write_config(const ModelConfig *config, const Lora *l
 
 // ---- names of tensors ----
 
-/// *out = the name in a file of adapter `which` ('A' or 'B') of a matrix, in fresh memory (free()).
-STATUS_CHECKED Status lora_tensor_name(const WeightSpec *weight, char which, char **out);
+/// What a file has of the adapter of a weight: A [rank, in] and B [out, rank]; of an embedding [V, C], whose
+/// rows are looked up, A is [rank, V] and B is [C, rank].
+typedef enum LoraPart { LORA_A, LORA_B, LORA_MAGNITUDES /*[out]*/ } LoraPart;
+/// *out = the name of a part in a file, in fresh memory (free()).
+STATUS_CHECKED Status lora_tensor_name(const WeightSpec *weight, LoraPart part, char **out);
 /// *out = a tensor's name as PEFT writes it, in fresh memory: without what torch.compile, FSDP and DDP put
 /// into names and without the adapter's name "default", and with the prefix that transformers leaves out.
 STATUS_CHECKED Status lora_usual_name(const char *stored, char **out);
