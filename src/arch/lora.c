@@ -100,6 +100,8 @@ Status lora_from_options(const ModelConfig *config, const LoraOptions *options, 
 void lora_free(Lora *lora) {
   free(lora->targets);
   free(lora->brings);
+  free(lora->embedding_rows.rows);
+  free(lora->head_rows.rows);
   *lora = (Lora){0};
 }
 
@@ -157,8 +159,10 @@ Status lora_write_config(const ModelConfig *config, const Lora *lora, const char
 static const char peft_prefix[] = "base_model.model.";
 
 Status lora_tensor_name(const WeightSpec *weight, LoraPart part, char **out) {
-  static const char *const matrix[] = {"lora_A.weight", "lora_B.weight", "lora_magnitude_vector"};
-  static const char *const embedding[] = {"lora_embedding_A", "lora_embedding_B", "lora_magnitude_vector"};
+  static const char *const matrix[] = {"lora_A.weight", "lora_B.weight", "lora_magnitude_vector",
+                                       "token_adapter.trainable_tokens_delta"};
+  static const char *const embedding[] = {"lora_embedding_A", "lora_embedding_B", "lora_magnitude_vector",
+                                          "token_adapter.trainable_tokens_delta"};
   size_t stem = strlen(weight->name) - strlen(".weight");
   return str_format(out, "%s%.*s.%s", peft_prefix, (int)stem, weight->name,
                     weight->kind == WEIGHT_EMBEDDING ? embedding[part] : matrix[part]);
@@ -186,7 +190,8 @@ static const struct {
                {".lora_embedding_A.default", ".lora_embedding_A"},
                {".lora_embedding_B.default", ".lora_embedding_B"},
                {".lora_magnitude_vector.default.weight", ".lora_magnitude_vector"},
-               {".lora_magnitude_vector.weight", ".lora_magnitude_vector"}};
+               {".lora_magnitude_vector.weight", ".lora_magnitude_vector"},
+               {".trainable_tokens_delta.default", ".trainable_tokens_delta"}};
 
 Status lora_usual_name(const char *stored, char **out) {
   Str plain = {0};

@@ -33,6 +33,7 @@ static const char *const keys_read[] = {"peft_type",
                                         "modules_to_save",
                                         "bias",
                                         "use_dora",
+                                        "trainable_token_indices",
                                         "ensure_weight_tying"};
 
 // Where the adapter comes from, how it was trained, and settings of an initialization that init_lora_weights
@@ -61,7 +62,6 @@ static const struct {
 } keys_off[] = {{"lora_bias", "B has a bias; train it without lora_bias"},
                 {"use_qalora", "it belongs to a GPTQ model; train it without use_qalora"},
                 {"layer_replication", "save the enlarged model with PEFT's merge_and_unload, and use that"},
-                {"trainable_token_indices", "merge the adapter into its base with PEFT's merge_and_unload"},
                 {"target_parameters", "only modules have adapters here; use target_modules"},
                 {"alora_invocation_tokens", "an adapter that starts at certain tokens is not computed here"},
                 {"arrow_config", "routing between adapters is not computed here"},
@@ -261,6 +261,83 @@ static Status read_biases(const ModelConfig *config, const cJSON *json, const ch
   return STATUS_OK;
 }
 
+// ---- rows of the embedding and the head ----
+
+static Status read_rows(const ModelConfig *config, const cJSON *list, const char *path, LoraRows *out) {
+  Status status = STATUS_OK;
+  bool *seen = NULL;
+  const cJSON *item = NULL;
+  TRY_CLEAN(mem_array(&seen, config->vocab, "tokens of an adapter"));
+  TRY_CLEAN(mem_array(&out->rows, (size_t)cJSON_GetArraySize(list), "tokens of an adapter"));
+  cJSON_ArrayForEach(item, list) {
+    double row = cJSON_IsNumber(item) ? item->valuedouble : -1;
+    if (!(row >= 0 && row < (double)config->vocab) || floor(row) != row || seen[(size_t)row]) {
+      status = status_fail(STATUS_INPUT,
+                           "%s: \"trainable_token_indices\" must be distinct tokens of this model, 0 to %zu",
+                           path, config->vocab - 1);
+      goto cleanup;
+    }
+    seen[(size_t)row] = true;
+    out->rows[out->count++] = (size_t)row;
+  }
+cleanup:
+  free(seen);
+  return status;
+}
+
+static bool names_weight(const ModelConfig *config, WeightKind kind, const char *name) {
+  char weight[WEIGHT_NAME_SIZE];
+  weight_name(config->family, FORMAT_HF, kind, weight);
+  char *end = strrchr(weight, '.');
+  *end = '\0';
+  const char *last = strrchr(weight, '.');
+  return strcmp(name, weight) == 0 || (last != NULL && strcmp(name, last + 1) == 0);
+}
+
+static Status read_named_rows(const ModelConfig *config, const cJSON *item, const char *path, Lora *lora) {
+  LoraRows *rows = NULL;
+  if (names_weight(config, WEIGHT_EMBEDDING, item->string)) rows = &lora->embedding_rows;
+  if (names_weight(config, WEIGHT_HEAD, item->string)) rows = &lora->head_rows;
+  if (rows != NULL && rows->rows == NULL && cJSON_IsArray(item)) return read_rows(config, item, path, rows);
+  return status_fail(STATUS_INPUT, "%s: \"trainable_token_indices\" of \"%.64s\" are not understood", path,
+                     item->string);
+}
+
+/// True if the embedding or the head has an adapter, or is in the file as a whole.
+static bool changes_ends(const ModelConfig *config, const Lora *lora) {
+  bool changes = lora->embedding.rank > 0 || lora->head.rank > 0;
+  for (size_t i = 0; i < lora_weight_count(config); i++) {
+    WeightSpec spec;
+    lora_weight_spec(config, i, &spec);
+    bool end = spec.kind == WEIGHT_EMBEDDING || spec.kind == WEIGHT_HEAD;
+    changes = changes || (end && lora->brings[i]);
+  }
+  return changes;
+}
+
+/// A list is about the embedding. In a tied model equal lists mean one set of values for both.
+static Status read_token_rows(const ModelConfig *config, const cJSON *json, const char *path, Lora *lora) {
+  const cJSON *value = cJSON_GetObjectItemCaseSensitive(json, "trainable_token_indices");
+  LoraRows *embedding = &lora->embedding_rows, *head = &lora->head_rows;
+  if (value == NULL || cJSON_IsNull(value)) return STATUS_OK;
+  if (!cJSON_IsArray(value) && !cJSON_IsObject(value))
+    return status_fail(STATUS_INPUT, "%s: \"trainable_token_indices\" must be a list or an object", path);
+  if (cJSON_IsArray(value)) TRY(read_rows(config, value, path, embedding));
+  const cJSON *item = cJSON_IsObject(value) ? value->child : NULL;
+  for (; item != NULL; item = item->next) TRY(read_named_rows(config, item, path, lora));
+  bool same = embedding->count == head->count && head->count > 0 &&
+              memcmp(embedding->rows, head->rows, head->count * sizeof *head->rows) == 0;
+  if (config->tied && same) head->count = 0;
+  bool torn = config->tied && lora->keeps_tied && head->count > 0;
+  bool mixed = embedding->count + head->count > 0 && changes_ends(config, lora);
+  if (!torn && !mixed) return STATUS_OK;
+  return status_fail(
+      STATUS_INPUT,
+      "%s: \"trainable_token_indices\" together with %s is not read; merge the adapter into its "
+      "base with PEFT's merge_and_unload",
+      path, torn ? "\"ensure_weight_tying\"" : "adapters on embedding or head");
+}
+
 static Status read_flag(const cJSON *json, const char *key, const char *path, bool *out) {
   const cJSON *value = cJSON_GetObjectItemCaseSensitive(json, key);
   *out = cJSON_IsTrue(value);
@@ -285,6 +362,7 @@ static Status read_adapter(const ModelConfig *config, const cJSON *json, const c
   TRY(read_flag(json, "ensure_weight_tying", path, &lora->keeps_tied));
   TRY(read_targets(&reading, lora));
   if (lora->rank == 0) return fail_no_target(json, path);
+  TRY(read_token_rows(config, json, path, lora));
   return read_biases(config, json, path, lora);
 }
 

@@ -205,15 +205,36 @@ static Status merge_weight(Model *model, AdapterFile *adapter, const WeightSpec 
   return adapter_merge(model, spec, target->rank, &parts);
 }
 
+/// Each row of the file's tensor becomes one of the weight's.
+static Status replace_rows(Model *model, AdapterFile *adapter, const WeightSpec *spec, const LoraRows *rows) {
+  const StoredTensor *stored = NULL;
+  TRY(take_part(adapter, spec, LORA_ROWS, &stored));
+  TRY(stored_check_shape(stored, tensors_path(adapter->file), 2, rows->count, spec->cols));
+  for (size_t i = 0; i < rows->count; i++) {
+    StoredTensor row = *stored;
+    row.elements = spec->cols;
+    row.size = stored->size / rows->count;
+    row.bytes += i * row.size;
+    Tensor place = tensor_rows(&model_weight(model, spec)->value, rows->rows[i], 1);
+    TRY(weight_read(&row, 0, &place));
+  }
+  return STATUS_OK;
+}
+
 static Status merge_weights(Model *model, AdapterFile *adapter) {
   const Lora *lora = &model->lora;
-  // PEFT adapts one of the two and leaves the other as it was.
-  if (model->config.tied && (lora->embedding.rank > 0 || lora->head.rank > 0)) TRY(untie(model));
+  // PEFT changes one of the two and leaves the other as it was.
+  bool apart = lora->embedding.rank > 0 || lora->head.rank > 0 || lora->head_rows.count > 0;
+  if (model->config.tied && apart) TRY(untie(model));
   for (size_t i = 0; i < weight_count(&model->config); i++) {
     WeightSpec spec;
     weight_spec(&model->config, FORMAT_HF, i, &spec);
     const LoraTarget *target = lora_weight_target(lora, &spec);
     if (target != NULL && adapter_is_merged(lora, &spec)) TRY(merge_weight(model, adapter, &spec, target));
+    const LoraRows *rows = spec.kind == WEIGHT_EMBEDDING ? &lora->embedding_rows
+                           : spec.kind == WEIGHT_HEAD    ? &lora->head_rows
+                                                         : NULL;
+    if (rows != NULL && rows->count > 0) TRY(replace_rows(model, adapter, &spec, rows));
   }
   return STATUS_OK;
 }

@@ -76,7 +76,7 @@ static void test_every_form(void **state) {
     ops_fixture_clean(NULL);
     count++;
   }
-  assert_true(count >= 66);
+  assert_true(count >= 72);
   cJSON_Delete(json);
 }
 
@@ -137,7 +137,17 @@ static const struct {
     {"{\"lora_bias\": true}", "lora_bias"},
     {"{\"use_qalora\": true}", "use_qalora"},
     {"{\"layer_replication\": [[0, 1], [0, 2]]}", "layer_replication"},
-    {"{\"trainable_token_indices\": [1]}", "trainable_token_indices"},
+    {"{\"trainable_token_indices\": [1]}", "embed_tokens.token_adapter.trainable_tokens_delta is missing"},
+    {"{\"trainable_token_indices\": [67]}", "distinct tokens of this model, 0 to 66"},
+    {"{\"trainable_token_indices\": [1, 1]}", "distinct tokens"},
+    {"{\"trainable_token_indices\": [-1]}", "distinct tokens"},
+    {"{\"trainable_token_indices\": {\"tokens\": [1]}}", "of \"tokens\" are not understood"},
+    {"{\"trainable_token_indices\": {\"lm_head\": 1}}", "of \"lm_head\" are not understood"},
+    {"{\"trainable_token_indices\": 1}", "must be a list or an object"},
+    {"{\"trainable_token_indices\": [1], \"target_modules\": [\"q_proj\", \"lm_head\"]}",
+     "together with adapters on embedding or head"},
+    {"{\"trainable_token_indices\": [1], \"modules_to_save\": [\"lm_head\"]}",
+     "together with adapters on embedding or head"},
     {"{\"target_parameters\": [\"q\"]}", "target_parameters"},
     {"{\"alora_invocation_tokens\": [1]}", "alora_invocation_tokens"},
     {"{\"arrow_config\": {\"top_k\": 1}}", "arrow_config"},
@@ -214,6 +224,10 @@ static void test_refused_configs(void **state) {
   refuses("qwen2", changed_config("trained_embeddings_tied", "{\"ensure_weight_tying\": true}"),
           "one for each");
   refuses("qwen2", changed_config("embedding_tied", "{\"ensure_weight_tying\": true}"),
+          "ensure_weight_tying");
+  refuses("llama", changed_config("tokens", "{\"trainable_token_indices\": [17, 8]}"), "has shape [3, 64]");
+  refuses("llama", changed_config("tokens", "{\"trainable_token_indices\": null}"), "is not one that");
+  refuses("qwen2", changed_config("tokens_differ_tied", "{\"ensure_weight_tying\": true}"),
           "ensure_weight_tying");
   refuses("llama", changed_config("embedding", "{\"use_dora\": true}"), "\"use_dora\" on model.embed_tokens");
   refuses("llama", changed_config("head", "{\"use_dora\": true}"), "lora_magnitude_vector is missing");

@@ -20,6 +20,12 @@ typedef struct LoraTarget {
   float scale;
 } LoraTarget;
 
+/// Rows of the embedding or the head, distinct, for which an adapter's file has new values.
+typedef struct LoraRows {
+  size_t *rows; // [count]
+  size_t count;
+} LoraRows;
+
 /// Zero-initialise it, and free it with lora_free.
 typedef struct Lora {
   size_t rank;         // the largest of its targets; 0: no adapters
@@ -28,6 +34,8 @@ typedef struct Lora {
   // matrix.
   LoraTarget embedding, head;
   bool magnitudes;
+  // In a tied model those of the embedding are the head's too, unless the head has some of its own.
+  LoraRows embedding_rows, head_rows;
   float alpha, dropout;
   // The matrices that lora_from_options adapts in every layer: what lora_write_config writes.
   bool roles[LINEARS];
@@ -58,7 +66,7 @@ STATUS_CHECKED Status lora_write_config(const ModelConfig *config, const Lora *l
 
 /// What a file has of the adapter of a weight: A [rank, in] and B [out, rank]; of an embedding [V, C], whose
 /// rows are looked up, A is [rank, V] and B is [C, rank].
-typedef enum LoraPart { LORA_A, LORA_B, LORA_MAGNITUDES /*[out]*/ } LoraPart;
+typedef enum LoraPart { LORA_A, LORA_B, LORA_MAGNITUDES /*[out]*/, LORA_ROWS /*[count, C]*/ } LoraPart;
 /// *out = the name of a part in a file, in fresh memory (free()).
 STATUS_CHECKED Status lora_tensor_name(const WeightSpec *weight, LoraPart part, char **out);
 /// *out = a tensor's name as PEFT writes it, in fresh memory: without what torch.compile, FSDP and DDP put
