@@ -58,21 +58,22 @@ void lora_rules_free(LoraRules *rules) {
 /// *out = the value of `key`; NULL if it is missing, null or an empty list or text, which all mean "none".
 static Status get_names(const cJSON *json, const char *key, const char *path, const cJSON **out) {
   const cJSON *value = cJSON_GetObjectItemCaseSensitive(json, key);
-  const cJSON *item = cJSON_IsArray(value) ? value->child : NULL;
   *out = NULL;
-  while (cJSON_IsString(item)) item = item->next;
-  if (item != NULL ||
-      !(value == NULL || cJSON_IsNull(value) || cJSON_IsString(value) || cJSON_IsArray(value)))
+  if (value == NULL || cJSON_IsNull(value)) return STATUS_OK;
+  bool known = cJSON_IsString(value) || cJSON_IsArray(value);
+  const cJSON *item = cJSON_IsArray(value) ? value->child : NULL;
+  for (; item != NULL; item = item->next) known = known && cJSON_IsString(item);
+  if (!known)
     return status_fail(STATUS_INPUT, "%s: \"%s\" must be a list of names or a regular expression", path, key);
-  if (cJSON_IsString(value) ? value->valuestring[0] != '\0' : cJSON_IsArray(value) && value->child != NULL)
-    *out = value;
+  bool empty = cJSON_IsString(value) ? value->valuestring[0] == '\0' : value->child == NULL;
+  if (!empty) *out = value;
   return STATUS_OK;
 }
 
 static Status read_set(const cJSON *json, const char *key, const char *path, NameSet *out) {
   const cJSON *value = NULL;
   TRY(get_names(json, key, path, &value));
-  if (!cJSON_IsString(value)) {
+  if (value == NULL || cJSON_IsArray(value)) {
     out->list = value;
     return STATUS_OK;
   }
@@ -82,11 +83,12 @@ static Status read_set(const cJSON *json, const char *key, const char *path, Nam
 
 /// Compiles the texts of a list, or the keys of an object, or one text.
 static Status read_regexes(const cJSON *value, const PythonPattern *frame, const char *path, RegexList *out) {
+  if (value == NULL) return STATUS_OK;
   bool single = cJSON_IsString(value);
-  const cJSON *item = single || value == NULL ? value : value->child;
+  const cJSON *item = single ? value : value->child;
   size_t count = single ? 1 : (size_t)cJSON_GetArraySize(value);
   TRY(mem_array(&out->items, count, "the patterns of an adapter"));
-  for (; out->count < count; item = item->next) {
+  for (; item != NULL && out->count < count; item = item->next) {
     PythonPattern pattern = *frame;
     pattern.pattern = cJSON_IsObject(value) ? item->string : item->valuestring;
     TRY(python_regex_compile(&pattern, path, &out->items[out->count]));
@@ -126,19 +128,19 @@ static Status read_layer_patterns(const cJSON *json, LoraRules *rules) {
 
 static Status read_layers(const cJSON *json, LoraRules *rules) {
   const cJSON *value = cJSON_GetObjectItemCaseSensitive(json, "layers_to_transform");
+  if (value == NULL || cJSON_IsNull(value)) return read_layer_patterns(json, rules);
+  bool known = cJSON_IsNumber(value) || cJSON_IsArray(value);
   const cJSON *item = cJSON_IsArray(value) ? value->child : NULL;
-  while (cJSON_IsNumber(item)) item = item->next;
-  bool known = value == NULL || cJSON_IsNull(value) || cJSON_IsNumber(value) || cJSON_IsArray(value);
-  if (item != NULL || !known) {
+  for (; item != NULL; item = item->next) known = known && cJSON_IsNumber(item);
+  if (!known) {
     return status_fail(STATUS_INPUT, "%s: \"layers_to_transform\" must be a number or a list of numbers",
                        rules->path);
   }
-  bool given = value != NULL && !cJSON_IsNull(value);
-  if (given && (rules->targets.regex != NULL || rules->all_linear)) {
+  if (rules->targets.regex != NULL || rules->all_linear) {
     return status_fail(
         STATUS_INPUT, "%s: \"layers_to_transform\" needs a list of names in \"target_modules\"", rules->path);
   }
-  if (given && (cJSON_IsNumber(value) || value->child != NULL)) rules->layers = value;
+  if (cJSON_IsNumber(value) || value->child != NULL) rules->layers = value;
   return read_layer_patterns(json, rules);
 }
 
@@ -224,16 +226,18 @@ static Status any_matches(const RegexList *list, const char *module, bool *out) 
 }
 
 static Status is_chosen_layer(const LoraRules *rules, const char *module, bool *out) {
+  const cJSON *layers = rules->layers;
   size_t start = 0, size = 0;
   bool numbered = false;
-  *out = rules->layers == NULL;
+  *out = layers == NULL;
+  if (layers == NULL) return STATUS_OK;
   for (size_t i = 0; i < rules->layer_patterns.count && !numbered; i++)
     TRY(python_regex_match(rules->layer_patterns.items[i], module, "idx", &numbered, &start, &size));
   if (!numbered) return STATUS_OK;
   double index = strtod(module + start, NULL);
-  const cJSON *item = cJSON_IsArray(rules->layers) ? rules->layers->child : rules->layers;
-  for (; item != NULL && !*out; item = cJSON_IsArray(rules->layers) ? item->next : NULL)
-    *out = item->valuedouble == index;
+  if (cJSON_IsNumber(layers)) *out = layers->valuedouble == index;
+  const cJSON *item = cJSON_IsArray(layers) ? layers->child : NULL;
+  for (; item != NULL && !*out; item = item->next) *out = item->valuedouble == index;
   return STATUS_OK;
 }
 
@@ -254,7 +258,7 @@ Status lora_rules_adapt(const LoraRules *rules, const char *module, bool in_laye
 static Status look_up(const PatternTable *table, const char *module, double *out) {
   const cJSON *value = table->values == NULL ? NULL : table->values->child;
   *out = table->usual;
-  for (size_t i = 0; i < table->keys.count; i++, value = value->next) {
+  for (size_t i = 0; value != NULL && i < table->keys.count; i++, value = value->next) {
     bool found = false;
     TRY(matches(table->keys.items[i], module, &found));
     if (!found) continue;

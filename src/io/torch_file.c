@@ -160,18 +160,20 @@ Status torch_call(Unpickler *u) {
 static Status find_pickle(Unpickler *u) {
   static const char name[] = "/data.pkl";
   const size_t size = sizeof name - 1;
+  const ZipEntry *pickle = NULL;
   for (size_t i = 0; i < u->archive->count; i++) {
     const ZipEntry *entry = &u->archive->entries[i];
     if (entry->name_size < size || memcmp(entry->name + entry->name_size - size, name, size) != 0) continue;
-    if (u->bytes != NULL) return status_fail(STATUS_INPUT, "%s: the archive has two data.pkl", u->path);
-    u->bytes = entry->bytes;
-    u->size = entry->size;
-    u->root = entry->name;
-    u->root_size = entry->name_size - size + 1;
+    if (pickle != NULL) return status_fail(STATUS_INPUT, "%s: the archive has two data.pkl", u->path);
+    pickle = entry;
   }
-  if (u->bytes == NULL)
+  if (pickle == NULL)
     return status_fail(STATUS_INPUT, "%s: a ZIP archive without data.pkl; it is no file of PyTorch's",
                        u->path);
+  u->bytes = pickle->bytes;
+  u->size = pickle->size;
+  u->root = pickle->name;
+  u->root_size = pickle->name_size - size + 1;
   const ZipEntry *order = find_entry(u, "byteorder", "", 0);
   if (order == NULL || (order->size == 6 && memcmp(order->bytes, "little", 6) == 0)) return STATUS_OK;
   return status_fail(STATUS_INPUT, "%s: its numbers are big-endian, which is not read", u->path);
