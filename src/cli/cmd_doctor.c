@@ -79,20 +79,22 @@ static void print_drivers(const Machine *machine) {
     row("driver", STYLE_YELLOW, "no OpenCL driver in %s", machine->driver_folder);
 }
 
-static void print_folder(const char *what, const char *path) {
-  bool writable = folder_is_writable(path);
+static Status print_folder(const char *what, const char *path) {
+  bool writable = false;
+  TRY(folder_is_writable(path, &writable));
   row("folder", writable ? STYLE_PLAIN : STYLE_YELLOW, "%s: %s, %s", path, what,
       writable ? "can be written" : "cannot be written");
+  return STATUS_OK;
 }
 
 static Status print_folders(void) {
   char *ours = NULL, *pocl = NULL;
   Status status = STATUS_OK;
   TRY_CLEAN(cache_directory(NULL, &ours));
-  if (ours != NULL) print_folder("compiled kernels", ours);
+  if (ours != NULL) TRY_CLEAN(print_folder("compiled kernels", ours));
   TRY_CLEAN(pocl_cache_prepare());
   TRY_CLEAN(pocl_cache_directory(&pocl));
-  print_folder("pocl's kernels", pocl);
+  TRY_CLEAN(print_folder("pocl's kernels", pocl));
 cleanup:
   free(ours);
   free(pocl);

@@ -31,39 +31,53 @@ static bool cut_last(char *path) {
   return true;
 }
 
-bool folder_is_writable(const char *path) {
+Status folder_is_writable(const char *path, bool *writable) {
   char *folder = NULL, *probe = NULL;
   struct stat info;
-  bool writable = false;
-  if (str_format(&folder, "%s", path) != STATUS_OK) return false;
+  Status status = STATUS_OK;
+  *writable = false;
+  TRY_CLEAN(str_copy(&folder, path, strlen(path)));
   bool exists = stat(folder, &info) == 0;
   while (!exists && errno == ENOENT && cut_last(folder)) exists = stat(folder, &info) == 0;
-  if (exists && S_ISDIR(info.st_mode) && str_format(&probe, "%s/.gee-cl-XXXXXX", folder) == STATUS_OK)
-    writable = mkdtemp(probe) != NULL && rmdir(probe) == 0;
+  if (!exists || !S_ISDIR(info.st_mode)) goto cleanup;
+  TRY_CLEAN(str_format(&probe, "%s/.gee-cl-XXXXXX", folder));
+  *writable = mkdtemp(probe) != NULL && rmdir(probe) == 0;
+cleanup:
   free(probe);
   free(folder);
-  return writable;
+  return status;
 }
 
-/// Makes `path`, a folder under /tmp, where others may have put something of that name: it must be a real
-/// folder of this user's that nobody else can write.
-static bool make_private(const char *path) {
+/// *path = NULL unless it is there, or could be made, and can be written.
+static Status keep_if_writable(char **path) {
+  bool made = make_folders(*path);
+  Status status = made ? folder_is_writable(*path, &made) : STATUS_OK;
+  if (status == STATUS_OK && made) return STATUS_OK;
+  free(*path);
+  *path = NULL;
+  return status;
+}
+
+/// *path = NULL unless it is, or could be made, a folder in a place that all can write: a real folder of this
+/// user's that nobody else can write. Anybody may have put something of that name there.
+static Status keep_if_private(char **path) {
   struct stat info;
-  if (mkdir(path, 0700) != 0 && errno != EEXIST) return false;
-  return lstat(path, &info) == 0 && S_ISDIR(info.st_mode) && info.st_uid == geteuid() &&
-         (info.st_mode & (S_IWGRP | S_IWOTH)) == 0 && folder_is_writable(path);
+  bool made = (mkdir(*path, 0700) == 0 || errno == EEXIST) && lstat(*path, &info) == 0 &&
+              S_ISDIR(info.st_mode) && info.st_uid == geteuid() && (info.st_mode & (S_IWGRP | S_IWOTH)) == 0;
+  if (made) return keep_if_writable(path);
+  free(*path);
+  *path = NULL;
+  return STATUS_OK;
 }
 
 /// *out = a folder of this user's in a place for temporary files; NULL if none can be written.
 static Status temporary_directory(char **out) {
   const char *places[] = {getenv("TMPDIR"), "/tmp", "/var/tmp", "/dev/shm"};
   *out = NULL;
-  for (size_t i = 0; i < sizeof places / sizeof *places; i++) {
+  for (size_t i = 0; i < sizeof places / sizeof *places && *out == NULL; i++) {
     if (places[i] == NULL || places[i][0] != '/') continue;
     TRY(str_format(out, "%s/gee-cl-%lu", places[i], (unsigned long)geteuid()));
-    if (make_private(*out)) return STATUS_OK;
-    free(*out);
-    *out = NULL;
+    TRY(keep_if_private(out));
   }
   return STATUS_OK;
 }
@@ -77,31 +91,16 @@ static Status usual_directory(const char *name, char **out) {
   return STATUS_OK;
 }
 
-/// *path = NULL after a warning, unless it is there and can be written.
-static void keep_if_writable(char **path) {
-  if (make_folders(*path) && folder_is_writable(*path)) return;
-  log_say(LOG_WARNING, "%s cannot be written: compiled kernels are not kept, so every start compiles them",
-          *path);
-  free(*path);
-  *path = NULL;
-}
-
 Status cache_directory(const char *asked, char **out) {
   *out = NULL;
   if (asked != NULL && asked[0] == '\0') return STATUS_OK;
-  if (asked != NULL) {
-    TRY(str_copy(out, asked, strlen(asked)));
-    keep_if_writable(out);
-    return STATUS_OK;
-  }
-  TRY(usual_directory("gee-cl", out));
-  if (*out != NULL && make_folders(*out) && folder_is_writable(*out)) return STATUS_OK;
-  free(*out);
-  TRY(temporary_directory(out));
+  TRY(asked != NULL ? str_copy(out, asked, strlen(asked)) : usual_directory("gee-cl", out));
+  if (*out != NULL) TRY(keep_if_writable(out));
+  if (*out == NULL && asked == NULL) TRY(temporary_directory(out));
   if (*out == NULL)
     log_say(LOG_WARNING,
-            "no folder for compiled kernels can be written: neither ~/.cache nor /tmp; every start "
-            "compiles them");
+            "nothing can be written to %s: compiled kernels are not kept, so every start compiles them",
+            asked != NULL ? asked : "~/.cache and /tmp");
   return STATUS_OK;
 }
 
@@ -116,10 +115,12 @@ Status pocl_cache_directory(char **out) {
 
 Status pocl_cache_prepare(void) {
   char *usual = NULL, *other = NULL, *folder = NULL;
+  bool works = false;
   Status status = STATUS_OK;
   if (getenv("POCL_CACHE_DIR") != NULL) return STATUS_OK; // the user's choice
   TRY_CLEAN(pocl_cache_directory(&usual));
-  if (folder_is_writable(usual)) goto cleanup;
+  TRY_CLEAN(folder_is_writable(usual, &works));
+  if (works) goto cleanup;
   TRY_CLEAN(temporary_directory(&other));
   if (other == NULL) goto cleanup;
   TRY_CLEAN(str_format(&folder, "%s/pocl", other));

@@ -133,13 +133,19 @@ static void set_home(const char *home, const char *xdg, const char *tmp) {
     assert_int_equal(values[i] != NULL ? setenv(names[i], values[i], 1) : unsetenv(names[i]), 0);
 }
 
+static bool is_writable(const char *path) {
+  bool writable = false;
+  assert_ok(folder_is_writable(path, &writable));
+  return writable;
+}
+
 static void expect_cache(const char *start, const char *end) {
   char *out = NULL;
   assert_ok(cache_directory(NULL, &out));
   assert_non_null(out);
   assert_int_equal(strncmp(out, start, strlen(start)), 0);
   assert_true(test_contains(out, end));
-  assert_true(folder_is_writable(out));
+  assert_true(is_writable(out));
   free(out);
 }
 
@@ -176,7 +182,7 @@ static void pocl_gets_a_folder_that_works(void **state) {
   assert_ok(pocl_cache_prepare());
   assert_non_null(getenv("POCL_CACHE_DIR"));
   assert_int_equal(strncmp(getenv("POCL_CACHE_DIR"), root, strlen(root)), 0);
-  assert_true(folder_is_writable(getenv("POCL_CACHE_DIR")));
+  assert_true(is_writable(getenv("POCL_CACHE_DIR")));
   assert_int_equal(setenv("POCL_CACHE_DIR", "/proc/mine", 1), 0); // the user's own choice stays
   assert_ok(pocl_cache_prepare());
   assert_string_equal(getenv("POCL_CACHE_DIR"), "/proc/mine");

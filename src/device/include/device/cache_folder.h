@@ -16,5 +16,5 @@ STATUS_CHECKED Status pocl_cache_directory(char **out);
 /// drivers are loaded, and while the program has one thread.
 STATUS_CHECKED Status pocl_cache_prepare(void);
 
-/// Whether files can be made in `path`, or it can be created. Leaves nothing behind.
-bool folder_is_writable(const char *path);
+/// *writable = whether files can be made in `path`, or it can be created. Leaves nothing behind.
+STATUS_CHECKED Status folder_is_writable(const char *path, bool *writable);
