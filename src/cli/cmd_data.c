@@ -90,15 +90,17 @@ static void print_prompts(const Dataset *data) {
     }
   }
   if (data->count > limit) printf("... and %zu more (--limit N, or --json for all)\n", data->count - limit);
-  printf("\n%zu prompts, %zu of them distinct, in %zu %s\n", data->count, dataset_distinct(data), data->sets,
-         data->counterfactual ? "counterfactual sets (a prompt of each group in each)"
-                              : "sets of one prompt");
+  printf("\n%zu prompt%s, %zu of them distinct, in %zu %s%s%s\n", data->count, str_plural(data->count),
+         dataset_distinct(data), data->sets, data->counterfactual ? "counterfactual set" : "set",
+         str_plural(data->sets),
+         data->counterfactual ? " (a prompt of each group in each)" : " of one prompt");
   if (groups_swaps_break_agreement(data->groups))
     printf("In the language of the group file (%s) other words agree with the gender of a swapped word; "
            "templates "
            "are safer\n(groups.counterfactual = template; docs/GROUPS.md)\n",
            groups_language(data->groups));
-  if (data->shortened > 0) printf("%zu prompts were cut to data.max_prompt_tokens\n", data->shortened);
+  if (data->shortened > 0)
+    printf("%zu prompt%s cut to data.max_prompt_tokens\n", data->shortened, str_plural(data->shortened));
 }
 
 static void write_stage(JsonWriter *json, const Dataset *data, const StageCount *stage) {

@@ -280,7 +280,8 @@ static Status check_chunks(const ParquetMeta *meta) {
 Status parquet_meta_read(const MappedFile *file, ParquetMeta *meta) {
   const char *path = file->path;
   if (file->size < MAGIC_BYTES + TAIL_BYTES)
-    return status_fail(STATUS_INPUT, "%s: %zu bytes are too few for a Parquet file", path, file->size);
+    return status_fail(STATUS_INPUT, "%s: a file of %zu byte%s is too short for Parquet", path, file->size,
+                       str_plural(file->size));
   const uint8_t *tail = file->bytes + file->size - TAIL_BYTES;
   if (memcmp(tail + 4, "PARE", MAGIC_BYTES) == 0)
     return status_fail(STATUS_INPUT, "%s: an encrypted Parquet file, which is not supported", path);

@@ -97,7 +97,8 @@ static Status read_header(TensorFile *file, const char *path, const cJSON *heade
 Status safetensors_read(TensorFile *file, MappedFile *map) {
   const char *path = map->path;
   if (map->size < 8)
-    return status_fail(STATUS_INPUT, "%s: %zu bytes are too few for safetensors", path, map->size);
+    return status_fail(STATUS_INPUT, "%s: a file of %zu byte%s is too short for safetensors", path, map->size,
+                       str_plural(map->size));
   uint64_t header_size = load_u64(map->bytes);
   if (header_size > map->size - 8 || header_size > HEADER_LIMIT) {
     return status_fail(STATUS_INPUT,

@@ -5,6 +5,7 @@
 #include "table_parts.h"
 
 #include "util/memory.h"
+#include "util/str.h"
 #include <stdlib.h>
 #include <string.h>
 
@@ -145,8 +146,9 @@ static Status add_row(Table *table, CsvCell *columns) {
     if (count < table->column_count) columns[count] = cell;
   }
   if (count != table->column_count) {
-    return status_fail(STATUS_INPUT, "%s: line %zu has %zu cells, but the first row names %zu columns",
-                       table->file.path, number, count, table->column_count);
+    return status_fail(STATUS_INPUT, "%s: line %zu has %zu cell%s, but the first row names %zu column%s",
+                       table->file.path, number, count, str_plural(count), table->column_count,
+                       str_plural(table->column_count));
   }
   TRY(table_check_row(table, number, (size_t)(table->text - start)));
   Cell *cells = NULL;

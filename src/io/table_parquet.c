@@ -13,6 +13,7 @@
 #include "table_parquet.h"
 
 #include "util/memory.h"
+#include "util/str.h"
 #include <stdlib.h>
 #include <string.h>
 
@@ -363,8 +364,8 @@ static Status check_rows(Table *table, const ParquetGroup *group, const ParquetN
     return status_fail(STATUS_INPUT, "begins inside a row; the file is damaged");
   for (size_t i = 0; leaf->repeats > 0 && i < column->entries; i++) rows += column->repetition[i] == 0;
   if (rows != group->rows)
-    return status_fail(STATUS_INPUT, "has %zu rows, but the footer says %zu; the file is damaged", rows,
-                       group->rows);
+    return status_fail(STATUS_INPUT, "has %zu row%s, but the footer says %zu; the file is damaged", rows,
+                       str_plural(rows), group->rows);
   if (table->rows > 0) return STATUS_OK;
   TRY(table_add_rows(table, rows));
   for (size_t i = 0; i < rows; i++) table->numbers[i] = table->number++;

@@ -84,15 +84,17 @@ Status tensors_check_layout(const TensorFile *file, const char *path, size_t fir
       status = status_fail(STATUS_INPUT, "%s: tensor \"%s\" overlaps \"%s\"; the file is damaged", path,
                            order[i]->name, order[i - 1]->name);
     } else if (packed && start > end) {
-      status = status_fail(STATUS_INPUT,
-                           "%s: %zu bytes before tensor \"%s\" belong to no tensor; the file is damaged",
-                           path, start - end, order[i]->name);
+      status =
+          status_fail(STATUS_INPUT,
+                      "%s: tensor \"%s\" begins %zu byte%s after the one before it ends; the file is damaged",
+                      path, order[i]->name, start - end, str_plural(start - end));
     }
     end = start + order[i]->size;
   }
   if (status == STATUS_OK && packed && end != size) {
-    status = status_fail(STATUS_INPUT, "%s: %zu bytes at the end belong to no tensor; the file is damaged",
-                         path, size - end);
+    status =
+        status_fail(STATUS_INPUT, "%s: the last tensor ends %zu byte%s before the file; the file is damaged",
+                    path, size - end, str_plural(size - end));
   }
   free(order);
   return status;
@@ -183,8 +185,8 @@ static Status read_by_kind(TensorFile *file) {
   if (looks_like_json(map)) return safetensors_read_index(file);
   return status_fail(
       STATUS_INPUT,
-      "%s: not a model file (%zu bytes): give a .safetensors file, its .index.json, or a .gguf file",
-      file->path, map->size);
+      "%s: not a model file (%zu byte%s): give a .safetensors file, its .index.json, or a .gguf file",
+      file->path, map->size, str_plural(map->size));
 }
 
 Status tensors_open(const char *path, TensorFile **out) {

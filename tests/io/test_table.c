@@ -259,7 +259,7 @@ static void reads_csv_as_python_does(void **state) {
 static void names_the_line_in_csv(void **state) {
   (void)state;
   static const char *const cases[][2] = {
-      {"a,b\n\"1\n2\",3\n4\n", "x.csv: line 4 has 1 cells, but the first row names 2 columns"},
+      {"a,b\n\"1\n2\",3\n4\n", "x.csv: line 4 has 1 cell, but the first row names 2 columns"},
       {"a,b\r\n1,2\r\n1,2,3\r\n", "line 3 has 3 cells"},
       {"a,b\n1,2\n3,\"4\n5,6\n", "line 3: a quote opens a cell and is never closed"},
       {"a,b\n1,\"2\"3\n", "line 2: text follows the quote"},
