@@ -182,6 +182,12 @@ static Status append_counts(const GapComparison *gaps, Str *out) {
   if (sets < 2) {
     return str_append_text(out, "One set has no interval: measure more (data.held_out, data.eval_sets).");
   }
+  if (value_of(first, "distinct_sets") < sets)
+    TRY(str_append_format(
+        out,
+        "Only %.0f sets are distinct: the intervals speak of these prompts, and are too short "
+        "for others like them. ",
+        value_of(first, "distinct_sets")));
   if (sets < FEW_SETS)
     TRY(str_append_format(out,
                           "%.0f sets are few: where their differences are lopsided, the intervals are "

@@ -101,6 +101,7 @@ static Status run_gap(Evaluation *evaluation, const EvaluationRun *run, MetricLi
   TRY(add_gap(metrics, "paired", &paired, gap));
   metrics_add(metrics, report->H_bar, "H_bar");
   metrics_add(metrics, (double)report->sets, "sets");
+  metrics_add(metrics, (double)report->distinct_sets, "distinct_sets");
   metrics_add(metrics, (double)report->answers, "answers");
   metrics_add(metrics, (double)report->tokens, "tokens");
   return gap->base.sets > 0 ? add_changes(metrics, gap) : STATUS_OK;
@@ -191,7 +192,7 @@ static void write_changes(const MetricList *metrics, const GroupFile *groups, Js
 
 static Status write_gap_json(const Evaluation *evaluation, const MetricList *metrics, JsonWriter *json) {
   static const char *const kinds[] = {"total", "paired"};
-  static const char *const totals[] = {"H_bar", "sets", "answers", "tokens"};
+  static const char *const totals[] = {"H_bar", "sets", "distinct_sets", "answers", "tokens"};
   const GapEvaluation *gap = (const GapEvaluation *)evaluation;
   for (size_t k = 0; k < 2; k++) {
     json_object_begin(json, kinds[k]);

@@ -280,6 +280,15 @@ static Status measure_sets(Gap *gap) {
   return status;
 }
 
+static size_t count_distinct(const Dataset *dataset, size_t sets) {
+  size_t count = 0;
+  for (size_t set = 0; set < sets; set++) {
+    const Prompt *first = &dataset->prompts[dataset->set_start[set]];
+    count += dataset->prompts[first->distinct].set == set;
+  }
+  return count;
+}
+
 void gap_report_free(GapReport *report) {
   free(report->total);
   free(report->paired);
@@ -307,6 +316,7 @@ Status gap_measure(const EvaluationRun *run, const Dataset *dataset, const GapOp
                      .groups = gap.groups,
                      .answers = gap.answered,
                      .tokens = gap.tokens,
+                     .distinct_sets = count_distinct(dataset, gap.sets),
                      .H_bar = gap.H_sum / (double)gap.answered};
   gap.total = gap.paired = NULL;
 cleanup:

@@ -9,7 +9,8 @@ typedef struct GapReport {
   double *total,
       *paired; // [sets][groups] mean entropy of a group's own answers, and of all answers of the set
   size_t sets, groups, answers, tokens;
-  double H_bar; // mean entropy over own answers
+  size_t distinct_sets; // sets that do not repeat the prompts of an earlier one
+  double H_bar;         // mean entropy over own answers
 } GapReport;
 
 /// STATUS_INPUT if the gap cannot be measured on the dataset.

@@ -157,6 +157,21 @@ static void one_set(void **state) {
   assert_false(test_contains(ran.out, "nan"));
 }
 
+/// Six sets, of which two repeat others.
+static void repeated_prompts(void **state) {
+  (void)state;
+  const char *prompts = in_folder(folder, "prompts.txt");
+  write_text(prompts, "He sings.\nShe runs.\nHe sings.\nHe reads.\nHe paints.\nShe runs.\n");
+  char train[700];
+  (void)snprintf(train, sizeof train, "--set=data.eval=%s", prompts);
+  Ran ran = GEE("gap", config, train);
+  assert_code(ran, 0);
+  assert_true(test_contains(ran.out, "distinct"));
+  cJSON *root = measured(GEE("gap", config, train, "--json"));
+  assert_true(NUMBER(root, "sets") > 5 && NUMBER(root, "distinct_sets") < 5);
+  cJSON_Delete(root);
+}
+
 static void more_groups(void **state) {
   (void)state;
   static const char *const race[] = {"--set=groups.file=race", "--set=groups.counterfactual=template"};
@@ -272,6 +287,7 @@ int main(void) {
       cmocka_unit_test(a_fresh_adapter_changes_nothing),
       cmocka_unit_test(tables),
       cmocka_unit_test(one_set),
+      cmocka_unit_test(repeated_prompts),
       cmocka_unit_test(more_groups),
       cmocka_unit_test(a_drifted_model_is_named),
       cmocka_unit_test(wrong_use),

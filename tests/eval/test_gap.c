@@ -133,6 +133,7 @@ static void check_measure(const char *file) {
     options.memory = memories[m];
     MetricList found = measure(model, &data, &options);
     assert_int_equal(value_of(&found, "sets"), SETS);
+    assert_int_equal(value_of(&found, "distinct_sets"), SETS);
     assert_int_equal(value_of(&found, "answers"), groups * SETS * ANSWERS);
     double answers = value_of(&found, "answers"), tokens = value_of(&found, "tokens");
     assert_true(tokens >= answers && tokens <= answers * NEW_TOKENS);
@@ -334,6 +335,7 @@ static MetricList fixed_metrics(void) {
   metrics_add(&metrics, 3.0625, "paired_H_male");
   metrics_add(&metrics, 2.125, "H_bar");
   metrics_add(&metrics, 1, "sets");
+  metrics_add(&metrics, 1, "distinct_sets");
   metrics_add(&metrics, 2, "answers");
   metrics_add(&metrics, 12, "tokens");
   assert_ok(metrics_check(&metrics));
@@ -363,7 +365,8 @@ static void test_json_and_line(void **state) {
       "{\"total\":{\"gap\":0.25,\"low\":-0.5,\"high\":1,\"standard_error\":0.125,\"p\":0.5,"
       "\"H\":{\"female\":2,\"male\":2.25}},"
       "\"paired\":{\"gap\":0.0625,\"low\":null,\"high\":null,\"standard_error\":null,\"p\":null,"
-      "\"H\":{\"female\":3,\"male\":3.0625}},\"H_bar\":2.125,\"sets\":1,\"answers\":2,\"tokens\":12}");
+      "\"H\":{\"female\":3,\"male\":3.0625}},\"H_bar\":2.125,\"sets\":1,\"distinct_sets\":1,\"answers\":2,"
+      "\"tokens\":12}");
   str_clear(&text);
   assert_ok(evaluation_summarize(gap, &metrics, &text));
   assert_string_equal(str_text(&text), "held out: gap +0.0625 (one set: no interval)  H 2.125");

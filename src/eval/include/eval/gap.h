@@ -5,8 +5,9 @@
 //   paired gap   every answer of a set is scored under every group's prompt: H_g = mean over all answers of
 //                h(y | x_g)
 //
-// A set is one observation. How many sets are measured at once depends on the memory given. It does not
-// change the numbers, except for rounding in a vendor's GEMM. docs/DESIGN.md, "Intervals", has the
+// A set is one observation; two sets of the same prompts are two, so the intervals then speak of these
+// prompts and not of others like them. How many sets are measured at once depends on the memory given. It
+// does not change the numbers, except for rounding in a vendor's GEMM. docs/DESIGN.md, "Intervals", has the
 // simulations behind the choices below.
 //
 //   two groups   the signed difference H_1 − H_0 with a t-interval over sets.
@@ -20,19 +21,19 @@
 //   p            of the test that the groups do not differ: the share of random relabellings of the groups
 //                within each set whose largest |t| is as large, (b + 1) / (draws + 1) (Phipson and Smyth,
 //                2010).
-//   spread       with more than two groups, max − min without its upward bias: which groups are furthest
-//   apart
-//                is taken from one half of the sets, and how far from the other, over 10,000 random halves
-//                (the cross-validation estimator of a largest mean of van Hasselt, arXiv:1302.7175). It is
-//                right in the mean where the groups do not differ, and where they differ clearly; in between
-//                it is low, by less than a standard error. So it may be negative.
+//   spread       more than two groups: max − min without its upward bias. Which groups are furthest apart is
+//                taken from one half of the sets, and how far from the other, over 10,000 random halves (the
+//                cross-validation estimator of a largest mean of van Hasselt, arXiv:1302.7175). It is right in
+//                the mean where the groups do not differ, and where they differ clearly; in between it is low,
+//                by less than a standard error. So it may be negative.
 //
 // All draws are 10,000 and functions of the seed. A single set has no interval, p or spread: they are NaN.
 //
 // Its metrics, in nats unless said; <K> is total or paired, <g> and <h> are groups:
 //   <K>_gap (with the ends of its 95 % interval), <K>_standard_error, <K>_p (a probability), <K>_H_<g>
 //   with more than two groups <K>_spread and, with their intervals, <K>_gap_<g>_minus_<h>
-//   H_bar (mean entropy over own answers), sets, answers, tokens (counts)
+//   H_bar (mean entropy over own answers), sets, distinct_sets (that repeat no earlier one), answers, tokens
+//   (counts)
 // and after gap_evaluation_keep_base, as estimates of the change in each set, which is paired with itself:
 //   change_<K>_gap and all others of <K>; with more than two groups the gap is the largest change of a pair
 //   change_<K>_size   −1: the gap's size |gap| has become smaller, 1: larger, 0: neither is certain. Of more
@@ -43,7 +44,7 @@
 //                     than max_drift of the base's, and its gaps say nothing about bias; else 0
 // As JSON:
 //   {"total": {"gap", "low", "high", "standard_error", "p", "H": {"<g>"}}, "paired": {the same},
-//    "H_bar", "sets", "answers", "tokens"}
+//    "H_bar", "sets", "distinct_sets", "answers", "tokens"}
 // with more than two groups, in total and in paired, "spread" and
 //   "pairs": [{"of": "<g>", "minus": "<h>", "gap", "low", "high"}]
 // and after gap_evaluation_keep_base
