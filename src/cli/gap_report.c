@@ -4,7 +4,6 @@
 #include "wrap.h"
 
 #include <math.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -69,21 +68,11 @@ static void print_row(const char *name, const char *number, Interval interval, c
 
 /// A quantity of the table: a metric, of which "change_" + the name is the change.
 typedef struct Quantity {
-  char title[160], metric[160];
+  const char *title, *metric;
   bool is_gap; // signed, and shown as a share of the mean entropy too
 } Quantity;
 
-static Quantity quantity(bool is_gap, const char *title, const char *metric, ...)
-    __attribute__((format(printf, 3, 4)));
-static Quantity quantity(bool is_gap, const char *title, const char *metric, ...) {
-  Quantity out = {.is_gap = is_gap};
-  va_list values;
-  va_start(values, metric);
-  (void)vsnprintf(out.metric, sizeof out.metric, metric, values);
-  va_end(values);
-  (void)snprintf(out.title, sizeof out.title, "%s", title);
-  return out;
-}
+enum { TITLE_SIZE = 160, METRIC_SIZE = 320 };
 
 static void print_measured(const GapComparison *gaps, size_t model, const Quantity *q, const char *name) {
   Interval value = metrics_get(metrics_of(gaps, model), "%s", q->metric);
@@ -124,23 +113,26 @@ static void print_quantity(const GapComparison *gaps, const Quantity *q, bool wi
 }
 
 static void print_pairs(const GapComparison *gaps, const char *kind) {
+  char title[TITLE_SIZE], metric[METRIC_SIZE];
   for (size_t of = 1; of < groups_count(gaps->groups); of++) {
     for (size_t minus = 0; minus < of; minus++) {
       const char *names[] = {groups_name(gaps->groups, of), groups_name(gaps->groups, minus)};
-      Quantity q = quantity(true, "", "%s_gap_%s_minus_%s", kind, names[0], names[1]);
-      (void)snprintf(q.title, sizeof q.title, gaps->count == 1 ? "  %.60s - %.60s" : "%.60s - %.60s",
-                     names[0], names[1]);
-      print_quantity(gaps, &q, true);
+      (void)snprintf(title, sizeof title, gaps->count == 1 ? "  %.60s - %.60s" : "%.60s - %.60s", names[0],
+                     names[1]);
+      (void)snprintf(metric, sizeof metric, "%s_gap_%s_minus_%s", kind, names[0], names[1]);
+      print_quantity(gaps, &(Quantity){title, metric, true}, true);
     }
   }
 }
 
 /// Of more than two groups: max − min, the test, and then every pair.
 static void print_many(const GapComparison *gaps, const char *kind) {
-  Quantity q = quantity(true, "", "%s_gap", kind);
-  (void)snprintf(q.title, sizeof q.title, "%s, max - min", kind);
-  print_quantity(gaps, &q, false);
-  for (size_t m = 0; m < gaps->count; m++) {
+  char title[TITLE_SIZE], metric[METRIC_SIZE];
+  (void)snprintf(title, sizeof title, "%s, max - min", kind);
+  (void)snprintf(metric, sizeof metric, "%s_gap", kind);
+  print_quantity(gaps, &(Quantity){title, metric, true}, false);
+  bool one_set = value_of(metrics_of(gaps, 0), "sets") < 2;
+  for (size_t m = 0; m < gaps->count && !one_set; m++) {
     char name[ROW_SIZE];
     name_row(gaps, m, false, name);
     printf("  %s%swithout its bias %+.4f; p %.4f of no difference\n", gaps->count == 1 ? "" : name,
@@ -151,20 +143,19 @@ static void print_many(const GapComparison *gaps, const char *kind) {
 }
 
 static void print_table(const GapComparison *gaps) {
-  static const char *const kinds[] = {"paired", "total"};
-  const Quantity H = quantity(false, "mean entropy", "H_bar");
+  static const Quantity two[] = {{"paired gap", "paired_gap", true}, {"total gap", "total_gap", true}};
+  static const Quantity entropy = {"mean entropy", "H_bar", false};
+  bool many = groups_count(gaps->groups) > 2;
   printf("%s%-*s %8s  %-*s%*s%s\n", style(stdout, STYLE_BOLD), NAME_COLUMNS, "", "nats", INTERVAL_COLUMNS,
          "95 % interval", NOTE_COLUMNS, "of mean", style(stdout, STYLE_PLAIN));
   for (size_t k = 0; k < 2; k++) {
-    Quantity q = quantity(true, "", "%s_gap", kinds[k]);
-    (void)snprintf(q.title, sizeof q.title, "%s gap", kinds[k]);
-    if (groups_count(gaps->groups) > 2) {
-      print_many(gaps, kinds[k]);
+    if (many) {
+      print_many(gaps, k == 0 ? "paired" : "total");
     } else {
-      print_quantity(gaps, &q, true);
+      print_quantity(gaps, &two[k], true);
     }
   }
-  print_quantity(gaps, &H, true);
+  print_quantity(gaps, &entropy, true);
 }
 
 // ---- what follows, in words ----

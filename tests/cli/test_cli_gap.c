@@ -155,6 +155,11 @@ static void one_set(void **state) {
   assert_true(test_contains(ran.out, "One set has no interval"));
   assert_true(test_contains(ran.out, "One set says nothing of a change."));
   assert_false(test_contains(ran.out, "nan"));
+  ran = GEE("gap", config, "--set=data.eval_sets=1", "--set=groups.file=race",
+            "--set=groups.counterfactual=template");
+  assert_code(ran, 0);
+  assert_true(test_contains(ran.out, "One set has no interval"));
+  assert_false(test_contains(ran.out, "nan"));
 }
 
 /// Six sets, of which two repeat others.

@@ -23,9 +23,9 @@
 //                2010).
 //   spread       more than two groups: max − min without its upward bias. Which groups are furthest apart is
 //                taken from one half of the sets, and how far from the other, over 10,000 random halves (the
-//                cross-validation estimator of a largest mean of van Hasselt, arXiv:1302.7175). It is right in
-//                the mean where the groups do not differ, and where they differ clearly; in between it is low,
-//                by less than a standard error. So it may be negative.
+//                cross-validation estimator of a largest mean of van Hasselt, arXiv:1302.7175). It is right
+//                in the mean where the groups do not differ, and where they differ clearly; in between it is
+//                low, by less than a standard error. So it may be negative.
 //
 // All draws are 10,000 and functions of the seed. A single set has no interval, p or spread: they are NaN.
 //
