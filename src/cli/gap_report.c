@@ -117,8 +117,7 @@ static void print_pairs(const GapComparison *gaps, const char *kind) {
   for (size_t of = 1; of < groups_count(gaps->groups); of++) {
     for (size_t minus = 0; minus < of; minus++) {
       const char *names[] = {groups_name(gaps->groups, of), groups_name(gaps->groups, minus)};
-      (void)snprintf(title, sizeof title, gaps->count == 1 ? "  %.60s - %.60s" : "%.60s - %.60s", names[0],
-                     names[1]);
+      (void)snprintf(title, sizeof title, gaps->count == 1 ? "  %s - %s" : "%s - %s", names[0], names[1]);
       (void)snprintf(metric, sizeof metric, "%s_gap_%s_minus_%s", kind, names[0], names[1]);
       print_quantity(gaps, &(Quantity){title, metric, true}, true);
     }
