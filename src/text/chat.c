@@ -117,22 +117,31 @@ static Status take_text(Found *found, const char *text) {
   return str_append_text(&found->text, text);
 }
 
-/// chat_template is a text, or a list of {"name", "template"}, of which the one named "default" is used.
+/// The template named "default" of a list of {"name", "template"}, or of an object of texts; NULL if there is
+/// none. Of two of that name transformers keeps the last.
+static const cJSON *find_default(const cJSON *several) {
+  const cJSON *chosen = NULL, *entry;
+  cJSON_ArrayForEach(entry, several) {
+    const char *name = cJSON_IsArray(several)
+                           ? cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(entry, "name"))
+                           : entry->string;
+    if (name != NULL && strcmp(name, "default") == 0)
+      chosen = cJSON_IsArray(several) ? cJSON_GetObjectItemCaseSensitive(entry, "template") : entry;
+  }
+  return chosen;
+}
+
 static Status read_config(const char *path, Found *found) {
   cJSON *config = NULL;
   TRY(json_parse_file(path, &config));
-  const cJSON *chosen = cJSON_GetObjectItemCaseSensitive(config, "chat_template"), *entry;
-  if (cJSON_IsArray(chosen)) {
-    const cJSON *list = chosen;
-    chosen = NULL;
-    cJSON_ArrayForEach(entry, list) { // of two with one name, transformers keeps the last
-      const char *name = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(entry, "name"));
-      if (name != NULL && strcmp(name, "default") == 0)
-        chosen = cJSON_GetObjectItemCaseSensitive(entry, "template");
-    }
-    found->listed = chosen == NULL;
-  }
-  Status status = take_text(found, cJSON_GetStringValue(chosen));
+  const cJSON *chosen = cJSON_GetObjectItemCaseSensitive(config, "chat_template");
+  bool several = cJSON_IsArray(chosen) || cJSON_IsObject(chosen);
+  if (several) chosen = find_default(chosen);
+  found->listed = several && chosen == NULL;
+  Status status = STATUS_OK;
+  if (chosen != NULL && !cJSON_IsNull(chosen) && !cJSON_IsString(chosen))
+    status = status_fail(STATUS_INPUT, "%s: chat_template is neither a text nor templates with names", path);
+  if (status == STATUS_OK) status = take_text(found, cJSON_GetStringValue(chosen));
   cJSON_Delete(config);
   return status;
 }
@@ -149,19 +158,33 @@ static Status read_jinja(const char *path, Found *found) {
   return status;
 }
 
-/// chat_template.jinja takes precedence over tokenizer_config.json.
+/// *out = whether the folder holds a template. A folder that is not there holds none.
+static Status holds_templates(const char *folder, bool *out) {
+  char **names = NULL;
+  size_t count = 0;
+  *out = false;
+  if (!file_is_directory(folder)) return STATUS_OK;
+  TRY(directory_list(folder, &names, &count));
+  for (size_t i = 0; i < count; i++) *out = *out || str_ends(names[i], ".jinja");
+  directory_free_list(names);
+  return STATUS_OK;
+}
+
+static Status set_file(Found *found, const char *folder, const char *name) {
+  free(found->file);
+  found->file = NULL;
+  return path_join(&found->file, folder, name);
+}
+
+/// chat_template.jinja takes precedence over tokenizer_config.json, and so do additional_chat_templates, of
+/// which none is the default.
 static Status read_folder(const char *folder, Found *found) {
-  TRY(path_join(&found->file, folder, "chat_template.jinja"));
+  TRY(set_file(found, folder, "chat_template.jinja"));
   if (file_exists(found->file)) return read_jinja(found->file, found);
-  free(found->file);
-  found->file = NULL;
-  TRY(path_join(&found->file, folder,
-                "additional_chat_templates")); // which take the place of the config's, too
-  found->listed = file_is_directory(found->file);
+  TRY(set_file(found, folder, "additional_chat_templates"));
+  TRY(holds_templates(found->file, &found->listed));
   if (found->listed) return STATUS_OK;
-  free(found->file);
-  found->file = NULL;
-  TRY(path_join(&found->file, folder, "tokenizer_config.json"));
+  TRY(set_file(found, folder, "tokenizer_config.json"));
   return file_exists(found->file) ? read_config(found->file, found) : STATUS_OK;
 }
 

@@ -234,6 +234,12 @@ static void expect_found(const char *folder, const char *usual, const char *name
   chat_free(chat);
 }
 
+static int remove_file(const char *folder, const char *name) {
+  char path[600];
+  (void)snprintf(path, sizeof path, "%s/%s", folder, name);
+  return remove(path);
+}
+
 static void test_detect(void **state) {
   (void)state;
   static const char chatml[] =
@@ -262,13 +268,28 @@ static void test_detect(void **state) {
   (void)snprintf(text, sizeof text, list, entry);
   write_file(folder, "tokenizer_config.json", text);
   expect_found(folder, NULL, "chatml", NULL);
+  (void)snprintf(text, sizeof text, "{\"chat_template\": {\"rag\": \"mine\", \"default\": \"%s\"}}", chatml);
+  write_file(folder, "tokenizer_config.json", text);
+  expect_found(folder, NULL, "chatml", NULL);
+  write_file(folder, "tokenizer_config.json", "{\"chat_template\": {\"rag\": \"mine\"}}");
+  expect_found(folder, NULL, "not recognised", "none of them is the default");
+  (void)snprintf(
+      text, sizeof text,
+      "{\"chat_template\": [{\"name\": \"default\", \"template\": \"mine\"}, {\"name\": \"default\", "
+      "\"template\": \"%s\"}]}",
+      chatml);
+  write_file(folder, "tokenizer_config.json", text);
+  expect_found(folder, NULL, "chatml", NULL); // of two, the last
   write_file(folder, "chat_template.json",
              "{\"chat_template\": \"mine\"}"); // a processor's, not the tokenizer's
   expect_found(folder, NULL, "chatml", NULL);
   char *others = NULL;
   assert_ok(path_join(&others, folder, "additional_chat_templates"));
-  assert_ok(directory_create(others)); // transformers then takes the files alone
+  assert_ok(directory_create(others));
+  expect_found(folder, NULL, "chatml", NULL); // there is none in it
+  write_file(others, "rag.jinja", "mine");    // transformers then takes the files alone
   expect_found(folder, NULL, "not recognised", "several chat templates");
+  assert_ok(directory_remove(others));
   free(others);
   write_file(folder, "chat_template.jinja", "mine");
   expect_found(folder, NULL, "not recognised", "chat_template.jinja");
@@ -277,6 +298,10 @@ static void test_detect(void **state) {
   chat_free(chat);
   assert_fails(chat_open(folder, NULL, &(ChatOptions){.name = "alpacca"}, &chat), STATUS_INPUT,
                "\"alpacca\" is not known; it is auto, chatml");
+  assert_int_equal(remove_file(folder, "chat_template.jinja"), 0);
+  write_file(folder, "tokenizer_config.json", "{\"chat_template\": 7}");
+  assert_fails(chat_open(folder, NULL, &(ChatOptions){0}, &chat), STATUS_INPUT,
+               "neither a text nor templates");
   assert_fails(chat_open("no/such/model.gguf", NULL, &(ChatOptions){0}, &chat), STATUS_INPUT,
                "no/such/model.gguf");
 }
