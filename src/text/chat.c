@@ -1,10 +1,8 @@
-// Finding a model's chat template, and rendering. Rule: a template is recognised when its canonical form
-// (chat_template.h) matches a pattern of the table (chat_families.h) as a whole. One that differs in any
-// character that reaches the output is unknown.
+// Finding a model's chat template, and rendering. Rule: what a template would refuse, drop or keep for tools
+// is refused by name; everything else is printed as transformers prints it.
 #include "text/chat.h"
 
 #include "chat_families.h"
-#include "chat_template.h"
 #include "io/file.h"
 #include "io/json.h"
 #include "io/tensors.h"
@@ -59,33 +57,7 @@ static Status family_by_name(const char *name, const ChatFamily **out) {
   return status;
 }
 
-// ---- recognising ----
-
-static bool matches_family(const ChatFamily *family, const char *canonical) {
-  for (size_t i = 0; i < CHAT_MAX_PATTERNS && family->patterns[i] != NULL; i++) {
-    if (chat_template_matches(family->patterns[i], canonical)) return true;
-  }
-  return false;
-}
-
-/// *out = the family of the template, or NULL.
-static Status recognise(const char *text, const ChatFamily **out) {
-  Str canonical = {0};
-  Status status = chat_template_canonical(text, &canonical);
-  *out = NULL;
-  for (size_t i = 0; status == STATUS_OK && *out == NULL && chat_family_at(i) != NULL; i++) {
-    if (matches_family(chat_family_at(i), str_text(&canonical))) *out = chat_family_at(i);
-  }
-  str_free(&canonical);
-  return status;
-}
-
-Status chat_recognise(const char *template_text, const char **name) {
-  const ChatFamily *family = NULL;
-  TRY(recognise(template_text, &family));
-  *name = family != NULL ? family->name : NULL;
-  return STATUS_OK;
-}
+// ---- finding the template's text ----
 
 /// Notes why the template in `file` cannot be rendered.
 static Status refuse(ChatTemplate *chat, const char *file, const char *what, const char *usual) {
@@ -100,8 +72,6 @@ static Status refuse(ChatTemplate *chat, const char *file, const char *what, con
   str_free(&names);
   return status;
 }
-
-// ---- finding the template's text ----
 
 /// A text that was found, or none.
 typedef struct Found {
@@ -212,7 +182,7 @@ static Status find_family(ChatTemplate *chat, const char *model, const char *usu
   if (found.listed) {
     TRY_CLEAN(refuse(chat, found.file, "has several chat templates, and none of them is the default", usual));
   } else if (found.there) {
-    TRY_CLEAN(recognise(str_text(&found.text), &chat->family));
+    TRY_CLEAN(chat_family_of(str_text(&found.text), &chat->family));
     if (chat->family == NULL) TRY_CLEAN(refuse(chat, found.file, "its chat template is not known", usual));
   } else {
     chat->family = chat_family_at(0);
@@ -368,11 +338,11 @@ static Status append_content(const ChatFamily *family, bool answer, const char *
   return str_append(out, text, size);
 }
 
-static Status append_turn(const ChatTemplate *chat, const ChatTurn *turn, const char *role,
-                          const char *content, const char *after, Str *out) {
-  TRY(append_marked(chat, turn->before, role, out));
+static Status append_turn(const ChatTemplate *chat, ChatTurn turn, const char *role, const char *content,
+                          Str *out) {
+  TRY(append_marked(chat, turn.before, role, out));
   TRY(append_content(chat->family, strcmp(role, "assistant") == 0, content, out));
-  return append_marked(chat, after != NULL ? after : turn->after, role, out);
+  return append_marked(chat, turn.after, role, out);
 }
 
 /// A user's message with the system message in front of its content.
@@ -382,8 +352,7 @@ static Status append_host(const ChatTemplate *chat, const char *system, const Ch
   Str content = {0};
   Status status = str_append_format(&content, "%s%s%s%s", family->system.before, system, family->system.after,
                                     message->content);
-  if (status == STATUS_OK)
-    status = append_turn(chat, &family->user, message->role, str_text(&content), NULL, out);
+  if (status == STATUS_OK) status = append_turn(chat, family->user, message->role, str_text(&content), out);
   str_free(&content);
   return status;
 }
@@ -391,10 +360,10 @@ static Status append_host(const ChatTemplate *chat, const char *system, const Ch
 /// The system message at the start, given or the template's own.
 static Status append_first_system(const ChatTemplate *chat, const char *given, Str *out) {
   const ChatFamily *family = chat->family;
-  const ChatTurn *turn = family->first_system.before != NULL ? &family->first_system : &family->system;
+  ChatTurn turn = family->first_system.before != NULL ? family->first_system : family->system;
   const char *content = given != NULL ? given : family->default_system;
   if (content == NULL || (family->skip_empty_system && content[0] == '\0')) return STATUS_OK;
-  return append_turn(chat, turn, "system", content, NULL, out);
+  return append_turn(chat, turn, "system", content, out);
 }
 
 Status chat_render(const ChatTemplate *chat, const ChatMessage *messages, size_t count, Str *out) {
@@ -408,14 +377,12 @@ Status chat_render(const ChatTemplate *chat, const ChatMessage *messages, size_t
   if (!inside) TRY(append_first_system(chat, system, out));
   for (size_t i = first; i < count; i++) {
     const ChatMessage *message = &messages[i];
-    bool ends = i == last && is_role(message, "assistant");
+    ChatTurn turn = *turn_of(family, message);
+    bool ends = i == last && is_role(message, "assistant") && family->last_answer_after != NULL;
+    if (ends) turn.after = family->last_answer_after;
     if (family->skip_empty_system && is_role(message, "system") && message->content[0] == '\0') continue;
-    if (inside && i == host) {
-      TRY(append_host(chat, system, message, out));
-    } else {
-      TRY(append_turn(chat, turn_of(family, message), message->role, message->content,
-                      ends ? family->last_answer_after : NULL, out));
-    }
+    TRY(inside && i == host ? append_host(chat, system, message, out)
+                            : append_turn(chat, turn, message->role, message->content, out));
   }
   return append_marked(chat, family->prompt, "", out);
 }

@@ -3,6 +3,8 @@
 // to that. In a pattern * stands for the whole inside of a branch that only tools reach.
 #include "chat_families.h"
 
+#include "chat_template.h"
+
 #define LOOP     "{%formessageinmessages%}"
 #define END_LOOP "{%endfor%}"
 #define NO_PROMPT_BY_DEFAULT                                                                                 \
@@ -309,4 +311,22 @@ static const ChatFamily FAMILIES[] = {
 
 const ChatFamily *chat_family_at(size_t index) {
   return index < sizeof FAMILIES / sizeof *FAMILIES ? &FAMILIES[index] : NULL;
+}
+
+static bool matches(const ChatFamily *family, const char *canonical) {
+  for (size_t i = 0; i < CHAT_MAX_PATTERNS && family->patterns[i] != NULL; i++) {
+    if (chat_template_matches(family->patterns[i], canonical)) return true;
+  }
+  return false;
+}
+
+Status chat_family_of(const char *text, const ChatFamily **out) {
+  Str canonical = {0};
+  Status status = chat_template_canonical(text, &canonical);
+  *out = NULL;
+  for (size_t i = 0; status == STATUS_OK && *out == NULL && chat_family_at(i) != NULL; i++) {
+    if (matches(chat_family_at(i), str_text(&canonical))) *out = chat_family_at(i);
+  }
+  str_free(&canonical);
+  return status;
 }

@@ -1,6 +1,7 @@
 // The chat templates that are rendered here: one table, with the texts they are recognised by.
 #pragma once
 
+#include "util/status.h"
 #include <stdbool.h>
 #include <stddef.h>
 
@@ -47,3 +48,6 @@ typedef struct ChatFamily {
 
 /// Entry `index`; NULL after the last. The first is "none", which renders nothing.
 const ChatFamily *chat_family_at(size_t index);
+/// *out = the entry that a template's text belongs to, or NULL. Its canonical form (chat_template.h) must
+/// match a pattern as a whole: a template that differs in any character that reaches the output is unknown.
+STATUS_CHECKED Status chat_family_of(const char *text, const ChatFamily **out);

@@ -153,7 +153,19 @@ static Status append_tag(Str *out, const Tag *tag) {
   return str_append(out, tag->close - 2, 2);
 }
 
-Status chat_template_canonical(const char *text, Str *out) {
+/// Jinja takes \r\n and \r for \n, in literals too.
+static Status append_lines(Str *out, const char *text) {
+  while (*text != '\0') {
+    size_t size = strcspn(text, "\r");
+    TRY(str_append(out, text, size));
+    text += size;
+    if (*text == '\r') TRY(str_append(out, "\n", 1));
+    if (*text == '\r') text += text[1] == '\n' ? 2 : 1;
+  }
+  return STATUS_OK;
+}
+
+static Status append_canonical(Str *out, const char *text) {
   Tag tag, last = {0};
   const char *at = text;
   bool first = true;
@@ -162,6 +174,14 @@ Status chat_template_canonical(const char *text, Str *out) {
     TRY(append_tag(out, &tag));
   }
   return append_data(out, at, at + strlen(at), first ? NULL : &last, NULL);
+}
+
+Status chat_template_canonical(const char *text, Str *out) {
+  Str lines = {0};
+  Status status = append_lines(&lines, text);
+  if (status == STATUS_OK) status = append_canonical(out, str_text(&lines));
+  str_free(&lines);
+  return status;
 }
 
 // ---- matching ----

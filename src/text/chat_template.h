@@ -7,6 +7,7 @@
 
 /// Appends the template without what does not change Jinja's output under the settings of transformers
 /// (trim_blocks, lstrip_blocks):
+///   - carriage returns, which are line ends
 ///   - white space that trimming removes, and the dashes that request it; comments; blanks in tags
 ///   - literals get single quotes, and characters instead of their escapes except \\ and \'
 ///   - 'a' + 'b' becomes 'ab'

@@ -1,6 +1,7 @@
 // A chat template's text, recognised or not, and messages rendered by every family: lines of "role content".
 #include "fuzz.h"
 
+#include "chat_families.h"
 #include "text/chat.h"
 #include <string.h>
 
@@ -23,8 +24,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size) {
   char *template_text = fuzz_text(parts.first, parts.first_size),
        *lines = fuzz_text(parts.second, parts.second_size);
   ChatMessage messages[MAX_MESSAGES];
+  const ChatFamily *family = NULL;
   const char *name = NULL;
-  (void)fuzz_accepted(chat_recognise(template_text, &name));
+  (void)fuzz_accepted(chat_family_of(template_text, &family));
   size_t count = split_messages(lines, messages);
   for (size_t i = 0; (name = chat_name_at(i)) != NULL; i++) {
     Str text = {0};

@@ -3,6 +3,7 @@
 // known.
 #include "support/test.h"
 
+#include "chat_families.h"
 #include "io/file.h"
 #include "io/json.h"
 #include "text/chat.h"
@@ -93,11 +94,11 @@ static void test_golden(void **state) {
   const cJSON *chats = cJSON_GetObjectItem(golden, "conversations"), *entry;
   int plain = cJSON_GetObjectItem(golden, "plain")->valueint, rendered = 0, templates = 0;
   cJSON_ArrayForEach(entry, cJSON_GetObjectItem(golden, "templates")) {
-    const char *name = NULL;
-    assert_ok(chat_recognise(text_at(entry, "template"), &name));
-    if (name == NULL) fail_msg("a template of %s is not recognised", text_at(entry, "family"));
-    assert_string_equal(name, text_at(entry, "family"));
-    ChatTemplate *chat = named(name, tokenizer, NULL);
+    const ChatFamily *family = NULL;
+    assert_ok(chat_family_of(text_at(entry, "template"), &family));
+    if (family == NULL) fail_msg("a template of %s is not recognised", text_at(entry, "family"));
+    assert_string_equal(family->name, text_at(entry, "family"));
+    ChatTemplate *chat = named(family->name, tokenizer, NULL);
     const cJSON *expected = cJSON_GetObjectItem(entry, "renderings")->child;
     int index = 0;
     for (const cJSON *list = chats->child; list != NULL;
@@ -184,17 +185,38 @@ static void test_changed_templates(void **state) {
         assert_ok(str_append_text(&changed, changes[i][1]));
       }
       assert_ok(str_append_text(&changed, at));
-      const char *name = NULL;
-      assert_ok(chat_recognise(changed.data, &name));
-      if (name != NULL) {
+      const ChatFamily *family = NULL;
+      assert_ok(chat_family_of(changed.data, &family));
+      if (family != NULL) {
         fail_msg("%s with \"%s\" for \"%s\" is taken for %s", text_at(entry, "family"), changes[i][1],
-                 changes[i][0], name);
+                 changes[i][0], family->name);
       }
       refused++;
       str_free(&changed);
     }
   }
   assert_true(refused > 120);
+  cJSON_Delete(golden);
+}
+
+/// The same templates with the line ends of other systems.
+static void test_line_ends(void **state) {
+  (void)state;
+  static const char *const ends[] = {"\r\n", "\r"};
+  cJSON *golden = load_golden();
+  const cJSON *entry;
+  cJSON_ArrayForEach(entry, cJSON_GetObjectItem(golden, "templates")) {
+    for (size_t i = 0; i < 2; i++) {
+      Str text = {0};
+      const ChatFamily *family = NULL;
+      for (const char *c = text_at(entry, "template"); *c != '\0'; c++)
+        assert_ok(*c == '\n' ? str_append_text(&text, ends[i]) : str_append(&text, c, 1));
+      assert_ok(chat_family_of(str_text(&text), &family));
+      assert_non_null(family);
+      assert_string_equal(family->name, text_at(entry, "family"));
+      str_free(&text);
+    }
+  }
   cJSON_Delete(golden);
 }
 
@@ -211,9 +233,9 @@ static void test_unknown(void **state) {
       "{{ \"\\",
   };
   for (size_t i = 0; i < sizeof unknown / sizeof *unknown; i++) {
-    const char *name = "";
-    assert_ok(chat_recognise(unknown[i], &name));
-    assert_null(name);
+    const ChatFamily *family = chat_family_at(0);
+    assert_ok(chat_family_of(unknown[i], &family));
+    assert_null(family);
   }
 }
 
@@ -379,6 +401,7 @@ int main(void) {
       cmocka_unit_test(test_golden),
       cmocka_unit_test(test_tokens_and_dates),
       cmocka_unit_test(test_changed_templates),
+      cmocka_unit_test(test_line_ends),
       cmocka_unit_test(test_unknown),
       cmocka_unit_test(test_detect),
       cmocka_unit_test(test_refused_chats),

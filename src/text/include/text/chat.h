@@ -35,8 +35,6 @@ const char *chat_name(const ChatTemplate *chat);
 bool chat_is_there(const ChatTemplate *chat);
 /// The name of template `index` that options.name may have; NULL after the last. "none" is one of them.
 const char *chat_name_at(size_t index);
-/// *name = that of the template with this text, or NULL if it is not known.
-STATUS_CHECKED Status chat_recognise(const char *template_text, const char **name);
 
 /// Appends what transformers' apply_chat_template prints with add_generation_prompt=True, without tools, and
 /// with the date above. It has every special token as text, so encode it with add_special = false.
