@@ -256,63 +256,64 @@ static void expect_found(const char *folder, const char *usual, const char *name
   chat_free(chat);
 }
 
-static int remove_file(const char *folder, const char *name) {
-  char path[600];
-  (void)snprintf(path, sizeof path, "%s/%s", folder, name);
-  return remove(path);
+#define CHATML                                                                                               \
+  "{% for message in messages %}{{ '<|im_start|>' + message.role + '\\n' + message.content + "               \
+  "'<|im_end|>\\n' }}{% endfor %}\\n{% if add_generation_prompt %}\\n{{ '<|im_start|>assistant\\n' }}"       \
+  "{% endif %}\\n"
+
+/// What tokenizer_config.json may say.
+static void test_configs(void **state) {
+  (void)state;
+  static const struct {
+    const char *template, *name, *refusal;
+  } cases[] = {
+      {"null", "none", "no chat template; name one"},
+      {"\"\"", "not recognised", "its chat template is not known"}, // which prints nothing at all
+      {"\"mine\"", "not recognised",
+       "tokenizer_config.json: its chat template is not known; name one that fits with model.chat_template "
+       "or "
+       "--chat-template: chatml, chatml-bos, smollm2, "},
+      {"\"mine\"", "not recognised", "deepseek-r1-plain or none (qwen2.5 is usual"},
+      {"\"" CHATML "\"", "chatml", NULL},
+      {"[]", "not recognised", "several chat templates, and none of them is the default"},
+      {"[{\"name\": \"rag\", \"template\": \"mine\"}]", "not recognised", "none of them is the default"},
+      {"[{\"name\": \"rag\", \"template\": \"mine\"}, {\"name\": \"default\", \"template\": \"" CHATML "\"}]",
+       "chatml", NULL},
+      {"[{\"name\": \"default\", \"template\": \"mine\"}, {\"name\": \"default\", \"template\": \"" CHATML
+       "\"}]",
+       "chatml", NULL}, // of two, the last
+      {"{\"rag\": \"mine\", \"default\": \"" CHATML "\"}", "chatml", NULL},
+      {"{\"rag\": \"mine\"}", "not recognised", "none of them is the default"},
+  };
+  const char *folder = test_folder();
+  ChatTemplate *chat = NULL;
+  expect_found(folder, NULL, "none", "no chat template; name one"); // there is no file
+  for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+    char text[1024];
+    (void)snprintf(text, sizeof text, "{\"chat_template\": %s}", cases[i].template);
+    write_file(folder, "tokenizer_config.json", text);
+    expect_found(folder, "qwen2.5", cases[i].name, cases[i].refusal);
+  }
+  write_file(folder, "tokenizer_config.json", "{\"chat_template\": 7}");
+  assert_fails(chat_open(folder, NULL, &(ChatOptions){0}, &chat), STATUS_INPUT,
+               "neither a text nor templates");
 }
 
-static void test_detect(void **state) {
+/// Which file counts.
+static void test_files(void **state) {
   (void)state;
-  static const char chatml[] =
-      "{% for message in messages %}{{ '<|im_start|>' + message.role + '\\n' + message.content "
-      "+ '<|im_end|>\\n' }}{% endfor %}\n{% if add_generation_prompt %}\n"
-      "{{ '<|im_start|>assistant\\n' }}{% endif %}\n";
-  static const char list[] = "{\"chat_template\": [{\"name\": \"tool_use\", \"template\": \"mine\"}%s]}";
   const char *folder = test_folder();
-  char text[1024], entry[640];
   ChatTemplate *chat = NULL;
-  expect_found(folder, NULL, "none", "no chat template; name one");
-  write_file(folder, "tokenizer_config.json", "{\"chat_template\": null}");
-  expect_found(folder, NULL, "none", "no chat template");
-  write_file(folder, "tokenizer_config.json", "{\"chat_template\": \"\"}"); // which prints nothing at all
-  expect_found(folder, NULL, "not recognised", "its chat template is not known");
-  write_file(folder, "tokenizer_config.json", "{\"chat_template\": \"mine\"}");
-  expect_found(
-      folder, "qwen2.5", "not recognised",
-      "tokenizer_config.json: its chat template is not known; name one that fits with model.chat_template or "
-      "--chat-template: chatml, chatml-bos, smollm2, ");
-  expect_found(folder, "qwen2.5", "not recognised", "deepseek-r1-plain or none (qwen2.5 is usual");
-  (void)snprintf(text, sizeof text, list, "");
-  write_file(folder, "tokenizer_config.json", text);
-  expect_found(folder, NULL, "not recognised", "several chat templates, and none of them is the default");
-  (void)snprintf(entry, sizeof entry, ", {\"name\": \"default\", \"template\": \"%s\"}", chatml);
-  (void)snprintf(text, sizeof text, list, entry);
-  write_file(folder, "tokenizer_config.json", text);
-  expect_found(folder, NULL, "chatml", NULL);
-  (void)snprintf(text, sizeof text, "{\"chat_template\": {\"rag\": \"mine\", \"default\": \"%s\"}}", chatml);
-  write_file(folder, "tokenizer_config.json", text);
-  expect_found(folder, NULL, "chatml", NULL);
-  write_file(folder, "tokenizer_config.json", "{\"chat_template\": {\"rag\": \"mine\"}}");
-  expect_found(folder, NULL, "not recognised", "none of them is the default");
-  (void)snprintf(
-      text, sizeof text,
-      "{\"chat_template\": [{\"name\": \"default\", \"template\": \"mine\"}, {\"name\": \"default\", "
-      "\"template\": \"%s\"}]}",
-      chatml);
-  write_file(folder, "tokenizer_config.json", text);
-  expect_found(folder, NULL, "chatml", NULL); // of two, the last
+  char *others = NULL;
+  write_file(folder, "tokenizer_config.json", "{\"chat_template\": \"" CHATML "\"}");
   write_file(folder, "chat_template.json",
              "{\"chat_template\": \"mine\"}"); // a processor's, not the tokenizer's
   expect_found(folder, NULL, "chatml", NULL);
-  char *others = NULL;
   assert_ok(path_join(&others, folder, "additional_chat_templates"));
   assert_ok(directory_create(others));
   expect_found(folder, NULL, "chatml", NULL); // there is none in it
   write_file(others, "rag.jinja", "mine");    // transformers then takes the files alone
   expect_found(folder, NULL, "not recognised", "several chat templates");
-  assert_ok(directory_remove(others));
-  free(others);
   write_file(folder, "chat_template.jinja", "mine");
   expect_found(folder, NULL, "not recognised", "chat_template.jinja");
   assert_ok(chat_open(folder, NULL, &(ChatOptions){.name = "qwen2.5-math"}, &chat));
@@ -320,12 +321,9 @@ static void test_detect(void **state) {
   chat_free(chat);
   assert_fails(chat_open(folder, NULL, &(ChatOptions){.name = "alpacca"}, &chat), STATUS_INPUT,
                "\"alpacca\" is not known; it is auto, chatml");
-  assert_int_equal(remove_file(folder, "chat_template.jinja"), 0);
-  write_file(folder, "tokenizer_config.json", "{\"chat_template\": 7}");
-  assert_fails(chat_open(folder, NULL, &(ChatOptions){0}, &chat), STATUS_INPUT,
-               "neither a text nor templates");
   assert_fails(chat_open("no/such/model.gguf", NULL, &(ChatOptions){0}, &chat), STATUS_INPUT,
                "no/such/model.gguf");
+  free(others);
 }
 
 static void expect_refused(const char *name, const ChatMessage *messages, size_t count, const char *part) {
@@ -403,7 +401,8 @@ int main(void) {
       cmocka_unit_test(test_changed_templates),
       cmocka_unit_test(test_line_ends),
       cmocka_unit_test(test_unknown),
-      cmocka_unit_test(test_detect),
+      cmocka_unit_test(test_configs),
+      cmocka_unit_test(test_files),
       cmocka_unit_test(test_refused_chats),
       cmocka_unit_test(test_real_smollm2),
   };
