@@ -303,11 +303,20 @@ Status gguf_get_number_or(const TensorFile *file, const char *key, double fallba
   return STATUS_OK;
 }
 
+/// The bytes of a string, without the type and the length in front.
+static size_t text_size(const GgufValue *value) {
+  return value->whole_size - 12;
+}
+
 Status gguf_get_string_or_null(const TensorFile *file, const char *key, const char **out) {
   const GgufValue *value = find_value(&file->metadata, key);
   *out = NULL;
   if (value == NULL) return STATUS_OK;
   if (value->type != GGUF_STRING) return wrong_type(&file->metadata, value, "a string");
+  if (memchr(value->text, '\0', text_size(value)) != NULL) {
+    return status_fail(STATUS_INPUT, "%s: metadata \"%s\" holds a NUL character, which would cut it short",
+                       file->path, key);
+  }
   *out = value->text;
   return STATUS_OK;
 }

@@ -250,6 +250,28 @@ static void refuses_wrong_settings(void **state) {
   str_free(&str);
 }
 
+/// A string that C would cut: "llama" is not what a file says that goes on after a NUL.
+static void refuses_cut_strings(void **state) {
+  (void)state;
+  static const char value[] = "llama\0two";
+  Str str = {0};
+  char path[600];
+  TensorFile *file = NULL;
+  const char *text = NULL;
+  (void)snprintf(path, sizeof path, "%s/nul.gguf", test_folder());
+  gguf_put_start(&str, 3, 0, 1);
+  gguf_put_string(&str, "general.architecture");
+  gguf_put_u32(&str, GGUF_TYPE_STRING);
+  gguf_put_u64(&str, sizeof value - 1);
+  assert_ok(str_append(&str, value, sizeof value - 1));
+  assert_ok(file_write_atomic(path, str.data, str.size));
+  assert_ok(tensors_open(path, &file));
+  assert_fails(gguf_get_string_or_null(file, "general.architecture", &text), STATUS_INPUT,
+               "\"general.architecture\" holds a NUL");
+  tensors_close(file);
+  str_free(&str);
+}
+
 /// Some writers give a vector as a matrix of one row.
 static void drops_outer_ones(void **state) {
   (void)state;
@@ -341,8 +363,8 @@ int main(void) {
       cmocka_unit_test(reads_metadata),         cmocka_unit_test(reads_arrays),
       cmocka_unit_test(dequantises_to_the_bit), cmocka_unit_test(refuses_wrong_counts),
       cmocka_unit_test(refuses_wrong_tensors),  cmocka_unit_test(refuses_wrong_settings),
-      cmocka_unit_test(drops_outer_ones),       cmocka_unit_test(checks_the_layouts),
-      cmocka_unit_test(reads_the_real_model),
+      cmocka_unit_test(refuses_cut_strings),    cmocka_unit_test(drops_outer_ones),
+      cmocka_unit_test(checks_the_layouts),     cmocka_unit_test(reads_the_real_model),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
