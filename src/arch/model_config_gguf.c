@@ -35,7 +35,7 @@ static Status check_kind(const TensorFile *file, const char *architecture) {
   } others[] = {
       {"adapter", "a LoRA adapter of llama.cpp; give the model itself (adapters are read in PEFT's format)"},
       {"mmproj", "the projector of a model that sees or hears; give the file of its language model"},
-      {"imatrix", "an importance matrix for quantization; give the model itself"}};
+      {"imatrix", "an importance matrix, made for quantising; give the model itself"}};
   const char *type = NULL;
   TRY(gguf_get_string_or_null(file, "general.type", &type));
   if (architecture != NULL && strcmp(architecture, "clip") == 0) type = "mmproj";

@@ -31,7 +31,7 @@ enum { TENSOR_MIN_BYTES = 24, ALIGNMENT_DEFAULT = 32, PART_LIMIT = 4096, LAYOUTS
 
 // ---- tensors ----
 
-/// Types that llama.cpp once wrote and no longer reads.
+/// The name of a type that llama.cpp once wrote and no longer reads; NULL for any other.
 static const char *removed_type(uint32_t number) {
   static const char *const names[] = {
       [4] = "Q4_2",      [5] = "Q4_3",        [31] = "Q4_0_4_4",   [32] = "Q4_0_4_8",
@@ -44,8 +44,8 @@ static Status tensor_type(uint32_t number, DType *out) {
   if (removed != NULL) {
     return status_fail(STATUS_INPUT,
                        "stored as %s (type %" PRIu32
-                       "), which llama.cpp has given up; use a newer file of the "
-                       "model, in %s",
+                       "), which llama.cpp no longer reads either; use a newer file "
+                       "of the model, in %s",
                        removed, number, number > 35 ? "IQ4_NL" : "Q4_0");
   }
   bool known = dtype_from_gguf(number, out);
@@ -137,12 +137,12 @@ static Status check_version(const char *path, uint32_t version) {
   if (version == 2 || version == 3) return STATUS_OK;
   if (version != 0 && (version & 0xffff) == 0) {
     return status_fail(STATUS_INPUT,
-                       "%s: a big-endian GGUF file; only little-endian ones can be read: turn it round with "
+                       "%s: a big-endian GGUF file; only little-endian ones can be read; convert it with "
                        "gguf-py's gguf_convert_endian",
                        path);
   }
   return status_fail(STATUS_INPUT,
-                     "%s: GGUF version %" PRIu32 "; versions 2 and 3 can be read: convert the model anew",
+                     "%s: GGUF version %" PRIu32 "; versions 2 and 3 can be read; convert the model again",
                      path, version);
 }
 
@@ -163,7 +163,8 @@ static Status check_part(const GgufValues *part, size_t number, const GgufValues
   int64_t found = 0, expected = 0;
   TRY(gguf_value_integer(part, KEY_PART, -1, &found));
   if (found < 0)
-    return status_fail(STATUS_INPUT, "%s: has no " KEY_PART ", so it is no part of a model", part->path);
+    return status_fail(STATUS_INPUT, "%s: has no " KEY_PART ", so it is not a part of this model",
+                       part->path);
   if (found != (int64_t)number) {
     return status_fail(STATUS_INPUT,
                        "%s: " KEY_PART " is %" PRId64 ", expected %zu; it is not the part that its "
@@ -180,13 +181,13 @@ static Status check_part(const GgufValues *part, size_t number, const GgufValues
                          part->path, same[i], found, expected);
     }
   }
-  // gguf-py aligns such a part as the first, llama-gguf-split by the default, and the file does not tell.
+  // gguf-py aligns such a part like the first, llama-gguf-split to the default; the file does not say which.
   TRY(gguf_value_integer(first, KEY_ALIGNMENT, ALIGNMENT_DEFAULT, &expected));
   TRY(gguf_value_integer(part, KEY_ALIGNMENT, -1, &found));
   if (found < 0 && expected != ALIGNMENT_DEFAULT) {
     return status_fail(STATUS_INPUT,
                        "%s: has no " KEY_ALIGNMENT ", and the first part's is %" PRId64
-                       ": where its data begin cannot be told; use a file in one part",
+                       ", so it is unclear where its data starts; use a model in one file",
                        part->path, expected);
   }
   return gguf_check_part_values(part, first);
@@ -259,8 +260,8 @@ static Status read_later_parts(TensorFile *file) {
                      file->path, tensors, file->count);
 }
 
-/// ggml changed the layouts of its blocks before there was GGUF, and numbers them; a file without the number
-/// is taken to have the present ones.
+/// The layouts of ggml's blocks have a number, and changed before there was GGUF. A file without the number has
+/// the present ones.
 static Status check_layouts(const TensorFile *file) {
   int64_t layouts = 0;
   TRY(gguf_get_integer_or(file, KEY_LAYOUTS, LAYOUTS, &layouts));
@@ -268,8 +269,8 @@ static Status check_layouts(const TensorFile *file) {
     if (dtype_info(file->tensors[i].type)->kind != DTYPE_QUANTISED) continue;
     return status_fail(STATUS_INPUT,
                        "%s: " KEY_LAYOUTS " is %" PRId64
-                       ", so its blocks are not those of today (%d); convert "
-                       "the model anew",
+                       ", so its blocks have another layout than today's (%d); "
+                       "convert the model again",
                        file->path, layouts, LAYOUTS);
   }
   return STATUS_OK;

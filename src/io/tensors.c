@@ -163,9 +163,9 @@ static const char *foreign_kind(const MappedFile *map) {
   } kinds[] = {{"version https://git-lfs", "a Git LFS pointer, without the file itself: run git lfs pull"},
                {"\x80\x02", "a file of PyTorch before 1.6: save it anew, or as safetensors"},
                {"<", "a web page: the download failed"},
-               {"tjgg", "a format that llama.cpp used before GGUF: convert the model anew"},
-               {"fmgg", "a format that llama.cpp used before GGUF: convert the model anew"},
-               {"lmgg", "a format that llama.cpp used before GGUF: convert the model anew"},
+               {"tjgg", "a format that llama.cpp used before GGUF: convert the model again"},
+               {"fmgg", "a format that llama.cpp used before GGUF: convert the model again"},
+               {"lmgg", "a format that llama.cpp used before GGUF: convert the model again"},
                {"algg", "an adapter in a format that llama.cpp used before GGUF"}};
   for (size_t i = 0; i < sizeof kinds / sizeof kinds[0]; i++) {
     size_t length = strlen(kinds[i].start);

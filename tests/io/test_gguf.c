@@ -207,7 +207,7 @@ static void refuses_wrong_tensors(void **state) {
                {"t", 8, 24, 0, "stored as I8 (type 24), which is not supported"},
                {"t", 64, 40, 0, "stored as NVFP4 (type 40), which is not supported"},
                {"t", 8, 99, 0, "an unknown type (type 99)"},
-               {"t", 256, 31, 0, "stored as Q4_0_4_4 (type 31), which llama.cpp has given up"},
+               {"t", 256, 31, 0, "stored as Q4_0_4_4 (type 31), which llama.cpp no longer reads"},
                {"t", 256, 38, 0, "in IQ4_NL"},
                {"t", 240, 14, 0, "rows of 240 elements do not fill the blocks of 256 of Q6_K"},
                {"a\nb", 8, 0, 0, "control characters"},
@@ -316,7 +316,7 @@ static void checks_the_layouts(void **state) {
     gguf_put_tensor(&str, "t", cases[i].columns, cases[i].type, 0);
     gguf_put_data(&str, 256);
     if (!cases[i].read) {
-      assert_refused(&str, "its blocks are not those of today (2)");
+      assert_refused(&str, "its blocks have another layout than today's (2)");
       continue;
     }
     TensorFile *file = NULL;
