@@ -92,7 +92,7 @@ static Status read_sizes(const TensorFile *file, const char *architecture, Model
 static Status check_off(const TensorFile *file, const char *architecture, const ModelConfig *config) {
   static const char *const keys[] = {"expert_count",           "attention.scale", "attention.clamp_kqv",
                                      "attn_logit_softcapping", "logit_scale",     "final_logit_softcapping",
-                                     "residual_scale",         "embedding_scale"};
+                                     "residual_scale",         "embedding_scale", "nextn_predict_layers"};
   char key[GGUF_KEY_SIZE];
   double value = 0;
   for (size_t i = 0; i < sizeof keys / sizeof *keys; i++) {

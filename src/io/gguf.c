@@ -260,8 +260,8 @@ static Status read_later_parts(TensorFile *file) {
                      file->path, tensors, file->count);
 }
 
-/// The layouts of ggml's blocks have a number, and changed before there was GGUF. A file without the number has
-/// the present ones.
+/// The layouts of ggml's blocks have a number, and changed before there was GGUF. A file without the number
+/// has the present ones.
 static Status check_layouts(const TensorFile *file) {
   int64_t layouts = 0;
   TRY(gguf_get_integer_or(file, KEY_LAYOUTS, LAYOUTS, &layouts));

@@ -75,6 +75,28 @@ static void tells_the_architecture(void **state) {
   str_free(&str);
 }
 
+/// Settings of llama.cpp's relatives of Llama: off is read, on is refused by name.
+static void refuses_settings_of_relatives(void **state) {
+  (void)state;
+  static const char *const keys[] = {"llama.expert_count", "llama.nextn_predict_layers", "llama.logit_scale",
+                                     "llama.attention.scale", "llama.attention.sliding_window"};
+  for (size_t i = 0; i < sizeof keys / sizeof keys[0]; i++) {
+    for (uint32_t value = 0; value < 2; value++) {
+      Str values = {0};
+      ModelFiles *files = NULL;
+      gguf_put_number(&values, keys[i], value);
+      gguf_add_values(GOLDEN, model_path(), &values, 1);
+      str_free(&values);
+      if (value > 0) {
+        assert_refused(keys[i]);
+      } else {
+        assert_ok(model_files_open(model_path(), &files));
+        model_files_close(files);
+      }
+    }
+  }
+}
+
 /// A tensor that the model has no place for, in the place of one that it may lack.
 static void names_foreign_tensors(void **state) {
   (void)state;
@@ -123,6 +145,7 @@ int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(tells_the_general_type),
       cmocka_unit_test(tells_the_architecture),
+      cmocka_unit_test(refuses_settings_of_relatives),
       cmocka_unit_test(names_foreign_tensors),
       cmocka_unit_test(tells_other_files),
   };
