@@ -191,7 +191,7 @@ Status table_json_is_row(const Table *table, TableText object, const char *colum
   Status status = json_read(object.bytes, object.size, table->file.path, &rules, &numbers, &parsed);
   if (status == STATUS_OK) find_member(parsed, column, &value, &count);
   *is_row = count > 0 || has_chat(parsed);
-  *is_columns = cJSON_IsArray(value) && value->child != NULL && !has_object(value);
+  *is_columns = value != NULL && cJSON_IsArray(value) && value->child != NULL && !has_object(value);
   cJSON_Delete(parsed);
   free(numbers.list);
   return status;

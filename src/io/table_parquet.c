@@ -373,13 +373,14 @@ static Status check_rows(Table *table, const ParquetGroup *group, const ParquetN
 }
 
 /// Joins the parts, whose texts are in to->leaf, and fills the cells.
-static Status read_parts(ColumnCells *to, const ParquetGroup *group) {
+static Status fill_part_chats(const ColumnCells *to, const ParquetGroup *group) {
   const ParquetColumn *type = NULL;
   ParquetColumn contents;
+  ColumnCells joined = *to;
   TRY(decode_leaf(to->table, group, to->place->part_type, &type));
   TRY(parquet_join_parts(to->place, to->leaf, type, &to->table->arena, &contents));
-  to->leaf = &contents;
-  return fill_chats(to, (uint8_t)(to->place->parts->definition - 1));
+  joined.leaf = &contents;
+  return fill_chats(&joined, (uint8_t)(to->place->parts->definition - 1));
 }
 
 static Status read_column(Table *table, const ParquetGroup *group, size_t column) {
@@ -390,8 +391,8 @@ static Status read_column(Table *table, const ParquetGroup *group, size_t column
   TRY(check_rows(table, group, place->leaf, to.leaf));
   if (table->rows == 0) return STATUS_OK;
   to.cells = table->cells + column;
-  if (place->part_type != NULL) return read_parts(&to, group);
-  if (place->role != NULL) return fill_chats(&to, place->leaf->definition);
+  if (place->role != NULL)
+    return place->part_type != NULL ? fill_part_chats(&to, group) : fill_chats(&to, place->leaf->definition);
   return place->repeated != NULL ? fill_lists(&to) : fill_values(&to);
 }
 
