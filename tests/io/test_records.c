@@ -119,7 +119,8 @@ static void names_what_is_wrong_with_parquet(void **state) {
                "no column \"chat.list.element.role\"");
   assert_fails(read_prompts(write_file("a.parquet", "no parquet at all", 17), "text", &records), STATUS_INPUT,
                "PAR1");
-  assert_fails(read_prompts(write_file("a.parquet", "PAR1", 4), "text", &records), STATUS_INPUT, "too few");
+  assert_fails(read_prompts(write_file("a.parquet", "PAR1", 4), "text", &records), STATUS_INPUT,
+               "4 bytes is too short for Parquet");
   assert_fails(read_prompts(write_file("a.parquet", "PAR1\xff\xff\xff\x7fPAR1", 12), "text", &records),
                STATUS_INPUT, "footer claims 2147483647 of the file's 12 bytes");
   assert_fails(read_prompts(write_file("a.parquet", "PAR1\0\0\0\0PARE", 12), "text", &records), STATUS_INPUT,
