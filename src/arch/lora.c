@@ -119,11 +119,22 @@ const LoraTarget *lora_weight_target(const Lora *lora, const WeightSpec *weight)
 
 // ---- writing ----
 
+/// *out = what PEFT is to load the base model by, in fresh memory. transformers takes a .gguf file by the
+/// folder it is in, with its name as gguf_file.
+static Status base_path(const char *base, char **out) {
+  const char *slash = strrchr(base, '/');
+  if (!str_ends(base, ".gguf")) return str_copy(out, base, strlen(base));
+  if (slash == NULL) return str_copy(out, ".", 1);
+  return str_copy(out, base, slash == base ? 1 : (size_t)(slash - base));
+}
+
 Status lora_write_config(const ModelConfig *config, const Lora *lora, const char *base,
                          const char *directory) {
   if (lora->brings != NULL)
     return status_fail(STATUS_FAILED, "an adapter that was read is not written again");
   JsonWriter json = {.layout = JSON_PRETTY};
+  char *path = NULL;
+  TRY(base_path(base, &path));
   json_object_begin(&json, NULL);
   json_array_begin(&json, "target_modules");
   for (LinearRole role = 0; role < LINEARS; role++) {
@@ -132,7 +143,8 @@ Status lora_write_config(const ModelConfig *config, const Lora *lora, const char
   json_array_end(&json);
   json_string(&json, "peft_type", "LORA");
   json_string(&json, "task_type", "CAUSAL_LM");
-  json_string(&json, "base_model_name_or_path", base);
+  json_string(&json, "base_model_name_or_path", path);
+  free(path);
   json_integer(&json, "r", (int64_t)lora->rank);
   json_number(&json, "lora_alpha", hf_decimal(lora->alpha));
   json_number(&json, "lora_dropout", hf_decimal(lora->dropout));

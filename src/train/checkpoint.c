@@ -79,6 +79,7 @@ static Status write_files(const Checkpoint *checkpoint, const char *folder) {
   if (checkpoint->base != NULL) TRY(identity_write(checkpoint->base, checkpoint->model_path, folder));
   if (checkpoint->tokenizer_of != NULL) TRY(tokenizer_export(checkpoint->tokenizer_of, folder));
   TRY(write_optimizer(checkpoint, folder));
+  if (checkpoint->card != NULL) TRY(write_text(folder, "README.md", checkpoint->card));
   if (checkpoint->config_text != NULL) TRY(write_text(folder, "config.ini", checkpoint->config_text));
   return write_state(checkpoint, folder);
 }

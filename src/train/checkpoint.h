@@ -4,6 +4,7 @@
 //             optimizer.safetensors                            AdamW's m and v
 //             trainer_state.json                               TrainState and the settings of the run
 //             config.ini                                       the config as run
+//   final/    the same, and for those who use it its tokenizer and README.md
 //             adapter_base.json                                for an adapter: the model it was made for
 //             (identity.h)
 #pragma once
@@ -39,6 +40,7 @@ typedef struct Checkpoint {
   const Settings *settings;
   const char *model_path;    // the model that is trained
   const char *tokenizer_of;  // path of the model whose tokenizer is saved too; NULL: none
+  const char *card;          // README.md; NULL: none
   const ModelIdentity *base; // what an adapter is made for; NULL: the whole model is saved
   const char *config_text;   // NULL: no config.ini
 } Checkpoint;

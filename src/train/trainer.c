@@ -4,6 +4,7 @@
 #include "trainer.h"
 
 #include "io/file.h"
+#include "model_card.h"
 #include "util/clock.h"
 #include "util/log.h"
 #include "util/memory.h"
@@ -112,19 +113,25 @@ static Status fail_step(const Trainer *t, size_t step, Status status) {
   return trainer_name_good_checkpoint(t, status_context(status, "step %zu", step));
 }
 
-static Status save(Trainer *t, const char *name) {
+/// `card` NULL: a step's checkpoint, which only a resume reads.
+static Checkpoint describe(const Trainer *t, const char *card) {
   const TrainJob *job = t->job;
-  bool with_tokenizer = job->train.full && job->tokenizer != NULL;
-  Checkpoint checkpoint = {.model = t->model,
-                           .optimizer = &t->optimizer,
-                           .state = &t->state,
-                           .settings = &t->settings,
-                           .model_path = model_files_path(job->files),
-                           .base = job->train.full ? NULL : job->identity,
-                           .tokenizer_of = with_tokenizer ? model_files_path(job->files) : NULL,
-                           .config_text = job->config_text};
+  bool with_tokenizer = job->tokenizer != NULL && (job->train.full || card != NULL);
+  return (Checkpoint){.model = t->model,
+                      .optimizer = &t->optimizer,
+                      .state = &t->state,
+                      .settings = &t->settings,
+                      .model_path = model_files_path(job->files),
+                      .base = job->train.full ? NULL : job->identity,
+                      .tokenizer_of = with_tokenizer ? model_files_path(job->files) : NULL,
+                      .card = card,
+                      .config_text = job->config_text};
+}
+
+static Status save(Trainer *t, const char *name, const char *card) {
+  Checkpoint checkpoint = describe(t, card);
   char *path = NULL;
-  progress_phase(job->progress, "saving");
+  progress_phase(t->job->progress, "saving");
   TRY(fail_step(t, t->state.step, optimizer_check(model_params(t->model))));
   TRY(report_sync(&t->report));
   TRY(checkpoint_save(&checkpoint, t->folder, name, &path));
@@ -138,8 +145,22 @@ static Status save(Trainer *t, const char *name) {
 static Status save_step(Trainer *t) {
   char *name = NULL;
   TRY(str_format(&name, "step_%zu", t->state.step));
-  Status status = save(t, name);
+  Status status = save(t, name, NULL);
   free(name);
+  return status;
+}
+
+/// What the run is for; other programs use it too, so it says what it is.
+static Status save_final(Trainer *t) {
+  char *path = NULL;
+  Str card = {0};
+  Status status = STATUS_OK;
+  TRY_CLEAN(path_join(&path, t->folder, "final"));
+  TRY_CLEAN(model_card_append(t->job, t->state.step, path, &card));
+  TRY_CLEAN(save(t, "final", str_text(&card)));
+cleanup:
+  str_free(&card);
+  free(path);
   return status;
 }
 
@@ -242,7 +263,7 @@ static Status run_steps(Trainer *t, TrainOutcome *outcome) {
   *outcome = (TrainOutcome){
       .end = reached ? TRAIN_TARGET : TRAIN_ALL_STEPS, .before = before, .step = t->state.step};
   if (t->finished_before) return STATUS_OK;
-  if (!reached || t->state.step > 0) return save(t, "final");
+  if (!reached || t->state.step > 0) return save_final(t);
   outcome->end = TRAIN_NOTHING_TO_DO;
   return STATUS_OK;
 }

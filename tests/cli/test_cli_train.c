@@ -90,9 +90,16 @@ static void a_run_leaves_what_it_promises(void **state) {
                                       "step_0/adapter_model.safetensors",
                                       "step_7/adapter_config.json",
                                       "step_35/config.ini",
-                                      "final/adapter_config.json"};
+                                      "final/adapter_config.json",
+                                      "final/tokenizer.json",
+                                      "final/README.md"};
   for (size_t i = 0; i < sizeof files / sizeof files[0]; i++)
     assert_true(file_exists(run_file("whole", files[i])));
+  char *card = read_file(run_file("whole", "final/README.md"), NULL);
+  assert_true(test_contains(card, "# whole\n"));
+  assert_true(test_contains(card, " steps with One-shot Group-Entropy Equalization"));
+  assert_true(test_contains(card, "AutoPeftModelForCausalLM.from_pretrained(\""));
+  free(card);
   char *metrics = read_file(run_file("whole", "metrics.jsonl"), NULL);
   static const char *const keys[] = {
       "\"loss\"",     "\"loss_em\"",          "\"loss_bias\"",        "\"entropy_gap\"",   "\"H_bar\"",

@@ -2,6 +2,8 @@
 PEFT, and the merged export in transformers. Log probabilities and entropies agree within 2e-3, token ids exactly."""
 
 import json
+import os
+import re
 import shutil
 
 import torch
@@ -64,7 +66,23 @@ def check_trained():
     """Two steps at a high learning rate, so that the adapter does something."""
     gee("train", "config.ini")
     model = PeftModel.from_pretrained(base_model(), path("runs", "peer", "final")).eval()
-    compare("gee-cl's adapter in PEFT", model, score("--adapter", path("runs", "peer", "final")))
+    scored = score("--adapter", path("runs", "peer", "final"))
+    compare("gee-cl's adapter in PEFT", model, scored)
+    check_card(scored)
+
+
+def check_card(scored):
+    """The code of the adapter's README.md, as it stands."""
+    with open(path("runs", "peer", "final", "README.md")) as file:
+        code = re.search(r"```python\n(.*?)```", file.read(), re.S).group(1)
+    names = {}
+    before = os.getcwd()
+    os.chdir(FOLDER)
+    exec(code, names)  # noqa: S102
+    os.chdir(before)
+    compare("the code of README.md", names["model"].float().eval(), scored)
+    for (_, answer), line in zip(TEXTS, scored):
+        assert names["tokenizer"].encode(answer, add_special_tokens=False) == line["answer_tokens"], answer
 
 
 try:

@@ -58,7 +58,7 @@ STATUS_CHECKED Status lora_from_options(const ModelConfig *config, const LoraOpt
 /// computed here, or a key whose meaning is not known.
 STATUS_CHECKED Status lora_read_config(const ModelConfig *config, const char *directory, Lora *out);
 /// Writes directory/adapter_config.json of an adapter made by lora_from_options. `base` is the path of the
-/// base model.
+/// base model; of a .gguf file its folder is written.
 STATUS_CHECKED Status lora_write_config(const ModelConfig *config, const Lora *lora, const char *base,
                                         const char *directory);
 

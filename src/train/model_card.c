@@ -1,0 +1,90 @@
+// Writing the card. Rule: it tells only what the run knows, and its code can be run as it stands; figures are
+// what `gap` measures.
+#include "model_card.h"
+
+#include <string.h>
+
+/// Appends a text in double quotes, as YAML and Python read them.
+static Status append_quoted(Str *out, const char *text) {
+  TRY(str_append(out, "\"", 1));
+  for (; *text != '\0'; text++) {
+    if (*text == '"' || *text == '\\') TRY(str_append(out, "\\", 1));
+    TRY(str_append(out, text, 1));
+  }
+  return str_append(out, "\"", 1);
+}
+
+static Status append_header(const TrainJob *job, Str *out) {
+  TRY(str_append_text(out, "---\nbase_model: "));
+  TRY(append_quoted(out, model_files_path(job->files)));
+  TRY(str_append_format(out, "\nlibrary_name: %s\n", job->train.full ? "transformers" : "peft"));
+  return str_append_format(out, "pipeline_tag: text-generation\ntags: [gee, debiasing%s]\n---\n\n",
+                           job->train.full ? "" : ", lora");
+}
+
+static Status append_groups(const GroupFile *groups, Str *out) {
+  TRY(str_append_format(out, "%s: ", groups_attribute(groups)));
+  for (size_t g = 0; g < groups_count(groups); g++)
+    TRY(str_append_item(out, groups_name(groups, g), g, groups_count(groups), " and "));
+  return STATUS_OK;
+}
+
+static Status append_summary(const TrainJob *job, size_t steps, Str *out) {
+  const char *model = model_files_path(job->files);
+  TRY(str_append_format(out, "# %s\n\n", job->output.run_name));
+  if (job->train.full)
+    TRY(str_append_format(out, "`%s`, every weight of it trained for", model));
+  else
+    TRY(str_append_format(out, "A LoRA adapter of rank %zu for `%s`, trained for", job->lora.rank, model));
+  TRY(str_append_format(
+      out,
+      " %zu step%s with One-shot Group-Entropy Equalization by gee-cl %s, to bring the mean "
+      "token entropies of groups together (",
+      steps, str_plural(steps), GEE_VERSION));
+  TRY(append_groups(job->dataset->groups, out));
+  TRY(str_append_text(out, "). What training did to other biases and to skill is not known from this.\n\n"));
+  if (job->identity != NULL && !job->train.full)
+    TRY(str_append_format(
+        out, "It belongs to the model with the SHA-256 `%s` (of its weights, as gee-cl reads them).\n",
+        job->identity->weights));
+  return str_append_text(out, "`config.ini` is the config as run.\n\n");
+}
+
+/// transformers reads a .gguf file by the folder it is in and its name.
+static Status append_python(const TrainJob *job, const char *path, Str *out) {
+  const char *model = model_files_path(job->files), *slash = strrchr(model, '/');
+  const char *class = job->train.full ? "AutoModelForCausalLM" : "AutoPeftModelForCausalLM";
+  TRY(str_append_format(out, "```python\nfrom transformers import %sAutoTokenizer\n",
+                        job->train.full ? "AutoModelForCausalLM, " : ""));
+  if (!job->train.full) TRY(str_append_text(out, "from peft import AutoPeftModelForCausalLM\n"));
+  TRY(str_append_format(out, "\nmodel = %s.from_pretrained(", class));
+  TRY(append_quoted(out, path));
+  if (!job->train.full && str_ends(model, ".gguf")) {
+    TRY(str_append_text(out, ", gguf_file="));
+    TRY(append_quoted(out, slash != NULL ? slash + 1 : model));
+  }
+  TRY(str_append_text(out, ")\ntokenizer = AutoTokenizer.from_pretrained("));
+  TRY(append_quoted(out, path));
+  return str_append_text(out, ")\n```\n\n");
+}
+
+static Status append_commands(const TrainJob *job, const char *path, Str *out) {
+  const char *model = model_files_path(job->files);
+  TRY(str_append_text(out, "```sh\n"));
+  if (job->train.full)
+    TRY(str_append_format(out, "gee-cl gap '%s/config.ini' --set model.path='%s'\n", path, path));
+  else
+    TRY(str_append_format(out,
+                          "gee-cl gap '%s/config.ini' --adapter '%s'    # the gap before and after\n"
+                          "gee-cl export --model '%s' --adapter '%s' --output merged\n",
+                          path, path, model, path));
+  return str_append_text(out, "```\n");
+}
+
+Status model_card_append(const TrainJob *job, size_t steps, const char *path, Str *out) {
+  TRY(append_header(job, out));
+  TRY(append_summary(job, steps, out));
+  TRY(str_append_text(out, "## Use\n\nFrom the folder in which it was trained:\n\n"));
+  TRY(append_python(job, path, out));
+  return append_commands(job, path, out);
+}
