@@ -1,14 +1,12 @@
-// How runs end: by the held-out gap (debias_only), by the drift of the entropy, by broken numbers; and the
-// warnings about steps that train nothing. Rule: a run that went wrong leaves no `final`, and the checkpoint
-// that it names is one from before.
+// How runs end: by the held-out gap (debias_only), by the drift of the entropy, by broken numbers. Rule: a
+// run that went wrong leaves no `final`, and the checkpoint that it names is one from before.
 #include "support/evaluation_double.h"
+#include "support/heard.h"
 #include "support/train_fixture.h"
 
 #include "io/file.h"
 #include "io/json.h"
 #include "support/process.h"
-#include "util/log.h"
-#include "watch.h"
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -24,28 +22,6 @@ static size_t steps_of(const TrainFixture *f, const char *run) {
   size_t count = 0;
   for (const char *c = lines; *c != '\0'; c++) count += *c == '\n';
   free(lines);
-  return count;
-}
-
-// ---- what is logged ----
-
-static char logged[8192];
-
-static void keep(LogLevel level, const char *line, void *user) {
-  (void)user;
-  size_t used = strlen(logged);
-  (void)snprintf(logged + used, sizeof logged - used, "%s%s\n", level == LOG_WARNING ? "warning: " : "",
-                 line);
-}
-
-static void listen(void) {
-  logged[0] = '\0';
-  log_set_sink(keep, NULL);
-}
-
-static size_t count_logged(const char *part) {
-  size_t count = 0;
-  for (const char *at = logged; (at = strstr(at, part)) != NULL; at++) count++;
   return count;
 }
 
@@ -195,15 +171,15 @@ static void assert_undrifted(const TrainFixture *f, size_t step) {
 static void check_drift_stops(float em_weight, const char *word) {
   TrainFixture f;
   collapsing_open(&f, em_weight);
-  listen();
+  heard_start();
   assert_fails(train_run(&f.job, NULL), STATUS_FAILED, "beyond train.max_drift = 0.25");
-  log_set_sink(NULL, NULL);
+  (void)heard_stop();
   assert_true(test_contains(status_message(), word));
   size_t good = good_step(), steps = steps_of(&f, "run");
   assert_true(good > 0 && good < steps && steps < 40);
   assert_undrifted(&f, good);
-  assert_int_equal(count_logged("warning: step "), 1); // once, before the end
-  assert_true(count_logged("train.max_drift = 0.25 ends the run beyond 25 %") == 1);
+  assert_int_equal(heard_count("warning: step "), 1); // once, before the end
+  assert_true(heard_count("train.max_drift = 0.25 ends the run beyond 25 %") == 1);
   assert_false(has(&f, "run", "final"));
   assert_true(train_metric(&f, "run", steps - 1, "stopped_by_drift") == 1);
   char *lines = train_lines(&f, "run", "metrics.jsonl");
@@ -268,10 +244,9 @@ static void test_a_healthy_run_is_left_alone(void **state) {
   train_fixture_open(&f, "llama", fixture_ops());
   f.job.train.max_steps = 24;
   f.job.train.max_drift = 0.25f;
-  listen();
+  heard_start();
   assert_ok(train_run(&f.job, NULL));
-  log_set_sink(NULL, NULL);
-  assert_string_equal(logged, "");
+  assert_string_equal(heard_stop(), "");
   train_fixture_close(&f);
 }
 
@@ -306,139 +281,6 @@ static void test_broken_weights_are_not_saved(void **state) {
   assert_true(test_contains(status_message(), "run/step_0"));
   assert_false(has(&f, "run", "final"));
   train_fixture_close(&f);
-}
-
-// ---- steps that train nothing ----
-
-/// Runs a job and returns what it logged.
-static const char *listen_to(TrainFixture *f, const char *run) {
-  f->job.output.run_name = run;
-  listen();
-  assert_ok(train_run(&f->job, NULL));
-  log_set_sink(NULL, NULL);
-  return logged;
-}
-
-static void test_tiny_rates_are_pointed_out(void **state) {
-  (void)state;
-  TrainFixture f;
-  train_fixture_open(&f, "llama", fixture_ops());
-  f.job.train.learning_rate = 1e-12f;
-  assert_true(
-      test_contains(listen_to(&f, "tiny"), "warning: the learning rates of all steps add up to 6.0e-12"));
-  f.job.train.learning_rate = 0;
-  assert_true(test_contains(listen_to(&f, "zero"), "add up to 0.0e+00"));
-  f.job.train.learning_rate = 1e-6f;
-  assert_string_equal(listen_to(&f, "small"), "");
-  train_fixture_close(&f);
-}
-
-/// A type without weight leaves a group without answers that count: in the whole run, or in a step.
-static void test_groups_without_answers(void **state) {
-  (void)state;
-  TrainFixture f;
-  TaskWeight none = {"factual", 0};
-  train_fixture_open(&f, "llama", fixture_ops());
-  f.job.task_weights = &none;
-  f.job.task_weight_count = 1;
-  f.job.train.effective_batch = 2; // a set a step: some are factual
-  f.job.loss.em_weight = 0.1f;
-  assert_true(test_contains(listen_to(&f, "some"),
-                            "no gap was measured: no answer of group \"female\" has a weight"));
-  assert_int_equal(count_logged("no gap was measured"), 1);
-  for (size_t i = 0; i < TRAIN_SETS * TRAIN_GROUPS; i++) f.prompts[i].type = f.prompts[i].group;
-  f.job.output.run_name = "none";
-  assert_fails(train_run(&f.job, NULL), STATUS_INPUT, "[task_weights] leaves 1 of 2 groups");
-  train_fixture_close(&f);
-}
-
-static void test_equal_answers_and_no_gradient(void **state) {
-  (void)state;
-  TrainFixture f;
-  train_fixture_open(&f, "llama", fixture_ops());
-  f.job.sampling.max_new_tokens = 1;
-  f.job.sampling.temperature = 0; // the same prompts with the same answers under each
-  for (size_t i = 0; i < TRAIN_SETS * TRAIN_GROUPS; i++) {
-    f.prompts[i].tokens = f.prompts[0].tokens;
-    f.prompts[i].distinct = 0;
-  }
-  f.job.train.max_steps = 2;
-  assert_true(test_contains(listen_to(&f, "same"), "step 1: all 8 answers are the same"));
-  assert_true(test_contains(logged, "step 1: the gradient is exactly 0: the groups' entropies are equal"));
-  assert_int_equal(count_logged("warning: "), 2); // each once
-  f.job.loss.unbiased = true;
-  f.job.train.effective_batch = TRAIN_GROUPS;
-  f.job.output.run_name = "one";
-  assert_fails(train_run(&f.job, NULL), STATUS_INPUT, "loss.unbiased needs at least two sets");
-  train_fixture_close(&f);
-}
-
-// ---- answers ----
-
-/// Gives a step's answers to the watch, as texts in which '.' is the end token; returns what it logged.
-static const char *watch_answers(Watch *watch, const char *const *texts, size_t count, size_t groups) {
-  static int32_t tokens[4][8];
-  Answer answers[4] = {{0}};
-  TrainJob job = {.loss = {.em_weight = 1}};
-  StepBatch batch = {.shape = {.groups = groups, .count = count}, .answers = answers};
-  StepReport step = {.step = 7, .loss = {.groups_present = groups, .H_bar = 1, .gap = 1}, .grad_norm = 1};
-  for (size_t i = 0; i < count; i++) {
-    answers[i] = (Answer){.tokens = tokens[i], .count = strlen(texts[i])};
-    for (size_t t = 0; t < answers[i].count; t++) tokens[i][t] = texts[i][t];
-    answers[i].ended = strchr(texts[i], '.') != NULL;
-  }
-  listen();
-  watch_step(watch, &job, &step, &batch, &(Drift){0});
-  log_set_sink(NULL, NULL);
-  return logged;
-}
-
-static void test_answers_are_watched(void **state) {
-  (void)state;
-  static const char *const empty[] = {".", ".", ".", "."}, *const some[] = {".", ".", ".", "a."},
-                           *const same[] = {"ab", "ab", "ab", "ab"}, *const sets[] = {"ab", "ab", "ac", "ac"},
-                           *const longer[] = {"ab", "ab", "abc", "ab"}, *const cut[] = {"a", "b", "c", "d"};
-  Watch watch = {0};
-  assert_string_equal(watch_answers(&watch, some, 4, 2), "");
-  assert_string_equal(watch_answers(&watch, sets, 4, 2), ""); // partners may agree
-  assert_string_equal(watch_answers(&watch, longer, 4, 2), "");
-  assert_string_equal(watch_answers(&watch, cut, 4, 2), "");  // of one token, but not ended
-  assert_string_equal(watch_answers(&watch, same, 4, 4), ""); // a single set
-  assert_true(test_contains(watch_answers(&watch, empty, 4, 2), "warning: step 7: every answer is empty"));
-  assert_string_equal(watch_answers(&watch, empty, 4, 2), ""); // once
-  assert_true(
-      test_contains(watch_answers(&watch, same, 4, 2), "warning: step 7: all 4 answers are the same"));
-  assert_string_equal(watch_answers(&watch, same, 4, 2), "");
-}
-
-/// Of three groups, two can be compared, and the third is not forgotten without a word.
-static void test_absent_groups_are_watched(void **state) {
-  (void)state;
-  static const char *const texts[] = {"a", "b", "c"};
-  TrainJob job = {.loss = {.em_weight = 1}};
-  Dataset data = {0};
-  assert_ok(groups_load("race", &data.groups));
-  size_t groups = groups_count(data.groups);
-  Answer answers[3] = {{0}};
-  int32_t tokens[3];
-  for (size_t i = 0; i < 3; i++) {
-    tokens[i] = texts[i][0];
-    answers[i] = (Answer){.tokens = &tokens[i], .count = 1};
-  }
-  StepBatch batch = {.shape = {.dataset = &data, .groups = groups, .count = 3}, .answers = answers};
-  StepReport step = {.step = 2, .loss = {.groups_present = groups - 1, .H_bar = 1, .gap = 1}, .grad_norm = 1};
-  for (size_t g = 0; g < groups; g++) step.loss.present[g] = g != 1;
-  char expected[200];
-  (void)snprintf(expected, sizeof expected,
-                 "step 2: a group is left out of the gap: no answer of group \"%s\" has a weight",
-                 groups_name(data.groups, 1));
-  listen();
-  Watch watch = {0};
-  watch_step(&watch, &job, &step, &batch, &(Drift){0});
-  watch_step(&watch, &job, &step, &batch, &(Drift){0});
-  log_set_sink(NULL, NULL);
-  assert_int_equal(count_logged(expected), 1);
-  groups_free(data.groups);
 }
 
 // ---- damaged states ----
@@ -496,11 +338,6 @@ int main(void) {
       OPS_TEST(test_a_healthy_run_is_left_alone),
       OPS_TEST(test_a_broken_checkpoint_is_not_good),
       OPS_TEST(test_broken_weights_are_not_saved),
-      OPS_TEST(test_tiny_rates_are_pointed_out),
-      OPS_TEST(test_groups_without_answers),
-      OPS_TEST(test_equal_answers_and_no_gradient),
-      OPS_TEST(test_answers_are_watched),
-      OPS_TEST(test_absent_groups_are_watched),
       OPS_TEST(test_damaged_states_are_refused),
   };
   return RUN_OPS_TESTS(tests);
