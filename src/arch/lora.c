@@ -180,16 +180,21 @@ Status lora_tensor_name(const WeightSpec *weight, LoraPart part, char **out) {
                     weight->kind == WEIGHT_EMBEDDING ? embedding[part] : matrix[part]);
 }
 
+static bool is_wrapper(const char *part, size_t size) {
+  static const char *const wrappers[] = {"_orig_mod", "_fsdp_wrapped_module", "_checkpoint_wrapped_module"};
+  for (size_t i = 0; i < sizeof wrappers / sizeof *wrappers; i++) {
+    if (strlen(wrappers[i]) == size && memcmp(part, wrappers[i], size) == 0) return true;
+  }
+  return false;
+}
+
 /// Appends `name` without the parts that wrappers of modules put into it.
 static Status append_unwrapped(Str *out, const char *name) {
-  static const char *const wrappers[] = {"_orig_mod.", "_fsdp_wrapped_module.",
-                                         "_checkpoint_wrapped_module."};
   while (*name != '\0') {
-    size_t i = 0, part = strcspn(name, ".");
-    part += name[part] == '.';
-    while (i < 3 && !str_starts(name, wrappers[i])) i++;
-    if (i == 3) TRY(str_append(out, name, part));
-    name += part;
+    size_t size = strcspn(name, ".");
+    size_t whole = size + (name[size] == '.');
+    if (!is_wrapper(name, size)) TRY(str_append(out, name, whole));
+    name += whole;
   }
   return STATUS_OK;
 }

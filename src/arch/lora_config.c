@@ -224,10 +224,9 @@ static Status read_targets(const Reading *reading, Lora *lora) {
   for (size_t i = 0; i < lora_weight_count(reading->config); i++) {
     char *module = NULL;
     lora_weight_spec(reading->config, i, &spec);
-    if (spec.kind == WEIGHT_BIAS) continue;
     TRY(module_of(&spec, &module));
-    Status status = read_module(reading, module, &spec, lora);
-    if (status == STATUS_OK) lora->brings[i] = lora_rules_save(reading->rules, module);
+    Status status = spec.kind == WEIGHT_BIAS ? STATUS_OK : read_module(reading, module, &spec, lora);
+    lora->brings[i] = lora_rules_save(reading->rules, module);
     free(module);
     TRY(status);
   }
@@ -256,7 +255,7 @@ static Status read_biases(const ModelConfig *config, const cJSON *json, const ch
   for (size_t i = 0; i < lora_weight_count(config); i++) {
     lora_weight_spec(config, i, &spec);
     if (spec.kind != WEIGHT_BIAS) continue;
-    lora->brings[i] = all || (adapted && lora_target(lora, spec.layer, spec.linear)->rank > 0);
+    if (all || (adapted && lora_target(lora, spec.layer, spec.linear)->rank > 0)) lora->brings[i] = true;
   }
   return STATUS_OK;
 }

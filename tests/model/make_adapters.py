@@ -153,6 +153,7 @@ FORMS = {
     "kept_tied": (Q, dict(modules_to_save=["embed_tokens"], ensure_weight_tying=True)),
     "trained_norms": (A, dict(modules_to_save=["norm"])),
     "trained_matrix": (A, dict(modules_to_save=["1.self_attn.v_proj"])),
+    "trained_matrix_with_bias": (Q, dict(modules_to_save=["k_proj"])),
     "bias_all": (Q, dict(bias="all")),
     "bias_of_adapted": (Q, dict(bias="lora_only")),
     "bias_without_biases": (A, dict(bias="all")),
