@@ -144,10 +144,10 @@ Status tensors_rename(TensorFile *file, TensorRename rename, void *user) {
   return sort_by_name(file);
 }
 
-/// A safetensors file starts with the length of its header, a u64 whose upper bytes are zero, as JSON text
-/// never does.
-static bool looks_like_safetensors(const MappedFile *map) {
-  return str_ends(map->path, ".safetensors") || (map->size >= 8 && load_u64(map->bytes) >> 40 == 0);
+/// A safetensors file starts with the length of its header, a u64 whose upper bytes are zero. Its lower bytes
+/// may be anything: 640 is how a pickle begins, 60 a web page.
+static bool starts_with_length(const MappedFile *map) {
+  return map->size >= 8 && load_u64(map->bytes) >> 32 == 0;
 }
 
 static bool looks_like_json(const MappedFile *map) {
@@ -160,13 +160,14 @@ static bool looks_like_json(const MappedFile *map) {
 static const char *foreign_kind(const MappedFile *map) {
   static const struct {
     const char *start, *kind;
-  } kinds[] = {{"version https://git-lfs", "a Git LFS pointer, without the file itself: run git lfs pull"},
-               {"\x80\x02", "a file of PyTorch before 1.6: save it anew, or as safetensors"},
-               {"<", "a web page: the download failed"},
-               {"tjgg", "a format that llama.cpp used before GGUF: convert the model again"},
-               {"fmgg", "a format that llama.cpp used before GGUF: convert the model again"},
-               {"lmgg", "a format that llama.cpp used before GGUF: convert the model again"},
-               {"algg", "an adapter in a format that llama.cpp used before GGUF"}};
+  } kinds[] = {
+      {"version https://git-lfs", "a Git LFS pointer, without the file itself: run git lfs pull"},
+      {"\x80\x02\x8a\x0a\x6c\xfc\x9c\x46", "a file of PyTorch before 1.6: save it again, or as safetensors"},
+      {"<", "a web page: the download failed"},
+      {"tjgg", "a format that llama.cpp used before GGUF: convert the model again"},
+      {"fmgg", "a format that llama.cpp used before GGUF: convert the model again"},
+      {"lmgg", "a format that llama.cpp used before GGUF: convert the model again"},
+      {"algg", "an adapter in a format that llama.cpp used before GGUF"}};
   for (size_t i = 0; i < sizeof kinds / sizeof kinds[0]; i++) {
     size_t length = strlen(kinds[i].start);
     if (map->size >= length && memcmp(map->bytes, kinds[i].start, length) == 0) return kinds[i].kind;
@@ -177,11 +178,12 @@ static const char *foreign_kind(const MappedFile *map) {
 static Status read_by_kind(TensorFile *file) {
   MappedFile *map = NULL;
   TRY(tensors_add_map(file, file->path, &map));
-  const char *foreign = foreign_kind(map);
-  if (foreign != NULL) return status_fail(STATUS_INPUT, "%s: is %s", file->path, foreign);
   if (map->size >= 4 && memcmp(map->bytes, "GGUF", 4) == 0) return gguf_read(file);
   if (map->size >= 4 && memcmp(map->bytes, "PK\003\004", 4) == 0) return torch_read(file);
-  if (looks_like_safetensors(map)) return safetensors_read(file, map);
+  if (starts_with_length(map)) return safetensors_read(file, map);
+  const char *foreign = foreign_kind(map);
+  if (foreign != NULL) return status_fail(STATUS_INPUT, "%s: is %s", file->path, foreign);
+  if (str_ends(map->path, ".safetensors")) return safetensors_read(file, map);
   if (looks_like_json(map)) return safetensors_read_index(file);
   return status_fail(
       STATUS_INPUT,

@@ -153,9 +153,9 @@ static Status replace_tied_ends(Model *model, const AdapterFile *adapter, const 
   bool same = both && same_values(embedding, head);
   bool own = (ends->brings[0] || ends->brings[1]) && !same;
   if (model->lora.keeps_tied ? !same : both && !same && !(ends->brings[0] && ends->brings[1])) {
-    return status_fail(STATUS_INPUT,
-                       "%s: the model's head is its embedding, but the adapter has another %s for them",
-                       tensors_path(adapter->file), both ? "one for each" : "for one of them");
+    return status_fail(STATUS_INPUT, "%s: the model's head is its embedding, but the adapter has %s",
+                       tensors_path(adapter->file),
+                       both ? "different ones for the two" : "a new one for only one of the two");
   }
   if (!own) return replace_weight(model, adapter, &ends->spec[0], either);
   TRY(untie(model));

@@ -126,7 +126,7 @@ static void tells_other_files(void **state) {
     const char *bytes, *message;
   } cases[] = {{"version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 105\n", "Git LFS pointer"},
                {"PK\x03\x04 archive/data.pkl", "the archive is damaged or cut off"},
-               {"\x80\x02}q", "a file of PyTorch before 1.6"},
+               {"\x80\x02\x8a\x0a\x6c\xfc\x9c\x46\xf9", "a file of PyTorch before 1.6"},
                {"<!DOCTYPE html><html>Not found", "is a web page"},
                {"tjgg\x03", "used before GGUF"},
                {"lmgg", "used before GGUF"},

@@ -109,11 +109,34 @@ static void checks_the_directory(void **state) {
   assert_fails(open_changed(20, "\1", 1), STATUS_INPUT, "it has no directory");
 }
 
+/// The length that a safetensors file starts with may look like the start of another kind of file.
+static void tells_safetensors_by_its_length(void **state) {
+  (void)state;
+  static const size_t lengths[] = {0x0280 /* a pickle */, 0x013c /* a web page: '<' */};
+  static const char header[] = "{\"a\": {\"dtype\": \"F32\", \"shape\": [1], \"data_offsets\": [0, 4]}}";
+  static char bytes[0x300];
+  for (size_t i = 0; i < 2; i++) {
+    char path[600];
+    TensorFile *file = NULL;
+    memset(bytes, ' ', sizeof bytes);
+    memset(bytes, 0, 8);
+    bytes[0] = (char)(lengths[i] & 255);
+    bytes[1] = (char)(lengths[i] >> 8);
+    memcpy(bytes + 8, header, sizeof header - 1);
+    (void)snprintf(path, sizeof path, "%s/length.bin", test_folder());
+    assert_ok(file_write_atomic(path, bytes, 8 + lengths[i] + 4));
+    assert_ok(tensors_open(path, &file));
+    assert_int_equal(tensors_count(file), 1);
+    tensors_close(file);
+  }
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(reads_what_pytorch_writes),
       cmocka_unit_test(refuses_by_name),
       cmocka_unit_test(checks_the_directory),
+      cmocka_unit_test(tells_safetensors_by_its_length),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -223,10 +223,11 @@ static void test_refused_configs(void **state) {
     refuses("llama", changed_config("plain", refused[i].change), refused[i].part);
   refuses("qwen2", changed_config("bias_of_adapted", "{\"bias\": \"all\"}"), "k_proj.bias is missing");
   refuses("qwen2", changed_config("trained_embedding_tied", "{\"ensure_weight_tying\": true}"),
-          "for one of them");
-  refuses("qwen2", changed_config("trained_embeddings_tied", "{\"modules_to_save\": null}"), "one for each");
+          "only one of the two");
+  refuses("qwen2", changed_config("trained_embeddings_tied", "{\"modules_to_save\": null}"),
+          "different ones for the two");
   refuses("qwen2", changed_config("trained_embeddings_tied", "{\"ensure_weight_tying\": true}"),
-          "one for each");
+          "different ones for the two");
   refuses("qwen2", changed_config("embedding_tied", "{\"ensure_weight_tying\": true}"),
           "ensure_weight_tying");
   refuses("llama", changed_config("tokens", "{\"trainable_token_indices\": [17, 8]}"), "has shape [3, 64]");
