@@ -80,7 +80,7 @@ static Status push_global(Unpickler *u) {
   end = memchr(name, '\n', rest - (size_t)(name - start));
   size_t length = end != NULL ? (size_t)(end - name) : 0;
   return status_fail(STATUS_INPUT,
-                     "%s: data.pkl uses \"%.*s.%.*s\", which is not read; save the adapter anew with PEFT's "
+                     "%s: data.pkl uses \"%.*s.%.*s\", which is not read; save the adapter again with PEFT's "
                      "save_pretrained, as safetensors",
                      u->path, (int)size_min(module, 100), (const char *)start, (int)size_min(length, 100),
                      (const char *)name);
@@ -231,7 +231,7 @@ static Status step(Unpickler *u, uint8_t code) {
     return recall(u, code == 'j');
   default:
     return status_fail(STATUS_INPUT,
-                       "%s: data.pkl, byte %zu: step 0x%02x is not read; save the adapter anew with PEFT's "
+                       "%s: data.pkl, byte %zu: step 0x%02x is not read; save the adapter again with PEFT's "
                        "save_pretrained, as safetensors",
                        u->path, u->at - 1, (unsigned)code);
   }

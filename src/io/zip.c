@@ -88,7 +88,7 @@ static Status check_method(const MappedFile *map, const uint8_t *entry, const Zi
   return status_fail(
       STATUS_INPUT,
       "%s: \"%.*s\" is compressed or encrypted, which PyTorch does not do; unpack the archive and "
-      "save it anew",
+      "save it again",
       map->path, (int)size_min(named->name_size, 100), named->name);
 }
 

@@ -48,7 +48,7 @@ static Status list_entries(AdapterFile *adapter) {
     if (entry->stored->elements == 0) {
       return status_fail(STATUS_INPUT,
                          "%s: tensor %s is empty; the adapter was saved from a model that was cut into parts "
-                         "(FSDP, DeepSpeed): save it anew with the parts gathered",
+                         "(FSDP, DeepSpeed): save it again with the parts gathered",
                          tensors_path(adapter->file), entry->stored->name);
     }
     TRY(lora_usual_name(entry->stored->name, &entry->name));
