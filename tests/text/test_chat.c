@@ -326,6 +326,49 @@ static void test_files(void **state) {
   free(others);
 }
 
+static void put(Str *out, uint64_t value, size_t size) {
+  for (size_t i = 0; i < size; i++) assert_ok(str_append(out, &(char){(char)(value >> (8 * i))}, 1));
+}
+
+static void put_text(Str *out, const char *text) {
+  put(out, strlen(text), 8);
+  assert_ok(str_append_text(out, text));
+}
+
+/// A GGUF file of one key: a text, or a list of one text.
+static void expect_in_gguf(const char *key, const char *value, bool list, const char *name,
+                           const char *refusal) {
+  char path[600];
+  Str file = {0};
+  (void)snprintf(path, sizeof path, "%s/model.gguf", test_folder());
+  assert_ok(str_append_text(&file, "GGUF"));
+  put(&file, 3, 4); // version
+  put(&file, 0, 8); // tensors
+  put(&file, 1, 8); // keys
+  put_text(&file, key);
+  put(&file, list ? 9 : 8, 4); // array or string
+  if (list) put(&file, 8, 4);
+  if (list) put(&file, 1, 8);
+  put_text(&file, value);
+  assert_ok(file_write_atomic(path, file.data, file.size));
+  expect_found(path, NULL, name, refusal);
+  str_free(&file);
+}
+
+static void test_gguf(void **state) {
+  (void)state;
+  expect_in_gguf("tokenizer.chat_template", "{{ messages }}", false, "not recognised",
+                 "model.gguf: its chat template is not known");
+  expect_in_gguf(
+      "tokenizer.chat_template",
+      "{% for message in messages %}{{'<|im_start|>' + message['role'] + '\n' + message['content'] + "
+      "'<|im_end|>' + '\n'}}{% endfor %}{% if add_generation_prompt %}{{ '<|im_start|>assistant\n' }}"
+      "{% endif %}",
+      false, "chatml", NULL);
+  expect_in_gguf("tokenizer.chat_templates", "rag", true, "not recognised", "none of them is the default");
+  expect_in_gguf("tokenizer.ggml.pre", "smollm", false, "none", "no chat template");
+}
+
 static void expect_refused(const char *name, const ChatMessage *messages, size_t count, const char *part) {
   ChatTemplate *chat = named(name, NULL, NULL);
   Str text = {0};
@@ -403,6 +446,7 @@ int main(void) {
       cmocka_unit_test(test_unknown),
       cmocka_unit_test(test_configs),
       cmocka_unit_test(test_files),
+      cmocka_unit_test(test_gguf),
       cmocka_unit_test(test_refused_chats),
       cmocka_unit_test(test_real_smollm2),
   };
