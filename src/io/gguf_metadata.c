@@ -284,23 +284,30 @@ Status gguf_get_integer_or(const TensorFile *file, const char *key, int64_t fall
   return gguf_value_integer(&file->metadata, key, fallback, out);
 }
 
+/// *out = a number of any type; false if it is none.
+static bool load_number(GgufType type, const uint8_t *bytes, double *out) {
+  float number;
+  int64_t integer;
+  switch (type) {
+  case GGUF_F32:
+    memcpy(&number, bytes, sizeof number);
+    *out = (double)number;
+    return true;
+  case GGUF_F64:
+    memcpy(out, bytes, sizeof *out);
+    return true;
+  default:
+    if (!load_integer(type, bytes, &integer)) return false;
+    *out = (double)integer;
+    return true;
+  }
+}
+
 Status gguf_get_number_or(const TensorFile *file, const char *key, double fallback, double *out) {
   const GgufValue *value = find_value(&file->metadata, key);
-  int64_t integer = 0;
   *out = fallback;
-  if (value == NULL) return STATUS_OK;
-  if (value->type == GGUF_F32) {
-    float number;
-    memcpy(&number, value->bytes, sizeof number);
-    *out = (double)number;
-  } else if (value->type == GGUF_F64) {
-    memcpy(out, value->bytes, sizeof *out);
-  } else if (load_integer(value->type, value->bytes, &integer)) {
-    *out = (double)integer;
-  } else {
-    return wrong_type(&file->metadata, value, "a number");
-  }
-  return STATUS_OK;
+  if (value == NULL || load_number(value->type, value->bytes, out)) return STATUS_OK;
+  return wrong_type(&file->metadata, value, "a number");
 }
 
 /// The bytes of a string, without the type and the length in front.
@@ -360,6 +367,24 @@ Status gguf_get_integers(const TensorFile *file, const char *key, int64_t **out,
     if (load_integer(value->item, value->bytes + i * TYPE_BYTES[value->item], &numbers[i])) continue;
     free(numbers);
     return wrong_type(&file->metadata, value, "an array of integers below 2^63");
+  }
+  *out = numbers;
+  *count = value->count;
+  return STATUS_OK;
+}
+
+Status gguf_get_numbers(const TensorFile *file, const char *key, double **out, size_t *count) {
+  const GgufValue *value = find_value(&file->metadata, key);
+  *out = NULL;
+  *count = 0;
+  if (value == NULL) return STATUS_OK;
+  if (value->type != GGUF_ARRAY) return wrong_type(&file->metadata, value, "an array of numbers");
+  double *numbers = NULL;
+  TRY(mem_array(&numbers, value->count, "GGUF numbers"));
+  for (size_t i = 0; i < value->count; i++) {
+    if (load_number(value->item, value->bytes + i * TYPE_BYTES[value->item], &numbers[i])) continue;
+    free(numbers);
+    return wrong_type(&file->metadata, value, "an array of numbers");
   }
   *out = numbers;
   *count = value->count;

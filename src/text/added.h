@@ -1,26 +1,40 @@
 // Added tokens: texts that become one token wherever they occur, before the text is cut into pieces.
 #pragma once
 
-#include "vocab.h"
+#include "charset.h"
+#include "util/status.h"
+#include "util/str.h"
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
 
 typedef struct AddedToken {
   int32_t id;
-  bool single_word; // not next to a word character
-  bool lstrip;      // includes the white space before it
-  bool rstrip;      // includes the white space after it
-  bool normalized;  // matched in the normalised text, not in the given one
+  bool single_word;       // not next to a word character
+  bool lstrip;            // includes the white space before it
+  bool rstrip;            // includes the white space after it
+  bool normalized;        // matched in the normalized text, not in the given one
+  size_t text, text_size; // what is matched, in AddedTokens.arena
 } AddedToken;
 
-/// Zero-initialise; append; added_complete; free with added_free.
+/// Zero-initialise; added_set; added_complete; free with added_free.
 typedef struct AddedTokens {
   AddedToken *tokens; // once complete: by first byte, then longest first
   size_t count, capacity;
   size_t first[257]; // tokens[first[b] … first[b+1]) start with byte b
+  Str arena;
+  uint32_t *places; // by id: the token's index + 1, or 0
+  size_t place_capacity;
+  CharTable *word; // what single_word takes for a character of a word; NULL if no token has it
 } AddedTokens;
 
-STATUS_CHECKED Status added_append(AddedTokens *added, AddedToken token);
-/// Sorts the tokens and drops those with empty text. Must be called before any search.
-void added_complete(AddedTokens *added, const Vocab *vocab);
+/// Adds the token, or replaces the one with its id. `text` is what is matched.
+STATUS_CHECKED Status added_set(AddedTokens *added, AddedToken token, const char *text, size_t size);
+/// NULL if the id is no added token's.
+const AddedToken *added_find(const AddedTokens *added, int32_t id);
+/// Sorts the tokens and drops those with empty text. Must be called once, before any search; added_find and
+/// added_set must not be called after it.
+STATUS_CHECKED Status added_complete(AddedTokens *added);
 void added_free(AddedTokens *added);
 
 /// A token found: the bytes [start, stop) of the text become `id`.
@@ -37,5 +51,5 @@ typedef struct AddedCursor {
 
 /// The next match among the tokens whose `normalized` is as given: the leftmost, and of those the longest.
 /// False at the end.
-bool added_next(const AddedTokens *added, const Vocab *vocab, bool normalized, const char *text, size_t size,
-                AddedCursor *cursor, AddedMatch *out);
+bool added_next(const AddedTokens *added, bool normalized, const char *text, size_t size, AddedCursor *cursor,
+                AddedMatch *out);

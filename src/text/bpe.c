@@ -7,6 +7,7 @@
 #include "bpe.h"
 
 #include "util/memory.h"
+#include "util/utf8.h"
 #include <stdlib.h>
 #include <string.h>
 
@@ -78,15 +79,52 @@ static size_t byte_tokens(const Bpe *bpe, const char *bytes, size_t size, int32_
   return count;
 }
 
+/// Writes the tokens of a character's bytes; false if one has none.
+static bool fall_back(const Bpe *bpe, const char *bytes, size_t size, int32_t *ids) {
+  for (size_t i = 0; i < size; i++) {
+    ids[i] = bpe->byte_ids[(uint8_t)bytes[i]];
+    if (ids[i] < 0) return false;
+  }
+  return true;
+}
+
+/// Writes the tokens of the characters to ids[size] and returns their number. As in Hugging Face, an unknown
+/// character is held back until the next known one, so bytes that stand in for others may come before it.
+static size_t character_tokens(const Bpe *bpe, const char *text, size_t size, int32_t *ids) {
+  size_t count = 0, bytes;
+  bool held_back = false;
+  for (size_t at = 0; at < size; at += bytes) {
+    bytes = utf8_read(text + at, size - at).size;
+    int32_t id = vocab_find_model(bpe->vocab, text + at, bytes);
+    if (id >= 0) {
+      if (held_back) ids[count++] = bpe->unknown;
+      held_back = false;
+      ids[count++] = id;
+    } else if (bpe->byte_fallback && fall_back(bpe, text + at, bytes, ids + count)) {
+      count += bytes;
+    } else if (bpe->unknown >= 0) {
+      if (held_back && !bpe->fuse_unknown) ids[count++] = bpe->unknown;
+      held_back = true;
+    }
+  }
+  if (held_back) ids[count++] = bpe->unknown;
+  return count;
+}
+
+/// Writes the tokens that a piece starts as to ids[size] and returns their number.
+static size_t start_tokens(const Bpe *bpe, const char *piece, size_t size, int32_t *ids) {
+  return bpe->vocab == NULL ? byte_tokens(bpe, piece, size, ids) : character_tokens(bpe, piece, size, ids);
+}
+
 static uint32_t rank_of(const Bpe *bpe, int32_t left, int32_t right) {
   const Merge *merge = &bpe->slots[slot_of(bpe, left, right)];
   return merge->result >= 0 ? merge->rank : NO_RANK;
 }
 
-static Status encode_small(const Bpe *bpe, const char *bytes, size_t size, Tokens *out) {
+static Status encode_small(const Bpe *bpe, const char *piece, size_t size, Tokens *out) {
   int32_t ids[SMALL];
   uint32_t ranks[SMALL]; // of the pair (i, i + 1), for i < count - 1
-  size_t count = byte_tokens(bpe, bytes, size, ids);
+  size_t count = start_tokens(bpe, piece, size, ids);
   for (size_t i = 0; i + 1 < count; i++) ranks[i] = rank_of(bpe, ids[i], ids[i + 1]);
   while (count > 1) {
     size_t best = 0;
@@ -167,10 +205,10 @@ static Status merge_all(const Bpe *bpe, BpeScratch *scratch) {
   return STATUS_OK;
 }
 
-static Status encode_long(const Bpe *bpe, BpeScratch *scratch, const char *bytes, size_t size, Tokens *out) {
+static Status encode_long(const Bpe *bpe, BpeScratch *scratch, const char *piece, size_t size, Tokens *out) {
   int32_t *ids = NULL;
   TRY(mem_array(&ids, size, "a long piece of text"));
-  size_t count = byte_tokens(bpe, bytes, size, ids);
+  size_t count = start_tokens(bpe, piece, size, ids);
   Status status = mem_reserve(&scratch->symbols, &scratch->symbol_capacity, count, "a long piece of text");
   for (size_t i = 0; i < count && status == STATUS_OK; i++) {
     scratch->symbols[i] = (BpeSymbol){ids[i], (int64_t)i - 1, i + 1 < count ? (int64_t)i + 1 : -1};
@@ -186,6 +224,6 @@ static Status encode_long(const Bpe *bpe, BpeScratch *scratch, const char *bytes
   return STATUS_OK;
 }
 
-Status bpe_encode(const Bpe *bpe, BpeScratch *scratch, const char *bytes, size_t size, Tokens *out) {
-  return size <= SMALL ? encode_small(bpe, bytes, size, out) : encode_long(bpe, scratch, bytes, size, out);
+Status bpe_encode(const Bpe *bpe, BpeScratch *scratch, const char *piece, size_t size, Tokens *out) {
+  return size <= SMALL ? encode_small(bpe, piece, size, out) : encode_long(bpe, scratch, piece, size, out);
 }

@@ -1,10 +1,12 @@
 // Writes a tokenizer as Hugging Face's files. Rule: load_gguf.c with the metadata and transformers with these
-// files must give the same ids, so both take the pre-tokenizer from the same table.
+// files must give the same ids, so both take the pre-tokenizer and the merges from the same place.
 #include "text/export.h"
 
+#include "gguf_pre.h"
 #include "internal.h"
 #include "io/file.h"
 #include "io/json_write.h"
+#include "spm.h"
 #include "util/memory.h"
 #include "util/str.h"
 #include "util/utf8.h"
@@ -33,9 +35,9 @@ static Status copy_folder(const char *from, const char *to) {
 typedef struct Source {
   const TensorFile *file;
   const char *path;
-  const PreFamily *family;
-  size_t count;   // tokens
-  int64_t *types; // [count], or NULL: all normal
+  const PreFamily *family; // NULL: SentencePiece
+  size_t count;            // tokens
+  int64_t *types;          // [count], or NULL: all normal
 } Source;
 
 static const char tokens_key[] = "tokenizer.ggml.tokens";
@@ -43,8 +45,10 @@ static const char merges_key[] = "tokenizer.ggml.merges";
 
 static Status source_read(const char *path, const TensorFile *file, Source *out) {
   size_t types = 0;
+  bool spm;
   *out = (Source){.file = file, .path = path};
-  TRY(gguf_family(file, path, &out->family));
+  TRY(gguf_tokenizer_kind(file, path, &spm));
+  if (!spm) TRY(gguf_pre_family(file, path, &out->family));
   TRY(gguf_get_strings(file, tokens_key, &out->count));
   TRY(gguf_get_integers(file, "tokenizer.ggml.token_type", &out->types, &types));
   if (out->types == NULL || types == out->count) return STATUS_OK;
@@ -96,6 +100,44 @@ static Status add_merges(const Source *source, JsonWriter *json) {
   return STATUS_OK;
 }
 
+static Status add_spm_merge(const Source *source, Merge merge, JsonWriter *json) {
+  const int32_t ids[2] = {merge.left, merge.right};
+  json_array_begin(json, NULL);
+  for (int i = 0; i < 2; i++) {
+    char *text = NULL;
+    TRY(string_copy(source, tokens_key, (size_t)ids[i], &text));
+    json_string(json, NULL, text);
+    free(text);
+  }
+  json_array_end(json);
+  return STATUS_OK;
+}
+
+/// Merges of SentencePiece. In a tokenizer.json all ranks differ, so two tokens of one score cannot be told.
+static Status add_spm_merges(const Source *source, JsonWriter *json) {
+  Tokenizer *tokenizer = NULL;
+  SpmMerges merges = {0};
+  Status status = STATUS_OK;
+  TRY(tokenizer_load(source->path, &tokenizer));
+  TRY_CLEAN(spm_merges_read(source->file, source->path, &tokenizer->vocab, &merges));
+  json_array_begin(json, "merges");
+  for (size_t i = 0; i < merges.count; i++) {
+    if (i > 0 && merges.list[i].rank == merges.list[i - 1].rank &&
+        merges.list[i].result != merges.list[i - 1].result) {
+      status =
+          status_fail(STATUS_INPUT, "%s: the tokenizer cannot be exported: tokens %d and %d have one score",
+                      source->path, merges.list[i - 1].result, merges.list[i].result);
+      goto cleanup;
+    }
+    TRY_CLEAN(add_spm_merge(source, merges.list[i], json));
+  }
+  json_array_end(json);
+cleanup:
+  free(merges.list);
+  tokenizer_free(tokenizer);
+  return status;
+}
+
 static Status add_added_tokens(const Source *source, JsonWriter *json) {
   json_array_begin(json, "added_tokens");
   for (size_t i = 0; i < source->count; i++) {
@@ -128,41 +170,116 @@ static void add_byte_level(JsonWriter *json, const char *key) {
   json_object_end(json);
 }
 
-static void add_normalizer(const Source *source, JsonWriter *json) {
-  if (!source->family->nfc) {
-    json_null(json, "normalizer");
-    return;
-  }
-  json_object_begin(json, "normalizer");
-  json_string(json, "type", "NFC");
+static void add_pattern(JsonWriter *json, const char *kind, const char *pattern) {
+  json_object_begin(json, "pattern");
+  json_string(json, kind, pattern);
   json_object_end(json);
 }
 
-static void add_split(const Source *source, JsonWriter *json) {
+static void add_replace(JsonWriter *json, const char *pattern, const char *content) {
+  json_object_begin(json, NULL);
+  json_string(json, "type", "Replace");
+  add_pattern(json, "String", pattern);
+  json_string(json, "content", content);
+  json_object_end(json);
+}
+
+static void add_sequence(JsonWriter *json, const char *key, const char *list) {
+  json_object_begin(json, key);
+  json_string(json, "type", "Sequence");
+  json_array_begin(json, list);
+}
+
+static void end_sequence(JsonWriter *json) {
+  json_array_end(json);
+  json_object_end(json);
+}
+
+/// *prefix = SentencePiece puts a space in front of a text.
+static Status reads_prefix(const Source *source, bool *prefix) {
+  int64_t value;
+  TRY(gguf_get_integer_or(source->file, "tokenizer.ggml.add_space_prefix", 1, &value));
+  *prefix = value != 0;
+  return STATUS_OK;
+}
+
+static Status add_normalizer(const Source *source, JsonWriter *json) {
+  bool prefix;
+  if (source->family != NULL && !source->family->nfc) {
+    json_null(json, "normalizer");
+  } else if (source->family != NULL) {
+    json_object_begin(json, "normalizer");
+    json_string(json, "type", "NFC");
+    json_object_end(json);
+  } else {
+    TRY(reads_prefix(source, &prefix));
+    add_sequence(json, "normalizer", "normalizers");
+    if (prefix) {
+      json_object_begin(json, NULL);
+      json_string(json, "type", "Prepend");
+      json_string(json, "prepend", SPM_SPACE);
+      json_object_end(json);
+    }
+    add_replace(json, " ", SPM_SPACE);
+    end_sequence(json);
+  }
+  return STATUS_OK;
+}
+
+static void add_split(JsonWriter *json, const char *pattern) {
   json_object_begin(json, NULL);
   json_string(json, "type", "Split");
-  json_object_begin(json, "pattern");
-  json_string(json, "Regex", *source->family->pattern);
-  json_object_end(json);
+  add_pattern(json, "Regex", pattern);
   json_string(json, "behavior", "Isolated");
   json_bool(json, "invert", false);
   json_object_end(json);
 }
 
 static void add_pre_tokenizer(const Source *source, JsonWriter *json) {
-  json_object_begin(json, "pre_tokenizer");
-  json_string(json, "type", "Sequence");
-  json_array_begin(json, "pretokenizers");
+  if (source->family == NULL) {
+    json_null(json, "pre_tokenizer");
+    return;
+  }
+  add_sequence(json, "pre_tokenizer", "pretokenizers");
   if (source->family->digits) {
     json_object_begin(json, NULL);
     json_string(json, "type", "Digits");
     json_bool(json, "individual_digits", true);
     json_object_end(json);
   }
-  add_split(source, json);
+  for (const char *const *pattern = source->family->patterns; *pattern != NULL; pattern++)
+    add_split(json, *pattern);
   add_byte_level(json, NULL);
-  json_array_end(json);
+  end_sequence(json);
+}
+
+static void add_type(JsonWriter *json, const char *type) {
+  json_object_begin(json, NULL);
+  json_string(json, "type", type);
   json_object_end(json);
+}
+
+static Status add_decoder(const Source *source, JsonWriter *json) {
+  bool prefix;
+  if (source->family != NULL) {
+    add_byte_level(json, "decoder");
+    return STATUS_OK;
+  }
+  TRY(reads_prefix(source, &prefix));
+  add_sequence(json, "decoder", "decoders");
+  add_replace(json, SPM_SPACE, " ");
+  add_type(json, "ByteFallback");
+  add_type(json, "Fuse");
+  if (prefix) {
+    json_object_begin(json, NULL);
+    json_string(json, "type", "Strip");
+    json_string(json, "content", " ");
+    json_integer(json, "start", 1);
+    json_integer(json, "stop", 0);
+    json_object_end(json);
+  }
+  end_sequence(json);
+  return STATUS_OK;
 }
 
 /// *id = tokenizer.ggml.<name>_token_id and *out = the text of that token; NULL if there is none.
@@ -213,14 +330,13 @@ static void add_template(JsonWriter *json, const char *bos, const char *eos) {
 
 /// What add_special_tokens adds around a text, as TemplateProcessing; null if it adds nothing.
 static Status add_post_processor(const Source *source, JsonWriter *json) {
-  int64_t add_bos = 0, add_eos = 0, bos_id = -1, eos_id = -1;
+  int64_t bos_id = -1, eos_id = -1;
+  bool add_bos, add_eos;
   char *bos = NULL, *eos = NULL;
   Status status = STATUS_OK;
-  TRY_CLEAN(
-      gguf_get_integer_or(source->file, "tokenizer.ggml.add_bos_token", source->family->add_bos, &add_bos));
-  TRY_CLEAN(gguf_get_integer_or(source->file, "tokenizer.ggml.add_eos_token", 0, &add_eos));
-  if (add_bos != 0) TRY_CLEAN(special_token(source, "bos", &bos, &bos_id));
-  if (add_eos != 0) TRY_CLEAN(special_token(source, "eos", &eos, &eos_id));
+  TRY_CLEAN(gguf_adds_tokens(source->file, source->path, &add_bos, &add_eos));
+  if (add_bos) TRY_CLEAN(special_token(source, "bos", &bos, &bos_id));
+  if (add_eos) TRY_CLEAN(special_token(source, "eos", &eos, &eos_id));
   if (bos == NULL && eos == NULL) {
     json_null(json, "post_processor");
     goto cleanup;
@@ -247,10 +363,10 @@ static Status add_model(const Source *source, JsonWriter *json) {
   json_null(json, "continuing_subword_prefix");
   json_null(json, "end_of_word_suffix");
   json_bool(json, "fuse_unk", false);
-  json_bool(json, "byte_fallback", false);
-  json_bool(json, "ignore_merges", source->family->ignore_merges);
+  json_bool(json, "byte_fallback", source->family == NULL);
+  json_bool(json, "ignore_merges", source->family != NULL && source->family->ignore_merges);
   TRY(add_vocabulary(source, json));
-  TRY(add_merges(source, json));
+  TRY(source->family != NULL ? add_merges(source, json) : add_spm_merges(source, json));
   json_object_end(json);
   return STATUS_OK;
 }
@@ -263,10 +379,10 @@ static Status write_tokenizer(const Source *source, const char *directory) {
   json_null(&json, "truncation");
   json_null(&json, "padding");
   TRY_CLEAN(add_added_tokens(source, &json));
-  add_normalizer(source, &json);
+  TRY_CLEAN(add_normalizer(source, &json));
   add_pre_tokenizer(source, &json);
   TRY_CLEAN(add_post_processor(source, &json));
-  add_byte_level(&json, "decoder");
+  TRY_CLEAN(add_decoder(source, &json));
   TRY_CLEAN(add_model(source, &json));
   json_object_end(&json);
   TRY_CLEAN(json_save(&json, directory, "tokenizer.json"));

@@ -4,16 +4,24 @@
 #include "added.h"
 #include "bpe.h"
 #include "io/tensors.h"
+#include "normalize.h"
 #include "pretokenize.h"
 #include "text/tokenizer.h"
 #include "vocab.h"
 
+/// How the bytes of tokens become a text.
+typedef struct Decoding {
+  size_t strip;    // spaces taken away at the start
+  char *drop_mark; // Metaspace: taken out of the first token; NULL: nothing is
+} Decoding;
+
 struct Tokenizer {
   Vocab vocab;
   AddedTokens added;
+  Normalizer normalizer;
   PreTokenizer pre;
   Bpe bpe;
-  bool nfc;              // normalise to NFC
+  Decoding decoding;
   bool ignore_merges;    // a piece that is a token becomes that token even if no merges lead to it
   Tokens prefix, suffix; // added before and after by add_special
   int32_t bos, eos;      // −1: none
@@ -32,24 +40,22 @@ STATUS_CHECKED Status load_gguf(Tokenizer *tokenizer, const char *path);
 /// Values in tokenizer.ggml.token_type.
 enum { TYPE_NORMAL = 1, TYPE_UNKNOWN = 2, TYPE_CONTROL = 3, TYPE_USER_DEFINED = 4, TYPE_UNUSED = 5 };
 
-/// What a value of tokenizer.ggml.pre stands for: the pre_tokenizer and normalizer of that family's
-/// tokenizer.json.
-typedef struct PreFamily {
-  const char *name;
-  const char *const *pattern;
-  bool digits;        // numeric characters are first cut apart
-  bool nfc;           // text is normalised
-  bool ignore_merges; // see Tokenizer
-  bool add_bos;       // default of tokenizer.ggml.add_bos_token
-} PreFamily;
-/// The family that the file's tokenizer.ggml.pre names. STATUS_INPUT if that is missing or unknown, or the
-/// tokenizer is not byte-level BPE.
-STATUS_CHECKED Status gguf_family(const TensorFile *file, const char *path, const PreFamily **out);
+/// *spm = the tokenizer is SentencePiece's, else byte-level BPE. STATUS_INPUT for another.
+STATUS_CHECKED Status gguf_tokenizer_kind(const TensorFile *file, const char *path, bool *spm);
+/// Whether BOS and EOS stand around a text, where the file has them.
+STATUS_CHECKED Status gguf_adds_tokens(const TensorFile *file, const char *path, bool *bos, bool *eos);
 
 /// Adds "left right" as the merge of rank `rank`. STATUS_INPUT, with the file `name`, unless left, right and
 /// both joined are in the vocabulary.
 STATUS_CHECKED Status tokenizer_add_merge(Tokenizer *tokenizer, uint32_t rank, const char *left,
                                           size_t left_size, const char *right, size_t right_size,
                                           const char *name);
-/// Finds the tokens of the single bytes. Call it when the vocabulary is complete, before adding merges.
+/// Finds the tokens of the single bytes, "<0x0A>" where the vocabulary is not byte-level. Call it when the
+/// vocabulary is complete, before adding merges.
 void tokenizer_set_bytes(Tokenizer *tokenizer);
+/// Adds the token as an added one, which is matched in normalized text if it is `normalized`.
+STATUS_CHECKED Status tokenizer_set_added(Tokenizer *tokenizer, AddedToken token);
+/// Lets the tokens of a vocabulary that is not byte-level decode to their text with `space` for `mark`, and
+/// with `bytes` those like "<0x0A>" to that byte. Call it last.
+STATUS_CHECKED Status tokenizer_set_decoding(Tokenizer *tokenizer, const char *mark, const char *space,
+                                             bool bytes);

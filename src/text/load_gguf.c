@@ -1,57 +1,41 @@
-// The tokenizer of a GGUF file. Rule: tokenizer.ggml.pre names the pattern that cuts text; a name that is not
-// in the table is refused, because a wrong pattern gives ids that look right and are not.
+// The tokenizer of a GGUF file. Rule: the same ids as llama.cpp, but for text that the model's own tokenizer
+// normalizes, which llama.cpp does not.
 #include "internal.h"
 
+#include "gguf_pre.h"
+#include "spm.h"
 #include "util/memory.h"
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
-static const PreFamily PRE_FAMILIES[] = {
-    {.name = "gpt-2", .pattern = &PATTERN_GPT2},
-    {.name = "default", .pattern = &PATTERN_GPT2},
-    {.name = "smollm", .pattern = &PATTERN_GPT2, .digits = true},
-    {.name = "llama-bpe", .pattern = &PATTERN_LLAMA3, .ignore_merges = true, .add_bos = true},
-    {.name = "llama3", .pattern = &PATTERN_LLAMA3, .ignore_merges = true, .add_bos = true},
-    {.name = "llama-v3", .pattern = &PATTERN_LLAMA3, .ignore_merges = true, .add_bos = true},
-    {.name = "qwen2", .pattern = &PATTERN_QWEN2, .nfc = true},
-};
-enum { PRE_COUNT = sizeof PRE_FAMILIES / sizeof *PRE_FAMILIES };
-
-static Status fail_unknown_pre(const char *pre, const char *path) {
-  Str known = {0};
-  Status status = STATUS_OK;
-  for (size_t i = 0; i < PRE_COUNT; i++) {
-    TRY_CLEAN(str_append_item(&known, PRE_FAMILIES[i].name, i, PRE_COUNT, " and "));
-  }
-  status = status_fail(STATUS_INPUT, "%s: tokenizer.ggml.pre \"%.64s\" is not known; known are %s", path, pre,
-                       str_text(&known));
-cleanup:
-  str_free(&known);
-  return status;
-}
-
-Status gguf_family(const TensorFile *file, const char *path, const PreFamily **out) {
-  const char *model, *pre;
+Status gguf_tokenizer_kind(const TensorFile *file, const char *path, bool *spm) {
+  const char *model;
   TRY(gguf_get_string_or_null(file, "tokenizer.ggml.model", &model));
   if (model == NULL)
     return status_fail(STATUS_INPUT, "%s: the file has no tokenizer (tokenizer.ggml.model)", path);
-  if (strcmp(model, "gpt2") != 0) {
-    return status_fail(STATUS_INPUT,
-                       "%s: the tokenizer is of type \"%.64s\"; only gpt2 (byte-level BPE) is supported",
-                       path, model);
+  *spm = strcmp(model, "llama") == 0;
+  if (*spm || strcmp(model, "gpt2") == 0) return STATUS_OK;
+  return status_fail(STATUS_INPUT,
+                     "%s: the tokenizer is of type \"%.64s\"; only gpt2 (byte-level BPE) and llama "
+                     "(SentencePiece) are supported",
+                     path, model);
+}
+
+Status gguf_adds_tokens(const TensorFile *file, const char *path, bool *bos, bool *eos) {
+  const PreFamily *family;
+  int64_t add_bos, add_eos;
+  bool spm, usual = true;
+  TRY(gguf_tokenizer_kind(file, path, &spm));
+  if (!spm) {
+    TRY(gguf_pre_family(file, path, &family));
+    usual = family->add_bos;
   }
-  TRY(gguf_get_string_or_null(file, "tokenizer.ggml.pre", &pre));
-  if (pre == NULL) {
-    return status_fail(STATUS_INPUT,
-                       "%s: tokenizer.ggml.pre is missing; convert the model again with a newer llama.cpp",
-                       path);
-  }
-  for (size_t i = 0; i < PRE_COUNT; i++) {
-    *out = &PRE_FAMILIES[i];
-    if (strcmp(pre, PRE_FAMILIES[i].name) == 0) return STATUS_OK;
-  }
-  return fail_unknown_pre(pre, path);
+  TRY(gguf_get_integer_or(file, "tokenizer.ggml.add_bos_token", usual, &add_bos));
+  TRY(gguf_get_integer_or(file, "tokenizer.ggml.add_eos_token", 0, &add_eos));
+  *bos = add_bos != 0;
+  *eos = add_eos != 0;
+  return STATUS_OK;
 }
 
 static Status load_tokens(Tokenizer *tokenizer, const TensorFile *file, const char *path) {
@@ -73,16 +57,19 @@ static Status load_tokens(Tokenizer *tokenizer, const TensorFile *file, const ch
     size_t size;
     gguf_string_at(file, key, i, &text, &size);
     TRY_CLEAN(vocab_add(&tokenizer->vocab, (int64_t)i, (int64_t)count - 1, text, size, path));
+    vocab_mark_model(&tokenizer->vocab, (int32_t)i);
     int64_t type = types != NULL ? types[i] : TYPE_NORMAL;
     tokenizer->vocab.entries[i].special = type == TYPE_CONTROL || type == TYPE_UNKNOWN;
     if (type == TYPE_UNKNOWN || type == TYPE_CONTROL || type == TYPE_USER_DEFINED) {
-      TRY_CLEAN(added_append(&tokenizer->added, (AddedToken){.id = (int32_t)i}));
+      TRY_CLEAN(tokenizer_set_added(tokenizer, (AddedToken){.id = (int32_t)i}));
     }
   }
 cleanup:
   free(types);
   return status;
 }
+
+// ---- byte-level BPE ----
 
 /// A merge is "left right". Neither contains a space, because byte-level text has Ġ instead.
 static Status load_merges(Tokenizer *tokenizer, const TensorFile *file, const char *path) {
@@ -103,6 +90,56 @@ static Status load_merges(Tokenizer *tokenizer, const TensorFile *file, const ch
   return STATUS_OK;
 }
 
+static Status load_pre(Tokenizer *tokenizer, const PreFamily *family, const char *path) {
+  tokenizer->ignore_merges = family->ignore_merges;
+  if (family->nfc) TRY(normalizer_add_form(&tokenizer->normalizer, FORM_NFC, path));
+  if (family->digits) TRY(pretokenizer_add_digits(&tokenizer->pre, true, path));
+  for (const char *const *pattern = family->patterns; *pattern != NULL; pattern++)
+    TRY(pretokenizer_add_split(&tokenizer->pre, *pattern, SPLIT_ISOLATED, false, path));
+  return STATUS_OK;
+}
+
+static Status load_byte_level(Tokenizer *tokenizer, const TensorFile *file, const char *path) {
+  const PreFamily *family;
+  TRY(gguf_pre_family(file, path, &family));
+  tokenizer->vocab.byte_level = true;
+  TRY(load_tokens(tokenizer, file, path));
+  tokenizer_set_bytes(tokenizer);
+  TRY(load_merges(tokenizer, file, path));
+  return load_pre(tokenizer, family, path);
+}
+
+// ---- SentencePiece ----
+
+static Status load_pieces(Tokenizer *tokenizer, const TensorFile *file, const char *path) {
+  SpmMerges merges = {0};
+  TRY(load_tokens(tokenizer, file, path));
+  tokenizer_set_bytes(tokenizer);
+  tokenizer->bpe.byte_fallback = true;
+  Status status = spm_merges_read(file, path, &tokenizer->vocab, &merges);
+  if (status == STATUS_OK) status = bpe_reserve(&tokenizer->bpe, merges.count);
+  for (size_t i = 0; i < merges.count && status == STATUS_OK; i++)
+    bpe_add_merge(&tokenizer->bpe, merges.list[i]);
+  free(merges.list);
+  return status;
+}
+
+static Status load_sentencepiece(Tokenizer *tokenizer, const TensorFile *file, const char *path) {
+  int64_t prefix;
+  TRY(gguf_get_integer_or(file, "tokenizer.ggml.add_space_prefix", 1, &prefix));
+  TRY(load_pieces(tokenizer, file, path));
+  for (int byte = 0; byte < 256; byte++) {
+    if (tokenizer->bpe.byte_ids[byte] < 0)
+      return status_fail(STATUS_INPUT, "%s: the tokenizer has no token <0x%02X>", path, (unsigned)byte);
+  }
+  if (prefix != 0) TRY(normalizer_add_prepend(&tokenizer->normalizer, SPM_SPACE, path));
+  TRY(normalizer_add_replace(&tokenizer->normalizer, " ", false, SPM_SPACE, path));
+  tokenizer->decoding.strip = prefix != 0;
+  return tokenizer_set_decoding(tokenizer, SPM_SPACE, " ", true);
+}
+
+// ---- BOS and EOS ----
+
 /// *out = the id under `key`; −1 if the key is missing.
 static Status load_id(const Tokenizer *tokenizer, const TensorFile *file, const char *key, const char *path,
                       int32_t *out) {
@@ -116,40 +153,28 @@ static Status load_id(const Tokenizer *tokenizer, const TensorFile *file, const 
   return STATUS_OK;
 }
 
-static Status load_specials(Tokenizer *tokenizer, const TensorFile *file, const PreFamily *family,
-                            const char *path) {
+static Status load_specials(Tokenizer *tokenizer, const TensorFile *file, const char *path) {
+  bool add_bos, add_eos;
   TRY(load_id(tokenizer, file, "tokenizer.ggml.bos_token_id", path, &tokenizer->bos));
   TRY(load_id(tokenizer, file, "tokenizer.ggml.eos_token_id", path, &tokenizer->eos));
-  int64_t add_bos, add_eos;
-  TRY(gguf_get_integer_or(file, "tokenizer.ggml.add_bos_token", family->add_bos, &add_bos));
-  TRY(gguf_get_integer_or(file, "tokenizer.ggml.add_eos_token", 0, &add_eos));
-  if (add_bos != 0 && tokenizer->bos >= 0) TRY(tokens_append(&tokenizer->prefix, tokenizer->bos));
-  if (add_eos != 0 && tokenizer->eos >= 0) TRY(tokens_append(&tokenizer->suffix, tokenizer->eos));
+  TRY(gguf_adds_tokens(file, path, &add_bos, &add_eos));
+  if (add_bos && tokenizer->bos >= 0) TRY(tokens_append(&tokenizer->prefix, tokenizer->bos));
+  if (add_eos && tokenizer->eos >= 0) TRY(tokens_append(&tokenizer->suffix, tokenizer->eos));
   return STATUS_OK;
-}
-
-static Status load_pre(Tokenizer *tokenizer, const PreFamily *family, const char *path) {
-  tokenizer->nfc = family->nfc;
-  tokenizer->ignore_merges = family->ignore_merges;
-  if (family->digits) TRY(pretokenizer_add_digits(&tokenizer->pre, true, path));
-  return pretokenizer_add_split(&tokenizer->pre, *family->pattern, path);
 }
 
 Status load_gguf(Tokenizer *tokenizer, const char *path) {
   TensorFile *file = NULL;
-  const PreFamily *family = PRE_FAMILIES;
+  bool spm = false;
   Status status = tensors_open(path, &file);
   if (status != STATUS_OK) return status;
   if (!tensors_is_gguf(file)) {
     status = status_fail(STATUS_INPUT, "%s: neither a Hugging Face folder nor a GGUF file", path);
     goto cleanup;
   }
-  TRY_CLEAN(gguf_family(file, path, &family));
-  TRY_CLEAN(load_tokens(tokenizer, file, path));
-  tokenizer_set_bytes(tokenizer);
-  TRY_CLEAN(load_merges(tokenizer, file, path));
-  TRY_CLEAN(load_pre(tokenizer, family, path));
-  TRY_CLEAN(load_specials(tokenizer, file, family, path));
+  TRY_CLEAN(gguf_tokenizer_kind(file, path, &spm));
+  TRY_CLEAN(spm ? load_sentencepiece(tokenizer, file, path) : load_byte_level(tokenizer, file, path));
+  TRY_CLEAN(load_specials(tokenizer, file, path));
 cleanup:
   tensors_close(file);
   return status;

@@ -1,16 +1,16 @@
-// Encoding and decoding. Rule: nothing writes to a loaded Tokenizer, so threads may share it; a call's memory
+// Loading and encoding. Rule: nothing writes to a loaded Tokenizer, so threads may share it; a call's memory
 // is its own.
 //
-//   text → U+FFFD for invalid UTF-8 → added tokens cut out → NFC → added tokens of normalised text cut out
-//        → pieces → merges
+//   text → U+FFFD for invalid UTF-8 → added tokens cut out → normalized → added tokens of normalized text cut
+//        out → pieces → merges
 #include "internal.h"
 
 #include "io/file.h"
 #include "util/memory.h"
 #include "util/utf8.h"
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <utf8proc.h>
 
 void tokens_free(Tokens *tokens) {
   if (tokens == NULL) return;
@@ -27,11 +27,70 @@ Status tokens_append(Tokens *tokens, int32_t id) {
 // ---- loading ----
 
 void tokenizer_set_bytes(Tokenizer *tokenizer) {
+  const Vocab *vocab = &tokenizer->vocab;
   for (int byte = 0; byte < 256; byte++) {
-    char text[4];
-    size_t size = utf8_write(byte_to_char((uint8_t)byte), text);
-    tokenizer->bpe.byte_ids[byte] = vocab_find(&tokenizer->vocab, text, size);
+    char text[8];
+    size_t size = 6;
+    if (vocab->byte_level) {
+      size = utf8_write(byte_to_char((uint8_t)byte), text);
+    } else {
+      (void)snprintf(text, sizeof text, "<0x%02X>", (unsigned)byte);
+    }
+    tokenizer->bpe.byte_ids[byte] = vocab_find_model(vocab, text, size);
   }
+  if (!vocab->byte_level) tokenizer->bpe.vocab = vocab;
+}
+
+Status tokenizer_set_added(Tokenizer *tokenizer, AddedToken token) {
+  const VocabEntry *entry = &tokenizer->vocab.entries[token.id];
+  const char *text = tokenizer->vocab.arena.data + entry->text;
+  if (!token.normalized) return added_set(&tokenizer->added, token, text, entry->text_size);
+  Str normal = {0};
+  Status status = normalize(&tokenizer->normalizer, text, entry->text_size, &normal);
+  if (status == STATUS_OK) status = added_set(&tokenizer->added, token, str_text(&normal), normal.size);
+  str_free(&normal);
+  return status;
+}
+
+/// The byte that "<0x0A>" stands for; −1 for other texts.
+static int byte_of_text(const char *text, size_t size) {
+  char shown[8];
+  unsigned byte = 0;
+  if (size != 6 || sscanf(text, "<0x%2X>", &byte) != 1) return -1;
+  (void)snprintf(shown, sizeof shown, "<0x%02X>", byte);
+  return memcmp(shown, text, size) == 0 ? (int)byte : -1;
+}
+
+static Status replace_text(Str *out, const char *text, size_t size, const char *from, const char *to) {
+  size_t width = strlen(from);
+  for (size_t at = 0; at < size;) {
+    bool found = size - at >= width && memcmp(text + at, from, width) == 0;
+    TRY(found ? str_append_text(out, to) : str_append(out, text + at, 1));
+    at += found ? width : 1;
+  }
+  return STATUS_OK;
+}
+
+Status tokenizer_set_decoding(Tokenizer *tokenizer, const char *mark, const char *space, bool bytes) {
+  Vocab *vocab = &tokenizer->vocab;
+  Str decoded = {0};
+  Status status = STATUS_OK;
+  for (size_t i = 0; i < vocab->count; i++) {
+    const VocabEntry *entry = &vocab->entries[i];
+    if (!entry->present) continue;
+    int byte = bytes ? byte_of_text(vocab->arena.data + entry->text, entry->text_size) : -1;
+    str_clear(&decoded);
+    if (byte >= 0) {
+      char one = (char)byte;
+      TRY_CLEAN(str_append(&decoded, &one, 1));
+    } else {
+      TRY_CLEAN(replace_text(&decoded, vocab->arena.data + entry->text, entry->text_size, mark, space));
+    }
+    TRY_CLEAN(vocab_set_bytes(vocab, (int32_t)i, str_text(&decoded), decoded.size));
+  }
+cleanup:
+  str_free(&decoded);
+  return status;
 }
 
 Status tokenizer_add_merge(Tokenizer *tokenizer, uint32_t rank, const char *left, size_t left_size,
@@ -40,8 +99,9 @@ Status tokenizer_add_merge(Tokenizer *tokenizer, uint32_t rank, const char *left
   Str joined = {0};
   Status status = str_append(&joined, left, left_size);
   if (status == STATUS_OK) status = str_append(&joined, right, right_size);
-  int32_t left_id = vocab_find(vocab, left, left_size), right_id = vocab_find(vocab, right, right_size);
-  int32_t result = status == STATUS_OK ? vocab_find(vocab, joined.data, joined.size) : -1;
+  int32_t left_id = vocab_find_model(vocab, left, left_size),
+          right_id = vocab_find_model(vocab, right, right_size);
+  int32_t result = status == STATUS_OK ? vocab_find_model(vocab, joined.data, joined.size) : -1;
   str_free(&joined);
   TRY(status);
   if (left_id < 0 || right_id < 0 || result < 0) {
@@ -55,23 +115,25 @@ Status tokenizer_add_merge(Tokenizer *tokenizer, uint32_t rank, const char *left
   return STATUS_OK;
 }
 
-/// Finds the tokens whose bytes encode to just that token. A piece with such bytes, as most pieces of a text
-/// are, needs no merging.
+/// Finds the tokens whose pieces encode to just that token. Such a piece, as most pieces of a text are, needs
+/// no merging.
 static Status mark_whole_tokens(Tokenizer *tokenizer) {
   BpeScratch scratch = {0};
   Tokens tokens = {0};
   Status status = STATUS_OK;
-  for (size_t i = 0; i < tokenizer->vocab.count && status == STATUS_OK; i++) {
-    const VocabEntry *entry = &tokenizer->vocab.entries[i];
-    if (!entry->present || !entry->byte_level || entry->bytes_size == 0) continue;
+  Vocab *vocab = &tokenizer->vocab;
+  for (size_t i = 0; i < vocab->count && status == STATUS_OK; i++) {
+    const VocabEntry *entry = &vocab->entries[i];
+    size_t size = vocab->byte_level ? entry->bytes_size : entry->text_size;
+    if (!entry->in_model || size == 0 || (vocab->byte_level && !entry->byte_level)) continue;
     bool whole = tokenizer->ignore_merges;
     if (!whole) {
       tokens.count = 0;
-      const char *bytes = tokenizer->vocab.arena.data + entry->bytes;
-      TRY_CLEAN(bpe_encode(&tokenizer->bpe, &scratch, bytes, entry->bytes_size, &tokens));
+      const char *piece = vocab->arena.data + (vocab->byte_level ? entry->bytes : entry->text);
+      TRY_CLEAN(bpe_encode(&tokenizer->bpe, &scratch, piece, size, &tokens));
       whole = tokens.count == 1 && tokens.ids[0] == (int32_t)i;
     }
-    if (whole) TRY_CLEAN(vocab_mark_whole(&tokenizer->vocab, (int32_t)i));
+    if (whole) TRY_CLEAN(vocab_mark_whole(vocab, (int32_t)i));
   }
 cleanup:
   bpe_scratch_free(&scratch);
@@ -84,10 +146,8 @@ Status tokenizer_load(const char *model, Tokenizer **out) {
   TRY(mem_array(&tokenizer, 1, "the tokenizer"));
   tokenizer->bos = tokenizer->eos = tokenizer->bpe.unknown = -1;
   Status status = file_is_directory(model) ? load_hf(tokenizer, model) : load_gguf(tokenizer, model);
-  if (status == STATUS_OK) {
-    added_complete(&tokenizer->added, &tokenizer->vocab);
-    status = mark_whole_tokens(tokenizer);
-  }
+  if (status == STATUS_OK) status = added_complete(&tokenizer->added);
+  if (status == STATUS_OK) status = mark_whole_tokens(tokenizer);
   if (status != STATUS_OK) {
     tokenizer_free(tokenizer);
     return status;
@@ -100,8 +160,10 @@ void tokenizer_free(Tokenizer *tokenizer) {
   if (tokenizer == NULL) return;
   vocab_free(&tokenizer->vocab);
   added_free(&tokenizer->added);
+  normalizer_free(&tokenizer->normalizer);
   pretokenizer_free(&tokenizer->pre);
   bpe_free(&tokenizer->bpe);
+  free(tokenizer->decoding.drop_mark);
   tokens_free(&tokenizer->prefix);
   tokens_free(&tokenizer->suffix);
   free(tokenizer);
@@ -131,7 +193,7 @@ bool tokenizer_is_special(const Tokenizer *tokenizer, int32_t id) {
 typedef struct Encoder {
   const Tokenizer *tokenizer;
   Tokens *out;
-  PreScratch *pre;
+  RegexScratch regex;
   BpeScratch bpe;
 } Encoder;
 
@@ -142,48 +204,37 @@ static Status encode_piece(void *user, const char *piece, size_t size) {
   return bpe_encode(&encoder->tokenizer->bpe, &encoder->bpe, piece, size, encoder->out);
 }
 
-/// Encodes a text without added tokens.
-typedef Status (*EncodeText)(Encoder *encoder, const char *text, size_t size);
+/// Encodes a text without added tokens. `at_start`: it is the start of the whole text.
+typedef Status (*EncodeText)(Encoder *encoder, const char *text, size_t size, bool at_start);
 
-static Status encode_pieces(Encoder *encoder, const char *text, size_t size) {
-  return pretokenize(&encoder->tokenizer->pre, encoder->pre, text, size, encode_piece, encoder);
+static Status encode_pieces(Encoder *encoder, const char *text, size_t size, bool at_start) {
+  return pretokenize(&encoder->tokenizer->pre, &encoder->regex, text, size, at_start, encode_piece, encoder);
 }
 
 /// Encodes the added tokens in the text, and with `encode_rest` the text between them.
-static Status encode_around_added(Encoder *encoder, bool normalized, const char *text, size_t size,
+static Status encode_around_added(Encoder *encoder, const char *text, size_t size, bool at_start,
                                   EncodeText encode_rest) {
-  const Tokenizer *tokenizer = encoder->tokenizer;
+  bool normalized = encode_rest == encode_pieces;
   AddedCursor cursor = {0};
   AddedMatch match;
   size_t edge = 0;
-  while (added_next(&tokenizer->added, &tokenizer->vocab, normalized, text, size, &cursor, &match)) {
-    if (edge < match.start) TRY(encode_rest(encoder, text + edge, match.start - edge));
+  while (added_next(&encoder->tokenizer->added, normalized, text, size, &cursor, &match)) {
+    if (edge < match.start) TRY(encode_rest(encoder, text + edge, match.start - edge, at_start && edge == 0));
     TRY(tokens_append(encoder->out, match.id));
     edge = match.stop;
   }
-  return edge < size ? encode_rest(encoder, text + edge, size - edge) : STATUS_OK;
+  return edge < size ? encode_rest(encoder, text + edge, size - edge, at_start && edge == 0) : STATUS_OK;
 }
 
-static bool is_ascii(const char *text, size_t size) {
-  for (size_t i = 0; i < size; i++) {
-    if ((uint8_t)text[i] >= 0x80) return false;
-  }
-  return true;
-}
-
-static Status encode_normalized(Encoder *encoder, const char *text, size_t size) {
-  if (!encoder->tokenizer->nfc || is_ascii(text, size)) {
-    return encode_around_added(encoder, true, text, size, encode_pieces);
-  }
-  utf8proc_uint8_t *normal = NULL;
-  utf8proc_ssize_t length = utf8proc_map((const utf8proc_uint8_t *)text, (utf8proc_ssize_t)size, &normal,
-                                         UTF8PROC_STABLE | UTF8PROC_COMPOSE);
-  if (length < 0) {
-    return status_fail(STATUS_FAILED, "text of %zu bytes cannot be normalised: %s", size,
-                       utf8proc_errmsg(length));
-  }
-  Status status = encode_around_added(encoder, true, (const char *)normal, (size_t)length, encode_pieces);
-  free(normal);
+static Status encode_normalized(Encoder *encoder, const char *text, size_t size, bool at_start) {
+  const Normalizer *normalizer = &encoder->tokenizer->normalizer;
+  if (normalize_keeps(normalizer, text, size))
+    return encode_around_added(encoder, text, size, at_start, encode_pieces);
+  Str normal = {0};
+  Status status = normalize(normalizer, text, size, &normal);
+  if (status == STATUS_OK)
+    status = encode_around_added(encoder, str_text(&normal), normal.size, at_start, encode_pieces);
+  str_free(&normal);
   return status;
 }
 
@@ -202,66 +253,12 @@ Status tokenizer_encode(const Tokenizer *tokenizer, const char *text, size_t siz
     text = repaired.data;
     size = repaired.size;
   }
-  TRY_CLEAN(pre_scratch_create(&encoder.pre));
   if (add_special) TRY_CLEAN(append_all(out, &tokenizer->prefix));
-  TRY_CLEAN(encode_around_added(&encoder, false, text, size, encode_normalized));
+  TRY_CLEAN(encode_around_added(&encoder, text, size, true, encode_normalized));
   if (add_special) TRY_CLEAN(append_all(out, &tokenizer->suffix));
 cleanup:
-  pre_scratch_free(encoder.pre);
+  regex_scratch_free(&encoder.regex);
   bpe_scratch_free(&encoder.bpe);
   str_free(&repaired);
-  return status;
-}
-
-// ---- decoding ----
-
-/// The bytes of a token; none for an id without a token, because a model's head may be wider than its
-/// vocabulary.
-static const char *token_bytes(const Tokenizer *tokenizer, int32_t id, bool skip_special, size_t *size) {
-  const VocabEntry *entry = vocab_at(&tokenizer->vocab, id);
-  *size = entry == NULL || (entry->special && skip_special) ? 0 : entry->bytes_size;
-  return *size == 0 ? "" : tokenizer->vocab.arena.data + entry->bytes;
-}
-
-Status tokenizer_decode(const Tokenizer *tokenizer, const int32_t *ids, size_t count, bool skip_special,
-                        Str *out) {
-  Str bytes = {0};
-  Status status = STATUS_OK;
-  for (size_t i = 0; i < count; i++) {
-    size_t size;
-    const char *token = token_bytes(tokenizer, ids[i], skip_special, &size);
-    TRY_CLEAN(str_append(&bytes, token, size));
-  }
-  status = utf8_append_lossy(out, str_text(&bytes), bytes.size);
-cleanup:
-  str_free(&bytes);
-  return status;
-}
-
-Status decode_stream_push(const Tokenizer *tokenizer, DecodeStream *stream, int32_t id, bool skip_special,
-                          Str *out) {
-  size_t size;
-  const char *token = token_bytes(tokenizer, id, skip_special, &size);
-  Str bytes = {0};
-  Status status = STATUS_OK;
-  TRY_CLEAN(str_append(&bytes, stream->pending, stream->size));
-  TRY_CLEAN(str_append(&bytes, token, size));
-  size_t at = 0;
-  while (at < bytes.size) {
-    Utf8Char c = utf8_read(bytes.data + at, bytes.size - at);
-    if (c.cut) break;
-    TRY_CLEAN(utf8_append_lossy(out, bytes.data + at, c.size));
-    at += c.size;
-  }
-  stream->size = bytes.size - at; // at most 3: the start of a character
-  memcpy(stream->pending, bytes.data + at, stream->size);
-cleanup:
-  str_free(&bytes);
-  return status;
-}
-
-Status decode_stream_end(DecodeStream *stream, Str *out) {
-  Status status = utf8_append_lossy(out, stream->pending, stream->size);
-  stream->size = 0;
   return status;
 }

@@ -97,7 +97,7 @@ static Status table_add(Vocab *vocab, IdTable *table, int32_t id) {
 /// arena, or the text itself. Bytes appended before the text proved not to be byte-level stay unused.
 static Status append_bytes(Vocab *vocab, VocabEntry *entry) {
   size_t start = vocab->arena.size;
-  entry->byte_level = true;
+  entry->byte_level = vocab->byte_level;
   for (size_t at = 0; at < entry->text_size && entry->byte_level;) {
     Utf8Char c = utf8_read(vocab->arena.data + entry->text + at, entry->text_size - at);
     int byte = c.valid ? byte_from_char(c.code) : -1;
@@ -138,17 +138,37 @@ Status vocab_add(Vocab *vocab, int64_t id, int64_t highest, const char *text, si
   return table_add(vocab, &vocab->by_text, (int32_t)id);
 }
 
+void vocab_mark_model(Vocab *vocab, int32_t id) {
+  if (!vocab->entries[id].in_model) vocab->model_count++;
+  vocab->entries[id].in_model = true;
+}
+
+Status vocab_set_bytes(Vocab *vocab, int32_t id, const char *bytes, size_t size) {
+  size_t start = vocab->arena.size;
+  TRY(str_append(&vocab->arena, bytes, size));
+  vocab->entries[id].bytes = start;
+  vocab->entries[id].bytes_size = size;
+  return STATUS_OK;
+}
+
 Status vocab_mark_whole(Vocab *vocab, int32_t id) {
   vocab->entries[id].whole = true;
-  return table_add(vocab, &vocab->by_bytes, id);
+  return vocab->byte_level ? table_add(vocab, &vocab->by_bytes, id) : STATUS_OK;
 }
 
 int32_t vocab_find(const Vocab *vocab, const char *text, size_t size) {
   return table_find(vocab, &vocab->by_text, text, size);
 }
 
-int32_t vocab_find_whole(const Vocab *vocab, const char *bytes, size_t size) {
-  return table_find(vocab, &vocab->by_bytes, bytes, size);
+int32_t vocab_find_model(const Vocab *vocab, const char *text, size_t size) {
+  int32_t id = vocab_find(vocab, text, size);
+  return id >= 0 && vocab->entries[id].in_model ? id : -1;
+}
+
+int32_t vocab_find_whole(const Vocab *vocab, const char *piece, size_t size) {
+  if (vocab->byte_level) return table_find(vocab, &vocab->by_bytes, piece, size);
+  int32_t id = vocab_find(vocab, piece, size);
+  return id >= 0 && vocab->entries[id].whole ? id : -1;
 }
 
 const VocabEntry *vocab_at(const Vocab *vocab, int32_t id) {

@@ -67,6 +67,8 @@ void gguf_string_at(const TensorFile *file, const char *key, size_t index, const
 /// missing.
 STATUS_CHECKED Status gguf_get_integers(const TensorFile *file, const char *key, int64_t **out,
                                         size_t *count);
+/// The same of an array of numbers of any type.
+STATUS_CHECKED Status gguf_get_numbers(const TensorFile *file, const char *key, double **out, size_t *count);
 
 // ---- writing safetensors ----
 

@@ -1,5 +1,5 @@
-// Byte-level BPE from a Hugging Face tokenizer.json or from GGUF metadata, with the same ids as Hugging
-// Face's.
+// A tokenizer (BPE, byte-level or of characters) from Hugging Face's files or from GGUF metadata, with the
+// same ids as Hugging Face's and llama.cpp's.
 #pragma once
 
 #include "util/hash.h"
@@ -20,7 +20,7 @@ void tokens_free(Tokens *tokens);
 STATUS_CHECKED Status tokens_append(Tokens *tokens, int32_t id);
 
 /// `model` is a Hugging Face folder (tokenizer.json, tokenizer_config.json) or a .gguf file. STATUS_INPUT for
-/// another type of tokenizer, which the message names, an unknown pre-tokeniser, or a broken file. A loaded
+/// another type of tokenizer, or a part of one, which the message names, or a broken file. A loaded
 /// tokenizer may be shared by threads.
 STATUS_CHECKED Status tokenizer_load(const char *model, Tokenizer **out);
 void tokenizer_free(Tokenizer *tokenizer);
@@ -50,6 +50,8 @@ STATUS_CHECKED Status tokenizer_decode(const Tokenizer *tokenizer, const int32_t
 typedef struct DecodeStream {
   char pending[8];
   size_t size;
+  size_t stripped; // spaces taken away at the start
+  bool started;    // a token has given text
 } DecodeStream;
 STATUS_CHECKED Status decode_stream_push(const Tokenizer *tokenizer, DecodeStream *stream, int32_t id,
                                          bool skip_special, Str *out);

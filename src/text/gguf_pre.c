@@ -1,0 +1,148 @@
+// The table of tokenizer.ggml.pre. Rule: a name that is not in it is refused, because a wrong pattern gives
+// ids that look right and are not. The patterns are those of the models' own tokenizer.json; those of
+// "default", "falcon" and "deepseek-llm" are llama.cpp's, which differ.
+#include "gguf_pre.h"
+
+#include "pretokenize.h"
+#include "util/str.h"
+#include <string.h>
+
+static const char llama3[] =
+    "(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\\r\\n\\p{L}\\p{N}]?\\p{L}+|\\p{N}{1,3}| ?[^\\s\\p{L}\\p"
+    "{N}]+[\\r\\n]*|\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+";
+static const char qwen2[] =
+    "(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\\r\\n\\p{L}\\p{N}]?\\p{L}+|\\p{N}| ?[^\\s\\p{L}\\p{N}]"
+    "+[\\r\\n]*|\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+";
+static const char qwen35[] =
+    "(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\\r\\n\\p{L}\\p{N}]?[\\p{L}\\p{M}]+|\\p{N}| ?[^\\s\\p{L"
+    "}\\p{M}\\p{N}]+[\\r\\n]*|\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+";
+static const char tekken[] =
+    "[^\\r\\n\\p{L}\\p{N}]?[\\p{Lu}\\p{Lt}\\p{Lm}\\p{Lo}\\p{M}]*[\\p{Ll}\\p{Lm}\\p{Lo}\\p{M"
+    "}]+|[^\\r\\n\\p{L}\\p{N}]?[\\p{Lu}\\p{Lt}\\p{Lm}\\p{Lo}\\p{M}]+[\\p{Ll}\\p{Lm}\\p{Lo}"
+    "\\p{M}]*|\\p{N}| ?[^\\s\\p{L}\\p{N}]+[\\r\\n/]*|\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+";
+static const char gpt4o[] =
+    "[^\\r\\n\\p{L}\\p{N}]?[\\p{Lu}\\p{Lt}\\p{Lm}\\p{Lo}\\p{M}]*[\\p{Ll}\\p{Lm}\\p{Lo}\\p{M"
+    "}]+(?i:'s|'t|'re|'ve|'m|'ll|'d)?|[^\\r\\n\\p{L}\\p{N}]?[\\p{Lu}\\p{Lt}\\p{Lm}\\p{Lo}\\p"
+    "{M}]+[\\p{Ll}\\p{Lm}\\p{Lo}\\p{M}]*(?i:'s|'t|'re|'ve|'m|'ll|'d)?|\\p{N}{1,3}| ?[^\\s\\p"
+    "{L}\\p{N}]+[\\r\\n/]*|\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+";
+static const char bloom[] = " ?[^(\\s|.,!?…。，、।۔،)]+";
+static const char seed_coder[] =
+    "(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\\r\\n\\p{L}\\p{N}]?\\p{L}+|\\p{N}{1}| ?[^\\s\\p{L}\\p{"
+    "N}\\r\\n]+|\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+";
+static const char bailing[] =
+    "'(?i:[sdmt]|ll|ve|re)|[^\\r\\n\\p{L}\\p{N}]?+\\p{L}+|\\p{N}| ?[^\\s\\p{L}\\p{N}]++[\\r"
+    "\\n]*|\\s*[\\r\\n]|\\s+(?!\\S)|\\s+";
+static const char deepseek3[] =
+    "[!\"#$%&'()*+,\\-./:;<=>?@\\[\\\\\\]^_`{|}~][A-Za-z]+|[^\\r\\n\\p{L}\\p{P}\\p{S}]?[\\p"
+    "{L}\\p{M}]+| ?[\\p{P}\\p{S}]+[\\r\\n]*|\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+";
+static const char deepseek_letters[] =
+    "\\s?[A-Za-zµÀ-ÖØ-öø-ƺƼ-ƿǄ-ʓʕ-ʯͰ-ͳͶͷͻ-ͽͿΆΈ-ΊΌΎ-ΡΣ-ϵϷ-ҁҊ-ԯԱ-ՖႠ-ჅᎠ-Ᏽᏸ-ᏽᲐ-ᲺᲽ-Ჿᴀ-ᴫᵫ-"
+    "ᵷᵹ-"
+    "ᶚḀ-"
+    "ἕ"
+    "Ἐ-Ἕἠ-ὅὈ-Ὅὐ-ὗὙὛὝὟ-ώᾀ-ᾴᾶ-ᾼιῂ-ῄῆ-ῌῐ-ΐῖ-Ίῠ-Ῥῲ-ῴῶ-ῼℂℇℊ-ℓℕℙ-ℝℤΩℨK-ℭℯ-ℴℹℼ-ℿⅅ-ⅉⅎↃↄⰀ-ⱻⱾ-ⳤⳫ-ⳮⳲⳳꙀ"
+    "-ꙭꚀ-ꚛꜢ-ꝯꝱ-ꞇꞋ-ꞎꭰ-ꮿﬀ-ﬆﬓ-ﬗＡ-Ｚａ-ｚ𐐀-𐑏𐒰-𐓓𐓘-𐓻𐲀-𐲲𐳀-𐳲𑢠-"
+    "𑣟𞤀-"
+    "𞥃]"
+    "+";
+
+static const char *const gpt2_list[] = {PATTERN_GPT2, NULL};
+static const char *const llama3_list[] = {llama3, NULL};
+static const char *const qwen2_list[] = {qwen2, NULL};
+static const char *const qwen35_list[] = {qwen35, NULL};
+static const char *const tekken_list[] = {tekken, NULL};
+static const char *const gpt4o_list[] = {gpt4o, NULL};
+static const char *const bloom_list[] = {bloom, NULL};
+static const char *const viking_list[] = {bloom, "\\p{N}", NULL};
+static const char *const seed_coder_list[] = {seed_coder, NULL};
+static const char *const bailing_list[] = {bailing, NULL};
+static const char *const deepseek3_list[] = {"\\p{N}{1,3}", "[一-龥぀-ゟ゠-ヿ]+", deepseek3, NULL};
+static const char *const deepseek_llm_list[] = {
+    "[\r\n]", deepseek_letters,           "\\s?[!-/:-~！-／：-～‘-‟　-。]+",
+    "\\s+$",  "[一-龥ࠀ-一가-퟿]+", "\\p{N}+",
+    NULL};
+static const char *const deepseek_coder_list[] = {
+    "[\r\n]", "\\s?\\p{L}+", "\\s?\\p{P}+", "[一-龥ࠀ-一가-퟿]+", "\\p{N}", NULL};
+static const char *const falcon_list[] = {"[\\p{P}\\$\\+<=>\\^~\\|`]+", PATTERN_GPT2, "[0-9][0-9][0-9]",
+                                          NULL};
+static const char *const standard_list[] = {"[\\p{P}\\$\\+<=>\\^~\\|]+", PATTERN_GPT2, "\\p{N}+",
+                                            "[0-9][0-9][0-9]", NULL};
+static const char *const superbpe_list[] = {"\\p{N}+", "(?=(\\d{3})+(?!\\d))", NULL};
+
+static const struct {
+  const char *name;
+  PreFamily family;
+} FAMILIES[] = {
+    {"gpt-2", {.patterns = gpt2_list}},
+    {"phi-2", {.patterns = gpt2_list}},
+    {"jais", {.patterns = gpt2_list}},
+    {"trillion", {.patterns = gpt2_list}},
+    {"mpt", {.patterns = gpt2_list, .nfc = true}},
+    {"olmo", {.patterns = gpt2_list, .nfc = true}},
+    {"smollm", {.patterns = gpt2_list, .digits = true}},
+    {"starcoder", {.patterns = gpt2_list, .digits = true}},
+    {"refact", {.patterns = gpt2_list, .digits = true}},
+    {"command-r", {.patterns = gpt2_list, .digits = true, .nfc = true}},
+    {"codeshell", {.patterns = gpt2_list, .digits = true}},
+    {"minerva-7b", {.patterns = gpt2_list, .digits = true}},
+    {"default", {.patterns = standard_list}},
+    {"falcon", {.patterns = falcon_list}},
+    {"llama-bpe", {.patterns = llama3_list, .ignore_merges = true, .add_bos = true}},
+    {"llama3", {.patterns = llama3_list, .ignore_merges = true, .add_bos = true}},
+    {"llama-v3", {.patterns = llama3_list, .ignore_merges = true, .add_bos = true}},
+    {"falcon3", {.patterns = llama3_list, .ignore_merges = true, .add_bos = true}},
+    {"lfm2", {.patterns = llama3_list, .ignore_merges = true, .add_bos = true}},
+    {"dbrx", {.patterns = llama3_list}},
+    {"smaug-bpe", {.patterns = llama3_list}},
+    {"chatglm-bpe", {.patterns = llama3_list}},
+    {"glm4", {.patterns = llama3_list}},
+    {"qwen2", {.patterns = qwen2_list, .nfc = true}},
+    {"deepseek-r1-qwen", {.patterns = qwen2_list, .nfc = true}},
+    {"megrez", {.patterns = qwen2_list, .nfc = true}},
+    {"stablelm2", {.patterns = qwen2_list}},
+    {"hunyuan", {.patterns = qwen2_list}},
+    {"qwen35", {.patterns = qwen35_list, .nfc = true}},
+    {"tekken", {.patterns = tekken_list, .ignore_merges = true, .add_bos = true}},
+    {"gpt-4o", {.patterns = gpt4o_list}},
+    {"llama4", {.patterns = gpt4o_list}},
+    {"bloom", {.patterns = bloom_list}},
+    {"poro-chat", {.patterns = bloom_list}},
+    {"gpt3-finnish", {.patterns = bloom_list}},
+    {"viking", {.patterns = viking_list}},
+    {"deepseek-llm", {.patterns = deepseek_llm_list}},
+    {"deepseek-coder", {.patterns = deepseek_coder_list}},
+    {"deepseek-v3", {.patterns = deepseek3_list}},
+    {"hunyuan-dense", {.patterns = deepseek3_list}},
+    {"superbpe", {.patterns = superbpe_list}},
+    {"seed-coder", {.patterns = seed_coder_list}},
+    {"bailingmoe", {.patterns = bailing_list}},
+};
+enum { FAMILY_COUNT = sizeof FAMILIES / sizeof *FAMILIES };
+
+static Status fail_unknown(const char *pre, const char *path) {
+  Str known = {0};
+  Status status = STATUS_OK;
+  for (size_t i = 0; i < FAMILY_COUNT; i++) {
+    TRY_CLEAN(str_append_item(&known, FAMILIES[i].name, i, FAMILY_COUNT, " and "));
+  }
+  status = status_fail(STATUS_INPUT, "%s: tokenizer.ggml.pre \"%.64s\" is not known; known are %s", path, pre,
+                       str_text(&known));
+cleanup:
+  str_free(&known);
+  return status;
+}
+
+Status gguf_pre_family(const TensorFile *file, const char *path, const PreFamily **out) {
+  const char *pre;
+  TRY(gguf_get_string_or_null(file, "tokenizer.ggml.pre", &pre));
+  if (pre == NULL) {
+    return status_fail(STATUS_INPUT,
+                       "%s: tokenizer.ggml.pre is missing; convert the model again with a newer llama.cpp",
+                       path);
+  }
+  for (size_t i = 0; i < FAMILY_COUNT; i++) {
+    *out = &FAMILIES[i].family;
+    if (strcmp(pre, FAMILIES[i].name) == 0) return STATUS_OK;
+  }
+  return fail_unknown(pre, path);
+}
