@@ -109,6 +109,7 @@ Status load_normalizer(Tokenizer *tokenizer, const cJSON *root, const char *name
 /// Where the list of steps stands.
 typedef struct PreState {
   PreTokenizer *pre;
+  const Normalizer *normalizer;
   const bool *prefix_space; // see load_pre_tokenizer
   bool byte_level, as_text; // ByteLevel is behind; pieces are byte-level text
 } PreState;
@@ -161,11 +162,14 @@ static Status read_mark(const cJSON *part, const char *name, const char **out) {
   return fail_unsupported(name, "Metaspace with the replacement", *out);
 }
 
-static Status add_metaspace(PreTokenizer *pre, const cJSON *part, const char *name) {
+static Status add_metaspace(PreState *state, const cJSON *part, const char *name) {
+  PreTokenizer *pre = state->pre;
   const char *mark;
   PrependScheme scheme;
   TRY(read_mark(part, name, &mark));
   TRY(read_scheme(part, name, &scheme));
+  if (scheme == PREPEND_FIRST && normalizer_moves_start(state->normalizer))
+    return fail_unsupported(name, "behind a normalizer that takes the start away, prepend_scheme", "first");
   TRY(pretokenizer_add_metaspace(pre, mark, scheme, name));
   if (!json_is_not_false(part, "split")) return STATUS_OK;
   return pretokenizer_add_text_split(pre, mark, SPLIT_MERGED_WITH_NEXT, false, name);
@@ -216,7 +220,7 @@ static Status load_pre_part(void *user, const cJSON *part, const char *name) {
   if (has_type(part, "ByteLevel")) return add_byte_level(state, part, name);
   if (has_type(part, "Metaspace")) {
     if (state->byte_level) return fail_component(name, "after ByteLevel, pre_tokenizer", part);
-    return add_metaspace(state->pre, part, name);
+    return add_metaspace(state, part, name);
   }
   if (state->byte_level && !state->as_text) {
     state->as_text = true;
@@ -228,7 +232,8 @@ static Status load_pre_part(void *user, const cJSON *part, const char *name) {
 Status load_pre_tokenizer(Tokenizer *tokenizer, const cJSON *root, const bool *prefix_space,
                           const char *name) {
   if (!json_has(root, "pre_tokenizer")) return STATUS_OK;
-  PreState state = {.pre = &tokenizer->pre, .prefix_space = prefix_space};
+  PreState state = {
+      .pre = &tokenizer->pre, .normalizer = &tokenizer->normalizer, .prefix_space = prefix_space};
   TRY(each_part(cJSON_GetObjectItemCaseSensitive(root, "pre_tokenizer"), "pretokenizers", 0, load_pre_part,
                 &state, name));
   return state.as_text ? pretokenizer_add_byte_text(state.pre, true, name) : STATUS_OK;

@@ -229,6 +229,15 @@ Status normalize(const Normalizer *normalizer, const char *text, size_t size, St
   return status;
 }
 
+bool normalizer_moves_start(const Normalizer *normalizer) {
+  for (size_t i = 0; i < normalizer->count; i++) {
+    const NormalStep *step = &normalizer->steps[i];
+    if ((step->kind == STEP_STRIP && step->left) || (step->kind == STEP_REPLACE && step->text[0] == '\0'))
+      return true;
+  }
+  return false;
+}
+
 bool normalize_keeps(const Normalizer *normalizer, const char *text, size_t size) {
   bool ascii = true;
   for (size_t i = 0; i < size && ascii && normalizer->count > 0; i++) ascii = (uint8_t)text[i] < 0x80;

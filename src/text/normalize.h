@@ -31,5 +31,8 @@ void normalizer_free(Normalizer *normalizer);
 
 /// Appends the normalized form of well-formed UTF-8 to `out`, which is empty.
 STATUS_CHECKED Status normalize(const Normalizer *normalizer, const char *text, size_t size, Str *out);
+/// True if a step can take characters away at the start, so that a text does not begin where the given one
+/// does.
+bool normalizer_moves_start(const Normalizer *normalizer);
 /// True if the text is certain to be its own normalized form; false where that is not known.
 bool normalize_keeps(const Normalizer *normalizer, const char *text, size_t size);

@@ -47,6 +47,12 @@ Status tokenizer_set_added(Tokenizer *tokenizer, AddedToken token) {
   if (!token.normalized) return added_set(&tokenizer->added, token, text, entry->text_size);
   Str normal = {0};
   Status status = normalize(&tokenizer->normalizer, text, entry->text_size, &normal);
+  bool same = normal.size == entry->text_size && memcmp(str_text(&normal), text, normal.size) == 0;
+  if (status == STATUS_OK && !same && tokenizer->vocab.byte_level) {
+    status = status_fail(
+        STATUS_INPUT,
+        "the added token \"%.64s\", which the normalizer changes, is not supported beside ByteLevel", text);
+  }
   if (status == STATUS_OK) status = added_set(&tokenizer->added, token, str_text(&normal), normal.size);
   str_free(&normal);
   return status;
@@ -71,20 +77,30 @@ static Status replace_text(Str *out, const char *text, size_t size, const char *
   return STATUS_OK;
 }
 
+/// The text that a token is decoded from: of one that is matched in normalized text, its normalized form.
+static const char *decoded_text(const Tokenizer *tokenizer, int32_t id, size_t *size) {
+  const AddedToken *added = added_find(&tokenizer->added, id);
+  const VocabEntry *entry = &tokenizer->vocab.entries[id];
+  *size = added != NULL ? added->text_size : entry->text_size;
+  return added != NULL ? str_text(&tokenizer->added.arena) + added->text
+                       : str_text(&tokenizer->vocab.arena) + entry->text;
+}
+
 Status tokenizer_set_decoding(Tokenizer *tokenizer, const char *mark, const char *space, bool bytes) {
   Vocab *vocab = &tokenizer->vocab;
   Str decoded = {0};
   Status status = STATUS_OK;
   for (size_t i = 0; i < vocab->count; i++) {
-    const VocabEntry *entry = &vocab->entries[i];
-    if (!entry->present) continue;
-    int byte = bytes ? byte_of_text(vocab->arena.data + entry->text, entry->text_size) : -1;
+    if (!vocab->entries[i].present) continue;
+    size_t size;
+    const char *text = decoded_text(tokenizer, (int32_t)i, &size);
+    int byte = bytes ? byte_of_text(text, size) : -1;
     str_clear(&decoded);
     if (byte >= 0) {
       char one = (char)byte;
       TRY_CLEAN(str_append(&decoded, &one, 1));
     } else {
-      TRY_CLEAN(replace_text(&decoded, vocab->arena.data + entry->text, entry->text_size, mark, space));
+      TRY_CLEAN(replace_text(&decoded, text, size, mark, space));
     }
     TRY_CLEAN(vocab_set_bytes(vocab, (int32_t)i, str_text(&decoded), decoded.size));
   }
