@@ -19,26 +19,23 @@ static const char *const NAMED[NAMED_COUNT] = {"bos_token", "eos_token", "unk_to
 /// A tokenizer_class that transformers 5 builds by itself.
 typedef struct HfClass {
   const char *name;
-  bool byte_level; // add_prefix_space is the config's
-  bool plain;      // named tokens lose their flags
+  const char *front; // the pre_tokenizer in front of its ByteLevel; "" for none, NULL for no ByteLevel
+  bool plain;        // named tokens lose their flags
   const char *defaults[NAMED_COUNT];
 } HfClass;
 
 #define END_OF_TEXT "<|endoftext|>"
 static const HfClass CLASSES[] = {
-    {"GPT2Tokenizer", true, false, {END_OF_TEXT, END_OF_TEXT, END_OF_TEXT, NULL, NULL, NULL, NULL}},
-    {"Qwen2Tokenizer", true, true, {NULL, END_OF_TEXT, END_OF_TEXT, NULL, END_OF_TEXT, NULL, NULL}},
-    {"GPTNeoXTokenizer",
-     true,
-     false,
-     {END_OF_TEXT, END_OF_TEXT, END_OF_TEXT, NULL, "<|padding|>", NULL, NULL}},
+    {"GPT2Tokenizer", "", false, {END_OF_TEXT, END_OF_TEXT, END_OF_TEXT, NULL, NULL, NULL, NULL}},
+    {"Qwen2Tokenizer", "Split", true, {NULL, END_OF_TEXT, END_OF_TEXT, NULL, END_OF_TEXT, NULL, NULL}},
+    {"GPTNeoXTokenizer", "", false, {END_OF_TEXT, END_OF_TEXT, END_OF_TEXT, NULL, "<|padding|>", NULL, NULL}},
     {"CohereTokenizer",
-     true,
+     "Digits",
      false,
      {"<BOS_TOKEN>", "<|END_OF_TURN_TOKEN|>", "<UNK>", "<SEP>", "<PAD>", "<CLS>", "<MASK_TOKEN>"}},
-    {"LlamaTokenizer", false, false, {"<s>", "</s>", "<unk>", NULL, NULL, NULL, NULL}},
-    {"CodeLlamaTokenizer", false, false, {"<s>", "</s>", "<unk>", NULL, NULL, NULL, NULL}},
-    {"GemmaTokenizer", false, false, {"<bos>", "<eos>", "<unk>", NULL, "<pad>", NULL, "<mask>"}},
+    {"LlamaTokenizer", NULL, false, {"<s>", "</s>", "<unk>", NULL, NULL, NULL, NULL}},
+    {"CodeLlamaTokenizer", NULL, false, {"<s>", "</s>", "<unk>", NULL, NULL, NULL, NULL}},
+    {"GemmaTokenizer", NULL, false, {"<bos>", "<eos>", "<unk>", NULL, "<pad>", NULL, "<mask>"}},
 };
 
 // ---- the files ----
@@ -93,7 +90,7 @@ static const HfClass *find_class(const cJSON *model, const cJSON *tokenizer, con
     const HfClass *kind = &CLASSES[i];
     if (strlen(kind->name) != size || memcmp(kind->name, name, size) != 0) continue;
     // The class of Llama 2 is often named for byte-level tokenizers, and then not used.
-    return !kind->byte_level && decodes_byte_level(root) ? NULL : kind;
+    return kind->front == NULL && decodes_byte_level(root) ? NULL : kind;
   }
   return NULL;
 }
@@ -114,18 +111,42 @@ static bool adds_prefix(const cJSON *component, int depth) {
   return false;
 }
 
-static Status check_prefix(const HfConfig *config, const cJSON *root) {
-  const cJSON *value = cJSON_GetObjectItemCaseSensitive(config->tokenizer, "add_prefix_space");
-  bool prefix = adds_prefix(cJSON_GetObjectItemCaseSensitive(root, "normalizer"), 0) ||
-                adds_prefix(cJSON_GetObjectItemCaseSensitive(root, "pre_tokenizer"), 0);
-  if (config->kind == NULL || config->kind->byte_level || !cJSON_IsBool(value) ||
-      cJSON_IsTrue(value) == prefix)
-    return STATUS_OK;
+/// True if the pre_tokenizer is the one that the class builds, whatever is in its parts.
+static bool has_class_shape(const HfClass *kind, const cJSON *root) {
+  const cJSON *all = cJSON_GetObjectItemCaseSensitive(root, "pre_tokenizer");
+  if (kind->front[0] == '\0') return has_type(all, "ByteLevel");
+  const cJSON *list = cJSON_GetObjectItemCaseSensitive(all, "pretokenizers");
+  return cJSON_GetArraySize(list) == 2 && has_type(list->child, kind->front) &&
+         has_type(list->child->next, "ByteLevel");
+}
+
+static Status fail_contradiction(const HfConfig *config, const char *key, const char *value,
+                                 const char *what) {
   return status_fail(
       STATUS_INPUT,
-      "%s: add_prefix_space is %s, but the tokenizer.json beside it %s; mend one of them, or set "
-      "tokenizer_class to PreTrainedTokenizerFast to use tokenizer.json",
-      config->name, prefix ? "false" : "true", prefix ? "adds one" : "adds none");
+      "%s: %s is %s, but the tokenizer.json beside it %s; mend one of them, or set tokenizer_class "
+      "to PreTrainedTokenizerFast to use tokenizer.json",
+      config->name, key, value, what);
+}
+
+static Status check_prefix(const HfConfig *config, const cJSON *root) {
+  const HfClass *kind = config->kind;
+  if (kind == NULL) return STATUS_OK;
+  if (kind->front != NULL) {
+    if (!config->prefix_space || has_class_shape(kind, root)) return STATUS_OK;
+    return fail_contradiction(config, "add_prefix_space", "true", "cuts text otherwise than its class");
+  }
+  const cJSON *value = cJSON_GetObjectItemCaseSensitive(config->tokenizer, "add_prefix_space");
+  const cJSON *pre = cJSON_GetObjectItemCaseSensitive(root, "pre_tokenizer");
+  bool prefix = adds_prefix(cJSON_GetObjectItemCaseSensitive(root, "normalizer"), 0) || adds_prefix(pre, 0);
+  if (cJSON_IsBool(value) && cJSON_IsTrue(value) != prefix) {
+    return fail_contradiction(config, "add_prefix_space", prefix ? "false" : "true",
+                              prefix ? "adds one" : "adds none");
+  }
+  const char *scheme = has_type(pre, "Metaspace") ? json_text(pre, "prepend_scheme") : NULL;
+  if (scheme != NULL && strcmp(scheme, "first") == 0 && json_is_true(config->tokenizer, "legacy"))
+    return fail_contradiction(config, "legacy", "true", "has prepend_scheme \"first\"");
+  return STATUS_OK;
 }
 
 /// Settings that are not understood, or that contradict tokenizer.json.
@@ -153,7 +174,7 @@ Status hf_config_read(const char *directory, const cJSON *root, HfConfig *out) {
     TRY_CLEAN(read_object(directory, "added_tokens.json", &out->added));
   }
   out->kind = find_class(model, out->tokenizer, root);
-  out->sets_prefix_space = out->kind != NULL && out->kind->byte_level;
+  out->sets_prefix_space = out->kind != NULL && out->kind->front != NULL;
   out->prefix_space = json_is_true(out->tokenizer, "add_prefix_space");
   status = check(out, root);
 cleanup:
