@@ -53,8 +53,9 @@ STATUS_CHECKED Status tokenizer_add_merge(Tokenizer *tokenizer, uint32_t rank, c
 /// Finds the tokens of the single bytes, "<0x0A>" where the vocabulary is not byte-level. Call it when the
 /// vocabulary is complete, before adding merges.
 void tokenizer_set_bytes(Tokenizer *tokenizer);
-/// Adds the token as an added one, which is matched in normalized text if it is `normalized`.
-STATUS_CHECKED Status tokenizer_set_added(Tokenizer *tokenizer, AddedToken token);
+/// Adds the token as an added one, which is matched in normalized text if it is `normalized`. `name` is the
+/// file in messages.
+STATUS_CHECKED Status tokenizer_set_added(Tokenizer *tokenizer, AddedToken token, const char *name);
 /// Lets the tokens of a vocabulary that is not byte-level decode to their text with `space` for `mark`, and
 /// with `bytes` those like "<0x0A>" to that byte. Call it last.
 STATUS_CHECKED Status tokenizer_set_decoding(Tokenizer *tokenizer, const char *mark, const char *space,

@@ -257,7 +257,7 @@ static Status add_written(Adding *adding, Written written) {
   if (adding->top < id) adding->top = (int32_t)id;
   if (written.special) tokenizer->vocab.entries[id].special = true;
   written.token.id = (int32_t)id;
-  return tokenizer_set_added(tokenizer, written.token);
+  return tokenizer_set_added(tokenizer, written.token, adding->config->name);
 }
 
 /// Adds a token that the config declares with an id.
@@ -357,9 +357,10 @@ static Status add_extra(Adding *adding) {
   const cJSON *config = adding->config->tokenizer, *value;
   for (size_t i = 0; i < 2; i++) {
     const cJSON *list = cJSON_GetObjectItemCaseSensitive(config, keys[i]);
-    if (list == NULL || cJSON_IsNull(list) || (cJSON_GetArraySize(list) == 0 && i == 0)) continue;
+    if (list == NULL || cJSON_IsNull(list)) continue;
     if (!cJSON_IsArray(list) && !cJSON_IsObject(list))
       return status_fail(STATUS_INPUT, "%s: %s is not a list", adding->config->name, keys[i]);
+    if (list->child == NULL) continue;
     cJSON_ArrayForEach(value, list) {
       TRY(add_named(adding, value, keys[i]));
     }

@@ -61,7 +61,7 @@ static Status load_tokens(Tokenizer *tokenizer, const TensorFile *file, const ch
     int64_t type = types != NULL ? types[i] : TYPE_NORMAL;
     tokenizer->vocab.entries[i].special = type == TYPE_CONTROL || type == TYPE_UNKNOWN;
     if (type == TYPE_UNKNOWN || type == TYPE_CONTROL || type == TYPE_USER_DEFINED) {
-      TRY_CLEAN(tokenizer_set_added(tokenizer, (AddedToken){.id = (int32_t)i}));
+      TRY_CLEAN(tokenizer_set_added(tokenizer, (AddedToken){.id = (int32_t)i}, path));
     }
   }
 cleanup:

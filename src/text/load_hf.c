@@ -130,7 +130,7 @@ static Status load_added_token(Tokenizer *tokenizer, const cJSON *token, int64_t
       .normalized = json_is_true(token, "normalized"),
   };
   tokenizer->vocab.entries[id].special = json_is_true(token, "special");
-  return tokenizer_set_added(tokenizer, added);
+  return tokenizer_set_added(tokenizer, added, name);
 }
 
 static Status load_added(Tokenizer *tokenizer, const cJSON *root, int64_t highest, const char *name) {

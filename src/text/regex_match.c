@@ -6,7 +6,7 @@
 #include <stdlib.h>
 
 /// Steps in one search. Patterns come from files.
-static const uint64_t MAX_STEPS = 100 * 1000 * 1000;
+static const uint64_t MAX_STEPS = 50 * 1000 * 1000;
 
 /// A place to go back to: the operation `op` at `pos`. If it stands for a run, the operation behind it, at
 /// each place from before `pos` down to `low`, or if the run is lazy, up to `more` characters behind `pos`.

@@ -41,7 +41,7 @@ void tokenizer_set_bytes(Tokenizer *tokenizer) {
   if (!vocab->byte_level) tokenizer->bpe.vocab = vocab;
 }
 
-Status tokenizer_set_added(Tokenizer *tokenizer, AddedToken token) {
+Status tokenizer_set_added(Tokenizer *tokenizer, AddedToken token, const char *name) {
   const VocabEntry *entry = &tokenizer->vocab.entries[token.id];
   const char *text = tokenizer->vocab.arena.data + entry->text;
   if (!token.normalized) return added_set(&tokenizer->added, token, text, entry->text_size);
@@ -49,9 +49,10 @@ Status tokenizer_set_added(Tokenizer *tokenizer, AddedToken token) {
   Status status = normalize(&tokenizer->normalizer, text, entry->text_size, &normal);
   bool same = normal.size == entry->text_size && memcmp(str_text(&normal), text, normal.size) == 0;
   if (status == STATUS_OK && !same && tokenizer->vocab.byte_level) {
-    status = status_fail(
-        STATUS_INPUT,
-        "the added token \"%.64s\", which the normalizer changes, is not supported beside ByteLevel", text);
+    status = status_fail(STATUS_INPUT,
+                         "%s: the added token \"%.64s\", which the normalizer changes, is not supported with "
+                         "ByteLevel",
+                         name, text);
   }
   if (status == STATUS_OK) status = added_set(&tokenizer->added, token, str_text(&normal), normal.size);
   str_free(&normal);

@@ -143,40 +143,113 @@ static void test_added(void **state) {
   expect_refused((Parts){.added = "[{\"content\":\"c\",\"id\":0}]"}, "another token");
   expect_refused((Parts){.normalizer = "{\"type\":\"NFC\"}",
                          .added = "[{\"content\":\"e\\u0301\",\"id\":4,\"normalized\":true}]"},
-                 "NFC");
+                 "the normalizer changes");
+}
+
+#define SEQUENCE(steps) "{\"type\":\"Sequence\",\"pretokenizers\":[" steps "]}"
+#define SPLIT(rest)     SEQUENCE("{\"type\":\"Split\"," rest "}," BYTE_LEVEL)
+#define ISOLATED        "\"behavior\":\"Isolated\""
+
+static void test_pre_tokenizers(void **state) {
+  (void)state;
+  expect_refused((Parts){.pre = "null"}, "decoder");
+  expect_refused((Parts){.pre = "{\"type\":\"Metaspace\",\"replacement\":\"_\"}"}, "decoder");
+  expect_refused((Parts){.pre = "{\"type\":\"Metaspace\",\"replacement\":\"__\"}"}, "\"__\"");
+  expect_refused((Parts){.pre = "{\"type\":\"UnicodeScripts\"}"}, "pre_tokenizer \"UnicodeScripts\"");
+  expect_refused((Parts){.pre = "{\"type\":\"Sequence\"}"}, "pretokenizers");
+  expect_refused((Parts){.pre = SEQUENCE(BYTE_LEVEL "," BYTE_LEVEL)}, "a second pre_tokenizer \"ByteLevel\"");
+  expect_refused((Parts){.pre = SEQUENCE(BYTE_LEVEL ",{\"type\":\"Metaspace\",\"replacement\":\"_\"}")},
+                 "after ByteLevel");
+  expect_refused(
+      (Parts){.pre = SEQUENCE("{\"type\":\"Digits\"},{\"type\":\"Metaspace\",\"replacement\":\"_\","
+                              "\"prepend_scheme\":\"first\"}")},
+      "\"first\"");
+  expect_ids((Parts){.pre = SPLIT("\"pattern\":{\"Regex\":\"a\"}," ISOLATED)}, "ab", false, " 0 1");
+  expect_ids((Parts){.pre = SPLIT("\"pattern\":{\"String\":\"a\"}," ISOLATED)}, "ab", false, " 0 1");
+  expect_ids((Parts){.pre = SPLIT("\"pattern\":{\"String\":\"a\"},\"behavior\":\"Removed\"")}, "ab", false,
+             " 1");
+  expect_ids((Parts){.pre = SPLIT("\"pattern\":{\"Regex\":\"a*\"}," ISOLATED)}, "ab", false, " 0 1");
+  expect_refused((Parts){.pre = SPLIT("\"pattern\":{\"String\":\"a\"},\"behavior\":\"Other\"")}, "\"Other\"");
+  expect_refused((Parts){.pre = SPLIT("\"pattern\":\"a\"," ISOLATED)}, "neither a String nor a Regex");
+  expect_refused((Parts){.pre = SEQUENCE("{\"type\":\"FixedLength\",\"length\":0}")}, "length");
+}
+
+/// What of Oniguruma's language is not read is named.
+static void test_patterns(void **state) {
+  (void)state;
+  static const char *const cases[][2] = {
+      {"(a", "( without )"},
+      {"a)", ") without ("},
+      {"[a", "[ without ]"},
+      {"[]", "an empty [ ]"},
+      {"[a&&]", "an empty [ ]"},
+      {"[b-a]", "whose end is before its start"},
+      {"[a-\\\\d]", "a range in [ ] without an end"},
+      {"[\\\\d-a]", "a misplaced -"},
+      {"[[:nothing:]]", "an unknown [[:class:]]"},
+      {"\\\\p{Nothing}", "the property Nothing"},
+      {"\\\\pL", "\\p without {"},
+      {"*", "a repetition of nothing"},
+      {"a**", "a repetition of a repetition"},
+      {"a{2}?", "{n}?"},
+      {"a{2,1}", "n above m"},
+      {"a{1001}", "more than 1,000"},
+      {"(?:a*)*", "a repetition of what can be empty"},
+      {"(a)\\\\1", "the escape \\1"},
+      {"\\\\X", "the escape \\X"},
+      {"\\\\K", "the escape \\K"},
+      {"\\\\G", "the escape \\G"},
+      {"\\\\xff", "a byte above"},
+      {"\\\\x{110000}", "no character"},
+      {"\\\\ud800", "no character"},
+      {"(?x)a", "an unknown option"},
+      {"a(?i)b", "options inside of a sequence"},
+      {"(?i:\xC3\xA9)", "a letter beyond ASCII under (?i)"},
+      {"(?i:ss)", "a ligature"},
+      {"(?i:[\\\\p{L}])", "under (?i) a [ ]"},
+      {"(?<=a+)", "a look-behind without a limit"},
+      {"(?<=(?>a))", "inside of a look-behind"},
+      {"((a{999}){999}){999}", "too many repetitions"},
+      {"((((((((((((((((((((((((((((((((((a))))))))))))))))))))))))))))))))))", "too many groups"},
+  };
+  for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+    Str pre = {0};
+    assert_ok(str_append_format(&pre, SPLIT("\"pattern\":{\"Regex\":\"%s\"}," ISOLATED), cases[i][0]));
+    expect_refused((Parts){.pre = str_text(&pre)}, cases[i][1]);
+    str_free(&pre);
+  }
+}
+
+/// A pattern that tries everything is stopped.
+static void test_slow_pattern(void **state) {
+  (void)state;
+  Parts parts = {.pre = SPLIT("\"pattern\":{\"Regex\":\"(?:a|a|b)+c\"}," ISOLATED)};
+  Tokenizer *tokenizer;
+  Tokens tokens = {0};
+  char text[64];
+  memset(text, 'a', sizeof text);
+  assert_ok(load(&parts, &tokenizer));
+  assert_fails(tokenizer_encode(tokenizer, text, sizeof text, false, &tokens), STATUS_INPUT,
+               "takes too long");
+  tokens_free(&tokens);
+  tokenizer_free(tokenizer);
 }
 
 static void test_components(void **state) {
   (void)state;
-  expect_refused((Parts){.pre = "null"}, "ByteLevel");
-  expect_refused((Parts){.pre = "{\"type\":\"Whitespace\"}"}, "\"Whitespace\"");
-  expect_refused((Parts){.pre = "{\"type\":\"Metaspace\"}"}, "\"Metaspace\"");
-  expect_refused((Parts){.pre = "{\"type\":\"Sequence\",\"pretokenizers\":[]}"}, "ByteLevel");
-  expect_refused((Parts){.pre = "{\"type\":\"Sequence\"}"}, "ByteLevel");
-  expect_refused((Parts){.pre = "{\"type\":\"Sequence\",\"pretokenizers\":[" BYTE_LEVEL "," BYTE_LEVEL "]}"},
-                 "after ByteLevel");
-#define SPLIT(rest) "{\"type\":\"Sequence\",\"pretokenizers\":[{\"type\":\"Split\"," rest "}," BYTE_LEVEL "]}"
-  expect_ids((Parts){.pre = SPLIT("\"pattern\":{\"Regex\":\"a\"},\"behavior\":\"Isolated\"")}, "ab", false,
-             " 0 1");
-  expect_refused((Parts){.pre = SPLIT("\"pattern\":{\"String\":\"a\"},\"behavior\":\"Isolated\"")}, "Regex");
-  expect_refused((Parts){.pre = SPLIT("\"pattern\":{\"Regex\":\"a\"},\"behavior\":\"Removed\"")},
-                 "\"Removed\"");
-  expect_refused(
-      (Parts){.pre = SPLIT("\"pattern\":{\"Regex\":\"a\"},\"behavior\":\"Isolated\",\"invert\":true")},
-      "invert");
-  expect_refused((Parts){.pre = SPLIT("\"pattern\":{\"Regex\":\"(a\"},\"behavior\":\"Isolated\"")}, "broken");
-  expect_refused((Parts){.pre = SPLIT("\"pattern\":{\"Regex\":\"a*\"},\"behavior\":\"Isolated\"")},
-                 "empty text");
-  expect_refused((Parts){.pre = SPLIT("\"pattern\":{\"Regex\":\"\\\\C\"},\"behavior\":\"Isolated\"")},
-                 "broken");
-  expect_refused((Parts){.normalizer = "{\"type\":\"Lowercase\"}"}, "\"Lowercase\"");
-  expect_refused(
-      (Parts){.normalizer =
-                  "{\"type\":\"Sequence\",\"normalizers\":[{\"type\":\"NFC\"},{\"type\":\"NFD\"}]}"},
-      "\"NFD\"");
+  static const char *const normalizers[] = {"BertNormalizer", "Nmt", "StripAccents", "Precompiled",
+                                            "ByteLevel"};
+  for (size_t i = 0; i < sizeof normalizers / sizeof *normalizers; i++) {
+    Str part = {0};
+    assert_ok(str_append_format(&part, "{\"type\":\"%s\"}", normalizers[i]));
+    expect_refused((Parts){.normalizer = str_text(&part)}, normalizers[i]);
+    str_free(&part);
+  }
+  expect_ids((Parts){.normalizer = "{\"type\":\"Lowercase\"}"}, "AB", false, " 2");
   expect_refused((Parts){.decoder = "null"}, "decoder");
   expect_refused((Parts){.decoder = "{\"type\":\"WordPiece\"}"}, "\"WordPiece\"");
-  expect_refused((Parts){.post = "{\"type\":\"BertProcessing\"}"}, "\"BertProcessing\"");
+  expect_refused((Parts){.post = "{\"type\":\"BertProcessing\"}"}, "cls");
+  expect_refused((Parts){.post = "{\"type\":\"Other\"}"}, "\"Other\"");
   expect_refused((Parts){.post = "{\"type\":\"TemplateProcessing\"}"}, "single");
 #define TEMPLATE(single, ids)                                                                                \
   "{\"type\":\"TemplateProcessing\",\"single\":[" single "],\"special_tokens\":{\"s\":{\"ids\":" ids "}}}"
@@ -271,8 +344,14 @@ static void test_config(void **state) {
   assert_int_equal(tokenizer_eos(tokenizer), 1);
   assert_true(tokenizer_is_special(tokenizer, 1));
   tokenizer_free(tokenizer);
-  static const char *const broken[] = {"{\"bos_token\":\"?\"}", "{\"eos_token\":7}",
-                                       "{\"eos_token\":{\"content\":1}}", "{"};
+  static const char *const broken[] = {"{\"pad_token\":[]}",
+                                       "{\"eos_token\":7}",
+                                       "{\"added_tokens_decoder\":{\"x\":{}}}",
+                                       "{\"added_tokens_decoder\":{\"7\":{\"content\":\"z\"}}}",
+                                       "[]",
+                                       "{\"extra_special_tokens\":3}",
+                                       "{\"eos_token\":{\"content\":1}}",
+                                       "{"};
   for (size_t i = 0; i < sizeof broken / sizeof *broken; i++) {
     write_text("tokenizer_config.json", broken[i], strlen(broken[i]));
     assert_fails(load(&parts, &tokenizer), STATUS_INPUT, "tokenizer_config.json");
@@ -404,9 +483,11 @@ static void test_gguf_refused(void **state) {
     const char *message;
   } cases[] = {
       {{NULL, "gpt-2", TOKENS, MERGES, TYPES, 5, 0}, "no tokenizer"},
-      {{"llama", "gpt-2", TOKENS, MERGES, TYPES, 5, 0}, "\"llama\""},
+      {{"bert", "gpt-2", TOKENS, MERGES, TYPES, 5, 0}, "\"bert\""},
+      {{"none", "gpt-2", TOKENS, MERGES, TYPES, 5, 0}, "\"none\""},
+      {{"llama", NULL, TOKENS, MERGES, TYPES, 5, 0}, "tokenizer.ggml.scores"},
       {{"gpt2", NULL, TOKENS, MERGES, TYPES, 5, 0}, "tokenizer.ggml.pre"},
-      {{"gpt2", "tekken", TOKENS, MERGES, TYPES, 5, 0}, "\"tekken\""},
+      {{"gpt2", "chameleon", TOKENS, MERGES, TYPES, 5, 0}, "\"chameleon\""},
       {{"gpt2", "gpt-2", NULL, MERGES, TYPES, 5, 0}, "tokenizer.ggml.tokens"},
       {{"gpt2", "gpt-2", none, MERGES, NULL, 0, 0}, "0 tokens"},
       {{"gpt2", "gpt-2", twice, none, NULL, 0, 0}, "twice"},
@@ -429,10 +510,14 @@ int main(void) {
   folder = test_folder();
   if (folder == NULL) return 1;
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(test_models),     cmocka_unit_test(test_leftmost), cmocka_unit_test(test_added),
-      cmocka_unit_test(test_components), cmocka_unit_test(test_json),     cmocka_unit_test(test_prefix_space),
-      cmocka_unit_test(test_cut),        cmocka_unit_test(test_noise),    cmocka_unit_test(test_config),
-      cmocka_unit_test(test_missing),    cmocka_unit_test(test_gguf),     cmocka_unit_test(test_gguf_refused),
+      cmocka_unit_test(test_models),         cmocka_unit_test(test_leftmost),
+      cmocka_unit_test(test_added),          cmocka_unit_test(test_components),
+      cmocka_unit_test(test_json),           cmocka_unit_test(test_prefix_space),
+      cmocka_unit_test(test_pre_tokenizers), cmocka_unit_test(test_patterns),
+      cmocka_unit_test(test_slow_pattern),   cmocka_unit_test(test_cut),
+      cmocka_unit_test(test_noise),          cmocka_unit_test(test_config),
+      cmocka_unit_test(test_missing),        cmocka_unit_test(test_gguf),
+      cmocka_unit_test(test_gguf_refused),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
