@@ -191,6 +191,16 @@ static Status make_tables(Regex *regex, const Tree *tree) {
   return status;
 }
 
+/// A greedy run that ends the match need not be able to give characters back.
+static void relax_last_runs(Regex *regex) {
+  for (size_t i = 0; i < regex->count; i++) {
+    if (regex->ops[i].code != OP_RUN || regex->ops[i].greed != GREEDY) continue;
+    size_t next = i + 1;
+    while (regex->ops[next].code == OP_JUMP && regex->ops[next].target > next) next = regex->ops[next].target;
+    if (regex->ops[next].code == OP_END) regex->ops[i].greed = POSSESSIVE;
+  }
+}
+
 static Status compile_tree(const Parser *parser, const Tree *tree, int32_t root, Regex **out) {
   Regex *regex = NULL;
   TRY(mem_array(&regex, 1, "a pattern"));
@@ -202,6 +212,7 @@ static Status compile_tree(const Parser *parser, const Tree *tree, int32_t root,
     regex_free(regex);
     return status;
   }
+  relax_last_runs(regex);
   *out = regex;
   return STATUS_OK;
 }

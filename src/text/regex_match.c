@@ -136,15 +136,32 @@ static Status run_look(const Matcher *matcher, uint32_t op, size_t *pos, bool *h
   return STATUS_OK;
 }
 
+/// Moves *pos past the characters of the set and returns their number, at most `most`.
+static int32_t skip_run(const Matcher *matcher, const CharTable *table, int32_t most, size_t *pos) {
+  int32_t count = 0;
+  size_t at = *pos;
+  while (count < most && at < matcher->size) {
+    uint8_t byte = matcher->text[at];
+    if (byte < 0x80) {
+      if ((table->ascii[byte >> 6] >> (byte & 63) & 1) == 0) break;
+      at++;
+    } else if (!step(matcher, table, &at)) {
+      break;
+    }
+    count++;
+  }
+  *pos = at;
+  return count;
+}
+
 /// As many characters as the run must or may have; false if there are too few.
 static Status start_run(const Matcher *matcher, uint32_t index, size_t *pos, bool *good) {
   const Op *op = &matcher->regex->ops[index];
   const CharTable *table = matcher->regex->tables[op->set];
-  int32_t count = 0, most = op->greed == LAZY ? op->min : op->max;
-  size_t low = *pos, start = *pos;
-  for (; count < most && step(matcher, table, pos); count++) {
-    if (count < op->min) low = *pos;
-  }
+  size_t start = *pos;
+  int32_t count = skip_run(matcher, table, op->min, pos);
+  size_t low = *pos;
+  if (op->greed != LAZY && count == op->min) count += skip_run(matcher, table, op->max - op->min, pos);
   *good = count >= op->min;
   TRY(count_steps(matcher, *pos - start));
   if (!*good || op->greed == POSSESSIVE) return STATUS_OK;
@@ -179,6 +196,12 @@ static Status resume(const Matcher *matcher, uint32_t *op, size_t *pos, bool *go
   return STATUS_OK;
 }
 
+/// False if the operation certainly does not fit at `pos`, so that there is no need to come back from it.
+static inline bool can_start(const Matcher *matcher, const Op *op, size_t pos) {
+  if (op->code != OP_SET && (op->code != OP_RUN || op->min == 0)) return true;
+  return step(matcher, matcher->regex->tables[op->set], &pos);
+}
+
 /// Runs one operation at *pos and moves *op to the next. *good is false if it does not fit.
 static inline Status run_op(const Matcher *matcher, uint32_t *op, size_t *pos, bool *good) {
   const Op *now = &matcher->regex->ops[*op];
@@ -191,6 +214,10 @@ static inline Status run_op(const Matcher *matcher, uint32_t *op, size_t *pos, b
     TRY(start_run(matcher, *op, pos, good));
     break;
   case OP_SPLIT:
+    if (!can_start(matcher, now + 1, *pos)) {
+      *op = now->target;
+      return STATUS_OK;
+    }
     TRY(push(matcher->scratch, (RegexFrame){.op = now->target, .pos = *pos}));
     break;
   case OP_SPLIT_LAZY:
@@ -236,8 +263,9 @@ Status regex_next(const Regex *regex, RegexScratch *scratch, const char *text, s
   for (size_t start = cursor->next; start <= size;) {
     size_t stop = start;
     scratch->count = 0;
-    TRY(run(&matcher, 0, &stop, found));
-    TRY(count_steps(&matcher, 1));
+    *found = false;
+    if (can_start(&matcher, regex->ops, start)) TRY(run(&matcher, 0, &stop, found));
+    scratch->steps++;
     if (*found && !(stop == start && cursor->matched && cursor->last == stop)) {
       *out = (RegexMatch){start, stop};
       *cursor = (RegexCursor){.next = stop, .last = stop, .matched = true};
