@@ -1,6 +1,7 @@
 // The table of tokenizer.ggml.pre. Rule: a name that is not in it is refused, because a wrong pattern gives
 // ids that look right and are not. The patterns are those of the models' own tokenizer.json; those of
-// "default", "falcon" and "deepseek-llm" are llama.cpp's, which differ.
+// "default", "falcon" and "deepseek-llm" are llama.cpp's, which differ. Text is normalized where the model's
+// own tokenizer does it, though llama.cpp does not.
 #include "gguf_pre.h"
 
 #include "pretokenize.h"
@@ -36,20 +37,21 @@ static const char deepseek3[] =
     "[!\"#$%&'()*+,\\-./:;<=>?@\\[\\\\\\]^_`{|}~][A-Za-z]+|[^\\r\\n\\p{L}\\p{P}\\p{S}]?[\\p"
     "{L}\\p{M}]+| ?[\\p{P}\\p{S}]+[\\r\\n]*|\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+";
 static const char deepseek_letters[] =
-    "\\s?[A-Za-zµÀ-ÖØ-öø-ƺƼ-ƿǄ-ʓʕ-ʯͰ-ͳͶͷͻ-ͽͿΆΈ-ΊΌΎ-ΡΣ-ϵϷ-ҁҊ-ԯԱ-ՖႠ-ჅᎠ-Ᏽᏸ-ᏽᲐ-"
-    "ᲺᲽ-"
-    "Ჿᴀ-"
-    "ᴫᵫ-"
-    "ᵷᵹ-"
-    "ᶚḀ-"
-    "ἕ"
-    "Ἐ-Ἕἠ-ὅὈ-Ὅὐ-ὗὙὛὝὟ-ώᾀ-ᾴᾶ-ᾼιῂ-ῄῆ-ῌῐ-ΐῖ-Ίῠ-Ῥῲ-ῴῶ-ῼℂℇℊ-ℓℕℙ-ℝℤΩℨK-ℭℯ-ℴℹℼ-ℿⅅ-ⅉⅎↃↄⰀ-ⱻⱾ-ⳤⳫ-ⳮⳲⳳꙀ"
-    "-ꙭꚀ-ꚛꜢ-ꝯꝱ-ꞇꞋ-ꞎꭰ-ꮿﬀ-ﬆﬓ-ﬗＡ-Ｚａ-ｚ𐐀-𐑏𐒰-𐓓𐓘-𐓻𐲀-"
-    "𐲲𐳀-"
-    "𐳲𑢠-"
-    "𑣟𞤀-"
-    "𞥃]"
-    "+";
+    "\\s?[A-Za-zµÀ-ÖØ-öø-ƺƼ-ƿǄ-ʓʕ-ʯͰ-ͳͶͷͻ-ͽͿ\\x{386}\\x{388}-\\x{38a}\\x{38c}\\x{38e}-\\x{"
+    "3a1}"
+    "\\x{3a3}-\\x{3f5}\\x{3f7}-\\x{481}\\x{48a}-\\x{52f}Ա-ՖႠ-ჅᎠ-Ᏽᏸ-ᏽᲐ-ᲺᲽ-Ჿᴀ-ᴫᵫ-ᵷᵹ-"
+    "ᶚ"
+    "\\x{1e00}-\\x{1f15}\\x{1f18}-\\x{1f1d}\\x{1f20}-\\x{1f45}\\x{1f48}-\\x{1f4d}"
+    "\\x{1f50}-\\x{1f57}\\x{1f59}\\x{1f5b}\\x{1f5d}\\x{1f5f}-\\x{1f7d}\\x{1f80}-\\x{1fb4}"
+    "\\x{1fb6}-\\x{1fbc}\\x{1fbe}\\x{1fc2}-\\x{1fc4}\\x{1fc6}-\\x{1fcc}\\x{1fd0}-\\x{1fd3}"
+    "\\x{1fd6}-\\x{1fdb}\\x{1fe0}-\\x{1fec}\\x{1ff2}-\\x{1ff4}\\x{1ff6}-\\x{1ffc}\\x{2102}"
+    "\\x{2107}\\x{210a}-\\x{2113}\\x{2115}\\x{2119}-\\x{211d}\\x{2124}\\x{2126}\\x{2128}"
+    "\\x{212a}-\\x{212d}\\x{212f}-\\x{2134}\\x{2139}\\x{213c}-\\x{213f}\\x{2145}-\\x{2149}"
+    "\\x{214e}\\x{2183}\\x{2184}\\x{2c00}-\\x{2c7b}\\x{2c7e}-\\x{2ce4}\\x{2ceb}-\\x{2cee}"
+    "\\x{2cf2}\\x{2cf3}\\x{a640}-\\x{a66d}\\x{a680}-\\x{a69b}\\x{a722}-\\x{a76f}"
+    "\\x{a771}-\\x{a787}\\x{a78b}-\\x{a78e}\\x{ab70}-\\x{abbf}\\x{fb00}-\\x{fb06}"
+    "\\x{fb13}-\\x{fb17}Ａ-Ｚａ-ｚ\\x{10400}-\\x{1044f}\\x{104b0}-\\x{104d3}\\x{104d8}-\\x{104fb}"
+    "\\x{10c80}-\\x{10cb2}\\x{10cc0}-\\x{10cf2}\\x{118a0}-\\x{118df}\\x{1e900}-\\x{1e943}]+";
 
 static const char *const gpt2_list[] = {PATTERN_GPT2, NULL};
 static const char *const llama3_list[] = {llama3, NULL};
@@ -102,8 +104,8 @@ static const struct {
     {"chatglm-bpe", {.patterns = llama3_list}},
     {"glm4", {.patterns = llama3_list}},
     {"qwen2", {.patterns = qwen2_list, .nfc = true}},
-    {"deepseek-r1-qwen", {.patterns = qwen2_list, .nfc = true}},
-    {"megrez", {.patterns = qwen2_list, .nfc = true}},
+    {"deepseek-r1-qwen", {.patterns = qwen2_list}},
+    {"megrez", {.patterns = qwen2_list}},
     {"stablelm2", {.patterns = qwen2_list}},
     {"hunyuan", {.patterns = qwen2_list}},
     {"qwen35", {.patterns = qwen35_list, .nfc = true}},
