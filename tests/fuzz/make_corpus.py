@@ -65,6 +65,8 @@ def gguf(pairs, types=()):
             out += struct.pack("<II", 4, value)
         elif isinstance(value[0], str):
             out += struct.pack("<IIQ", 9, 8, len(value)) + b"".join(map(gguf_string, value))
+        elif isinstance(value[0], float):
+            out += struct.pack("<IIQ", 9, 6, len(value)) + struct.pack(f"<{len(value)}f", *value)
         else:
             out += struct.pack("<IIQ", 9, 5, len(value)) + struct.pack(f"<{len(value)}i", *value)
     data = b""
@@ -104,6 +106,24 @@ def tokenizers():
     put("tokenizer_hf", "template", tokenizer(post_processor={"type": "TemplateProcessing", "single": [
         {"SpecialToken": {"id": "<s>", "type_id": 0}}, {"Sequence": {"id": "A", "type_id": 0}}],
         "special_tokens": {"<s>": {"id": "<s>", "ids": [6], "tokens": ["<s>"]}}}))
+    cuts = [{"type": "Punctuation", "behavior": "MergedWithPrevious"}, {"type": "WhitespaceSplit"}, {"type": "FixedLength", "length": 3},
+            {"type": "Split", "pattern": {"String": "a"}, "behavior": "MergedWithNext", "invert": True}, byte_level, {"type": "Digits"}]
+    put("tokenizer_hf", "cuts", tokenizer(pre_tokenizer={"type": "Sequence", "pretokenizers": cuts}))
+    changes = [{"type": "NFKD"}, {"type": "Lowercase"}, {"type": "Prepend", "prepend": "\u2581"},
+               {"type": "Replace", "pattern": {"Regex": " +"}, "content": "\u2581"}, {"type": "Strip", "strip_left": True, "strip_right": True}]
+    decoder = {"type": "Sequence", "decoders": [
+        {"type": "Replace", "pattern": {"String": "\u2581"}, "content": " "}, {"type": "ByteFallback"}, {"type": "Fuse"},
+        {"type": "Strip", "content": " ", "start": 1, "stop": 0}]}
+    model = {"type": "BPE", "vocab": {"<unk>": 0, "\u2581": 1, "a": 2, "\u2581a": 3, "<0x0A>": 4, "<0xE6>": 5}, "merges": ["\u2581 a"],
+             "unk_token": "<unk>", "fuse_unk": True, "byte_fallback": True}
+    put("tokenizer_hf", "pieces", tokenizer(model=model, decoder=decoder, pre_tokenizer=None,
+                                            normalizer={"type": "Sequence", "normalizers": changes}))
+    put("tokenizer_hf", "metaspace", tokenizer(
+        model=model, decoder={"type": "Metaspace", "replacement": "\u2581", "prepend_scheme": "always"},
+        pre_tokenizer={"type": "Metaspace", "replacement": "\u2581", "prepend_scheme": "first", "split": True}))
+    put("tokenizer_hf", "tokens", tokenizer(), json.dumps({
+        "added_tokens_decoder": {"6": {"content": "<s>", "special": True}, "8": {"content": "Hello", "single_word": True}},
+        "pad_token": "<pad>", "extra_special_tokens": ["world"], "image_token": "<i>", "tokenizer_class": "GPT2Tokenizer"}))
     ggml = {
         "tokenizer.ggml.model": "gpt2",
         "tokenizer.ggml.pre": "smollm",
@@ -113,7 +133,16 @@ def tokenizers():
         "tokenizer.ggml.bos_token_id": 0,
         "tokenizer.ggml.eos_token_id": 5,
     }
-    for pre in ("smollm", "gpt-2", "llama-bpe", "qwen2"):
+    put("tokenizer_gguf", "sentencepiece", gguf({
+        "tokenizer.ggml.model": "llama", "tokenizer.ggml.tokens": ["<s>", "\u2581", "a", "\u2581a"] + [f"<0x{i:02X}>" for i in range(256)],
+        "tokenizer.ggml.scores": [0.0, -3.0, -2.0, -1.0] + [0.0] * 256, "tokenizer.ggml.token_type": [3, 1, 1, 1] + [6] * 256}))
+    for pattern, text in {
+        "gpt2": ("'s|'t| ?\\p{L}+| ?\\p{N}+| ?[^\\s\\p{L}\\p{N}]+|\\s+(?!\\S)|\\s+", "It's 12 na\u00efve  words"),
+        "classes": ("[\\p{L}&&[^a-e]]|[[:upper:]\\d]++|(?i:[sk]|'ll)|\\h{1,3}?", "ABC def 0x1F 'LL"),
+        "looks": ("(?<=a|bc)\\b(?=.)|^(?>x+)$|(?<!\\s)\\R", "abcx\r\nxx\n"),
+    }.items():
+        put("regex", pattern, *text)
+    for pre in ("default", "smollm", "gpt-2", "llama-bpe", "qwen2"):
         put("tokenizer_gguf", pre, gguf({**ggml, "tokenizer.ggml.pre": pre}))
     put("tokenizer_gguf", "merge_of_unused", gguf({**ggml, "tokenizer.ggml.token_type": [3, 1, 1, 5, 1, 4]}))
     chatml = "{% for message in messages %}{{'<|im_start|>' + message['role']}}{% endfor %}"
