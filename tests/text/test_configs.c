@@ -10,8 +10,9 @@
 #include <string.h>
 
 static cJSON *golden;
+static const char *folder;
 
-static void write_json(const char *folder, const char *name, const cJSON *content) {
+static void write_json(const char *name, const cJSON *content) {
   char *path, *text = cJSON_PrintUnformatted(content);
   assert_non_null(text);
   assert_ok(path_join(&path, folder, name));
@@ -20,7 +21,7 @@ static void write_json(const char *folder, const char *name, const cJSON *conten
   free(path);
 }
 
-static void remove_file(const char *folder, const char *name) {
+static void remove_file(const char *name) {
   char *path;
   assert_ok(path_join(&path, folder, name));
   (void)remove(path);
@@ -28,13 +29,12 @@ static void remove_file(const char *folder, const char *name) {
 }
 
 static Status load(const cJSON *one, Tokenizer **out) {
-  const char *folder = test_folder();
   const cJSON *file;
   const char *tokenizer = cJSON_GetObjectItem(one, "tokenizer")->valuestring;
-  remove_file(folder, "added_tokens.json");
-  remove_file(folder, "special_tokens_map.json");
-  cJSON_ArrayForEach(file, cJSON_GetObjectItem(one, "files")) write_json(folder, file->string, file);
-  write_json(folder, "tokenizer.json",
+  remove_file("added_tokens.json");
+  remove_file("special_tokens_map.json");
+  cJSON_ArrayForEach(file, cJSON_GetObjectItem(one, "files")) write_json(file->string, file);
+  write_json("tokenizer.json",
              cJSON_GetObjectItemCaseSensitive(cJSON_GetObjectItem(golden, "tokenizers"), tokenizer));
   return tokenizer_load(folder, out);
 }
@@ -105,6 +105,7 @@ int main(void) {
     (void)fprintf(stderr, "%s\n", status_message());
     return 1;
   }
+  folder = test_folder();
   const struct CMUnitTest tests[] = {cmocka_unit_test(test_configs)};
   int failed = cmocka_run_group_tests(tests, NULL, NULL);
   cJSON_Delete(golden);

@@ -15,6 +15,7 @@
 enum { TEXTS = 400 };
 
 static cJSON *golden;
+static const char *folder;
 static Str texts[TEXTS];
 
 static void read_texts(void) {
@@ -33,7 +34,6 @@ static void read_texts(void) {
 }
 
 static Tokenizer *load(const cJSON *form) {
-  const char *folder = test_folder();
   char *path, *text = cJSON_PrintUnformatted(form);
   Tokenizer *tokenizer;
   assert_non_null(text);
@@ -97,6 +97,7 @@ int main(void) {
     (void)fprintf(stderr, "%s\n", status_message());
     return 1;
   }
+  folder = test_folder();
   read_texts();
   const struct CMUnitTest tests[] = {cmocka_unit_test(test_forms)};
   int failed = cmocka_run_group_tests(tests, NULL, NULL);

@@ -110,12 +110,75 @@ static void test_patterns(void **state) {
   str_free(&replaced);
 }
 
+/// What of Oniguruma's language is not read is named.
+static void test_refused(void **state) {
+  (void)state;
+  static const char *const cases[][2] = {
+      {"(a", "( without )"},
+      {"a)", ") without ("},
+      {"[a", "[ without ]"},
+      {"[]", "an empty [ ]"},
+      {"[a&&]", "an empty [ ]"},
+      {"[b-a]", "whose end is before its start"},
+      {"[a-\\d]", "a range in [ ] without an end"},
+      {"[\\d-a]", "a misplaced -"},
+      {"[[:nothing:]]", "an unknown [[:class:]]"},
+      {"\\p{Nothing}", "the property Nothing"},
+      {"\\pL", "\\p without {"},
+      {"*", "a repetition of nothing"},
+      {"a**", "a repetition of a repetition"},
+      {"a{2}?", "{n}?"},
+      {"a{2,1}", "n above m"},
+      {"a{1001}", "more than 1,000"},
+      {"(?:a*)*", "a repetition of what can be empty"},
+      {"(a)\\1", "the escape \\1"},
+      {"\\X", "the escape \\X"},
+      {"\\K", "the escape \\K"},
+      {"\\G", "the escape \\G"},
+      {"\\xff", "a byte above"},
+      {"\\x{110000}", "no character"},
+      {"\\ud800", "no character"},
+      {"(?x)a", "an unknown option"},
+      {"a(?i)b", "options inside of a sequence"},
+      {"(?i:\xC3\xA9)", "a letter beyond ASCII under (?i)"},
+      {"(?i:ss)", "a ligature"},
+      {"(?i:[\\p{L}])", "under (?i) a [ ]"},
+      {"(?<=a+)", "a look-behind without a limit"},
+      {"(?<=(?>a))", "inside of a look-behind"},
+      {"((a{999}){999}){999}", "too many repetitions"},
+      {"((((((((((((((((((((((((((((((((((a))))))))))))))))))))))))))))))))))", "too many groups"},
+  };
+  for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+    Regex *regex;
+    assert_fails(regex_compile(cases[i][0], "the file", &regex), STATUS_INPUT, cases[i][1]);
+    assert_true(test_contains(status_message(), "the file: the pattern \""));
+  }
+}
+
+/// A pattern that tries everything is stopped.
+static void test_slow_pattern(void **state) {
+  (void)state;
+  Regex *regex;
+  RegexScratch scratch = {0};
+  RegexCursor cursor = {0};
+  RegexMatch match;
+  bool found;
+  char text[64];
+  memset(text, 'a', sizeof text);
+  assert_ok(regex_compile("(?:a|a|b)+c", "test", &regex));
+  assert_fails(regex_next(regex, &scratch, text, sizeof text, &cursor, &match, &found), STATUS_INPUT,
+               "takes too long");
+  regex_scratch_free(&scratch);
+  regex_free(regex);
+}
+
 int main(void) {
   if (json_parse_file(GEE_SOURCE_DIR "/tests/text/regex.json", &golden) != STATUS_OK) {
     (void)fprintf(stderr, "%s\n", status_message());
     return 1;
   }
-  const struct CMUnitTest tests[] = {cmocka_unit_test(test_classes), cmocka_unit_test(test_patterns)};
+  const struct CMUnitTest tests[] = {cmocka_unit_test(test_classes), cmocka_unit_test(test_patterns),
+                                     cmocka_unit_test(test_refused), cmocka_unit_test(test_slow_pattern)};
   int failed = cmocka_run_group_tests(tests, NULL, NULL);
   cJSON_Delete(golden);
   return failed;
