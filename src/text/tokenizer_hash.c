@@ -34,7 +34,9 @@ static Status append_tokens(const Vocab *vocab, Str *text) {
 
 static int compare_ranks(const void *a, const void *b) {
   const Merge *first = a, *second = b;
-  return (first->rank > second->rank) - (first->rank < second->rank);
+  if (first->rank != second->rank) return first->rank > second->rank ? 1 : -1;
+  if (first->left != second->left) return first->left > second->left ? 1 : -1;
+  return (first->right > second->right) - (first->right < second->right);
 }
 
 static Status append_merges(const Bpe *bpe, Str *text) {
