@@ -43,7 +43,8 @@ static int compare_tokens(const void *a, const void *b, void *user) {
   const char *text_a = text_of(added, a, &size_a), *text_b = text_of(added, b, &size_b);
   int first_a = (uint8_t)text_a[0], first_b = (uint8_t)text_b[0];
   if (first_a != first_b) return first_a < first_b ? -1 : 1;
-  return size_a > size_b ? -1 : size_a < size_b;
+  if (size_a != size_b) return size_a > size_b ? -1 : 1;
+  return memcmp(text_a, text_b, size_a);
 }
 
 /// Rust's \w: alphabetic characters, marks, digits, connectors and joiners.
@@ -59,7 +60,22 @@ static Status make_word(CharTable **out) {
   return status;
 }
 
-Status added_complete(AddedTokens *added) {
+/// Refuses two tokens that the same text would be: which it is depends on the order in a file.
+static Status check_distinct(const AddedTokens *added, const char *name) {
+  for (size_t i = 1; i < added->count; i++) {
+    size_t size_a, size_b;
+    const char *a = text_of(added, &added->tokens[i - 1], &size_a),
+               *b = text_of(added, &added->tokens[i], &size_b);
+    if (added->tokens[i - 1].normalized == added->tokens[i].normalized && size_a == size_b &&
+        memcmp(a, b, size_a) == 0) {
+      return status_fail(STATUS_INPUT, "%s: added tokens %d and %d are both matched by \"%.*s\"", name,
+                         added->tokens[i - 1].id, added->tokens[i].id, (int)size_min(size_a, 64), a);
+    }
+  }
+  return STATUS_OK;
+}
+
+Status added_complete(AddedTokens *added, const char *name) {
   size_t kept = 0;
   bool words = false;
   for (size_t i = 0; i < added->count; i++) {
@@ -77,7 +93,7 @@ Status added_complete(AddedTokens *added) {
     while (next < kept && (uint8_t)text_of(added, &added->tokens[next], &size)[0] == byte) next++;
   }
   added->first[256] = kept;
-  return STATUS_OK;
+  return check_distinct(added, name);
 }
 
 /// The longest token at the front of the text; NULL if there is none.

@@ -33,8 +33,9 @@ STATUS_CHECKED Status added_set(AddedTokens *added, AddedToken token, const char
 /// NULL if the id is no added token's.
 const AddedToken *added_find(const AddedTokens *added, int32_t id);
 /// Sorts the tokens and drops those with empty text. Must be called once, before any search; added_find and
-/// added_set must not be called after it.
-STATUS_CHECKED Status added_complete(AddedTokens *added);
+/// added_set must not be called after it. STATUS_INPUT, with the model's `name`, if two are matched by one
+/// text.
+STATUS_CHECKED Status added_complete(AddedTokens *added, const char *name);
 void added_free(AddedTokens *added);
 
 /// A token found: the bytes [start, stop) of the text become `id`.

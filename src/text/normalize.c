@@ -65,8 +65,15 @@ Status normalizer_add_replace(Normalizer *normalizer, const char *pattern, bool 
   TRY(is_regex ? regex_compile(pattern, name, &step.regex)
                : regex_compile_text(pattern, strlen(pattern), &step.regex));
   Status status = str_copy(&step.text, content, strlen(content));
+  // Hugging Face then loses track of which characters stand where.
+  if (status == STATUS_OK && regex_can_be_empty(step.regex)) {
+    status = status_fail(STATUS_INPUT,
+                         "%s: normalizer Replace: the pattern \"%.200s\" can match the empty text, "
+                         "which is not supported",
+                         name, pattern);
+  }
   if (status != STATUS_OK) {
-    regex_free(step.regex);
+    free_step(&step);
     return status;
   }
   return add_step(normalizer, step, name);

@@ -22,6 +22,8 @@ STATUS_CHECKED Status regex_compile_text(const char *text, size_t size, Regex **
 /// Matches one character of the set.
 STATUS_CHECKED Status regex_compile_set(const Charset *set, Regex **out);
 void regex_free(Regex *regex);
+/// True if it can match the empty text.
+bool regex_can_be_empty(const Regex *regex);
 
 /// Memory for matching; each thread needs its own. Zero-initialise; free with regex_scratch_free.
 typedef struct RegexScratch {

@@ -213,6 +213,7 @@ static Status compile_tree(const Parser *parser, const Tree *tree, int32_t root,
     return status;
   }
   relax_last_runs(regex);
+  regex->can_be_empty = tree_can_be_empty(tree, root);
   *out = regex;
   return STATUS_OK;
 }
@@ -261,6 +262,10 @@ Status regex_compile_set(const Charset *set, Regex **out) {
   charset_free(&copy);
   tree_free(&tree);
   return status;
+}
+
+bool regex_can_be_empty(const Regex *regex) {
+  return regex->can_be_empty;
 }
 
 void regex_free(Regex *regex) {

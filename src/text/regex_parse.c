@@ -283,8 +283,7 @@ static Status parse_repetition(Parser *parser, Node *out, bool *found) {
   return STATUS_OK;
 }
 
-/// True if the tree below `node` can match the empty text.
-static bool can_be_empty(const Tree *tree, int32_t index) {
+bool tree_can_be_empty(const Tree *tree, int32_t index) {
   const Node *node = &tree->nodes[index];
   bool all = true, any = false;
   switch (node->kind) {
@@ -294,15 +293,15 @@ static bool can_be_empty(const Tree *tree, int32_t index) {
   case NODE_ASSERTION:
     return true;
   case NODE_LOOK:
-    return node->look != LOOK_ATOMIC || can_be_empty(tree, node->child);
+    return node->look != LOOK_ATOMIC || tree_can_be_empty(tree, node->child);
   case NODE_REPEAT:
-    return node->min == 0 || can_be_empty(tree, node->child);
+    return node->min == 0 || tree_can_be_empty(tree, node->child);
   case NODE_SEQUENCE:
   case NODE_CHOICE:
     break;
   }
   for (int32_t child = node->child; child != NO_NODE; child = tree->nodes[child].next) {
-    bool empty = can_be_empty(tree, child);
+    bool empty = tree_can_be_empty(tree, child);
     all &= empty;
     any |= empty;
   }
@@ -321,7 +320,7 @@ static Status parse_repeated(Parser *parser, bool at_start, uint32_t *before, in
     bool plus = repeat.min == 1 && repeat.max == UNLIMITED && repeat.greed == GREEDY;
     if (count > 0 && !(count == 1 && plus && child->greed == GREEDY && child->min > 0))
       return parser_refuse(parser, "a repetition of a repetition");
-    if (repeat.max > 1 && can_be_empty(parser->tree, *out))
+    if (repeat.max > 1 && tree_can_be_empty(parser->tree, *out))
       return parser_refuse(parser, "a repetition of what can be empty");
     *before = 0;
     TRY(tree_add(parser->tree, repeat, out));

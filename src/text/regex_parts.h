@@ -52,6 +52,9 @@ STATUS_CHECKED Status tree_add(Tree *tree, Node node, int32_t *out);
 /// *out = the index of a new NODE_SET. Takes the set's ranges.
 STATUS_CHECKED Status tree_add_set(Tree *tree, Charset *set, int32_t *out);
 
+/// True if the tree below `index` can match the empty text.
+bool tree_can_be_empty(const Tree *tree, int32_t index);
+
 /// Where a pattern is being read.
 typedef struct Parser {
   const char *pattern; // whole, for messages
@@ -104,5 +107,6 @@ struct Regex {
   size_t count, capacity;
   CharTable **tables;
   size_t table_count;
-  CharTable *word; // of \b; NULL if there is none
+  CharTable *word;   // of \b; NULL if there is none
+  bool can_be_empty; // it can match the empty text
 };

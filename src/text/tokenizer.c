@@ -48,11 +48,16 @@ Status tokenizer_set_added(Tokenizer *tokenizer, AddedToken token, const char *n
   Str normal = {0};
   Status status = normalize(&tokenizer->normalizer, text, entry->text_size, &normal);
   bool same = normal.size == entry->text_size && memcmp(str_text(&normal), text, normal.size) == 0;
-  if (status == STATUS_OK && !same && tokenizer->vocab.byte_level) {
-    status = status_fail(STATUS_INPUT,
-                         "%s: the added token \"%.64s\", which the normalizer changes, is not supported with "
-                         "ByteLevel",
-                         name, text);
+  bool unusable = !same && (normal.size == 0 || (tokenizer->vocab.byte_level && entry->in_model));
+  if (status == STATUS_OK && unusable) {
+    status = status_fail(
+        STATUS_INPUT,
+        "%s: the added token \"%.*s\", which the normalizer takes away or makes another piece, is "
+        "not supported",
+        name, (int)size_min(entry->text_size, 64), text);
+  } else if (status == STATUS_OK && !same && tokenizer->vocab.byte_level) {
+    // As in Hugging Face, its normalized form is also what it decodes to.
+    status = vocab_decode_as(&tokenizer->vocab, token.id, str_text(&normal), normal.size);
   }
   if (status == STATUS_OK) status = added_set(&tokenizer->added, token, str_text(&normal), normal.size);
   str_free(&normal);
@@ -163,7 +168,7 @@ Status tokenizer_load(const char *model, Tokenizer **out) {
   TRY(mem_array(&tokenizer, 1, "the tokenizer"));
   tokenizer->bos = tokenizer->eos = tokenizer->bpe.unknown = -1;
   Status status = file_is_directory(model) ? load_hf(tokenizer, model) : load_gguf(tokenizer, model);
-  if (status == STATUS_OK) status = added_complete(&tokenizer->added);
+  if (status == STATUS_OK) status = added_complete(&tokenizer->added, model);
   if (status == STATUS_OK) status = mark_whole_tokens(tokenizer);
   if (status != STATUS_OK) {
     tokenizer_free(tokenizer);

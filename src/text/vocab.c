@@ -94,12 +94,13 @@ static Status table_add(Vocab *vocab, IdTable *table, int32_t id) {
 }
 
 /// Sets entry->byte_level, and entry->bytes: the bytes that a byte-level text stands for, appended to the
-/// arena, or the text itself. Bytes appended before the text proved not to be byte-level stay unused.
-static Status append_bytes(Vocab *vocab, VocabEntry *entry) {
+/// arena, or the text itself, which is in the arena at `text`. Bytes appended before the text proved not to
+/// be byte-level stay unused.
+static Status append_bytes(Vocab *vocab, VocabEntry *entry, size_t text, size_t size) {
   size_t start = vocab->arena.size;
   entry->byte_level = vocab->byte_level;
-  for (size_t at = 0; at < entry->text_size && entry->byte_level;) {
-    Utf8Char c = utf8_read(vocab->arena.data + entry->text + at, entry->text_size - at);
+  for (size_t at = 0; at < size && entry->byte_level;) {
+    Utf8Char c = utf8_read(vocab->arena.data + text + at, size - at);
     int byte = c.valid ? byte_from_char(c.code) : -1;
     if (byte < 0) {
       entry->byte_level = false;
@@ -109,8 +110,8 @@ static Status append_bytes(Vocab *vocab, VocabEntry *entry) {
     }
     at += c.size;
   }
-  entry->bytes = entry->byte_level ? start : entry->text;
-  entry->bytes_size = entry->byte_level ? vocab->arena.size - start : entry->text_size;
+  entry->bytes = entry->byte_level ? start : text;
+  entry->bytes_size = entry->byte_level ? vocab->arena.size - start : size;
   return STATUS_OK;
 }
 
@@ -132,7 +133,7 @@ Status vocab_add(Vocab *vocab, int64_t id, int64_t highest, const char *text, si
   }
   VocabEntry fresh = {.text = vocab->arena.size, .text_size = size, .present = true};
   TRY(str_append(&vocab->arena, text, size));
-  TRY(append_bytes(vocab, &fresh));
+  TRY(append_bytes(vocab, &fresh, fresh.text, size));
   *entry = fresh;
   if (vocab->count < needed) vocab->count = needed;
   return table_add(vocab, &vocab->by_text, (int32_t)id);
@@ -149,6 +150,12 @@ Status vocab_set_bytes(Vocab *vocab, int32_t id, const char *bytes, size_t size)
   vocab->entries[id].bytes = start;
   vocab->entries[id].bytes_size = size;
   return STATUS_OK;
+}
+
+Status vocab_decode_as(Vocab *vocab, int32_t id, const char *text, size_t size) {
+  size_t start = vocab->arena.size;
+  TRY(str_append(&vocab->arena, text, size));
+  return append_bytes(vocab, &vocab->entries[id], start, size);
 }
 
 Status vocab_mark_whole(Vocab *vocab, int32_t id) {

@@ -48,6 +48,8 @@ STATUS_CHECKED Status vocab_add(Vocab *vocab, int64_t id, int64_t highest, const
 void vocab_mark_model(Vocab *vocab, int32_t id);
 /// Gives the token other bytes to decode to.
 STATUS_CHECKED Status vocab_set_bytes(Vocab *vocab, int32_t id, const char *bytes, size_t size);
+/// Lets a token that is not the model's decode as one with another text would.
+STATUS_CHECKED Status vocab_decode_as(Vocab *vocab, int32_t id, const char *text, size_t size);
 /// Makes vocab_find_whole find the token.
 STATUS_CHECKED Status vocab_mark_whole(Vocab *vocab, int32_t id);
 /// −1 if there is none.

@@ -134,6 +134,11 @@ static void test_added(void **state) {
   const char *overlapping =
       "[{\"id\":2,\"content\":\"ab\",\"normalized\":true},{\"id\":4,\"content\":\"bc\"}]";
   expect_ids((Parts){.added = overlapping}, "abc", false, " 0 4");
+  Tokenizer *tokenizer;
+  Parts twins = {.normalizer = "{\"type\":\"Lowercase\"}",
+                 .added = "[{\"content\":\"X\",\"id\":4,\"normalized\":true},{\"content\":\"x\",\"id\":5,"
+                          "\"normalized\":true}]"};
+  assert_fails(load(&twins, &tokenizer), STATUS_INPUT, "are both matched by \"x\"");
   expect_refused((Parts){.added = "{}"}, "added_tokens");
   expect_refused((Parts){.added = "[3]"}, "content");
   expect_refused((Parts){.added = "[{\"id\":4}]"}, "content");
@@ -141,9 +146,13 @@ static void test_added(void **state) {
   expect_refused((Parts){.added = "[{\"content\":\"c\",\"id\":2000000000}]"}, "id");
   expect_refused((Parts){.added = "[{\"content\":\"c\",\"id\":-4}]"}, "id");
   expect_refused((Parts){.added = "[{\"content\":\"c\",\"id\":0}]"}, "another token");
-  expect_refused((Parts){.normalizer = "{\"type\":\"NFC\"}",
-                         .added = "[{\"content\":\"e\\u0301\",\"id\":4,\"normalized\":true}]"},
-                 "the normalizer changes");
+  // A token of normalized text is normalized itself.
+  expect_ids((Parts){.normalizer = "{\"type\":\"NFC\"}",
+                     .added = "[{\"id\":4,\"content\":\"e\\u0301\",\"normalized\":true}]"},
+             "a\xC3\xA9", false, " 0 4");
+  expect_refused((Parts){.normalizer = "{\"type\":\"Prepend\",\"prepend\":\"_\"}",
+                         .added = "[{\"content\":\"ab\",\"id\":2,\"normalized\":true}]"},
+                 "the added token \"ab\", which the normalizer takes away or makes another piece");
 }
 
 #define SEQUENCE(steps) "{\"type\":\"Sequence\",\"pretokenizers\":[" steps "]}"
@@ -185,6 +194,9 @@ static void test_components(void **state) {
     str_free(&part);
   }
   expect_ids((Parts){.normalizer = "{\"type\":\"Lowercase\"}"}, "AB", false, " 2");
+  expect_refused(
+      (Parts){.normalizer = "{\"type\":\"Replace\",\"pattern\":{\"Regex\":\"a*\"},\"content\":\"\"}"},
+      "can match the empty text");
   expect_refused((Parts){.decoder = "null"}, "decoder");
   expect_refused((Parts){.decoder = "{\"type\":\"WordPiece\"}"}, "\"WordPiece\"");
   expect_refused((Parts){.post = "{\"type\":\"BertProcessing\"}"}, "cls");
