@@ -5,8 +5,9 @@
 #include "util/memory.h"
 #include <stdlib.h>
 
-/// Steps in one search. Patterns come from files.
+/// Steps in one search, and places to go back to at a time. Patterns come from files.
 static const uint64_t MAX_STEPS = 50 * 1000 * 1000;
+enum { MAX_FRAMES = 4 * 1000 * 1000 };
 
 /// A place to go back to: the operation `op` at `pos`. If it stands for a run, the operation behind it, at
 /// each place from before `pos` down to `low`, or if the run is lazy, up to `more` characters behind `pos`.
@@ -94,7 +95,14 @@ static bool assertion_holds(const Matcher *matcher, Assertion assertion, size_t 
   return (before != is_word(matcher, pos)) == (assertion == AT_WORD_EDGE);
 }
 
-static Status push(RegexScratch *scratch, RegexFrame frame) {
+static Status fail_too_long(const Matcher *matcher) {
+  return status_fail(STATUS_INPUT, "the tokenizer's pattern takes too long on a text of %zu bytes",
+                     matcher->size);
+}
+
+static Status push(const Matcher *matcher, RegexFrame frame) {
+  RegexScratch *scratch = matcher->scratch;
+  if (scratch->count == MAX_FRAMES) return fail_too_long(matcher);
   TRY(mem_reserve(&scratch->frames, &scratch->capacity, scratch->count + 1, "matching a pattern"));
   scratch->frames[scratch->count++] = frame;
   return STATUS_OK;
@@ -102,9 +110,7 @@ static Status push(RegexScratch *scratch, RegexFrame frame) {
 
 static Status count_steps(const Matcher *matcher, uint64_t steps) {
   matcher->scratch->steps += steps;
-  if (matcher->scratch->steps <= MAX_STEPS) return STATUS_OK;
-  return status_fail(STATUS_INPUT, "the tokenizer's pattern takes too long on a text of %zu bytes",
-                     matcher->size);
+  return matcher->scratch->steps <= MAX_STEPS ? STATUS_OK : fail_too_long(matcher);
 }
 
 static Status run(const Matcher *matcher, uint32_t op, size_t *pos, bool *matched);
@@ -167,7 +173,7 @@ static Status start_run(const Matcher *matcher, uint32_t index, size_t *pos, boo
   if (!*good || op->greed == POSSESSIVE) return STATUS_OK;
   RegexFrame frame = {.op = index, .is_run = true, .pos = *pos, .low = low, .more = op->max - count};
   bool more = op->greed == LAZY ? count < op->max : low < *pos;
-  return more ? push(matcher->scratch, frame) : STATUS_OK;
+  return more ? push(matcher, frame) : STATUS_OK;
 }
 
 /// Goes back to the place in the last frame. *good is false if that place does not fit any more.
@@ -218,10 +224,10 @@ static inline Status run_op(const Matcher *matcher, uint32_t *op, size_t *pos, b
       *op = now->target;
       return STATUS_OK;
     }
-    TRY(push(matcher->scratch, (RegexFrame){.op = now->target, .pos = *pos}));
+    TRY(push(matcher, (RegexFrame){.op = now->target, .pos = *pos}));
     break;
   case OP_SPLIT_LAZY:
-    TRY(push(matcher->scratch, (RegexFrame){.op = *op + 1, .pos = *pos}));
+    TRY(push(matcher, (RegexFrame){.op = *op + 1, .pos = *pos}));
     *op = now->target;
     return STATUS_OK;
   case OP_JUMP:
