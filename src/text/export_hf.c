@@ -285,11 +285,7 @@ static Status add_decoder(const Source *source, JsonWriter *json) {
 /// *id = tokenizer.ggml.<name>_token_id and *out = the text of that token; NULL if there is none.
 static Status special_token(const Source *source, const char *name, char **out, int64_t *id) {
   *out = NULL;
-  Str key = {0};
-  Status status = str_append_format(&key, "tokenizer.ggml.%s_token_id", name);
-  if (status == STATUS_OK) status = gguf_get_integer_or(source->file, str_text(&key), -1, id);
-  str_free(&key);
-  TRY(status);
+  TRY(gguf_special_id(source->file, source->path, name, id));
   if (*id < 0 || (uint64_t)*id >= source->count) return STATUS_OK;
   return string_copy(source, tokens_key, (size_t)*id, out);
 }

@@ -42,7 +42,11 @@ enum { TYPE_NORMAL = 1, TYPE_UNKNOWN = 2, TYPE_CONTROL = 3, TYPE_USER_DEFINED = 
 
 /// *spm = the tokenizer is SentencePiece's, else byte-level BPE. STATUS_INPUT for another.
 STATUS_CHECKED Status gguf_tokenizer_kind(const TensorFile *file, const char *path, bool *spm);
-/// Whether BOS and EOS stand around a text, where the file has them.
+/// *id = tokenizer.ggml.<name>_token_id ("bos", "eos", "unknown", "padding"); −1 if there is none.
+/// SentencePiece has BOS 1, EOS 2 and unknown 0 where the file does not say, as in llama.cpp.
+STATUS_CHECKED Status gguf_special_id(const TensorFile *file, const char *path, const char *name,
+                                      int64_t *id);
+/// Whether BOS and EOS stand around a text.
 STATUS_CHECKED Status gguf_adds_tokens(const TensorFile *file, const char *path, bool *bos, bool *eos);
 
 /// Adds "left right" as the merge of rank `rank`. STATUS_INPUT, with the file `name`, unless left, right and

@@ -140,26 +140,48 @@ static Status load_sentencepiece(Tokenizer *tokenizer, const TensorFile *file, c
 
 // ---- BOS and EOS ----
 
-/// *out = the id under `key`; −1 if the key is missing.
-static Status load_id(const Tokenizer *tokenizer, const TensorFile *file, const char *key, const char *path,
-                      int32_t *out) {
-  int64_t id;
-  TRY(gguf_get_integer_or(file, key, -1, &id));
-  if (id < -1 || id >= (int64_t)tokenizer->vocab.count) {
-    return status_fail(STATUS_INPUT, "%s: %s is %" PRId64 ", but there are %zu tokens", path, key, id,
-                       tokenizer->vocab.count);
+Status gguf_special_id(const TensorFile *file, const char *path, const char *name, int64_t *id) {
+  static const struct {
+    const char *name;
+    int64_t id;
+  } usual[] = {{"unknown", 0}, {"bos", 1}, {"eos", 2}};
+  int64_t fallback = -1;
+  bool spm;
+  char *key = NULL;
+  TRY(gguf_tokenizer_kind(file, path, &spm));
+  for (size_t i = 0; i < sizeof usual / sizeof *usual && spm; i++) {
+    if (strcmp(usual[i].name, name) == 0) fallback = usual[i].id;
   }
+  TRY(str_format(&key, "tokenizer.ggml.%s_token_id", name));
+  Status status = gguf_get_integer_or(file, key, fallback, id);
+  free(key);
+  return status;
+}
+
+/// *out = the id of BOS or EOS; −1: there is none. `added`: it stands around a text, so it must be there.
+static Status load_id(const Tokenizer *tokenizer, const TensorFile *file, const char *name, const char *path,
+                      bool added, int32_t *out) {
+  int64_t id;
+  TRY(gguf_special_id(file, path, name, &id));
+  if (id < -1 || id >= (int64_t)tokenizer->vocab.count) {
+    return status_fail(STATUS_INPUT,
+                       "%s: tokenizer.ggml.%s_token_id is %" PRId64 ", but there are %zu tokens", path, name,
+                       id, tokenizer->vocab.count);
+  }
+  if (id < 0 && added)
+    return status_fail(STATUS_INPUT, "%s: tokenizer.ggml.add_%s_token is on, but no token is named", path,
+                       name);
   *out = (int32_t)id;
   return STATUS_OK;
 }
 
 static Status load_specials(Tokenizer *tokenizer, const TensorFile *file, const char *path) {
   bool add_bos, add_eos;
-  TRY(load_id(tokenizer, file, "tokenizer.ggml.bos_token_id", path, &tokenizer->bos));
-  TRY(load_id(tokenizer, file, "tokenizer.ggml.eos_token_id", path, &tokenizer->eos));
   TRY(gguf_adds_tokens(file, path, &add_bos, &add_eos));
-  if (add_bos && tokenizer->bos >= 0) TRY(tokens_append(&tokenizer->prefix, tokenizer->bos));
-  if (add_eos && tokenizer->eos >= 0) TRY(tokens_append(&tokenizer->suffix, tokenizer->eos));
+  TRY(load_id(tokenizer, file, "bos", path, add_bos, &tokenizer->bos));
+  TRY(load_id(tokenizer, file, "eos", path, add_eos, &tokenizer->eos));
+  if (add_bos) TRY(tokens_append(&tokenizer->prefix, tokenizer->bos));
+  if (add_eos) TRY(tokens_append(&tokenizer->suffix, tokenizer->eos));
   return STATUS_OK;
 }
 
