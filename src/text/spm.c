@@ -47,10 +47,19 @@ cleanup:
   return status;
 }
 
+/// True if the token is cut out of a text before anything is merged, so that merges never make it. A text
+/// with ▁ may still come from one with a space.
+static bool is_cut_out(const Vocab *vocab, const VocabEntry *entry) {
+  const char *text = str_text(&vocab->arena) + entry->text;
+  return entry->special && entry->text_size > 0 &&
+         memmem(text, entry->text_size, SPM_SPACE, strlen(SPM_SPACE)) == NULL;
+}
+
 /// Adds the merges that make the token.
 static Status add_merges(const Vocab *vocab, int32_t id, uint32_t rank, SpmMerges *out) {
   const VocabEntry *entry = &vocab->entries[id];
   const char *text = str_text(&vocab->arena) + entry->text;
+  if (is_cut_out(vocab, entry)) return STATUS_OK;
   for (size_t at = 0; at < entry->text_size;) {
     at += utf8_read(text + at, entry->text_size - at).size;
     if (at >= entry->text_size) break;

@@ -72,7 +72,8 @@ def write_pieces(path, form, bare):
     for i, name in enumerate(names):
         if len(name) == 6 and name.startswith("<0x"):
             types[i], scores[i] = 6, 0.0
-    types[ids["<unk>"]], types[ids["<s>"]], types[ids["</s>"]] = 2, 3, 3
+    for name, kind in (("<unk>", 2), ("<s>", 3), ("</s>", 3)):
+        types[ids[name]], scores[ids[name]] = kind, 0.0  # of one score, as in Llama 2
     w = writer(path, names, types, "llama", "<s>", "</s>")
     w.add_token_scores(scores)
     w.add_unk_token_id(ids["<unk>"])
