@@ -20,29 +20,27 @@ static Status find_file(const char *folder, const char *name, char **path, bool 
 }
 
 static Status fail_no_weights(const char *folder) {
-  static const char *const pickles[] = {"pytorch_model.bin", "pytorch_model.bin.index.json"};
-  for (size_t i = 0; i < 2; i++) {
-    char *path = NULL;
-    bool found = false;
-    Status status = find_file(folder, pickles[i], &path, &found);
-    if (found)
-      status = status_fail(STATUS_INPUT,
-                           "%s: a PyTorch file, which is not read; save the model with transformers' "
-                           "save_pretrained, which writes model.safetensors",
-                           path);
-    free(path);
-    TRY(status);
-  }
+  char *path = NULL;
+  bool found = false;
+  Status status = find_file(folder, "pytorch_model.bin.index.json", &path, &found);
+  if (found)
+    status = status_fail(STATUS_INPUT,
+                         "%s: PyTorch's files in parts are not read; save the model with transformers' "
+                         "save_pretrained, which writes safetensors",
+                         path);
+  free(path);
+  TRY(status);
   return status_fail(STATUS_INPUT,
-                     "%s: the folder has neither model.safetensors nor model.safetensors.index.json; give a "
-                     "Hugging Face folder or a .gguf file",
+                     "%s: the folder has no model.safetensors, model.safetensors.index.json or "
+                     "pytorch_model.bin; give a Hugging Face folder or a .gguf file",
                      folder);
 }
 
-/// *out = the path of the weights that transformers takes: shards only if there is no single file.
+/// *out = the path of the weights, in the order in which transformers takes them.
 static Status find_weights(const char *folder, char **out) {
-  static const char *const names[] = {"model.safetensors", "model.safetensors.index.json"};
-  for (size_t i = 0; i < 2; i++) {
+  static const char *const names[] = {"model.safetensors", "model.safetensors.index.json",
+                                      "pytorch_model.bin"};
+  for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
     bool found = false;
     Status status = find_file(folder, names[i], out, &found);
     if (status == STATUS_OK && found) return STATUS_OK;

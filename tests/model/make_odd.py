@@ -7,6 +7,7 @@ Run once with torch, transformers 5.24, safetensors and gguf installed:
 
 Writes into odd/:
     tensors.safetensors   every tensor that a case names
+    *.bin                 some of them as PyTorch's own files
     *.gguf                the cases that are GGUF files
     cases.json            the tokens, and for each case its config, its files (lists of tensors), and either the log
                           probabilities of the answer's tokens, or a part of the message with which it is refused
@@ -111,10 +112,11 @@ SHARDS = "model-00001-of-00002.safetensors", "model-00002-of-00002.safetensors"
 CASES = []
 
 
-def case(name, names=PLAIN, refused=None, like=None, files=None, index=None, family="llama", **changes):
-    """`files`: {file: names} if it is not model.safetensors alone. `index`: the weight_map."""
-    CASES.append(dict(name=name, config=config(family, **changes), files=files or {SINGLE: names}, index=index,
-                      refused=refused, like=like))
+def case(name, names=PLAIN, refused=None, like=None, files=None, index=None, copies=None, family="llama", **changes):
+    """`files`: {file: names} if it is not model.safetensors alone. `index`: the weight_map. `copies`: {file: its source
+    in odd/}."""
+    CASES.append(dict(name=name, config=config(family, **changes), files={SINGLE: names} if files is None else files,
+                      index=index, copies=copies, refused=refused, like=like))
 
 
 def qwen2(name, names=QWEN2, **rest):
@@ -144,8 +146,11 @@ def which_weights():
     lacking = {n: s for n, s in first.items() if n != "lm_head.weight"}
     case("an index that lists what its shard lacks", files=dict(zip(SHARDS, (lacking, second))),
          index=weight_map(first, second), refused='tensor "lm_head.weight" is not in its shard')
-    case("PyTorch's file alone", files={"pytorch_model.bin": PLAIN}, refused="pytorch_model.bin: a PyTorch file")
-    case("a variant alone", files={"model.fp16.safetensors": PLAIN}, refused="neither model.safetensors nor")
+    case("PyTorch's file alone", files={}, copies={"pytorch_model.bin": "tensors.bin"})
+    case("PyTorch's file beside safetensors", copies={"pytorch_model.bin": "other.bin"})
+    case("PyTorch's files in parts", files={"pytorch_model.bin.index.json": PLAIN},
+         refused="pytorch_model.bin.index.json: PyTorch's files in parts")
+    case("a variant alone", files={"model.fp16.safetensors": PLAIN}, refused="the folder has no model.safetensors")
     case("an extra tensor", {**PLAIN, "score.weight": "other.norm"}, refused="tensor score.weight does not belong")
     case("buffers of old transformers", {**PLAIN, "model.layers.0.self_attn.rotary_emb.inv_freq": "other.inv_freq",
                                          "model.rotary_emb.inv_freq": "other.inv_freq"})
@@ -345,6 +350,8 @@ def write_folder(folder, entry):
     for file, names in entry["files"].items():
         tensors = {name: TENSORS[source].clone() for name, source in names.items()}
         save_file(tensors, os.path.join(folder, file), metadata={"format": "pt"})
+    for file, source in (entry["copies"] or {}).items():
+        shutil.copy(os.path.join(HERE, source), os.path.join(folder, file))
     if entry["index"] is not None:
         json.dump({"metadata": {}, "weight_map": entry["index"]}, open(os.path.join(folder, INDEX), "w"))
 
@@ -372,6 +379,8 @@ def main():
     shutil.rmtree(HERE, ignore_errors=True)
     os.makedirs(HERE)
     save_file(TENSORS, os.path.join(HERE, "tensors.safetensors"))
+    torch.save({name: TENSORS[name] for name in BASE}, os.path.join(HERE, "tensors.bin"))
+    torch.save({"lm_head.weight": TENSORS["other.head"]}, os.path.join(HERE, "other.bin"))
     for part in (which_weights, heads, name_forms, biases, rotary, oddities, ggufs):
         part()
     for entry in CASES:
@@ -383,7 +392,7 @@ def main():
     for entry in CASES:
         if entry["like"] is not None:
             entry["logprob"] = by_name[entry["like"]]["logprob"]
-        for key in ("like", "refused", "index"):
+        for key in ("like", "refused", "index", "copies"):
             if entry.get(key) is None:
                 entry.pop(key, None)
         if "files" in entry:

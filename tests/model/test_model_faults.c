@@ -54,6 +54,53 @@ cleanup:
   return status;
 }
 
+/// Opens a folder whose names all carry a prefix, and whose head config.json ties to another embedding.
+static Status open_wrapped(void *user) {
+  ModelFiles *files = NULL;
+  const char *folder = user;
+  Status status = model_files_open(folder, &files);
+  model_files_close(files);
+  return status;
+}
+
+static Status fill_index(void *user, size_t index, size_t first, size_t count, float *out) {
+  (void)user;
+  (void)first;
+  for (size_t i = 0; i < count; i++) out[i] = (float)index;
+  return STATUS_OK;
+}
+
+static void opens_wrapped_names(void **state) {
+  (void)state;
+  static const char config[] =
+      "{\"model_type\": \"llama\", \"hidden_size\": 4, \"intermediate_size\": 4, \"num_hidden_layers\": 1,"
+      " \"num_attention_heads\": 1, \"vocab_size\": 5, \"tie_word_embeddings\": true,"
+      " \"rope_scaling\": {\"type\": \"yarn\", \"factor\": 2}}";
+  static const char *const names[] = {"embed_tokens", "lm_head", "norm"};
+  static const char *const of_layer[] = {
+      "input_layernorm",  "post_attention_layernorm", "self_attn.q_proj", "self_attn.k_proj",
+      "self_attn.v_proj", "self_attn.o_proj",         "mlp.gate_proj",    "mlp.up_proj",
+      "mlp.down_proj"};
+  enum { ENDS = 3, ALL = 12 };
+  static char wrapped[ALL][96];
+  static char folder[600];
+  char weights[640], config_path[640];
+  TensorToWrite tensors[ALL];
+  for (size_t i = 0; i < ALL; i++) {
+    const char *layer = i < ENDS ? "" : "layers.0.", *name = i < ENDS ? names[i] : of_layer[i - ENDS];
+    bool vector = i == 2 || i == 3 || i == 4;
+    (void)snprintf(wrapped[i], sizeof wrapped[i], "_orig_mod.%s%s.weight", layer, name);
+    tensors[i] = (TensorToWrite){wrapped[i], DTYPE_F32, vector ? 1 : 2, {i < 2 ? 5 : 4, 4}};
+  }
+  (void)snprintf(folder, sizeof folder, "%s", test_folder());
+  (void)snprintf(weights, sizeof weights, "%s/model.safetensors", folder);
+  (void)snprintf(config_path, sizeof config_path, "%s/config.json", folder);
+  assert_ok(safetensors_write(weights, tensors, ALL, fill_index, NULL));
+  assert_ok(file_write_atomic(config_path, config, strlen(config)));
+  FaultSweep sweep = {"wrapped names", open_wrapped, NULL, folder};
+  faults_sweep(&sweep);
+}
+
 static void loads(void **state) {
   (void)state;
   static Job jobs[] = {{.source = "llama", .dtype = DTYPE_F32},
@@ -223,8 +270,9 @@ static void loads_forms_of_adapters(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      OPS_TEST(loads),   OPS_TEST(saves_adapters), OPS_TEST(saves_full_models),
-      OPS_TEST(exports), OPS_TEST(loads_adapters), OPS_TEST(loads_forms_of_adapters),
+      OPS_TEST(opens_wrapped_names),     OPS_TEST(loads),   OPS_TEST(saves_adapters),
+      OPS_TEST(saves_full_models),       OPS_TEST(exports), OPS_TEST(loads_adapters),
+      OPS_TEST(loads_forms_of_adapters),
   };
   return RUN_OPS_TESTS(tests);
 }

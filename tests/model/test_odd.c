@@ -83,6 +83,12 @@ static const char *write_case(const cJSON *entry) {
   cJSON_ArrayForEach(file, member(entry, "files")) {
     write_tensors(in(folder, file->string), cJSON_GetArrayItem(member(all, "lists"), file->valueint));
   }
+  cJSON_ArrayForEach(file, member(entry, "copies")) {
+    MappedFile source;
+    assert_ok(file_map(in(odd, file->valuestring), &source));
+    assert_ok(file_write_atomic(in(folder, file->string), source.bytes, source.size));
+    file_unmap(&source);
+  }
   if (member(entry, "index") == NULL) return folder;
   cJSON *index = cJSON_CreateObject();
   assert_true(
