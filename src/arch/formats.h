@@ -4,6 +4,7 @@
 #include "arch/files.h"
 #include "io/json.h"
 #include "io/tensors.h"
+#include "util/str.h"
 
 /// Fills `config` from folder/config.json and folder/generation_config.json. `tied` is what config.json says;
 /// weights_resolve compares it with the weights.
@@ -33,6 +34,9 @@ bool weights_have_biases(const ModelConfig *config, const TensorFile *file, cons
 /// what wrappers put in front, and with or without "model.". Then settles config->tied: a head that differs
 /// from the embedding is kept, whatever config.json says.
 STATUS_CHECKED Status weights_resolve(ModelConfig *config, TensorFile *file);
+/// Appends a tensor's name without the parts that torch.compile, FSDP, activation checkpointing and
+/// DataParallel put into it.
+STATUS_CHECKED Status append_unwrapped(Str *out, const char *name);
 /// Checks that the file has every weight with the right shape, and no tensor that this program would ignore.
 STATUS_CHECKED Status weights_check(const ModelConfig *config, const TensorFile *file);
 /// `value` rounded to 7 decimal digits: 0.05, not 0.0500000007.

@@ -180,25 +180,6 @@ Status lora_tensor_name(const WeightSpec *weight, LoraPart part, char **out) {
                     weight->kind == WEIGHT_EMBEDDING ? embedding[part] : matrix[part]);
 }
 
-static bool is_wrapper(const char *part, size_t size) {
-  static const char *const wrappers[] = {"_orig_mod", "_fsdp_wrapped_module", "_checkpoint_wrapped_module"};
-  for (size_t i = 0; i < sizeof wrappers / sizeof *wrappers; i++) {
-    if (strlen(wrappers[i]) == size && memcmp(part, wrappers[i], size) == 0) return true;
-  }
-  return false;
-}
-
-/// Appends `name` without the parts that wrappers of modules put into it.
-static Status append_unwrapped(Str *out, const char *name) {
-  while (*name != '\0') {
-    size_t size = strcspn(name, ".");
-    size_t whole = size + (name[size] == '.');
-    if (!is_wrapper(name, size)) TRY(str_append(out, name, whole));
-    name += whole;
-  }
-  return STATUS_OK;
-}
-
 /// The endings of names that have the adapter's name in them, or DoRA's ".weight", and how PEFT writes them.
 static const struct {
   const char *stored, *usual;
@@ -213,7 +194,7 @@ static const struct {
 Status lora_usual_name(const char *stored, char **out) {
   Str plain = {0};
   Status status = STATUS_OK;
-  TRY_CLEAN(append_unwrapped(&plain, str_starts(stored, "module.") ? stored + strlen("module.") : stored));
+  TRY_CLEAN(append_unwrapped(&plain, stored));
   const char *name = str_text(&plain), *ending = "";
   size_t stem = plain.size;
   for (size_t i = 0; i < sizeof endings / sizeof *endings; i++) {

@@ -41,7 +41,7 @@ static bool is_wrapper(const char *part, size_t size, bool first) {
   return first && size == strlen("module") && memcmp(part, "module", size) == 0;
 }
 
-static Status append_unwrapped(Str *out, const char *name) {
+Status append_unwrapped(Str *out, const char *name) {
   size_t start = out->size;
   while (true) {
     size_t size = strcspn(name, ".");
