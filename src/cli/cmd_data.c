@@ -1,7 +1,10 @@
 // gee-cl data: the prompts that training will see, and how many each stage left.
 #include "cli.h"
 #include "io/json_write.h"
+#include "util/memory.h"
+#include "wrap.h"
 
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -27,15 +30,40 @@ static const Usage usage = {
     "  gee-cl data configs/quickstart.ini\n"
     "  gee-cl data configs/quickstart.ini --json --set groups.file=age"};
 
-/// What became of prompts that name a group but are not swapped, or that the group file's words cannot fit.
-static void print_detected(const Dataset *data, const StageCount *stage) {
+enum { MAX_WIDTH = 100 };
+
+/// A line of text, wrapped at the width of the screen.
+static Status print_note(const char *format, ...) __attribute__((format(printf, 1, 2)));
+static Status print_note(const char *format, ...) {
+  Str wrapped = {0};
+  char text[1024];
+  va_list args;
+  va_start(args, format);
+  (void)vsnprintf(text, sizeof text, format, args);
+  va_end(args);
+  Status status = wrap_append(&wrapped, text, 0, "  ", size_min(terminal_width(stdout), MAX_WIDTH));
+  if (status == STATUS_OK) printf("%s\n", str_text(&wrapped));
+  str_free(&wrapped);
+  return status;
+}
+
+/// Prompts that name a group but are not swapped, and those that the group file's words cannot fit.
+static Status print_detected(const Dataset *data) {
+  const StageCount *detected = &data->stages[1];
   const char *language = groups_language(data->groups);
-  if (stage->unswappable > 0)
-    printf("%20zu of these cannot be swapped: a word of theirs has no certain counterpart\n",
-           stage->unswappable);
-  if (stage->foreign > 0)
-    printf("%20zu are in a script that the group file (%s) has no words in\n", stage->foreign,
-           language != NULL ? language : "no language given");
+  if (detected->unswappable > 0)
+    TRY(print_note(
+        "prompts that name a group but are not swapped, as a word of theirs has no certain counterpart: %zu",
+        detected->unswappable));
+  if (detected->foreign > 0)
+    TRY(print_note("prompts in a script that the group file (%s) has no words in: %zu",
+                   language != NULL ? language : "no language given", detected->foreign));
+  if (groups_swaps_break_agreement(data->groups))
+    TRY(print_note(
+        "In the language of the group file (%s) other words agree with the gender of a swapped word; "
+        "templates are safer (groups.counterfactual = template; docs/GROUPS.md).",
+        language));
+  return STATUS_OK;
 }
 
 static void print_stages(const Dataset *data) {
@@ -52,28 +80,42 @@ static void print_stages(const Dataset *data) {
     if (stage->unnamed > 0) printf("   %zu name no group", stage->unnamed);
     if (stage->several > 0) printf("   %zu name several groups", stage->several);
     printf("\n");
-    print_detected(data, stage);
   }
 }
 
-/// Says what of the file is not among the prompts, and what is read in a way that may surprise.
-static void print_read(const ReadCounts *read) {
+/// What of the file is not among the prompts, and what is read in a way that may surprise.
+static Status print_read(const ReadCounts *read) {
   size_t dropped = read->empty + read->without_user;
   if (dropped > 0)
-    printf("rows left out: %zu of %zu (without text: %zu, without words of a user: %zu)\n", dropped,
-           read->rows, read->empty, read->without_user);
+    TRY(print_note("rows left out: %zu of %zu (without text: %zu, without words of a user: %zu)", dropped,
+                   read->rows, read->empty, read->without_user));
   if (read->answered > 0)
-    printf("chats cut after the user's last words, for the model to answer: %zu\n", read->answered);
-  if (read->turns > 0) printf("lists of texts, read as turns of user and assistant: %zu\n", read->turns);
-  if (read->without_content > 0) printf("messages without content, left out: %zu\n", read->without_content);
+    TRY(print_note("chats cut after the user's last words, for the model to answer: %zu", read->answered));
+  if (read->turns > 0)
+    TRY(print_note("lists of texts, read as turns of user and assistant: %zu", read->turns));
+  if (read->without_content > 0)
+    TRY(print_note("messages without content, left out: %zu", read->without_content));
+  return STATUS_OK;
 }
 
-/// Prints the first line of a text, or 160 bytes of it.
-static void print_start(const char *text) {
-  size_t length = strcspn(text, "\n"), shown = length < 160 ? length : 160;
+/// Prints the first line of a text as far as the line has room after `used` columns; 160 bytes of it in a
+/// file.
+static void print_start(const char *text, size_t used) {
+  size_t width = terminal_of(stdout).redraws ? terminal_width(stdout) : 200;
+  size_t room = width > used + 24 ? width - used - 4 : 20;
+  size_t length = strcspn(text, "\n"), shown = length < room ? length : room;
   while (shown > 0 && shown < length && ((unsigned char)text[shown] & 0xC0) == 0x80)
     shown--; // do not cut a character
   printf("%.*s%s\n", (int)shown, text, text[shown] != '\0' ? " ..." : "");
+}
+
+static Status print_totals(const Dataset *data) {
+  printf("\n");
+  if (data->shortened > 0) TRY(print_note("prompts cut to data.max_prompt_tokens: %zu", data->shortened));
+  return print_note("%zu prompt%s, %zu of them distinct, in %zu %s%s%s", data->count, str_plural(data->count),
+                    dataset_distinct(data), data->sets, data->counterfactual ? "counterfactual set" : "set",
+                    str_plural(data->sets),
+                    data->counterfactual ? " (a prompt of each group in each)" : " of one prompt");
 }
 
 static void print_prompts(const Dataset *data) {
@@ -83,24 +125,13 @@ static void print_prompts(const Dataset *data) {
     const Prompt *prompt = &data->prompts[i];
     const char *group = prompt->group >= 0 ? groups_name(data->groups, (size_t)prompt->group) : "-";
     printf("%6zu  %-10s %-10s %6zu  ", prompt->set, group, data->types[prompt->type], prompt->tokens.count);
-    print_start(prompt->text);
+    print_start(prompt->text, 38);
     for (size_t m = 0; m < prompt->earlier_count; m++) {
       printf("        before it, %s: ", prompt->earlier[m].role);
-      print_start(prompt->earlier[m].content);
+      print_start(prompt->earlier[m].content, 30);
     }
   }
   if (data->count > limit) printf("... and %zu more (--limit N, or --json for all)\n", data->count - limit);
-  printf("\n%zu prompt%s, %zu of them distinct, in %zu %s%s%s\n", data->count, str_plural(data->count),
-         dataset_distinct(data), data->sets, data->counterfactual ? "counterfactual set" : "set",
-         str_plural(data->sets),
-         data->counterfactual ? " (a prompt of each group in each)" : " of one prompt");
-  if (groups_swaps_break_agreement(data->groups))
-    printf("In the language of the group file (%s) other words agree with the gender of a swapped word; "
-           "templates "
-           "are safer\n(groups.counterfactual = template; docs/GROUPS.md)\n",
-           groups_language(data->groups));
-  if (data->shortened > 0)
-    printf("%zu prompt%s cut to data.max_prompt_tokens\n", data->shortened, str_plural(data->shortened));
 }
 
 static void write_stage(JsonWriter *json, const Dataset *data, const StageCount *stage) {
@@ -184,10 +215,12 @@ Status cmd_data(int argc, char **argv) {
     TRY_CLEAN(print_dataset_json(&data, config.data.system));
   } else {
     print_stages(&data);
-    print_read(&data.read);
+    TRY_CLEAN(print_detected(&data));
+    TRY_CLEAN(print_read(&data.read));
     print_prompts(&data);
     if (config.data.system != NULL)
-      printf("the system message of chats that have none: %s\n", config.data.system);
+      TRY_CLEAN(print_note("the system message of chats that have none: %s", config.data.system));
+    TRY_CLEAN(print_totals(&data));
   }
 cleanup:
   dataset_free(&data);

@@ -157,6 +157,12 @@ static Status print_data(const Run *run) {
                   config->data.use_test_data ? "built-in prompts" : config->data.train, run->data.count,
                   str_plural(run->data.count), run->data.sets, str_plural(run->data.sets), str_text(&groups));
   str_free(&groups);
+  size_t foreign = run->data.stages[1].foreign;
+  if (status == STATUS_OK && foreign > 0)
+    status = say_field("",
+                       "%zu of %zu in the file %s in a script that the group file has no words in: "
+                       "gee-cl data shows them",
+                       foreign, run->data.stages[1].prompts, foreign == 1 ? "is" : "are");
   return status;
 }
 

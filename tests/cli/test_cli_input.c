@@ -173,6 +173,29 @@ static void data_says_what_it_reads(void **state) {
     if (!test_contains(ran.out, json[i])) fail_msg("\"%s\" is not in:\n%s", json[i], ran.out);
 }
 
+/// Prompts that the group file's words do not fit: what cannot be swapped, and another script.
+static void data_says_what_the_groups_do_not_fit(void **state) {
+  (void)state;
+  write_text(
+      in_folder(folder, "chinese.jsonl"),
+      "{\"prompt\": \"她是一名护士。\"}\n{\"prompt\": \"她怀孕了。\"}\n{\"prompt\": \"She is a nurse.\"}\n");
+  static const char *const said[] = {"no certain counterpart: 1", "(zh-Hans) has no words in: 1",
+                                     "他是一名护士。"};
+  const char *config = config_of(in_folder(folder, "chinese.jsonl"));
+  Ran ran = GEE("data", config, "--set", "groups.file=gender-zh", "--set", "data.held_out=0");
+  assert_code(ran, 0);
+  for (size_t i = 0; i < sizeof said / sizeof said[0]; i++) {
+    char flat[4000]; // without the line ends of wrapped lines
+    (void)snprintf(flat, sizeof flat, "%s", ran.out);
+    for (char *end = strstr(flat, "\n  "); end != NULL; end = strstr(end, "\n  "))
+      memmove(end, end + 2, strlen(end + 2) + 1);
+    if (!test_contains(flat, said[i])) fail_msg("\"%s\" is not in:\n%s", said[i], ran.out);
+  }
+  ran = GEE("data", config, "--set", "groups.file=gender-zh", "--set", "data.held_out=0", "--json");
+  assert_true(test_contains(ran.out, "\"not_swappable\":\t1"));
+  assert_true(test_contains(ran.out, "\"other_script\":\t1"));
+}
+
 static void the_file_to_measure_on_is_checked_first(void **state) {
   (void)state;
   write_text(in_folder(folder, "train.jsonl"), "{\"q\": \"He ran.\"}\n{\"q\": \"She sat.\"}\n");
@@ -296,6 +319,7 @@ int main(void) {
       cmocka_unit_test(prompts_that_cannot_be_read),
       cmocka_unit_test(prompts_in_csv),
       cmocka_unit_test(data_says_what_it_reads),
+      cmocka_unit_test(data_says_what_the_groups_do_not_fit),
       cmocka_unit_test(the_file_to_measure_on_is_checked_first),
       cmocka_unit_test(a_cut_or_random_parquet),
       cmocka_unit_test(json_nested_200000_deep),
