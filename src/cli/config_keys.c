@@ -133,7 +133,7 @@ const ConfigKey config_keys[] = {
            DECIDES_WITH("loss.debias_only=true",
                         "the measurements in a row within it are counted across a resume"),
            "debias_only stops once the held-out gap, with its interval, is smaller than this many nats."),
-    SIZE("loss", "target_evals", loss.target_evals, "2", 1, MANY, FREE("it only decides when a run ends"),
+    SIZE("loss", "target_evals", loss.target_evals, "3", 1, MANY, FREE("it only decides when a run ends"),
          "Measurements in a row that must say so. One could be chance, since the interval is looked at many "
          "times."),
     BOOL("loss", "task_weights_em", task_weights_em, "false", DECIDES,
