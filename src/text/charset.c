@@ -131,16 +131,22 @@ static void page_bits(const Charset *set, uint32_t page, size_t *from, uint64_t 
   for (size_t i = *from; i < set->count && set->ranges[i].low <= last; i++) {
     uint32_t low = set->ranges[i].low < first ? first : set->ranges[i].low;
     uint32_t high = set->ranges[i].high > last ? last : set->ranges[i].high;
-    for (uint32_t code = low; code <= high; code++) out[code >> 6 & 3] |= UINT64_C(1) << (code & 63);
+    for (uint32_t word = low >> 6; word <= high >> 6; word++) {
+      uint32_t first_bit = word == low >> 6 ? low & 63 : 0, last_bit = word == high >> 6 ? high & 63 : 63;
+      out[word & 3] |= UINT64_MAX << first_bit & UINT64_MAX >> (63 - last_bit);
+    }
   }
 }
 
-/// *out = the index of the page, which is added if no page before has the same bits.
-static Status find_page(CharTable *table, const uint64_t bits[4], uint16_t *out) {
+/// Sets table->pages[page] to the index of the bits, which are added if no page before has the same.
+static Status set_page(CharTable *table, uint32_t page, const uint64_t bits[4]) {
   size_t size = sizeof table->bits[0];
-  for (size_t i = table->page_count; i > 0; i--) {
-    *out = (uint16_t)(i - 1);
-    if (memcmp(table->bits[i - 1], bits, size) == 0) return STATUS_OK;
+  uint16_t *out = &table->pages[page];
+  *out = page > 0 ? table->pages[page - 1] : 0; // most pages are as the one before
+  if (page > 0 && memcmp(table->bits[*out], bits, size) == 0) return STATUS_OK;
+  for (size_t i = 0; i < table->page_count; i++) {
+    *out = (uint16_t)i;
+    if (memcmp(table->bits[i], bits, size) == 0) return STATUS_OK;
   }
   TRY(mem_reserve(&table->bits, &table->page_capacity, table->page_count + 1, "a set of characters"));
   memcpy(table->bits[table->page_count], bits, size);
@@ -155,7 +161,7 @@ Status char_table_create(const Charset *set, CharTable **out) {
   for (uint32_t page = 0; page < CHAR_PAGES; page++) {
     uint64_t bits[4];
     page_bits(set, page, &from, bits);
-    Status status = find_page(table, bits, &table->pages[page]);
+    Status status = set_page(table, page, bits);
     if (status != STATUS_OK) {
       char_table_free(table);
       return status;

@@ -11,6 +11,7 @@
 
 #define SMOLLM GEE_SOURCE_DIR "/tests/text/bpe_smollm"
 #define LLAMA3 GEE_SOURCE_DIR "/tests/text/bpe_llama3"
+#define SPM    GEE_SOURCE_DIR "/tests/text/spm.gguf"
 
 static char gguf[600];
 
@@ -38,6 +39,26 @@ static void loads(void **state) {
   (void)state;
   sweep("loading tokenizer.json", load, (void *)(uintptr_t)LLAMA3);
   sweep("loading a GGUF's tokenizer", load, gguf);
+  sweep("loading a SentencePiece tokenizer", load, (void *)(uintptr_t)SPM);
+}
+
+/// Writes an input of the fuzz target tokenizer_hf, whose parts are tokenizer.json and tokenizer_config.json,
+/// as a folder.
+static void write_folder(const char *name, const char *folder) {
+  static const char cut[] = "\n----\n";
+  char path[600];
+  MappedFile file = {0};
+  (void)snprintf(path, sizeof path, GEE_SOURCE_DIR "/tests/fuzz/corpus/tokenizer_hf/%s", name);
+  assert_ok(file_map(path, &file));
+  const char *bytes = (const char *)file.bytes, *second = memmem(bytes, file.size, cut, sizeof cut - 1);
+  size_t first = second != NULL ? (size_t)(second - bytes) : file.size;
+  (void)snprintf(path, sizeof path, "%s/tokenizer.json", folder);
+  assert_ok(file_write_atomic(path, bytes, first));
+  if (second != NULL) {
+    (void)snprintf(path, sizeof path, "%s/tokenizer_config.json", folder);
+    assert_ok(file_write_atomic(path, second + sizeof cut - 1, file.size - first - sizeof cut + 1));
+  }
+  file_unmap(&file);
 }
 
 // ---- use ----
@@ -59,6 +80,22 @@ static void encodes_and_decodes(void **state) {
   for (size_t i = 0; i < 3; i++) {
     Tokenizer *tokenizer = NULL;
     assert_ok(tokenizer_load(folders[i], &tokenizer));
+    sweep("encoding and decoding", encode, tokenizer);
+    tokenizer_free(tokenizer);
+  }
+}
+
+/// Tokenizers with every kind of part.
+static void all_parts(void **state) {
+  static const char *const names[] = {"cuts", "pieces", "metaspace", "tokens"};
+  (void)state;
+  for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+    char folder[500];
+    Tokenizer *tokenizer = NULL;
+    (void)snprintf(folder, sizeof folder, "%s", test_folder());
+    write_folder(names[i], folder);
+    sweep(names[i], load, folder);
+    assert_ok(tokenizer_load(folder, &tokenizer));
     sweep("encoding and decoding", encode, tokenizer);
     tokenizer_free(tokenizer);
   }
@@ -137,9 +174,8 @@ static void exports(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(loads),
-      cmocka_unit_test(encodes_and_decodes),
-      cmocka_unit_test(renders_chats),
+      cmocka_unit_test(loads),     cmocka_unit_test(encodes_and_decodes),
+      cmocka_unit_test(all_parts), cmocka_unit_test(renders_chats),
       cmocka_unit_test(exports),
   };
   return cmocka_run_group_tests(tests, make_gguf, NULL);
