@@ -400,7 +400,7 @@ Status hf_config_add_tokens(const HfConfig *config, Tokenizer *tokenizer) {
       TRY(add_named(&adding, value, NAMED[i]));
     } else if (text != NULL) {
       Written written = {.text = text, .special = true};
-      if (added_find(&tokenizer->added, tokenizer_find(tokenizer, text)) == NULL)
+      if (config->kind->plain || added_find(&tokenizer->added, tokenizer_find(tokenizer, text)) == NULL)
         TRY(add_written(&adding, written));
     }
   }

@@ -104,6 +104,7 @@ def cases():
                 for prefix in (True, False, None):
                     yield f"{tokenizer}, add_prefix_space {prefix}, {model}, {kind}", tokenizer, model, kind, {} if prefix is None else {"add_prefix_space": prefix}, {}
     yield "qwen2 takes flags away", "bytes", "qwen2", "Qwen2Tokenizer", {"eos_token": END, "pad_token": "<x>", "added_tokens_decoder": {"0": token(END, lstrip=True), "270": token("<x>", rstrip=True, special=False)}}, {}
+    yield "qwen2 takes the flags of its default away", "bytes", "qwen2", "Qwen2Tokenizer", {"added_tokens_decoder": {"0": token(END, lstrip=True)}}, {}
     yield "a template of tokenizer.json", "bos", "llama", "PreTrainedTokenizerFast", {"bos_token": END, "add_bos_token": False}, {}
     yield "the same, GPT-2", "bos", "llama", "GPT2Tokenizer", {"bos_token": END, "add_bos_token": False}, {}
     yield "digits", "digits", "llama", "PreTrainedTokenizerFast", {}, {}
