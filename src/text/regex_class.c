@@ -385,7 +385,7 @@ cleanup:
 
 /// A character or a range.
 static Status parse_range(Parser *parser, Charset *out) {
-  uint32_t low, high;
+  uint32_t low = 0, high = 0;
   bool hyphen = next_is(parser, "-"), is_class;
   TRY(parse_character(parser, &low));
   if (!next_is(parser, "-") || next_is(parser, "-]") || hyphen) {
