@@ -11,7 +11,8 @@ usage: scripts/quickstart.sh [--set SECTION.KEY=VALUE]...
 
 Installs what is missing, builds gee-cl, fetches SmolLM2-135M-Instruct, trains ten steps of configs/quickstart.ini, and
 measures the entropy gap on held-out prompts without the trained adapter and with it. Run it as root or with sudo, as often as you like; a
-second run installs, builds and fetches nothing. It takes about ten minutes on two cores.
+second run installs, builds and fetches nothing, and trains runs/quickstart anew: to keep that run, rename its folder. It takes about
+ten minutes on two cores.
 
   --set SECTION.KEY=VALUE   changes a key of the config, as in: scripts/quickstart.sh --set train.seed=1
                             build/gee-cl train --help-config lists all keys
@@ -47,7 +48,7 @@ build/gee-cl devices
 
 config=configs/quickstart.ini
 heading "3/4  Training"
-rm -rf runs/quickstart # of an earlier quickstart; gee-cl itself never overwrites a run
+rm -rf runs/quickstart # made by an earlier quickstart, perhaps longer since: gee-cl refuses to train over it
 trained=$SECONDS
 build/gee-cl train $config "${settings[@]}"
 trained=$((SECONDS - trained))

@@ -112,16 +112,27 @@ static bool is_final(const char *checkpoint) {
   return str_ends(checkpoint, "/final");
 }
 
+/// What a finished run also needs to go on to a larger train.max_steps.
+static const char *also_extend(const Trainer *t) {
+  return t->job->train.schedule == SCHEDULE_CONSTANT ? "" : " --extend";
+}
+
+static Status fail_earlier_run(const Trainer *t, const char *found) {
+  if (!is_final(found))
+    return status_fail(STATUS_INPUT,
+                       "%s is from an earlier run: resume with --resume, or set another output.run_name",
+                       found);
+  return status_fail(STATUS_INPUT,
+                     "%s is from an earlier run, which is finished: for more, raise train.max_steps and give "
+                     "--resume%s, or set another output.run_name",
+                     found, also_extend(t));
+}
+
 /// *found = the checkpoint to resume, or NULL. Refuses to overwrite an earlier run.
 static Status find_start(const Trainer *t, bool warn, char **found) {
   const TrainJob *job = t->job;
   if (file_is_directory(t->folder)) TRY(checkpoint_find(t->folder, warn, found));
-  if (*found != NULL && !job->resume) {
-    return status_fail(STATUS_INPUT, "%s is from an earlier run%s, or set another output.run_name", *found,
-                       is_final(*found)
-                           ? ", which is finished: make it longer by --resume and a larger train.max_steps"
-                           : ": resume with --resume");
-  }
+  if (*found != NULL && !job->resume) return fail_earlier_run(t, *found);
   if (*found != NULL || !job->extend) return STATUS_OK;
   return status_fail(STATUS_INPUT, "--extend: %s has no checkpoint to extend: drop --extend", t->folder);
 }
@@ -164,8 +175,7 @@ static void note_finished(const Trainer *t, const char *found) {
   log_say(LOG_NOTE,
           "%s is finished: %zu step%s done, as train.max_steps says; for more, raise train.max_steps and "
           "give --resume%s",
-          found, t->state.step, str_plural(t->state.step),
-          train->schedule == SCHEDULE_CONSTANT ? "" : " --extend");
+          found, t->state.step, str_plural(t->state.step), also_extend(t));
 }
 
 Status start_restore(Trainer *t, const char *found) {

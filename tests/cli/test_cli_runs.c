@@ -146,7 +146,12 @@ static void a_finished_run_says_so(void **state) {
   assert_string_equal(before, after);
   free(before);
   free(after);
+  assert_true(test_contains(stopped_train(NULL, "done", NULL, NULL).err,
+                            "for more, raise train.max_steps and give --resume, or set"));
   stopped_make("falling", linear);
+  // without --resume, the advice is the same
+  ASSERT_SAYS(stopped_train(NULL, "falling", linear, NULL), 2,
+              "raise train.max_steps and give --resume --extend, or set");
   ASSERT_SAYS(stopped_train(NULL, "falling", linear, resume), 0,
               "raise train.max_steps and give --resume --extend");
   // all steps done but killed before final was there: it is made
