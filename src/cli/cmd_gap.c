@@ -62,6 +62,17 @@ static Status check_adapters(const Runtime *runtime) {
   return STATUS_OK;
 }
 
+/// Says of every model whether it was trained on what it will be measured on.
+static Status find_trained_on(Measurement *m) {
+  size_t count = measured_prompts(&m->config, &m->data);
+  GapModel *model = m->models;
+  if (!no_base)
+    TRY(trained_on_find(m->config.model.path, &m->runtime, &m->data, count, &model++->trained_on));
+  for (size_t i = 0; i < adapters.count; i++)
+    TRY(trained_on_find(adapters.items[i], &m->runtime, &m->data, count, &model++->trained_on));
+  return STATUS_OK;
+}
+
 static Status measurement_open(Measurement *m, const char *path) {
   Config *config = &m->config;
   TRY(config_open(path, &sets, chat_template, config));
@@ -70,6 +81,7 @@ static Status measurement_open(Measurement *m, const char *path) {
   TRY(gap_evaluation_open(config, "gap", &m->data, &m->gap));
   TRY(check_adapters(&m->runtime));
   TRY(mem_array(&m->models, 1 + adapters.count, "gaps"));
+  TRY(find_trained_on(m));
   return runtime_open_device(&m->runtime, &config->device);
 }
 
@@ -130,7 +142,10 @@ static Status measure_all(Measurement *m) {
 
 /// Adds what was measured on a model as members of an open object.
 static Status write_model(const Measurement *m, size_t index, JsonWriter *json) {
-  return evaluation_write_json(m->gap, &m->models[index].metrics, json);
+  const GapModel *model = &m->models[index];
+  if (model->trained_on.known) json_integer(json, "trained_on", (int64_t)model->trained_on.prompts);
+  if (model->trained_on.has_config && !model->trained_on.known) json_null(json, "trained_on");
+  return evaluation_write_json(m->gap, &model->metrics, json);
 }
 
 /// A model alone is the object itself; adapters are a list beside their base.

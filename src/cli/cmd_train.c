@@ -166,6 +166,20 @@ static Status print_data(const Run *run) {
   return status;
 }
 
+/// A file in data.eval may repeat prompts that are trained on.
+static Status print_overlap(const Run *run) {
+  size_t trained = 0, count = 0;
+  if (run->held_out.count == 0) return STATUS_OK;
+  count = measured_prompts(&run->config, &run->held_out);
+  TRY(dataset_overlap(&run->held_out, count, &run->data, &trained));
+  if (trained == 0) return STATUS_OK;
+  return say_field(
+      "",
+      "%zu of the %zu prompts that the gap is measured on are trained on too: the gap on them is "
+      "not a held-out one",
+      trained, count);
+}
+
 static Status print_header(const Run *run) {
   const Config *config = &run->config;
   const DeviceInfo *info = device_info(run->runtime.device);
@@ -178,6 +192,7 @@ static Status print_header(const Run *run) {
                 str_plural(model->layers), model->width, chat_name(run->runtime.chat)));
   TRY(say_field("device", "%s: %s", info->platform, info->name));
   TRY(print_data(run));
+  TRY(print_overlap(run));
   TRY(say_field("train", "%s, %zu step%s of %zu answers", how, config->train.max_steps,
                 str_plural(config->train.max_steps), config->train.effective_batch));
   TRY(say_field("loss", "%s answers, lambda_weight %g, em_weight %g",

@@ -1,8 +1,8 @@
 // The gap as a config asks for it, and the table that shows it to a person.
 #pragma once
 
-#include "cli.h"
 #include "eval/gap.h"
+#include "trained_on.h"
 
 /// *out = the gap on `dataset` with the config's sampling, entropy temperature, data.eval_sets,
 /// data.eval_answers and train.max_drift. The seed is the config's, so that measurements before and after
@@ -14,6 +14,7 @@ STATUS_CHECKED Status gap_evaluation_open(const Config *config, const char *name
 typedef struct GapModel {
   const char *name; // the model's path or the adapter's
   MetricList metrics;
+  TrainedOn trained_on;
 } GapModel;
 
 /// The models that were measured on the same sets; all borrowed.

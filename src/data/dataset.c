@@ -271,3 +271,23 @@ int dataset_type(const Dataset *dataset, const char *name) {
     if (strcmp(dataset->types[i], name) == 0) return (int)i;
   return -1;
 }
+
+static int by_tokens(const void *a, const void *b) {
+  const Tokens *x = &(*(const Prompt *const *)a)->tokens, *y = &(*(const Prompt *const *)b)->tokens;
+  if (x->count != y->count) return x->count < y->count ? -1 : 1;
+  return x->count > 0 ? memcmp(x->ids, y->ids, x->count * sizeof *x->ids) : 0;
+}
+
+Status dataset_overlap(const Dataset *dataset, size_t count, const Dataset *other, size_t *out) {
+  const Prompt **known = NULL;
+  *out = 0;
+  TRY(mem_array(&known, other->count, "prompts to compare"));
+  for (size_t i = 0; i < other->count; i++) known[i] = &other->prompts[i];
+  qsort(known, other->count, sizeof *known, by_tokens);
+  for (size_t i = 0; i < count; i++) {
+    const Prompt *prompt = &dataset->prompts[i];
+    *out += bsearch(&prompt, known, other->count, sizeof *known, by_tokens) != NULL;
+  }
+  free(known);
+  return STATUS_OK;
+}

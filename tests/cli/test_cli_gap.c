@@ -177,6 +177,47 @@ static void repeated_prompts(void **state) {
   cJSON_Delete(root);
 }
 
+/// The adapter's own config says what it was trained on, whatever the config of the measurement holds out.
+static void prompts_that_were_trained_on(void **state) {
+  (void)state;
+  const char *own = in_folder(trained, "config.ini"), *kept = in_folder(trained, "kept.ini");
+  Ran ran = GEE("gap", config, "--json", "--adapter", trained);
+  cJSON *root = measured(ran);
+  assert_false(test_contains(ran.err, "trained on"));
+  assert_null(cJSON_GetObjectItem(cJSON_GetObjectItem(root, "base"), "trained_on"));
+  assert_true(NUMBER(adapter_of(root, 0), "trained_on") < 1);
+  cJSON_Delete(root);
+  // 9 sets of the training's own half: all of their 18 prompts
+  assert_int_equal(rename(own, kept), 0);
+  ran = GEE("train", config, "--set=output.run_name=all", "--set=data.held_out=0", "--set=train.max_steps=1");
+  assert_code(ran, 0);
+  const char *all = in_folder(folder, "runs/all/final");
+  ran = GEE("gap", config, "--json", "--no-base", "--adapter", all, "--adapter", trained);
+  root = measured(ran);
+  assert_true(test_contains(ran.err, "18 of 18 prompts were trained on, as "));
+  assert_true(test_contains(ran.err, "all/final/config.ini says: the gap on them is not a held-out one"));
+  assert_true(NUMBER(adapter_of(root, 0), "trained_on") > 17);
+  assert_null(cJSON_GetObjectItem(adapter_of(root, 1), "trained_on")); // nothing says it
+  cJSON_Delete(root);
+  // the training itself says it of a file in data.eval
+  const char *prompts = in_folder(folder, "both.txt");
+  write_text(prompts, "He sings.\nShe runs.\n");
+  char train[700], eval[700];
+  (void)snprintf(train, sizeof train, "--set=data.train=%s", prompts);
+  (void)snprintf(eval, sizeof eval, "--set=data.eval=%s", prompts);
+  ran = GEE("train", config, "--dry-run", "--set=data.use_test_data=false", train, eval);
+  assert_code(ran, 0);
+  assert_true(test_contains(ran.err, "4 of the 4 prompts that the gap is measured on are trained on too"));
+  assert_false(test_contains(GEE("train", config, "--dry-run", eval).err, "are trained on too"));
+  write_text(own, "[data]\ntrain = /nowhere.jsonl\n");
+  ran = GEE("gap", config, "--json", "--no-base", "--adapter", trained);
+  assert_int_equal(rename(kept, own), 0);
+  root = measured(ran);
+  assert_true(test_contains(ran.err, "whether the measured prompts were trained on cannot be told: "));
+  assert_true(cJSON_IsNull(cJSON_GetObjectItem(adapter_of(root, 0), "trained_on")));
+  cJSON_Delete(root);
+}
+
 static void more_groups(void **state) {
   (void)state;
   static const char *const race[] = {"--set=groups.file=race", "--set=groups.counterfactual=template"};
@@ -293,6 +334,7 @@ int main(void) {
       cmocka_unit_test(tables),
       cmocka_unit_test(one_set),
       cmocka_unit_test(repeated_prompts),
+      cmocka_unit_test(prompts_that_were_trained_on),
       cmocka_unit_test(more_groups),
       cmocka_unit_test(a_drifted_model_is_named),
       cmocka_unit_test(wrong_use),

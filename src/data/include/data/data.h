@@ -126,6 +126,9 @@ STATUS_CHECKED Status dataset_build(const DataOptions *options, const Tokenizer 
 void dataset_free(Dataset *dataset);
 /// The number of prompts that differ from all before them.
 size_t dataset_distinct(const Dataset *dataset);
+/// *out = how many of the first `count` prompts of `dataset` have the tokens of a prompt of `other`.
+STATUS_CHECKED Status dataset_overlap(const Dataset *dataset, size_t count, const Dataset *other,
+                                      size_t *out);
 /// Index of a prompt type by name; −1 if the dataset has no type of that name (Dataset.types lists those it
 /// has).
 int dataset_type(const Dataset *dataset, const char *name);

@@ -1,0 +1,19 @@
+// Whether a gap is measured on prompts that the model was trained on. Rule: a gap is held out only if the
+// training's own config says so, as the config of the measurement may split the prompts otherwise.
+#pragma once
+
+#include "cli.h"
+
+/// What the config.ini beside a model or an adapter, which training leaves there, says.
+typedef struct TrainedOn {
+  bool has_config;
+  bool known;     // the config and its prompts could be read
+  size_t prompts; // of the measured ones that were trained on
+} TrainedOn;
+
+/// The prompts that the gap is measured on: those of the first data.eval_sets sets.
+size_t measured_prompts(const Config *config, const Dataset *dataset);
+/// Compares the first `count` prompts of `dataset` with those that the model or adapter in `folder` was
+/// trained on, and warns if some are the same or that cannot be told.
+STATUS_CHECKED Status trained_on_find(const char *folder, const Runtime *runtime, const Dataset *dataset,
+                                      size_t count, TrainedOn *out);
