@@ -105,8 +105,10 @@ static void print_start(const char *text, size_t used) {
   size_t room = width > used + 24 ? width - used - 4 : 20;
   size_t length = strcspn(text, "\n"), shown = length < room ? length : room;
   while (shown > 0 && shown < length && ((unsigned char)text[shown] & 0xC0) == 0x80)
-    shown--; // do not cut a character
-  printf("%.*s%s\n", (int)shown, text, text[shown] != '\0' ? " ..." : "");
+    shown--;                         // do not cut a character
+  for (size_t i = 0; i < shown; i++) // the file may hold what a terminal would obey
+    (void)putchar((unsigned char)text[i] < ' ' || text[i] == 0x7F ? '?' : text[i]);
+  printf("%s\n", text[shown] != '\0' ? " ..." : "");
 }
 
 static Status print_totals(const Dataset *data) {

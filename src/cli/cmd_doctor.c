@@ -5,6 +5,7 @@
 
 #include "device/cache_folder.h"
 #include "doctor_advice.h"
+#include "wrap.h"
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -21,9 +22,13 @@ static const Usage usage = {"doctor", "Say what this machine lacks, and how to i
                             "  gee-cl doctor"};
 
 static void print_row(const char *what, Style tone, const char *text) {
+  static const char lead[] = "          ";
+  Str wrapped = {0};
+  bool whole = wrap_append(&wrapped, text, strlen(lead), lead, terminal_width(stdout)) == STATUS_OK;
   printf("%s%-9s%s %s%s%s\n", style(stdout, STYLE_BOLD), what, style(stdout, STYLE_PLAIN),
-         style(stdout, tone), text, style(stdout, STYLE_PLAIN));
+         style(stdout, tone), whole ? str_text(&wrapped) : text, style(stdout, STYLE_PLAIN));
   (void)fflush(stdout);
+  str_free(&wrapped);
 }
 
 /// A row of formatted text, which is cut at the size of a path.
@@ -90,6 +95,7 @@ static Status print_folder(const char *what, const char *path) {
 static Status print_folders(void) {
   char *ours = NULL, *pocl = NULL;
   Status status = STATUS_OK;
+  TRY_CLEAN(print_folder("this folder, where runs are saved", "."));
   TRY_CLEAN(cache_directory(NULL, &ours));
   if (ours != NULL) TRY_CLEAN(print_folder("compiled kernels", ours));
   TRY_CLEAN(pocl_cache_prepare());
@@ -139,7 +145,7 @@ static Status check_devices(const DeviceInfo *list, size_t count, size_t *workin
 }
 
 static void print_advice(const AdviceList *advice, size_t working) {
-  if (working > 0) printf("\nTraining works here%s.\n", advice->count > 0 ? ", and more could be used" : "");
+  if (working > 0) printf("\nDevices work here%s.\n", advice->count > 0 ? ", and more could be done" : "");
   if (advice->count > 0) printf("\n%sWhat to do%s\n", style(stdout, STYLE_BOLD), style(stdout, STYLE_PLAIN));
   for (size_t i = 0; i < advice->count; i++) printf("%zu. %s\n", i + 1, advice->texts[i]);
 }

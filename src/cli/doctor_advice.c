@@ -223,6 +223,14 @@ Status doctor_advise(const Machine *machine, const DeviceInfo *devices, size_t c
                    "(/dev/dxg), AMD's and NVIDIA's OpenCL do not. The processor works through pocl."));
     TRY(take(out, text));
   }
+  if (machine->driver_folder_set && machine->driver_count == 0) {
+    TRY(str_format(
+        &text,
+        "OCL_ICD_VENDORS or OPENCL_VENDOR_PATH names %s, which has no driver. Without it, the usual "
+        "folder is used:\n    unset OCL_ICD_VENDORS OPENCL_VENDOR_PATH",
+        machine->driver_folder));
+    return take(out, text);
+  }
   if (has_cpu(devices, count)) return STATUS_OK;
   TRY(install_advice(machine, VENDOR_COUNT, &text));
   return take(out, text);

@@ -1,6 +1,7 @@
 // gee-cl: the table of subcommands, and the only place where a Status becomes a message and an exit code.
 #include "cli.h"
 #include "util/log.h"
+#include "wrap.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -146,6 +147,19 @@ static void open_standard_streams(void) {
   }
 }
 
+/// The last line of a command that failed: one line in a file, wrapped on a terminal.
+static void say_failure(Status status) {
+  bool interrupted = status == STATUS_INTERRUPTED;
+  const char *word = interrupted ? "interrupted" : "error";
+  Str wrapped = {0};
+  size_t width = terminal_of(stderr).redraws ? terminal_width(stderr) : SIZE_MAX;
+  if (wrap_append(&wrapped, status_message(), strlen("gee-cl: : ") + strlen(word), "  ", width) != STATUS_OK)
+    str_clear(&wrapped);
+  say("gee-cl: %s%s:%s %s", style(stderr, interrupted ? STYLE_YELLOW : STYLE_RED), word,
+      style(stderr, STYLE_PLAIN), wrapped.size > 0 ? str_text(&wrapped) : status_message());
+  str_free(&wrapped);
+}
+
 int main(int argc, char **argv) {
   open_standard_streams();
   remember_signals();
@@ -155,10 +169,6 @@ int main(int argc, char **argv) {
   Status status = run_command(argc, argv);
   if ((fflush(stdout) != 0 || ferror(stdout) != 0) && status == STATUS_OK)
     status = status_fail(STATUS_FAILED, "cannot write the output");
-  if (status != STATUS_OK) {
-    bool interrupted = status == STATUS_INTERRUPTED;
-    say("gee-cl: %s%s:%s %s", style(stderr, interrupted ? STYLE_YELLOW : STYLE_RED),
-        interrupted ? "interrupted" : "error", style(stderr, STYLE_PLAIN), status_message());
-  }
+  if (status != STATUS_OK) say_failure(status);
   return (int)status;
 }

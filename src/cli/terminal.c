@@ -85,7 +85,7 @@ atomic_bool stop_requested = false; // lock-free: a handler may run on any threa
 /// A terminal that closes may send SIGHUP twice, and a machine that goes down SIGTERM after it, so only a
 /// second SIGINT or SIGTERM is a wish to quit at once.
 static void on_signal(int signal_number) {
-  static const char note[] = "\ngee-cl: finishing this step and saving; once more quits at once\n";
+  static const char note[] = "\ngee-cl: finishing what is being computed; once more quits at once\n";
   static atomic_bool asked = false;
   if (signal_number != SIGHUP && atomic_exchange(&asked, true)) _exit(130); // STATUS_INTERRUPTED
   if (atomic_exchange(&stop_requested, true)) return;

@@ -367,36 +367,40 @@ static Status read_group_file(GroupFile *g) {
   return find_scripts(g);
 }
 
-/// Appends the built-in names, for a message.
-static Status list_built_in(Str *out) {
-  for (const EmbeddedConfig *c = embedded_configs; c->name != NULL; c++) {
+enum { MAX_BUILT_IN = 64 };
+
+/// No file of that name is built in: says which are, and which of them is meant.
+static Status fail_built_in(const char *name) {
+  char *names[MAX_BUILT_IN + 1] = {NULL};
+  size_t count = 0;
+  Str known = {0};
+  Status status = STATUS_OK;
+  for (const EmbeddedConfig *c = embedded_configs; c->name != NULL && count < MAX_BUILT_IN; c++) {
     if (!str_starts(c->name, "groups/")) continue;
-    size_t size = strlen(c->name) - strlen("groups/") - strlen(".json");
-    TRY(str_append_format(out, "%s%.*s", out->size > 0 ? ", " : "", (int)size, c->name + strlen("groups/")));
+    const char *start = c->name + strlen("groups/");
+    TRY_CLEAN(str_copy(&names[count++], start, strlen(start) - strlen(".json")));
+    TRY_CLEAN(str_append_format(&known, "%s%s", known.size > 0 ? ", " : "", names[count - 1]));
   }
-  return STATUS_OK;
+  const char *nearest = str_nearest(name, (const char *const *)names);
+  status = status_fail(
+      STATUS_INPUT,
+      "groups.file = %s: built in are %s%s%s%s; for a file of your own give its path, ending in .json", name,
+      str_text(&known), nearest != NULL ? " (did you mean " : "", nearest != NULL ? nearest : "",
+      nearest != NULL ? "?)" : "");
+cleanup:
+  for (size_t i = 0; i < count; i++) free(names[i]);
+  str_free(&known);
+  return status;
 }
 
 static Status parse_group_file(GroupFile *g) {
-  Str name = {0}, known = {0};
-  Status status = STATUS_OK;
-  TRY_CLEAN(str_append_format(&name, "groups/%s.json", g->path));
-  const char *text = config_find(str_text(&name));
-  if (text != NULL) {
-    TRY_CLEAN(json_parse(text, strlen(text), g->path, &g->json));
-  } else if (strchr(g->path, '/') == NULL && !str_ends(g->path, ".json")) {
-    TRY_CLEAN(list_built_in(&known));
-    status = status_fail(STATUS_INPUT,
-                         "groups.file = %s: built in are %s; for a file of your own give its path, ending in "
-                         ".json",
-                         g->path, str_text(&known));
-  } else {
-    TRY_CLEAN(json_parse_file(g->path, &g->json));
-  }
-cleanup:
-  str_free(&name);
-  str_free(&known);
-  return status;
+  char *name = NULL;
+  TRY(str_format(&name, "groups/%s.json", g->path));
+  const char *text = config_find(name);
+  free(name);
+  if (text != NULL) return json_parse(text, strlen(text), g->path, &g->json);
+  if (strchr(g->path, '/') == NULL && !str_ends(g->path, ".json")) return fail_built_in(g->path);
+  return json_parse_file(g->path, &g->json);
 }
 
 Status groups_load(const char *name_or_path, GroupFile **out) {

@@ -36,34 +36,42 @@ static Status read_sha256(const cJSON *object, const char *key, const char *path
                      key, *out);
 }
 
+/// An adapter and the model it is used on.
+typedef struct Use {
+  const char *directory, *made_for; // the adapter, and the path of its model when it was made
+  const char *model;
+  bool force;
+} Use;
+
 /// `what` is the part that differs.
-static Status refuse(const char *what, const char *was, const char *is, const char *model,
-                     const char *directory, bool force) {
+static Status refuse(const Use *use, const char *what, const char *was, const char *is) {
   if (strcmp(was, is) == 0) return STATUS_OK;
-  if (force) {
+  if (use->force) {
     log_say(LOG_WARNING,
             "%s was made for another %s (SHA-256 %.12s...) than that of %s (%.12s...), as --force allows",
-            directory, what, was, model, is);
+            use->directory, what, was, use->model, is);
     return STATUS_OK;
   }
   return status_fail(
       STATUS_INPUT,
       "%s was made for another %s (SHA-256 %.12s...) than that of %s (%.12s...): give the model it was "
-      "made for, or --force to use it on this one",
-      directory, what, was, model, is);
+      "made for, %s, or --force to use it on this one",
+      use->directory, what, was, use->model, is, use->made_for);
 }
 
 static Status check(const ModelIdentity *identity, const char *model, const char *directory,
                     const cJSON *base, const char *path, bool force) {
   const char *format = NULL, *weights = NULL, *tokenizer = NULL;
+  Use use = {.directory = directory, .model = model, .force = force};
   TRY(json_get_string(base, "format", path, &format));
   if (strcmp(format, BASE_FORMAT) != 0)
     return status_fail(STATUS_INPUT, "%s is \"%s\", made by another version of gee-cl; this one reads \"%s\"",
                        path, format, BASE_FORMAT);
   TRY(read_sha256(base, "weights_sha256", path, &weights));
   TRY(read_sha256(base, "tokenizer_sha256", path, &tokenizer));
-  TRY(refuse("model", weights, identity->weights, model, directory, force));
-  return refuse("tokenizer", tokenizer, identity->tokenizer, model, directory, force);
+  TRY(json_get_string(base, "base_model_name_or_path", path, &use.made_for));
+  TRY(refuse(&use, "model", weights, identity->weights));
+  return refuse(&use, "tokenizer", tokenizer, identity->tokenizer);
 }
 
 Status identity_check_adapter(const ModelIdentity *identity, const char *model, const char *directory,

@@ -132,7 +132,7 @@ static void the_command_runs_here(void **state) {
   ran = GEE("doctor");
   assert_code(ran, 0);
   assert_true(test_contains(ran.out, "computes correctly"));
-  assert_true(test_contains(ran.out, "Training works here"));
+  assert_true(test_contains(ran.out, "Devices work here"));
   ASSERT_ERROR(GEE("doctor", "now"), 2, "now");
 }
 
@@ -150,7 +150,7 @@ static void a_home_that_cannot_be_written_does_not_hide_the_devices(void **state
   assert_false(test_contains(ran.out, "No OpenCL device"));
 }
 
-static void without_a_driver_the_doctor_says_what_to_install(void **state) {
+static void without_a_driver_the_doctor_says_what_to_do(void **state) {
   (void)state;
   const char *before = getenv("OCL_ICD_VENDORS");
   char *kept = before != NULL ? strdup(before) : NULL;
@@ -160,7 +160,7 @@ static void without_a_driver_the_doctor_says_what_to_install(void **state) {
   free(kept);
   assert_code(doctor, 1);
   assert_true(test_contains(doctor.out, "What to do"));
-  assert_true(test_contains(doctor.out, "Install an OpenCL driver for the processor"));
+  assert_true(test_contains(doctor.out, "unset OCL_ICD_VENDORS"));
   ASSERT_ERROR(selftest, 2, "no OpenCL device was found", "gee-cl doctor");
 }
 
@@ -172,7 +172,7 @@ int main(void) {
       cmocka_unit_test(a_machine_without_a_device_gets_pocl),
       cmocka_unit_test(the_command_runs_here),
       cmocka_unit_test(a_home_that_cannot_be_written_does_not_hide_the_devices),
-      cmocka_unit_test(without_a_driver_the_doctor_says_what_to_install),
+      cmocka_unit_test(without_a_driver_the_doctor_says_what_to_do),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
