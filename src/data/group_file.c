@@ -279,6 +279,18 @@ static Status read_articles(GroupFile *g) {
   return status;
 }
 
+/// Groups with the same text would get the same prompt, and a gap of 0 whatever the model does.
+static Status check_template_differs(const GroupFile *g, const TemplateList *list, size_t group) {
+  const char *const *row = &list->texts[list->count * g->count];
+  for (size_t other = 0; other < group; other++)
+    if (strcmp(row[other], row[group]) == 0)
+      return status_fail(STATUS_INPUT,
+                         "%s: template %zu of \"%s\", \"%.60s\", is the same for \"%s\" and \"%s\"; it must "
+                         "tell every group from the others",
+                         g->path, list->count + 1, list->type, row[group], g->names[other], g->names[group]);
+  return STATUS_OK;
+}
+
 static Status read_template_list(GroupFile *g, const cJSON *item, TemplateList *list) {
   int count = cJSON_GetArraySize(item);
   if (!cJSON_IsArray(item) || count < 1 || count > MAX_TEMPLATES)
@@ -298,6 +310,7 @@ static Status read_template_list(GroupFile *g, const cJSON *item, TemplateList *
       if (first == NULL || strstr(first + 1, "{prompt}") != NULL)
         return status_fail(STATUS_INPUT, "%s: the template \"%.60s\" must have {prompt} once", g->path,
                            *slot);
+      TRY(check_template_differs(g, list, group));
     }
   }
   return STATUS_OK;

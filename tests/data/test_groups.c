@@ -252,6 +252,9 @@ static void test_hostile_files(void **state) {
          "{prompt} once");
   refuse(HEAD "\"swaps\":[[\"p\",\"q\"]],\"templates\":{\"math\":[[\"{prompt}\",\"B: {prompt}\"]]}}",
          "default");
+  refuse(HEAD "\"swaps\":[[\"p\",\"q\"]],\"templates\":{\"default\":[[\"A: {prompt}\",\"B: {prompt}\"],"
+              "[\"X: {prompt}\",\"X: {prompt}\"]]}}",
+         "template 2 of \"default\", \"X: {prompt}\", is the same for \"a\" and \"b\"");
   refuse(HEAD "\"swaps\":[[\"p\",\"q\"]],\"articles\":{\"plain\":\"a\",\"vowel\":\"an\",\"vowel_pattern\":\"("
               "\"}," TAIL,
          "vowel_pattern");
