@@ -20,19 +20,24 @@ static const Usage usage = {"export", "Merge an adapter into a Hugging Face fold
                             "  gee-cl export --model models/SmolLM2-135M-Instruct.Q4_1.gguf --adapter "
                             "runs/quickstart/final --output merged"};
 
+static Status check_new(void) {
+  if (!file_exists(output)) return STATUS_OK;
+  return status_fail(STATUS_INPUT, "%s already exists; name a folder that does not", output);
+}
+
 Status cmd_export(int argc, char **argv) {
   bool helped = false;
   TRY(args_parse(&usage, argc, argv, NULL, &helped));
   if (helped) return STATUS_OK;
   TRY(args_need(&usage, model_args.model, "--model"));
   TRY(args_need(&usage, output, "--output"));
-  if (file_exists(output))
-    return status_fail(STATUS_INPUT, "%s already exists; name a folder that does not", output);
+  TRY(check_new());
   Runtime runtime = {0};
   AtomicDir folder = {0};
   Status status = STATUS_OK;
   TRY_CLEAN(runtime_open_model(&runtime, &model_args));
   TRY_CLEAN(atomic_dir_begin(output, &folder)); // fails here, and not after the work
+  TRY_CLEAN(check_new());                       // another export may just have ended
   TRY_CLEAN(runtime_open(&runtime, &model_args));
   TRY_CLEAN(model_export_merged(runtime.model, runtime.files, runtime.dtype, folder.partial));
   TRY_CLEAN(tokenizer_export(model_args.model, folder.partial));

@@ -194,13 +194,16 @@ static Status remove_entries(int descriptor, const char *path) {
   return status;
 }
 
+Status directory_empty(const char *path) {
+  int descriptor = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+  return descriptor < 0 ? file_fail(STATUS_FAILED, path, "empty") : remove_entries(descriptor, path);
+}
+
 Status directory_remove(const char *path) {
   struct stat info;
   if (lstat(path, &info) != 0) return errno == ENOENT ? STATUS_OK : file_fail(STATUS_FAILED, path, "remove");
   if (!S_ISDIR(info.st_mode)) return unlink(path) == 0 ? STATUS_OK : file_fail(STATUS_FAILED, path, "remove");
-  int descriptor = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-  if (descriptor < 0) return file_fail(STATUS_FAILED, path, "remove");
-  TRY(remove_entries(descriptor, path));
+  TRY(directory_empty(path));
   return rmdir(path) == 0 ? STATUS_OK : file_fail(STATUS_FAILED, path, "remove");
 }
 

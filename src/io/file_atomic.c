@@ -9,6 +9,9 @@
 //   step_5 ──rename──> step_5.old      step_5.partial ──rename──> step_5      step_5.old, removed
 //
 // A kill between those two renames leaves step_5.old; the next begin puts it back.
+//
+// A writer holds a lock on step_5.partial from begin to its end, and on the old step_5 from before the
+// exchange, so that no other writer takes a folder that is being filled or removed.
 #include "io/file.h"
 
 #include "util/str.h"
@@ -141,15 +144,21 @@ static Status copy_trimmed(char **out, const char *path) {
   return str_copy(out, path, length);
 }
 
-Status atomic_dir_recover(const char *path) {
-  char *old = NULL, *partial = NULL;
+/// Puts <path>.old back, or removes it if <path> exists.
+static Status recover_old(const char *path) {
+  char *old = NULL;
+  TRY(str_format(&old, "%s.old", path));
   Status status = STATUS_OK;
-  TRY_CLEAN(str_format(&old, "%s.old", path));
-  TRY_CLEAN(str_format(&partial, "%s.partial", path));
-  if (file_is_directory(old)) TRY_CLEAN(file_exists(path) ? directory_remove(old) : rename_path(old, path));
-  TRY_CLEAN(directory_remove(partial));
-cleanup:
+  if (file_is_directory(old)) status = file_exists(path) ? directory_remove(old) : rename_path(old, path);
   free(old);
+  return status;
+}
+
+Status atomic_dir_recover(const char *path) {
+  char *partial = NULL;
+  TRY(recover_old(path));
+  TRY(str_format(&partial, "%s.partial", path));
+  Status status = directory_remove(partial);
   free(partial);
   return status;
 }
@@ -160,18 +169,20 @@ Status atomic_dir_begin(const char *path, AtomicDir *out) {
   AtomicDir dir = {0};
   TRY_CLEAN(copy_trimmed(&dir.path, path));
   TRY_CLEAN(str_format(&dir.partial, "%s.partial", dir.path));
-  TRY_CLEAN(atomic_dir_recover(dir.path));
-  TRY_CLEAN(directory_create(dir.partial));
+  (void)unlink(dir.partial); // a file or a link there; a folder stays
+  TRY_CLEAN(directory_lock(dir.partial, false, &dir.lock));
+  TRY_CLEAN(recover_old(dir.path));
+  TRY_CLEAN(directory_empty(dir.partial));
   *out = dir;
   return STATUS_OK;
 
 cleanup:
-  free(dir.path);
-  free(dir.partial);
+  atomic_dir_abort(&dir);
   return status;
 }
 
-static void free_paths(AtomicDir *dir) {
+static void end_dir(AtomicDir *dir) {
+  file_unlock(&dir->lock);
   free(dir->path);
   free(dir->partial);
   *dir = (AtomicDir){0};
@@ -192,27 +203,38 @@ static Status swap_by_renames(const AtomicDir *dir) {
   return status;
 }
 
-/// Makes dir->partial visible as dir->path.
-static Status swap_in(const AtomicDir *dir) {
-  if (!file_exists(dir->path)) {
-    TRY(rename_path(dir->partial, dir->path));
-    return sync_parent(dir->path);
-  }
+/// Exchanges dir->partial and dir->path, and removes what dir->path was.
+static Status exchange(const AtomicDir *dir) {
   if (renameat2(AT_FDCWD, dir->partial, AT_FDCWD, dir->path, RENAME_EXCHANGE) != 0)
     return swap_by_renames(dir);
   TRY(sync_parent(dir->path));
   return directory_remove(dir->partial);
 }
 
+/// Makes dir->partial visible as dir->path.
+static Status swap_in(const AtomicDir *dir) {
+  struct stat info;
+  FileLock old = {0};
+  if (!file_exists(dir->path)) {
+    TRY(rename_path(dir->partial, dir->path));
+    return sync_parent(dir->path);
+  }
+  // waits for a writer that has just put it there, and is about to end
+  if (lstat(dir->path, &info) == 0 && S_ISDIR(info.st_mode)) TRY(directory_lock(dir->path, true, &old));
+  Status status = exchange(dir);
+  file_unlock(&old);
+  return status;
+}
+
 Status atomic_dir_commit(AtomicDir *dir) {
   TRY(sync_tree(dir->partial));
   TRY(swap_in(dir));
-  free_paths(dir);
+  end_dir(dir);
   return STATUS_OK;
 }
 
 void atomic_dir_abort(AtomicDir *dir) {
-  if (dir == NULL || dir->partial == NULL) return;
-  (void)!directory_remove(dir->partial);
-  free_paths(dir);
+  if (dir == NULL) return;
+  if (dir->lock.held) (void)!directory_remove(dir->partial);
+  end_dir(dir);
 }

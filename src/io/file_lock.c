@@ -1,5 +1,6 @@
-// A lock that a process holds on a file. Rule: only this file opens lock files, because closing any
-// descriptor of a file ends all locks that the process has on it.
+// A lock that a process holds on a file or a folder. Rule: only this file opens lock files, because closing
+// any descriptor of a file ends all locks of fcntl that the process has on it. A folder has a lock of flock,
+// which belongs to the descriptor.
 #include "io/file.h"
 
 #include "util/log.h"
@@ -9,6 +10,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 /// Who holds the lock, for people: the file says it. The process that takes the lock writes it a moment
@@ -22,7 +25,8 @@ static Status fail_held(const char *path, int descriptor) {
 }
 
 static bool is_unlockable(int error) {
-  return error == ENOLCK || error == ENOSYS || error == EOPNOTSUPP || error == EINVAL;
+  // EBADF: NFS makes a lock of flock one of fcntl, which needs a file open for writing; a folder never is
+  return error == ENOLCK || error == ENOSYS || error == EOPNOTSUPP || error == EINVAL || error == EBADF;
 }
 
 static Status write_holder(int descriptor, const char *path) {
@@ -65,6 +69,41 @@ Status file_check_lock(const char *path) {
     status = fail_held(path, descriptor);
   (void)close(descriptor);
   return status;
+}
+
+/// Whether the open folder is still the one of that name.
+static bool is_at(int descriptor, const char *path) {
+  struct stat opened, named;
+  return fstat(descriptor, &opened) == 0 && lstat(path, &named) == 0 && opened.st_dev == named.st_dev &&
+         opened.st_ino == named.st_ino;
+}
+
+static Status fail_written(const char *path) {
+  return status_fail(STATUS_INPUT, "another process is writing %s: wait until it ends, or write elsewhere",
+                     path);
+}
+
+Status directory_lock(const char *path, bool wait, FileLock *out) {
+  *out = (FileLock){0};
+  // Another process may remove or rename the folder before it is locked; one that does so again and again is
+  // at work there.
+  for (int tries = 0; tries < 100; tries++) {
+    if (mkdir(path, 0777) != 0 && errno != EEXIST) TRY(directory_create(path));
+    int descriptor = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    if (descriptor < 0 && errno == ENOENT) continue;
+    if (descriptor < 0) return file_fail(STATUS_FAILED, path, "open");
+    bool locked = flock(descriptor, wait ? LOCK_EX : LOCK_EX | LOCK_NB) == 0;
+    int error = locked ? 0 : errno;
+    if (locked ? is_at(descriptor, path) : is_unlockable(error)) {
+      *out = (FileLock){.held = true, .descriptor = descriptor};
+      return STATUS_OK;
+    }
+    (void)close(descriptor);
+    errno = error;
+    if (error == EWOULDBLOCK) return fail_written(path);
+    if (error != 0 && error != EINTR) return file_fail(STATUS_FAILED, path, "lock");
+  }
+  return fail_written(path);
 }
 
 void file_unlock(FileLock *lock) {

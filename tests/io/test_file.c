@@ -260,6 +260,70 @@ static void recovers_from_a_kill(void **state) {
   assert_int_equal(entries(folder), 1);
 }
 
+/// Of two writers the second is refused and takes nothing from the first. A link is never followed.
+static void one_writer_at_a_time(void **state) {
+  (void)state;
+  const char *folder = test_folder();
+  AtomicDir dir, second;
+  for (int round = 0; round < 2; round++) { // with no older folder, then over one
+    assert_ok(atomic_dir_begin(path_in(folder, "step"), &dir));
+    put(path_in(dir.partial, "a"), "first");
+    assert_fails(atomic_dir_begin(path_in(folder, "step"), &second), STATUS_INPUT,
+                 "another process is writing");
+    atomic_dir_abort(&second);
+    assert_holds(path_in(folder, "step.partial/a"), "first");
+    assert_ok(atomic_dir_commit(&dir));
+    assert_holds(path_in(folder, "step/a"), "first");
+  }
+  assert_ok(directory_create(path_in(folder, "kept")));
+  put(path_in(folder, "kept/a"), "kept");
+  assert_int_equal(symlink("kept", path_in(folder, "step.partial")), 0);
+  assert_ok(atomic_dir_begin(path_in(folder, "step"), &dir));
+  atomic_dir_abort(&dir);
+  assert_holds(path_in(folder, "kept/a"), "kept");
+  assert_int_equal(entries(folder), 2);
+}
+
+enum { WRITERS = 4, WRITTEN = 40 };
+
+/// Writes folder/step again and again, two files of one number each, and is refused now and then. The files
+/// of a writer are removed by no other: every commit is of both files.
+static int write_often(const char *folder) {
+  AtomicDir dir = {0};
+  for (int done = 0, tries = 0; done < WRITTEN && tries < 100000; tries++) {
+    Status status = atomic_dir_begin(path_in(folder, "step"), &dir);
+    if (status == STATUS_INPUT && test_contains(status_message(), "another process is writing")) {
+      (void)usleep(50);
+      continue;
+    }
+    if (status != STATUS_OK) break;
+    put(path_in(dir.partial, "a"), "a");
+    put(path_in(dir.partial, "b"), "b");
+    if (atomic_dir_commit(&dir) != STATUS_OK) break;
+    if (++done == WRITTEN) return 0;
+  }
+  (void)fprintf(stderr, "%s\n", status_message());
+  return 1;
+}
+
+static void writers_do_not_mix(void **state) {
+  (void)state;
+  const char *folder = test_folder();
+  pid_t pids[WRITERS];
+  for (int i = 0; i < WRITERS; i++) {
+    pids[i] = fork();
+    if (pids[i] == 0) _exit(write_often(folder));
+    assert_true(pids[i] > 0);
+  }
+  for (int i = 0; i < WRITERS; i++) {
+    int ended = -1;
+    assert_int_equal(waitpid(pids[i], &ended, 0), pids[i]);
+    assert_int_equal(ended, 0);
+  }
+  assert_int_equal(entries(folder), 1);
+  assert_int_equal(entries(path_in(folder, "step")), 2);
+}
+
 /// Writes a new version of folder/step with a file of `kilobytes`. Returns the first failure.
 static Status write_version(const char *folder, size_t kilobytes) {
   static const uint8_t block[1024] = {7};
@@ -406,6 +470,8 @@ int main(void) {
       cmocka_unit_test(streams_large_files),
       cmocka_unit_test(folder_appears_whole),
       cmocka_unit_test(recovers_from_a_kill),
+      cmocka_unit_test(one_writer_at_a_time),
+      cmocka_unit_test(writers_do_not_mix),
       cmocka_unit_test(links_and_devices_stay),
       cmocka_unit_test(full_device),
       cmocka_unit_test(limited_file_size),

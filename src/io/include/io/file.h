@@ -38,6 +38,8 @@ STATUS_CHECKED Status file_check_writable(const char *path);
 STATUS_CHECKED Status directory_create(const char *path);
 /// Removes `path` and everything below it; a missing path is fine. Never follows links.
 STATUS_CHECKED Status directory_remove(const char *path);
+/// Removes everything in the folder `path`, which stays. Never follows links.
+STATUS_CHECKED Status directory_empty(const char *path);
 /// *names = sorted, NULL-terminated list of the entries without . and ..; free with directory_free_list.
 STATUS_CHECKED Status directory_list(const char *path, char ***names, size_t *count);
 void directory_free_list(char **names);
@@ -72,6 +74,10 @@ STATUS_CHECKED Status file_lock(const char *path, FileLock *out);
 /// Whether file_lock would fail now with STATUS_INPUT; changes nothing. A process must not ask about its own
 /// lock: that would end it.
 STATUS_CHECKED Status file_check_lock(const char *path);
+/// Makes the folder `path` if need be, and locks it until file_unlock or the end of the process, also when it
+/// is renamed. If it is locked already, by this process or another, waits, or fails with STATUS_INPUT. A file
+/// system without such locks does not protect it.
+STATUS_CHECKED Status directory_lock(const char *path, bool wait, FileLock *out);
 /// Safe on a zeroed struct and twice.
 void file_unlock(FileLock *lock);
 
@@ -82,11 +88,13 @@ void file_unlock(FileLock *lock);
 typedef struct AtomicDir {
   char *path;
   char *partial; // write into this folder
+  FileLock lock; // on `partial`, so that one writer at a time fills it
 } AtomicDir;
 
 /// Cleans up after a writer of `path` that was killed: puts <path>.old back, or removes it if <path> exists,
 /// and removes <path>.partial. Nobody may be writing there.
 STATUS_CHECKED Status atomic_dir_recover(const char *path);
+/// Clears what a killed writer left. STATUS_INPUT if another writer is at work there.
 STATUS_CHECKED Status atomic_dir_begin(const char *path, AtomicDir *out);
 STATUS_CHECKED Status atomic_dir_commit(AtomicDir *dir);
 /// Removes what was written; safe after commit and on a zeroed struct.
