@@ -230,11 +230,11 @@ static Status stop_drifting(Trainer *t) {
   Status status = STATUS_OK;
   if (t->saved_step != t->state.step) TRY_CLEAN(save_step(t));
   TRY_CLEAN(describe_drift(&t->state.drift, &text));
-  status =
-      status_fail(STATUS_FAILED,
-                  "stopped after step %zu: %s, beyond train.max_drift = %g: lower train.learning_rate or "
-                  "loss.em_weight under another output.run_name, or raise train.max_drift and --resume",
-                  t->state.step, str_text(&text), (double)t->job->train.max_drift);
+  status = status_fail(STATUS_FAILED,
+                       "stopped after step %zu: %s, beyond train.max_drift = %g: %s under another "
+                       "output.run_name, or raise train.max_drift and --resume",
+                       t->state.step, str_text(&text), (double)t->job->train.max_drift,
+                       drift_remedy(&t->state.drift, t->job));
   status = trainer_name_good_checkpoint(t, status);
 cleanup:
   str_free(&text);

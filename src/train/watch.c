@@ -60,12 +60,15 @@ static void watch_gap(Watch *watch, const StepReport *step, const StepBatch *bat
   watch->absent_group = true;
 }
 
+static bool trains_gap_alone(const TrainJob *job) {
+  return job->loss.debias_only || job->loss.em_weight == 0;
+}
+
 static void watch_gradient(Watch *watch, const TrainJob *job, const StepReport *step) {
   if (step->grad_norm != 0 || watch->zero_gradient) return;
-  bool gap_alone = job->loss.debias_only || job->loss.em_weight == 0;
-  const char *why = step->loss.H_bar == 0              ? ": every entropy is 0"
-                    : gap_alone && step->loss.gap == 0 ? ": the groups' entropies are equal"
-                                                       : "";
+  const char *why = step->loss.H_bar == 0                          ? ": every entropy is 0"
+                    : trains_gap_alone(job) && step->loss.gap == 0 ? ": the groups' entropies are equal"
+                                                                   : "";
   log_say(LOG_WARNING, "step %zu: the gradient is exactly 0%s, so the step trained nothing", step->step, why);
   watch->zero_gradient = true;
 }
@@ -73,19 +76,32 @@ static void watch_gradient(Watch *watch, const TrainJob *job, const StepReport *
 // ---- drift ----
 
 Status describe_drift(const Drift *drift, Str *out) {
-  double relative = drift_estimate(drift).relative;
-  return str_append_format(out, "the mean entropy has %s by %.0f %% since the first step (%.3f to %.3f nats)",
-                           relative < 0 ? "fallen" : "risen", 100 * fabs(relative), drift->first,
-                           drift->smoothed);
+  DriftEstimate drifted = drift_estimate(drift);
+  TRY(str_append_format(
+      out,
+      "the mean entropy has %s by %.0f %% since the first step (%.3f to %.3f nats, smoothed "
+      "over the last steps; ",
+      drifted.relative < 0 ? "fallen" : "risen", 100 * fabs(drifted.relative), drift->first,
+      drift->smoothed));
+  if (isinf(drifted.noise)) return str_append_text(out, "how noisy it is is not known yet)");
+  return str_append_format(out, "up to %.0f %% may be noise)", 100 * drifted.noise);
+}
+
+const char *drift_remedy(const Drift *drift, const TrainJob *job) {
+  if (trains_gap_alone(job)) return "lower train.learning_rate or loss.lambda_weight";
+  return drift_estimate(drift).relative < 0 ? "lower train.learning_rate or loss.em_weight"
+                                            : "lower train.learning_rate or raise loss.em_weight";
 }
 
 static void watch_drift(Watch *watch, const TrainJob *job, const StepReport *step, const Drift *drift) {
   double limit = (double)job->train.max_drift;
-  if (watch->drift || !drift_beyond(drift, limit / 2)) return;
+  if (watch->drift || step->stopped || !drift_beyond(drift, limit / 2)) return;
   Str text = {0};
   if (describe_drift(drift, &text) == STATUS_OK)
-    log_say(LOG_WARNING, "step %zu: %s; train.max_drift = %g ends the run beyond %g %%", step->step,
-            str_text(&text), limit, 100 * limit);
+    log_say(LOG_WARNING,
+            "step %zu: %s; the run goes on: train.max_drift = %g ends it beyond %g %% plus the noise, at "
+            "present %.0f %%",
+            step->step, str_text(&text), limit, 100 * limit, 100 * (limit + step->drift.noise));
   str_free(&text);
   watch->drift = true;
 }

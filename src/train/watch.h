@@ -13,5 +13,8 @@ typedef struct Watch {
 /// Looks at a finished step; `drift` includes it.
 void watch_step(Watch *watch, const TrainJob *job, const StepReport *step, const StepBatch *batch,
                 const Drift *drift);
-/// Appends "the mean entropy has fallen by 31 % since the first step (2.388 to 1.650 nats)".
+/// Appends "the mean entropy has fallen by 31 % since the first step (2.388 to 1.650 nats, smoothed over the
+/// last steps; up to 8 % may be noise)".
 STATUS_CHECKED Status describe_drift(const Drift *drift, Str *out);
+/// What to change against a drift in this direction: "lower train.learning_rate or loss.em_weight".
+const char *drift_remedy(const Drift *drift, const TrainJob *job);

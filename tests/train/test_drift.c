@@ -1,9 +1,13 @@
-// The drift of the mean entropy: its formula on hand-made steps, and that noise alone does not look like it.
+// The drift of the mean entropy: its formula on hand-made steps, and that noise alone does not look like it;
+// and what is said of it.
+#include "support/heard.h"
 #include "support/test.h"
 
 #include "drift.h"
 #include "util/rng.h"
+#include "watch.h"
 #include <math.h>
+#include <string.h>
 
 enum { MOST_SETS = 32 };
 
@@ -100,11 +104,45 @@ static void noise_does_not_trip_it(void **state) {
   assert_true(share_stopped(20, 0.2, -0.1, 0.25) == 0); // a slow fall by a tenth
 }
 
+/// Each direction has a remedy of its own, and where the gap alone is trained, em_weight is none.
+static void the_remedy_fits_the_direction(void **state) {
+  (void)state;
+  Drift fallen = {.first = 2, .smoothed = 1}, risen = {.first = 2, .smoothed = 3};
+  TrainJob job = {.loss = {.em_weight = 1}};
+  assert_string_equal(drift_remedy(&fallen, &job), "lower train.learning_rate or loss.em_weight");
+  assert_string_equal(drift_remedy(&risen, &job), "lower train.learning_rate or raise loss.em_weight");
+  job.loss.debias_only = true;
+  assert_string_equal(drift_remedy(&fallen, &job), "lower train.learning_rate or loss.lambda_weight");
+  assert_string_equal(drift_remedy(&risen, &job), "lower train.learning_rate or loss.lambda_weight");
+}
+
+/// A drift past the limit that noise may explain: the warning says from where on the run ends.
+static void the_warning_says_why_the_run_goes_on(void **state) {
+  (void)state;
+  Drift drift = {.freedom = DRIFT_FREEDOM, .variances = 16, .first = 2, .smoothed = 3, .variance = 0.04};
+  TrainJob job = {.train = {.max_drift = 0.25f}};
+  LossSample samples[1] = {{0}};
+  Answer answers[1] = {{.count = 2}};
+  StepBatch batch = {.shape = {.count = 1, .groups = 1}, .samples = samples, .answers = answers};
+  StepReport step = {
+      .step = 7, .loss = {.groups_present = 1}, .grad_norm = 1, .drift = drift_estimate(&drift)};
+  Watch watch = {0};
+  heard_start();
+  watch_step(&watch, &job, &step, &batch, &drift);
+  assert_non_null(strstr(heard_stop(),
+                         "step 7: the mean entropy has risen by 50 % since the first step (2.000 "
+                         "to 3.000 nats, smoothed over the last steps; up to 32 % may be noise); "
+                         "the run goes on: train.max_drift = 0.25 ends it beyond 25 % plus the "
+                         "noise, at present 57 %"));
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(the_formula),
       cmocka_unit_test(a_limit_is_what_noise_does_not_explain),
       cmocka_unit_test(noise_does_not_trip_it),
+      cmocka_unit_test(the_remedy_fits_the_direction),
+      cmocka_unit_test(the_warning_says_why_the_run_goes_on),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

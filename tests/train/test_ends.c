@@ -168,18 +168,22 @@ static void assert_undrifted(const TrainFixture *f, size_t step) {
     fail_msg("the good checkpoint, step %zu, has drifted by %g", step, drift);
 }
 
-static void check_drift_stops(float em_weight, const char *word) {
+static void check_drift_stops(float em_weight, const char *word, const char *remedy) {
   TrainFixture f;
   collapsing_open(&f, em_weight);
   heard_start();
   assert_fails(train_run(&f.job, NULL), STATUS_FAILED, "beyond train.max_drift = 0.25");
   (void)heard_stop();
   assert_true(test_contains(status_message(), word));
+  assert_true(test_contains(status_message(), "nats, smoothed over the last steps; up to "));
+  assert_true(test_contains(status_message(), remedy));
   size_t good = good_step(), steps = steps_of(&f, "run");
   assert_true(good > 0 && good < steps && steps < 40);
   assert_undrifted(&f, good);
   assert_int_equal(heard_count("warning: step "), 1); // once, before the end
-  assert_true(heard_count("train.max_drift = 0.25 ends the run beyond 25 %") == 1);
+  assert_true(
+      heard_count(
+          "; the run goes on: train.max_drift = 0.25 ends it beyond 25 % plus the noise, at present ") == 1);
   assert_false(has(&f, "run", "final"));
   assert_true(train_metric(&f, "run", steps - 1, "stopped_by_drift") == 1);
   char *lines = train_lines(&f, "run", "metrics.jsonl");
@@ -207,12 +211,12 @@ static void check_drift_stops(float em_weight, const char *word) {
 
 static void test_a_collapse_ends_the_run(void **state) {
   (void)state;
-  check_drift_stops(5, "has fallen by");
+  check_drift_stops(5, "has fallen by", "0.25: lower train.learning_rate or loss.em_weight under");
 }
 
 static void test_a_blow_up_ends_the_run(void **state) {
   (void)state;
-  check_drift_stops(-5, "has risen by");
+  check_drift_stops(-5, "has risen by", "0.25: lower train.learning_rate or raise loss.em_weight under");
 }
 
 /// In a run that was stopped and resumed between, the drift is what it is in one that was not.
