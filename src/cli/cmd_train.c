@@ -73,6 +73,19 @@ static Status next_evaluation(Run *run, Evaluation ***next) {
   return status_fail(STATUS_FAILED, "a run takes %d evaluations: raise MAX_EVALUATIONS", MAX_EVALUATIONS);
 }
 
+/// Before anything is trained, what target_judge would refuse after the first measurement.
+static Status check_measured_sets(const Run *run) {
+  size_t asked = run->config.eval.sets, there = run->held_out.sets;
+  if (!run->config.loss.debias_only || (asked != 1 && there > 1)) return STATUS_OK;
+  return status_fail(
+      STATUS_INPUT,
+      "loss.debias_only ends a run by the interval of the held-out gap, which a single set does "
+      "not have: %s",
+      there > 1                       ? "raise data.eval_sets, which is 1"
+      : run->config.eval.file != NULL ? "data.eval has one set, and needs more"
+                                      : "raise data.held_out, which leaves one set");
+}
+
 static Status open_evaluations(Run *run) {
   Evaluation **next = NULL;
   bool measures = run->config.train.bias_eval_steps > 0;
@@ -80,6 +93,7 @@ static Status open_evaluations(Run *run) {
   if (!measures && run->config.eval.file == NULL) return STATUS_OK;
   TRY(config_dataset(&run->config, &run->runtime, true, &run->held_out));
   if (!measures) return STATUS_OK;
+  TRY(check_measured_sets(run));
   TRY(next_evaluation(run, &next));
   TRY(gap_evaluation_open(&run->config, "bias_eval", &run->held_out, next));
   run->evaluation_count++;
@@ -180,6 +194,15 @@ static Status print_overlap(const Run *run) {
       trained, count);
 }
 
+static Status print_loss(const Config *config) {
+  TRY(say_field("loss", "%s answers, lambda_weight %g, em_weight %g",
+                config->loss.pairing == PAIRING_PAIRED ? "paired" : "own", (double)config->loss.lambda_weight,
+                (double)config->loss.em_weight));
+  const char *em_weight = config_given(config, "loss", "em_weight");
+  if (!config->loss.debias_only || em_weight == NULL || strtod(em_weight, NULL) == 0) return STATUS_OK;
+  return say_field("", "loss.em_weight = %s is set aside: loss.debias_only trains the gap alone", em_weight);
+}
+
 static Status print_header(const Run *run) {
   const Config *config = &run->config;
   const DeviceInfo *info = device_info(run->runtime.device);
@@ -195,9 +218,7 @@ static Status print_header(const Run *run) {
   TRY(print_overlap(run));
   TRY(say_field("train", "%s, %zu step%s of %zu answers", how, config->train.max_steps,
                 str_plural(config->train.max_steps), config->train.effective_batch));
-  TRY(say_field("loss", "%s answers, lambda_weight %g, em_weight %g",
-                config->loss.pairing == PAIRING_PAIRED ? "paired" : "own", (double)config->loss.lambda_weight,
-                (double)config->loss.em_weight));
+  TRY(print_loss(config));
   if (groups_count(groups) == 2)
     return say_field("gap", "H %s - H %s; H is the mean entropy, in nats", groups_name(groups, 1),
                      groups_name(groups, 0));

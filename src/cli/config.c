@@ -120,7 +120,7 @@ static Status set_task_weight(Config *config, const char *type, const char *text
   return STATUS_OK;
 }
 
-/// `line` > 0: the text comes from a file, where each key may appear once.
+/// `line` > 0: the text comes from a file, where each key may appear once; 0: from elsewhere.
 static Status set_key(Config *config, const char *section, const char *name, const char *text, int line) {
   if (section[0] == '\0') return status_fail(STATUS_INPUT, "key \"%.100s\" comes before any [section]", name);
   if (!section_exists(section)) return fail_section(section);
@@ -131,7 +131,7 @@ static Status set_key(Config *config, const char *section, const char *name, con
   if (line > 0 && *first > 0)
     return status_fail(STATUS_INPUT, "%s.%s is set twice, first in line %d", section, name, *first);
   TRY(set_value(config, key, text));
-  if (line > 0) *first = line;
+  *first = line > 0 ? line : GIVEN_OUTSIDE;
   return STATUS_OK;
 }
 
@@ -269,6 +269,11 @@ Status config_finish(Config *config) {
   config->data.seed = config->train.seed;
   if (config->loss.debias_only) config->loss.em_weight = 0;
   return STATUS_OK;
+}
+
+const char *config_given(const Config *config, const char *section, const char *name) {
+  const ConfigKey *key = config_find_key(section, name);
+  return key != NULL && config->lines[key - config_keys] != 0 ? config->texts[key - config_keys] : NULL;
 }
 
 Status config_render(const Config *config, Str *out) {

@@ -50,7 +50,7 @@ typedef struct ConfigKey {
 
 /// Every key, in the order in which help lists them; ends with a NULL section.
 extern const ConfigKey config_keys[];
-enum { CONFIG_MAX_KEYS = 80 };
+enum { CONFIG_MAX_KEYS = 80, GIVEN_OUTSIDE = -1 };
 /// The key of that name, or NULL.
 const ConfigKey *config_find_key(const char *section, const char *name);
 
@@ -77,7 +77,7 @@ typedef struct Config {
   TaskWeight *task_weights; // [task_weights]; names owned
   size_t task_weight_count, task_weight_capacity;
   // Values as given, parallel to config_keys; the KEY_TEXT fields above point into them. `lines` holds the
-  // line of the file that set each.
+  // line of the file that set each, GIVEN_OUTSIDE if something else did last, or 0: it is the default.
   char *texts[CONFIG_MAX_KEYS];
   int lines[CONFIG_MAX_KEYS];
 } Config;
@@ -94,6 +94,9 @@ STATUS_CHECKED Status config_set(Config *config, const char *assignment);
 /// Checks values against each other, and sets the fields that follow from others. Call it once, after reading
 /// and setting.
 STATUS_CHECKED Status config_finish(Config *config);
+
+/// The value that the file or something after it gave the key, or NULL: it has its default. Borrowed.
+const char *config_given(const Config *config, const char *section, const char *name);
 
 /// The values of a Config that a resume compares, in the form TrainJob takes.
 typedef struct ConfigSettings {

@@ -123,6 +123,28 @@ static void debias_only_needs_a_measurement(void **state) {
   assert_code(ran, 2);
   expect(ran.err, "data.held_out is 0");
   assert_false(file_exists(run_file("unmeasured", "")));
+  ran = GEE("train", config, "--dry-run", "--set=loss.debias_only=true", "--set=train.bias_eval_steps=1",
+            "--set=data.eval_sets=1");
+  assert_code(ran, 2);
+  expect(ran.err, "which a single set does not have: raise data.eval_sets, which is 1");
+  ran = GEE("train", config, "--dry-run", "--set=train.bias_eval_steps=1", "--set=data.eval_sets=1");
+  assert_code(ran, 0);
+}
+
+/// What debias_only sets aside is said, unless it is the default or 0.
+static void an_unused_em_weight_is_noted(void **state) {
+  (void)state;
+  static const char note[] = "loss.em_weight = 1 is set aside: loss.debias_only trains the gap alone";
+  const char *const sets[] = {"--set=loss.debias_only=true", "--set=train.bias_eval_steps=1"};
+  Ran ran = GEE("train", config, "--dry-run", sets[0], sets[1], "--set=loss.em_weight=1");
+  assert_code(ran, 0);
+  expect(ran.err, note);
+  ran = GEE("train", config, "--dry-run", sets[0], sets[1]); // the file says 0
+  assert_code(ran, 0);
+  assert_false(test_contains(ran.err, "set aside"));
+  ran = GEE("train", config, "--dry-run", sets[1], "--set=loss.em_weight=1");
+  assert_code(ran, 0);
+  assert_false(test_contains(ran.err, "set aside"));
 }
 
 static void nothing_to_do_is_said(void **state) {
@@ -223,9 +245,13 @@ static int set_up(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(the_verdict_can_be_followed), cmocka_unit_test(the_live_line_has_the_signed_gap),
-      cmocka_unit_test(noise_is_no_success),         cmocka_unit_test(debias_only_needs_a_measurement),
-      cmocka_unit_test(nothing_to_do_is_said),       cmocka_unit_test(a_collapse_fails),
+      cmocka_unit_test(the_verdict_can_be_followed),
+      cmocka_unit_test(the_live_line_has_the_signed_gap),
+      cmocka_unit_test(noise_is_no_success),
+      cmocka_unit_test(debias_only_needs_a_measurement),
+      cmocka_unit_test(an_unused_em_weight_is_noted),
+      cmocka_unit_test(nothing_to_do_is_said),
+      cmocka_unit_test(a_collapse_fails),
       cmocka_unit_test(compare_shows_the_base),
   };
   return cmocka_run_group_tests(tests, set_up, NULL);
