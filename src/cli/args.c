@@ -227,6 +227,7 @@ static bool is_stdout(const char *output) {
 }
 
 Status args_check_output(const char *output, const char *input, const char *what) {
+  if (output[0] == '\0') return status_fail(STATUS_INPUT, "--output is empty; name a file to write");
   if (is_stdout(output)) return STATUS_OK;
   if (file_is_directory(output))
     return status_fail(STATUS_INPUT, "--output = %s is a folder; name a file", output);

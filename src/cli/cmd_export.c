@@ -1,6 +1,7 @@
 // gee-cl export: a model with its adapter merged in, as a Hugging Face folder.
 #include "cli.h"
 #include "io/file.h"
+#include "terminal.h"
 #include "text/export.h"
 
 #include <stdio.h>
@@ -20,7 +21,8 @@ static const Usage usage = {"export", "Merge an adapter into a Hugging Face fold
                             "  gee-cl export --model models/SmolLM2-135M-Instruct.Q4_1.gguf --adapter "
                             "runs/quickstart/final --output merged"};
 
-static Status check_new(void) {
+static Status check_output(void) {
+  if (output[0] == '\0') return status_fail(STATUS_INPUT, "--output is empty; name a folder to write");
   if (!file_exists(output)) return STATUS_OK;
   return status_fail(STATUS_INPUT, "%s already exists; name a folder that does not", output);
 }
@@ -31,15 +33,18 @@ Status cmd_export(int argc, char **argv) {
   if (helped) return STATUS_OK;
   TRY(args_need(&usage, model_args.model, "--model"));
   TRY(args_need(&usage, output, "--output"));
-  TRY(check_new());
+  TRY(check_output());
   Runtime runtime = {0};
   AtomicDir folder = {0};
   Status status = STATUS_OK;
   TRY_CLEAN(runtime_open_model(&runtime, &model_args));
+  stop_on_signals();
   TRY_CLEAN(atomic_dir_begin(output, &folder)); // fails here, and not after the work
-  TRY_CLEAN(check_new());                       // another export may just have ended
+  TRY_CLEAN(check_output());                    // another export may just have ended
   TRY_CLEAN(runtime_open(&runtime, &model_args));
-  TRY_CLEAN(model_export_merged(runtime.model, runtime.files, runtime.dtype, folder.partial));
+  stop_on_signals(); // again: pocl's LLVM may have set handlers of its own
+  TRY_CLEAN(
+      model_export_merged(runtime.model, runtime.files, runtime.dtype, folder.partial, &stop_requested));
   TRY_CLEAN(tokenizer_export(model_args.model, folder.partial));
   TRY_CLEAN(atomic_dir_commit(&folder));
   printf(

@@ -44,6 +44,7 @@ typedef struct Export {
   size_t merged_index; // its table entry; SIZE_MAX: none yet
   uint16_t *narrow;    // 16-bit elements to be widened
   size_t narrow_capacity;
+  const atomic_bool *stop; // may be NULL
 } Export;
 
 // Makes export->merged the matrix of table entry `index`.
@@ -75,6 +76,8 @@ static Status read_widened(Export *export, const Tensor *tensor, size_t first, s
 static Status export_fill(void *user, size_t index, size_t first, size_t count, float *out) {
   Export *export = user;
   WeightSpec spec;
+  if (export->stop != NULL && *export->stop)
+    return status_fail(STATUS_INTERRUPTED, "the export was stopped; nothing is left of it");
   weight_spec(&export->model->config, FORMAT_HF, index, &spec);
   const Linear *linear = &export->model->layers[spec.layer].linears[spec.linear];
   if (spec.kind != WEIGHT_LINEAR || !weight_present(&linear->a)) {
@@ -84,9 +87,10 @@ static Status export_fill(void *user, size_t index, size_t first, size_t count, 
   return tensor_read(&export->merged, first, count, out);
 }
 
-Status model_export_merged(Model *model, const ModelFiles *files, DType type, const char *directory) {
+Status model_export_merged(Model *model, const ModelFiles *files, DType type, const char *directory,
+                           const atomic_bool *stop) {
   Status status = STATUS_OK;
-  Export export = {.model = model, .merged_index = SIZE_MAX};
+  Export export = {.model = model, .merged_index = SIZE_MAX, .stop = stop};
   size_t count = weight_count(&model->config);
   TensorToWrite *list = NULL;
   WeightSpec *specs = NULL; // own the names

@@ -7,9 +7,11 @@
 #include "io/file.h"
 #include <float.h>
 #include <math.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 static const char *folder;
 
@@ -124,6 +126,27 @@ static void overflow_while_computing_is_an_error(void **state) {
   assert_overflow(gap(model));
 }
 
+/// Ctrl-C while an export is at work: nothing is left of it.
+static void a_stopped_export_leaves_nothing(void **state) {
+  (void)state;
+  const char *partial = in_folder(folder, "exported.partial");
+  pid_t pid = START_GEE("export", "--model", model_with(1), "--output", in_folder(folder, "exported"));
+  for (int i = 0; i < 60000 && !file_exists(partial); i++) (void)usleep(1000);
+  assert_true(file_exists(partial));
+  assert_int_equal(kill(pid, SIGINT), 0);
+  Ran ran = finish_run(pid);
+  assert_code(ran, 130);
+  assert_true(test_contains(ran.err, "gee-cl: interrupted: "));
+  assert_silent(ran);
+}
+
+static void an_empty_output_is_refused_at_once(void **state) {
+  (void)state;
+  const char *model = in_folder(folder, "no_model"); // which is not looked at
+  ASSERT_BROKEN(GEE("export", "--model", model, "--output", ""), "--output is empty; name a folder");
+  ASSERT_BROKEN(GEE("score", "--model", model, "--input", "x", "--output", ""), "--output is empty");
+}
+
 static void an_export_that_overflows_is_refused(void **state) {
   (void)state;
   static const char tensor[] = "tensor model.layers.1.mlp.down_proj.weight";
@@ -143,6 +166,8 @@ int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(broken_weights_are_refused),
       cmocka_unit_test(overflow_while_computing_is_an_error),
+      cmocka_unit_test(a_stopped_export_leaves_nothing),
+      cmocka_unit_test(an_empty_output_is_refused_at_once),
       cmocka_unit_test(an_export_that_overflows_is_refused),
   };
   return cmocka_run_group_tests(tests, set_up, NULL);

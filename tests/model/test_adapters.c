@@ -55,7 +55,7 @@ static void check_form(const char *name, const cJSON *form, const char *folder) 
 
   ModelFiles *files = NULL;
   assert_ok(model_files_open(golden_path(base), &files));
-  assert_ok(model_export_merged(model, files, DTYPE_F32, folder));
+  assert_ok(model_export_merged(model, files, DTYPE_F32, folder, NULL));
   model_files_close(files);
   Model *merged = fixture_model(folder, DTYPE_F32);
   error = largest_error(merged, expected);

@@ -50,7 +50,7 @@ static void export_merged(Model *model, const char *source, DType type, const ch
   ModelFiles *files = NULL;
   assert_ok(model_files_open(golden_path(source), &files));
   assert_ok(directory_create(folder));
-  assert_ok(model_export_merged(model, files, type, folder));
+  assert_ok(model_export_merged(model, files, type, folder, NULL));
   model_files_close(files);
 }
 

@@ -131,7 +131,7 @@ static Status write_trained(const Job *job, const char *folder) {
 }
 
 static Status write_merged(const Job *job, const char *folder) {
-  return model_export_merged(job->model, job->files, DTYPE_F32, folder);
+  return model_export_merged(job->model, job->files, DTYPE_F32, folder, NULL);
 }
 
 static Status save(void *user) {

@@ -144,7 +144,7 @@ static void export(const char *path, const char *folder) {
   ModelFiles *files = NULL;
   Model *model = fixture_model(path, DTYPE_F32);
   assert_ok(model_files_open(path, &files));
-  assert_ok(model_export_merged(model, files, DTYPE_F32, folder));
+  assert_ok(model_export_merged(model, files, DTYPE_F32, folder, NULL));
   model_files_close(files);
   model_free(model);
 }

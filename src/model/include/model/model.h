@@ -6,6 +6,7 @@
 #include "arch/lora.h"
 #include "model/batch.h"
 #include "ops/ops.h"
+#include <stdatomic.h>
 
 typedef struct Model Model;
 
@@ -51,9 +52,10 @@ STATUS_CHECKED Status model_save_trained(Model *model, const char *directory);
 /// Reads what model_save_trained wrote back into the same parameters.
 STATUS_CHECKED Status model_load_trained(Model *model, const char *directory);
 /// Writes into `directory` the weights with the adapters merged in, rounded to `type` (F32, F16, BF16),
-/// config.json and generation_config.json. tokenizer_export adds the tokenizer.
+/// config.json and generation_config.json. tokenizer_export adds the tokenizer. STATUS_INTERRUPTED once *stop
+/// (may be NULL) is true.
 STATUS_CHECKED Status model_export_merged(Model *model, const ModelFiles *files, DType type,
-                                          const char *directory);
+                                          const char *directory, const atomic_bool *stop);
 
 // ---- passes ----
 
