@@ -191,16 +191,17 @@ Status checkpoint_find_good(const char *folder, size_t before, double max_drift,
 
 // ---- reading ----
 
+/// What to do about a checkpoint that lacks a file or has one that cannot be read.
+#define DAMAGED                                                                                              \
+  "this checkpoint is damaged, or from another version of gee-cl; delete its folder to resume the one "      \
+  "before it, or set another output.run_name"
+
 /// A missing file is found before any memory is taken.
 static Status check_optimizer_file(const char *path) {
   char *moments = NULL;
   TRY(path_join(&moments, path, CHECKPOINT_OPTIMIZER));
   Status status = STATUS_OK;
-  if (!file_exists(moments))
-    status = status_fail(STATUS_INPUT,
-                         "%s is missing: this checkpoint is damaged, or from another version of gee-cl; "
-                         "delete its folder to resume the one before it, or set another output.run_name",
-                         moments);
+  if (!file_exists(moments)) status = status_fail(STATUS_INPUT, "%s is missing: " DAMAGED, moments);
   free(moments);
   return status;
 }
@@ -230,6 +231,7 @@ Status checkpoint_load(const char *path, const Settings *settings, Model *model,
   TRY_CLEAN(path_join(&moments, path, CHECKPOINT_OPTIMIZER));
   TRY_CLEAN(optimizer_load(optimizer, model_params(model), moments));
 cleanup:
+  if (status == STATUS_INPUT) status = status_fail(status, "%s: " DAMAGED, status_message());
   free(moments);
   cJSON_Delete(object);
   return status;

@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 static void set_run(TrainFixture *f, const char *run) {
   f->job.output.run_name = run;
@@ -231,6 +232,22 @@ static void test_missing_moments_are_refused(void **state) {
   train_fixture_close(&f);
 }
 
+/// A file of a checkpoint that is cut short: which folder is meant, and what to do.
+static void test_cut_files_are_refused(void **state) {
+  (void)state;
+  static const char *const names[] = {"final/optimizer.safetensors", "final/adapter_model.safetensors"};
+  for (size_t i = 0; i < 2; i++) {
+    TrainFixture f;
+    train_fixture_open(&f, "llama", fixture_ops());
+    assert_ok(train_run(&f.job, NULL));
+    assert_int_equal(truncate(train_path(&f, "run", names[i]), 100), 0);
+    f.job.resume = true;
+    assert_fails(train_run(&f.job, NULL), STATUS_INPUT, names[i]);
+    assert_true(test_contains(status_message(), "delete its folder to resume the one before it"));
+    train_fixture_close(&f);
+  }
+}
+
 // ---- files ----
 
 /// Computes the loss of the first step from samples.jsonl, by the formulas of the method.
@@ -435,6 +452,7 @@ int main(void) {
       OPS_TEST(test_other_configs_are_refused),
       OPS_TEST(test_broken_checkpoints_are_passed_over),
       OPS_TEST(test_missing_moments_are_refused),
+      OPS_TEST(test_cut_files_are_refused),
       OPS_TEST(test_samples_tell_the_loss),
       OPS_TEST(test_single_prompts),
       OPS_TEST(test_full_training),
