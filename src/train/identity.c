@@ -1,6 +1,7 @@
 // adapter_base.json. Rule: an identity is whole, 64 digits each, or the file is refused.
 #include "train/identity.h"
 
+#include "facts.h"
 #include "io/file.h"
 #include "io/json.h"
 #include "io/json_write.h"
@@ -9,10 +10,15 @@
 #include <string.h>
 
 #define BASE_FILE   "adapter_base.json"
+#define CONSTANTS   "model_constants"
 #define BASE_FORMAT "gee-cl adapter base 1"
 
 Status identity_of(const ModelFiles *files, const Tokenizer *tokenizer, ModelIdentity *out) {
   *out = (ModelIdentity){.tokenizer = "none"};
+  const ModelConfig *config = model_files_config(files);
+  fact_shape(config, out->constants);
+  fact_append(out->constants, ", ");
+  fact_constants(config, out->constants);
   TRY(model_files_sha256(files, out->weights));
   return tokenizer != NULL ? tokenizer_sha256(tokenizer, out->tokenizer) : STATUS_OK;
 }
@@ -24,6 +30,7 @@ Status identity_write(const ModelIdentity *identity, const char *model, const ch
   json_string(&json, "base_model_name_or_path", model);
   json_string(&json, "weights_sha256", identity->weights);
   json_string(&json, "tokenizer_sha256", identity->tokenizer);
+  json_string(&json, CONSTANTS, identity->constants);
   json_object_end(&json);
   return json_save(&json, directory, BASE_FILE);
 }
@@ -59,6 +66,29 @@ static Status refuse(const Use *use, const char *what, const char *was, const ch
       use->directory, what, was, use->model, is, use->made_for);
 }
 
+/// The same weights are another model under another rope, norm or division into heads.
+static Status check_constants(const Use *use, const cJSON *base, const char *path, const char *is) {
+  const char *was = NULL;
+  if (cJSON_GetObjectItemCaseSensitive(base, CONSTANTS) == NULL) {
+    log_say(LOG_NOTE,
+            "%s does not say which constants its model has (%s has no \"%s\"), so they are not checked",
+            use->directory, BASE_FILE, CONSTANTS);
+    return STATUS_OK;
+  }
+  TRY(json_get_string(base, CONSTANTS, path, &was));
+  if (strcmp(was, is) == 0) return STATUS_OK;
+  if (use->force) {
+    log_say(LOG_WARNING,
+            "%s was made for a model with other constants (%.400s) than those of %s (%s), as --force allows",
+            use->directory, was, use->model, is);
+    return STATUS_OK;
+  }
+  return status_fail(STATUS_INPUT,
+                     "%s was made for a model with other constants (%.400s) than those of %s (%s): give the "
+                     "model it was made for, %s, or --force to use it on this one",
+                     use->directory, was, use->model, is, use->made_for);
+}
+
 static Status check(const ModelIdentity *identity, const char *model, const char *directory,
                     const cJSON *base, const char *path, bool force) {
   const char *format = NULL, *weights = NULL, *tokenizer = NULL;
@@ -71,6 +101,7 @@ static Status check(const ModelIdentity *identity, const char *model, const char
   TRY(read_sha256(base, "tokenizer_sha256", path, &tokenizer));
   TRY(json_get_string(base, "base_model_name_or_path", path, &use.made_for));
   TRY(refuse(&use, "model", weights, identity->weights));
+  TRY(check_constants(&use, base, path, identity->constants));
   return refuse(&use, "tokenizer", tokenizer, identity->tokenizer);
 }
 

@@ -2,14 +2,13 @@
 // differences are allowed: one that only changes rounding, and one that the user asks for (--extend).
 #include "settings.h"
 
+#include "facts.h"
 #include "util/hash.h"
 #include "util/log.h"
 #include "util/memory.h"
 #include "util/str.h"
 #include <errno.h>
 #include <inttypes.h>
-#include <stdarg.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -29,35 +28,6 @@ static uint64_t hash_data(const Dataset *dataset) {
   return sum;
 }
 
-/// Appends to a fact. SETTINGS_FACT_SIZE is large enough for every fact; anything longer is cut.
-static void append_fact(char *fact, const char *format, ...) __attribute__((format(printf, 2, 3)));
-static void append_fact(char *fact, const char *format, ...) {
-  size_t used = strlen(fact);
-  va_list arguments;
-  va_start(arguments, format);
-  (void)vsnprintf(fact + used, SETTINGS_FACT_SIZE - used, format, arguments);
-  va_end(arguments);
-}
-
-static void describe_shape(const ModelConfig *c, char *fact) {
-  append_fact(fact, "%s, %zu layers, width %zu, %zu/%zu heads of %zu, ffn %zu, vocabulary %zu%s",
-              c->family->class_name, c->layers, c->width, c->heads, c->kv_heads, c->head_dim, c->ffn,
-              c->vocab, c->tied ? ", tied head" : "");
-}
-
-static void describe_constants(const ModelConfig *c, char *fact) {
-  const Rope *rope = &c->rope;
-  append_fact(fact, "rms_eps %.9g, rope %.17g", (double)c->rms_eps, rope->theta);
-  if (rope->factor != 1)
-    append_fact(fact, " scaled by %.9g (%.9g to %.9g of %.9g positions)", rope->factor, rope->low, rope->high,
-                rope->original_positions);
-  if (rope->type != ROPE_DEFAULT && rope->type != ROPE_LLAMA3)
-    append_fact(fact, " as %s, scores by %.9g%s", rope_type_name(rope->type), rope->attention,
-                rope->truncate ? ", whole pairs" : "");
-  append_fact(fact, ", end tokens");
-  for (size_t i = 0; i < c->eos_count; i++) append_fact(fact, " %d", c->eos[i]);
-}
-
 /// Adds a fact and returns the buffer for its value.
 static char *add_fact(Settings *s, size_t job_settings, const char *key, SettingKind kind) {
   char *value = s->facts[s->count - job_settings];
@@ -71,17 +41,19 @@ Status settings_collect(const TrainJob *job, size_t new_tokens, const double *ty
   *out = (Settings){.count = given, .extend = job->extend, .force = job->force};
   TRY(mem_array(&out->list, given + SETTINGS_FACTS, "settings"));
   if (given > 0) memcpy(out->list, job->settings, given * sizeof *out->list);
-  describe_shape(model, add_fact(out, given, "model (shape)", SETTING_DECIDES));
-  describe_constants(model, add_fact(out, given, "model (constants)", SETTING_DECIDES));
-  append_fact(add_fact(out, given, "model (weights)", SETTING_IDENTIFIES), "SHA-256 %s",
+  fact_shape(model, add_fact(out, given, "model (shape)", SETTING_DECIDES));
+  char *constants = add_fact(out, given, "model (constants)", SETTING_DECIDES);
+  fact_constants(model, constants);
+  fact_end_tokens(model, constants);
+  fact_append(add_fact(out, given, "model (weights)", SETTING_IDENTIFIES), "SHA-256 %s",
               job->identity->weights);
-  append_fact(add_fact(out, given, "model (tokenizer)", SETTING_IDENTIFIES), "SHA-256 %s",
+  fact_append(add_fact(out, given, "model (tokenizer)", SETTING_IDENTIFIES), "SHA-256 %s",
               job->identity->tokenizer);
-  append_fact(add_fact(out, given, "data (contents)", SETTING_DECIDES), "%zu prompts, %016" PRIx64,
+  fact_append(add_fact(out, given, "data (contents)", SETTING_DECIDES), "%zu prompts, %016" PRIx64,
               job->dataset->count, hash_data(job->dataset));
-  append_fact(add_fact(out, given, "[task_weights]", SETTING_DECIDES), "%016" PRIx64,
+  fact_append(add_fact(out, given, "[task_weights]", SETTING_DECIDES), "%016" PRIx64,
               hash_bytes(HASH_START, type_weights, DATA_MAX_TYPES * sizeof *type_weights));
-  append_fact(
+  fact_append(
       add_fact(out, given, "sampling.max_new_tokens (within train.max_sequence_tokens)", SETTING_DECIDES),
       "%zu", new_tokens);
   return STATUS_OK;

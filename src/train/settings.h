@@ -6,13 +6,13 @@
 #include "io/json_write.h"
 #include "train/train.h"
 
-enum { SETTINGS_FACTS = 7, SETTINGS_FACT_SIZE = 1024 };
+enum { SETTINGS_FACTS = 7 };
 
 typedef struct Settings {
   Setting *list; // [count] those of the job, then the facts
   size_t count;
-  bool extend, force;                             // the job's
-  char facts[SETTINGS_FACTS][SETTINGS_FACT_SIZE]; // their values
+  bool extend, force;                    // the job's
+  char facts[SETTINGS_FACTS][FACT_SIZE]; // their values
 } Settings;
 
 /// `new_tokens` is the longest an answer may be; `type_weights` [DATA_MAX_TYPES] are the weights of the

@@ -9,7 +9,8 @@
 #include <string.h>
 #include <unistd.h>
 
-static const char *folder, *adapter;
+static const char *folder;
+static char adapter[600]; // a copy: in_folder's paths do not last for the whole test
 static const char *const resume[] = {"--resume", NULL}, *const forced[] = {"--resume", "--force", NULL};
 
 static void copy(const char *from, const char *to, const char *name) {
@@ -34,6 +35,17 @@ static void change_weights(const char *name) {
   bytes[size - 32 * 48 * 4 / 2] ^= 1; // the last matrix is the down projection of the last layer
   write_file(path, bytes, size);
   free(bytes);
+}
+
+/// A copy whose config.json has `to` in place of `from`, of the same length.
+static void change_config(const char *name, const char *from, const char *to) {
+  copy_model(name);
+  const char *path = in_folder(in_folder(folder, name), "config.json");
+  char *text = read_file(path, NULL), *found = strstr(text, from);
+  assert_true(found != NULL && strlen(from) == strlen(to));
+  memcpy(found, to, strlen(to));
+  write_text(path, text);
+  free(text);
 }
 
 /// A copy whose tokenizer has the ids of two letters exchanged.
@@ -113,6 +125,33 @@ static void an_adapter_takes_its_base_only(void **state) {
   try_adapter("tokens", adapter, false, 2, "final was made for another tokenizer (SHA-256 ");
 }
 
+/// The weights are the same, the model is not.
+static void an_adapter_takes_the_constants_of_its_base_only(void **state) {
+  (void)state;
+  static const char *const changes[][2] = {
+      {"\"rope_theta\": 10000.0", "\"rope_theta\": 50000.0"},
+      {"\"rms_norm_eps\": 1e-5", "\"rms_norm_eps\": 1e-6"},
+      {"\"num_attention_heads\": 2, \"num_key_value_heads\": 1, \"head_dim\": 16",
+       "\"num_attention_heads\": 4, \"num_key_value_heads\": 2, \"head_dim\": 8 "}};
+  for (size_t i = 0; i < sizeof changes / sizeof *changes; i++) {
+    change_config("constants", changes[i][0], changes[i][1]);
+    try_adapter("constants", adapter, false, 2, "final was made for a model with other constants (");
+  }
+  try_adapter("constants", adapter, true, 0, "final was made for a model with other constants (");
+  // an adapter of a version that did not keep them
+  static const char *const files[] = {"adapter_config.json", "adapter_model.safetensors",
+                                      "adapter_base.json"};
+  for (size_t i = 0; i < 3; i++) copy("runs/made/final", "older", files[i]);
+  const char *base = in_folder(in_folder(folder, "older"), "adapter_base.json");
+  char *text = read_file(base, NULL), *key = strstr(text, "model_constants");
+  assert_non_null(key);
+  key[0] = 'M';
+  write_text(base, text);
+  free(text);
+  try_adapter("constants", in_folder(folder, "older"), false, 0,
+              "does not say which constants its model has");
+}
+
 /// As PEFT writes them, and broken ones.
 static void an_adapter_without_its_base_passes(void **state) {
   (void)state;
@@ -141,7 +180,7 @@ static int set_up(void **state) {
   change_weights("weights");
   change_tokenizer("tokens");
   stopped_make("made", NULL);
-  adapter = in_folder(folder, "runs/made/final");
+  (void)snprintf(adapter, sizeof adapter, "%s/runs/made/final", folder);
   return 0;
 }
 
@@ -149,6 +188,7 @@ int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(a_resume_takes_the_same_model_only),
       cmocka_unit_test(an_adapter_takes_its_base_only),
+      cmocka_unit_test(an_adapter_takes_the_constants_of_its_base_only),
       cmocka_unit_test(an_adapter_without_its_base_passes),
   };
   return cmocka_run_group_tests(tests, set_up, NULL);

@@ -47,7 +47,7 @@ static void read_checkpoint(const char *path) {
 
 /// What is accepted without force is accepted with it.
 static void read_base(const uint8_t *bytes, size_t size) {
-  ModelIdentity identity = {.weights = "none", .tokenizer = "none"};
+  ModelIdentity identity = {.weights = "none", .tokenizer = "none", .constants = "rope 1"};
   (void)fuzz_file("adapter_base.json", bytes, size);
   if (fuzz_accepted(identity_check_adapter(&identity, "model", fuzz_path(""), false)))
     FUZZ_CHECK(identity_check_adapter(&identity, "model", fuzz_path(""), true) == STATUS_OK);

@@ -7,9 +7,12 @@
 #include "arch/files.h"
 #include "text/tokenizer.h"
 
+enum { FACT_SIZE = 1024 };
+
 typedef struct ModelIdentity {
   char weights[SHA256_TEXT];   // model_files_sha256
   char tokenizer[SHA256_TEXT]; // tokenizer_sha256; "none" without a tokenizer
+  char constants[FACT_SIZE];   // the sizes and constants that its config gives
 } ModelIdentity;
 
 /// Reads every weight. `tokenizer` may be NULL.
@@ -18,8 +21,8 @@ STATUS_CHECKED Status identity_of(const ModelFiles *files, const Tokenizer *toke
 /// Writes directory/adapter_base.json, which says that the adapter there was made with `identity`, read from
 /// `model`.
 STATUS_CHECKED Status identity_write(const ModelIdentity *identity, const char *model, const char *directory);
-/// Refuses the adapter in `directory` if it was made with other weights or another tokenizer than `identity`,
-/// read from `model`; with `force`, warns instead. An adapter without adapter_base.json, as PEFT writes it,
-/// passes with a note.
+/// Refuses the adapter in `directory` if it was made with other weights, constants or another tokenizer than
+/// `identity`, read from `model`; with `force`, warns instead. An adapter without adapter_base.json, as PEFT
+/// writes it, passes with a note, and so does one whose adapter_base.json has no constants.
 STATUS_CHECKED Status identity_check_adapter(const ModelIdentity *identity, const char *model,
                                              const char *directory, bool force);
