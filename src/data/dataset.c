@@ -56,6 +56,14 @@ static Status count_drafts(const DataOptions *options, const char *name, const D
   const StageCount *detected = &dataset->stages[1];
   for (size_t g = 0; g < groups_count(dataset->groups); g++) {
     if (stage->per_group[g] > 0) continue;
+    if (strcmp(name, "expand") == 0 && detected->foreign > detected->prompts / 2)
+      return status_fail(
+          STATUS_INPUT,
+          "the stage \"expand\" left no prompt of the group \"%s\": %zu of %zu prompt%s read "
+          "%s in a script that the group file has no words in; set groups.file to one of their "
+          "language, such as gender-zh (docs/GROUPS.md lists them)",
+          groups_name(dataset->groups, g), detected->foreign, detected->prompts,
+          str_plural(detected->prompts), detected->foreign == 1 ? "is" : "are");
     return status_fail(
         STATUS_INPUT,
         "the stage \"%s\" left no prompt of the group \"%s\": of %zu prompt%s read %zu name it alone, %zu no "

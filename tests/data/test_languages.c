@@ -306,6 +306,28 @@ static void test_other_scripts_are_counted(void **state) {
   dataset_free(&data);
 }
 
+// Templates in another language are no remedy for prompts that the group file's words cannot fit.
+static void test_a_group_file_of_another_script(void **state) {
+  (void)state;
+  char path[1200];
+  static const char chinese[] = "她是医生。\n他在唱歌。\nA pilot sings.\n";
+  static const char english[] = "A pilot sings.\n医生。\nA nurse.\n"; // most are in the file's script
+  DataOptions options = {.train = path, .groups_file = "gender", .counterfactual = COUNTERFACTUAL_SWAP};
+  Dataset data;
+  (void)snprintf(path, sizeof path, "%s/prompts.txt", test_folder());
+  assert_ok(file_write_atomic(path, chinese, strlen(chinese)));
+  assert_fails(dataset_build(&options, NULL, NULL, &data), STATUS_INPUT,
+               "2 of 3 prompts read are in a script that the group file has no words in; set groups.file to "
+               "one of their language, such as gender-zh (docs/GROUPS.md lists them)");
+  assert_false(test_contains(status_message(), "counterfactual = auto"));
+  options.groups_file = "gender-zh";
+  assert_ok(dataset_build(&options, NULL, NULL, &data));
+  dataset_free(&data);
+  options.groups_file = "gender";
+  assert_ok(file_write_atomic(path, english, strlen(english)));
+  assert_fails(dataset_build(&options, NULL, NULL, &data), STATUS_INPUT, "groups.counterfactual = auto");
+}
+
 static void test_script_counts(void **state) {
   (void)state;
   pcre2_code *pattern = NULL;
@@ -336,6 +358,7 @@ int main(void) {
       cmocka_unit_test(test_built_in_languages),
       cmocka_unit_test(test_templates_where_words_agree),
       cmocka_unit_test(test_other_scripts_are_counted),
+      cmocka_unit_test(test_a_group_file_of_another_script),
       cmocka_unit_test(test_script_counts),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
