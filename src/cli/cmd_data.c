@@ -28,7 +28,8 @@ static const Usage usage = {
     "type,\n"
     "number of tokens, and the system and earlier messages of a chat.\n\n"
     "  gee-cl data configs/quickstart.ini\n"
-    "  gee-cl data configs/quickstart.ini --json --set groups.file=age"};
+    "  gee-cl data configs/quickstart.ini --json --held-out\n"
+    "  gee-cl data configs/quickstart.ini --set groups.file=age --set groups.counterfactual=auto"};
 
 enum { MAX_WIDTH = 100 };
 

@@ -54,6 +54,12 @@ static const char *example_prompt(const Dataset *prompts) {
   return shortest;
 }
 
+/// The gap needs counterfactual sets of prompts that were not trained on.
+static bool can_measure_gap(const Config *config) {
+  return (config->data.held_out > 0 || config->eval.file != NULL) &&
+         config->data.counterfactual != COUNTERFACTUAL_OFF;
+}
+
 static Status append_gap(const EndedRun *run, const char *final, CommandLine command) {
   char *config = NULL, *model = NULL;
   Status status = STATUS_OK;
@@ -99,7 +105,8 @@ Status next_steps_append(const EndedRun *run, size_t width, Str *out) {
   char *final = NULL;
   Status status = STATUS_OK;
   TRY_CLEAN(str_format(&final, "%s/final", run->folder));
-  TRY_CLEAN(append_gap(run, final, (CommandLine){.out = out, .width = width}));
+  if (can_measure_gap(run->config))
+    TRY_CLEAN(append_gap(run, final, (CommandLine){.out = out, .width = width}));
   TRY_CLEAN(append_generate(run, final, (CommandLine){.out = out, .width = width}));
 cleanup:
   free(final);

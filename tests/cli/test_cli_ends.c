@@ -72,6 +72,17 @@ static void the_verdict_can_be_followed(void **state) {
   expect(ran.out, "mean of ");
 }
 
+/// What `gap` would refuse is not advised.
+static void no_gap_without_prompts_for_it(void **state) {
+  (void)state;
+  Ran ran =
+      GEE("train", config, "--set=output.run_name=all", "--set=train.max_steps=1", "--set=data.held_out=0");
+  assert_code(ran, 0);
+  expect(ran.out, " generate ");
+  assert_false(test_contains(ran.out, " gap runs/") || test_contains(ran.out, "gee-cl gap "));
+  assert_code(GEE("gap", in_folder(folder, "runs/all/final/config.ini")), 2);
+}
+
 static void the_live_line_has_the_signed_gap(void **state) {
   (void)state;
   Ran ran = GEE("train", config, "--set=output.run_name=signed", "--set=train.max_steps=1");
@@ -245,13 +256,10 @@ static int set_up(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(the_verdict_can_be_followed),
-      cmocka_unit_test(the_live_line_has_the_signed_gap),
-      cmocka_unit_test(noise_is_no_success),
-      cmocka_unit_test(debias_only_needs_a_measurement),
-      cmocka_unit_test(an_unused_em_weight_is_noted),
-      cmocka_unit_test(nothing_to_do_is_said),
-      cmocka_unit_test(a_collapse_fails),
+      cmocka_unit_test(the_verdict_can_be_followed),  cmocka_unit_test(the_live_line_has_the_signed_gap),
+      cmocka_unit_test(noise_is_no_success),          cmocka_unit_test(debias_only_needs_a_measurement),
+      cmocka_unit_test(an_unused_em_weight_is_noted), cmocka_unit_test(no_gap_without_prompts_for_it),
+      cmocka_unit_test(nothing_to_do_is_said),        cmocka_unit_test(a_collapse_fails),
       cmocka_unit_test(compare_shows_the_base),
   };
   return cmocka_run_group_tests(tests, set_up, NULL);

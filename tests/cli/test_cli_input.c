@@ -173,6 +173,27 @@ static void data_says_what_it_reads(void **state) {
     if (!test_contains(ran.out, json[i])) fail_msg("\"%s\" is not in:\n%s", json[i], ran.out);
 }
 
+/// The examples of `data --help` work as they stand, but for the model, which may not be there.
+static void the_examples_of_data_work(void **state) {
+  (void)state;
+  Ran ran = GEE("data", "--help");
+  Str script = {0};
+  assert_ok(str_append_text(&script, "set -e\ncd '" GEE_SOURCE_DIR "'\n"));
+  size_t examples = 0;
+  for (const char *at = ran.out; (at = strstr(at, "\n  gee-cl data ")) != NULL; examples++) {
+    at += strlen("\n  gee-cl");
+    assert_ok(str_append_format(&script, "'" GEE_BINARY "'%.*s --set 'model.path=%s/model'\n",
+                                (int)strcspn(at, "\n"), at, folder));
+  }
+  assert_true(examples == 3);
+  write_text(in_folder(folder, "examples.sh"), str_text(&script));
+  str_free(&script);
+  use_binary("/bin/sh");
+  ran = GEE(in_folder(folder, "examples.sh"));
+  use_binary(GEE_BINARY);
+  if (ran.code != 0) fail_msg("%s", ran.err);
+}
+
 /// Prompts that the group file's words do not fit: what cannot be swapped, and another script.
 static void data_says_what_the_groups_do_not_fit(void **state) {
   (void)state;
@@ -319,6 +340,7 @@ int main(void) {
       cmocka_unit_test(prompts_that_cannot_be_read),
       cmocka_unit_test(prompts_in_csv),
       cmocka_unit_test(data_says_what_it_reads),
+      cmocka_unit_test(the_examples_of_data_work),
       cmocka_unit_test(data_says_what_the_groups_do_not_fit),
       cmocka_unit_test(the_file_to_measure_on_is_checked_first),
       cmocka_unit_test(a_cut_or_random_parquet),
