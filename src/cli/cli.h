@@ -106,5 +106,7 @@ ChatOptions config_chat(const Config *config);
 /// The prompts to train on or, with `held_out`, those to measure the gap on.
 STATUS_CHECKED Status config_dataset(const Config *config, const Runtime *runtime, bool held_out,
                                      Dataset *out);
+/// Warns of the sets that were left out because the model cannot tell their prompts apart.
+void warn_equal_sets(const Dataset *dataset);
 /// Appends the names of the groups: "female, male".
 STATUS_CHECKED Status group_names(const GroupFile *groups, Str *out);

@@ -189,6 +189,7 @@ static Status print_dataset_json(const Dataset *data, const char *system) {
   json_bool(&json, "counterfactual", data->counterfactual);
   json_integer(&json, "sets", (int64_t)data->sets);
   json_integer(&json, "distinct", (int64_t)dataset_distinct(data));
+  json_integer(&json, "equal_sets", (int64_t)data->equal_sets);
   json_string(&json, "system", system != NULL ? system : "");
   write_read(&json, &data->read);
   json_array_begin(&json, "stages");
@@ -214,6 +215,7 @@ Status cmd_data(int argc, char **argv) {
   TRY_CLEAN(config_open(path, &sets, chat_template, &config));
   TRY_CLEAN(runtime_open_files(&runtime, config.model.path, config_chat(&config)));
   TRY_CLEAN(config_dataset(&config, &runtime, held_out, &data));
+  warn_equal_sets(&data);
   if (as_json) {
     TRY_CLEAN(print_dataset_json(&data, config.data.system));
   } else {

@@ -78,6 +78,7 @@ static Status measurement_open(Measurement *m, const char *path) {
   TRY(config_open(path, &sets, chat_template, config));
   TRY(runtime_open_files(&m->runtime, config->model.path, config_chat(config)));
   TRY(config_dataset(config, &m->runtime, true, &m->data));
+  warn_equal_sets(&m->data);
   TRY(gap_evaluation_open(config, "gap", &m->data, &m->gap));
   TRY(check_adapters(&m->runtime));
   TRY(mem_array(&m->models, 1 + adapters.count, "gaps"));

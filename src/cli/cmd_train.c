@@ -92,6 +92,7 @@ static Status open_evaluations(Run *run) {
   // data.eval is read even if only `gap` will use it, so that its faults do not show after the training.
   if (!measures && run->config.eval.file == NULL) return STATUS_OK;
   TRY(config_dataset(&run->config, &run->runtime, true, &run->held_out));
+  if (run->config.eval.file != NULL) warn_equal_sets(&run->held_out);
   if (!measures) return STATUS_OK;
   TRY(check_measured_sets(run));
   TRY(next_evaluation(run, &next));
@@ -109,6 +110,7 @@ static Status run_open(Run *run, const char *path) {
   TRY(file_check_writable(run->folder));
   TRY(runtime_open_files(&run->runtime, config->model.path, config_chat(config)));
   TRY(config_dataset(config, &run->runtime, false, &run->data));
+  warn_equal_sets(&run->data);
   TRY(open_evaluations(run));
   return runtime_open_device(&run->runtime, &config->device);
 }

@@ -1,5 +1,6 @@
 // From the config on a command line to the data it names.
 #include "cli.h"
+#include "util/log.h"
 
 #include <stdlib.h>
 
@@ -41,6 +42,15 @@ Status config_dataset(const Config *config, const Runtime *runtime, bool held_ou
   }
   if (held_out) options.target_size = 0;
   return dataset_build(&options, runtime->tokenizer, runtime->chat, out);
+}
+
+void warn_equal_sets(const Dataset *dataset) {
+  size_t dropped = dataset->equal_sets, sets = dataset->stages[2].prompts / groups_count(dataset->groups);
+  if (dropped == 0) return;
+  log_say(LOG_WARNING,
+          "%zu of %zu sets of prompts %s left out: two of their groups have the same tokens, cut by "
+          "data.max_prompt_tokens or not told apart by the tokenizer",
+          dropped, sets, dropped == 1 ? "is" : "are");
 }
 
 Status group_names(const GroupFile *groups, Str *out) {

@@ -3,9 +3,9 @@
 #include "data/data.h"
 
 #include "drafts.h"
+#include "equal.h"
 #include "select.h"
 #include "tokenise.h"
-#include "util/hash.h"
 #include "util/memory.h"
 #include "util/str.h"
 #include <stdlib.h>
@@ -42,6 +42,9 @@ static const char *remedy(const DataOptions *options, const char *stage) {
                ? "set groups.counterfactual = auto, which puts prompts that name no group into templates"
                : "give prompts in data.train";
   }
+  if (strcmp(stage, "tokenise") == 0)
+    return "two groups have the same prompt in every set: raise data.max_prompt_tokens, or give a group file "
+           "whose words the tokenizer tells apart";
   if (strcmp(stage, "split") == 0)
     return options->split == DATA_HELD_OUT ? "raise data.held_out or give more distinct prompts"
                                            : "lower data.held_out";
@@ -74,76 +77,34 @@ static Status count_drafts(const DataOptions *options, const char *name, const D
   return STATUS_OK;
 }
 
-static Status choose_prompts(const DataOptions *options, const TypeRules *types, Drafts *drafts,
-                             Dataset *dataset) {
+static Status make_drafts(const DataOptions *options, const TypeRules *types, Drafts *drafts,
+                          Dataset *dataset) {
   SourceRows rows = {0};
   Status status = STATUS_OK;
-  size_t groups = groups_count(dataset->groups);
   TRY_CLEAN(rows_read(options, &rows));
   TRY_CLEAN(rows_detect(dataset->groups, types, &rows));
   count_rows(dataset, &rows);
   TRY_CLEAN(rows_expand(dataset->groups, types, options->counterfactual, &rows, drafts));
   TRY_CLEAN(count_drafts(options, "expand", drafts, dataset));
-  if (options->split != DATA_ALL) {
-    TRY_CLEAN(select_split(options, drafts));
-    TRY_CLEAN(count_drafts(options, "split", drafts, dataset));
-  }
-  if (options->balance_dataset) {
-    TRY_CLEAN(select_balance(options->seed, groups, drafts));
-    TRY_CLEAN(count_drafts(options, "balance", drafts, dataset));
-  }
-  if (options->target_size > 0) {
-    TRY_CLEAN(select_target(options, groups, drafts));
-    TRY_CLEAN(count_drafts(options, "target", drafts, dataset));
-  }
 cleanup:
   rows_free(&rows);
   return status;
 }
 
-// ---- equal prompts ----
-
-typedef struct Identity {
-  uint64_t hash;
-  size_t index;
-  const Draft *draft;
-} Identity;
-
-static int compare_drafts(const Draft *a, const Draft *b) {
-  if (a->count != b->count) return a->count < b->count ? -1 : 1;
-  for (size_t m = 0; m < a->count; m++) {
-    int order = strcmp(a->messages[m].content, b->messages[m].content);
-    if (order == 0) order = strcmp(a->messages[m].role, b->messages[m].role);
-    if (order != 0) return order;
+static Status choose_drafts(const DataOptions *options, Drafts *drafts, Dataset *dataset) {
+  size_t groups = groups_count(dataset->groups);
+  if (options->split != DATA_ALL) {
+    TRY(select_split(options, drafts));
+    TRY(count_drafts(options, "split", drafts, dataset));
   }
-  return 0;
-}
-
-static int by_identity(const void *a, const void *b) {
-  const Identity *x = a, *y = b;
-  if (x->hash != y->hash) return x->hash < y->hash ? -1 : 1;
-  int order = compare_drafts(x->draft, y->draft);
-  return order != 0 ? order : (x->index > y->index) - (x->index < y->index);
-}
-
-/// Fills Prompt.distinct. Equal prompts are neighbours after the sort, in order of index, so the first of a
-/// run is the one with the lowest index: fill_prompts relies on it and finds that one filled already.
-static Status find_equal(const Drafts *drafts, Dataset *dataset) {
-  Identity *list = NULL;
-  TRY(mem_array(&list, drafts->count, "equal prompts"));
-  for (size_t i = 0; i < drafts->count; i++) {
-    const Draft *draft = &drafts->list[i];
-    list[i] = (Identity){HASH_START, i, draft};
-    for (size_t m = 0; m < draft->count; m++)
-      list[i].hash =
-          hash_bytes(list[i].hash, draft->messages[m].content, strlen(draft->messages[m].content) + 1);
+  if (options->balance_dataset) {
+    TRY(select_balance(options->seed, groups, drafts));
+    TRY(count_drafts(options, "balance", drafts, dataset));
   }
-  qsort(list, drafts->count, sizeof *list, by_identity);
-  for (size_t i = 0, first = 0; i < drafts->count; i++) {
-    if (list[i].hash != list[first].hash || compare_drafts(list[i].draft, list[first].draft) != 0) first = i;
-    dataset->prompts[list[i].index].distinct = list[first].index;
+  if (options->target_size > 0) {
+    TRY(select_target(options, groups, drafts));
+    TRY(count_drafts(options, "target", drafts, dataset));
   }
-  free(list);
   return STATUS_OK;
 }
 
@@ -169,55 +130,58 @@ static Status tokenise_options(const DataOptions *options, const Tokenizer *toke
   return STATUS_OK;
 }
 
-static Status copy_tokens(const Tokens *from, Tokens *to) {
-  TRY(mem_array(&to->ids, from->count, "tokens of a prompt"));
-  if (from->count > 0) memcpy(to->ids, from->ids, from->count * sizeof *to->ids);
-  to->count = to->capacity = from->count;
-  return STATUS_OK;
+static Status tokenise_drafts(const TokeniseOptions *options, Drafts *drafts, Dataset *dataset) {
+  for (size_t i = 0; options->tokenizer != NULL && i < drafts->count; i++)
+    TRY(draft_tokenise(options, &drafts->list[i]));
+  TRY(drafts_identify(options->tokenizer != NULL, drafts));
+  return drafts_drop_equal(drafts, &dataset->equal_sets);
 }
 
-/// Moves the messages before the user's words to the prompt.
-static Status move_earlier(Draft *draft, Prompt *prompt) {
+/// Moves the user's words, and the messages before them, to the prompt.
+static Status move_messages(Draft *draft, Prompt *prompt) {
   TRY(mem_array(&prompt->earlier, draft->last_user, "messages of a prompt"));
   for (size_t m = 0; m < draft->last_user; m++) {
     prompt->earlier[m] = (PromptMessage){draft->messages[m].role, draft->messages[m].content};
     draft->messages[m] = (RecordMessage){0};
   }
   prompt->earlier_count = draft->last_user;
+  prompt->text = draft->messages[draft->last_user].content;
+  draft->messages[draft->last_user] = (RecordMessage){.role = draft->messages[draft->last_user].role};
   return STATUS_OK;
 }
 
-/// Fills all members but `distinct`. Equal prompts are tokenised once.
-static Status fill_prompts(const TokeniseOptions *options, Drafts *drafts, Dataset *dataset) {
+/// Moves the drafts' texts and tokens to the prompts. `first` has room for the first prompt of each identity.
+static Status fill_prompts(Drafts *drafts, size_t *first, Dataset *dataset) {
+  for (size_t i = 0; i < drafts->identities; i++) first[i] = SIZE_MAX;
   for (size_t i = 0; i < drafts->count; i++) {
     Draft *draft = &drafts->list[i];
-    Prompt *prompt = &dataset->prompts[i], *first = &dataset->prompts[prompt->distinct];
-    bool shortened = false;
-    if (first == prompt && options->tokenizer != NULL)
-      TRY(draft_tokenise(options, draft, &prompt->tokens, &shortened));
-    else if (first != prompt)
-      TRY(copy_tokens(&first->tokens, &prompt->tokens));
-    const char *text = first == prompt ? draft->messages[draft->last_user].content : first->text;
-    TRY(str_copy(&prompt->text, text, strlen(text)));
-    TRY(move_earlier(draft, prompt));
-    if (shortened) dataset->shortened++;
+    Prompt *prompt = &dataset->prompts[i];
+    TRY(move_messages(draft, prompt));
+    prompt->tokens = draft->tokens;
+    draft->tokens = (Tokens){0};
+    dataset->shortened += draft->shortened;
     prompt->group = draft->group;
     prompt->type = (int)draft->type;
     prompt->source = draft->source;
     prompt->set = i / drafts->per_set;
+    if (first[draft->identity] == SIZE_MAX) first[draft->identity] = i;
+    prompt->distinct = first[draft->identity];
   }
   return STATUS_OK;
 }
 
-static Status move_prompts(const TokeniseOptions *options, Drafts *drafts, Dataset *dataset) {
+static Status move_prompts(Drafts *drafts, Dataset *dataset) {
+  size_t *first = NULL;
   TRY(mem_array(&dataset->prompts, drafts->count, "prompts"));
   dataset->count = drafts->count;
   dataset->sets = drafts->count / drafts->per_set;
   dataset->counterfactual = drafts->per_set > 1;
   TRY(mem_array(&dataset->set_start, dataset->sets + 1, "sets"));
   for (size_t s = 0; s <= dataset->sets; s++) dataset->set_start[s] = s * drafts->per_set;
-  TRY(find_equal(drafts, dataset));
-  return fill_prompts(options, drafts, dataset);
+  TRY(mem_array(&first, drafts->identities, "equal prompts"));
+  Status status = fill_prompts(drafts, first, dataset);
+  free(first);
+  return status;
 }
 
 /// Moves the types' names to the dataset, which owns them from then on.
@@ -239,9 +203,11 @@ Status dataset_build(const DataOptions *options, const Tokenizer *tokenizer, con
   TRY(tokenise_options(options, tokenizer, template, &tokenise));
   TRY_CLEAN(groups_load(options->groups_file, &out->groups));
   TRY_CLEAN(types_load(options->types_file, &types));
-  TRY_CLEAN(choose_prompts(options, &types, &drafts, out));
-  TRY_CLEAN(move_prompts(&tokenise, &drafts, out));
+  TRY_CLEAN(make_drafts(options, &types, &drafts, out));
+  TRY_CLEAN(tokenise_drafts(&tokenise, &drafts, out));
   TRY_CLEAN(count_drafts(options, "tokenise", &drafts, out));
+  TRY_CLEAN(choose_drafts(options, &drafts, out));
+  TRY_CLEAN(move_prompts(&drafts, out));
   move_types(&types, out);
 cleanup:
   types_free(&types);

@@ -229,6 +229,7 @@ static void draft_free(Draft *draft) {
     free(draft->messages[m].content);
   }
   free(draft->messages);
+  tokens_free(&draft->tokens);
 }
 
 void drafts_free(Drafts *drafts) {

@@ -28,10 +28,13 @@ typedef struct SourceRows {
   size_t count;
 } SourceRows;
 
-/// A prompt in the making. Owns its messages.
+/// A prompt in the making. Owns its messages and tokens.
 typedef struct Draft {
   RecordMessage *messages;
   size_t count, last_user;
+  Tokens tokens;   // empty without a tokenizer
+  bool shortened;  // to max_prompt_tokens, in `messages` too
+  size_t identity; // the same number for drafts that are equal to the model
   int group;
   size_t type, source;
   uint64_t key;
@@ -41,7 +44,8 @@ typedef struct Draft {
 typedef struct Drafts {
   Draft *list;
   size_t count, capacity;
-  size_t per_set; // groups where the sets are counterfactual, else 1
+  size_t per_set;    // groups where the sets are counterfactual, else 1
+  size_t identities; // Draft.identity is less than that
 } Drafts;
 
 /// Reads the prompts. Skips rows without user text; STATUS_INPUT if no row has any.

@@ -62,9 +62,9 @@ cleanup:
   return status;
 }
 
-Status draft_tokenise(const TokeniseOptions *options, Draft *draft, Tokens *out, bool *shortened) {
+Status draft_tokenise(const TokeniseOptions *options, Draft *draft) {
   char *asked = draft->messages[draft->last_user].content;
-  *shortened = false;
+  Tokens *out = &draft->tokens;
   TRY(encode_draft(options, draft, out));
   while (options->max_tokens > 0 && out->count > options->max_tokens) {
     if (asked[0] == '\0')
@@ -72,7 +72,7 @@ Status draft_tokenise(const TokeniseOptions *options, Draft *draft, Tokens *out,
           STATUS_INPUT,
           "data.max_prompt_tokens = %zu: prompt %zu needs %zu tokens without its text; raise it",
           options->max_tokens, draft->source + 1, out->count);
-    *shortened = true;
+    draft->shortened = true;
     TRY(drop_tokens(options->tokenizer, out->count - options->max_tokens, asked));
     TRY(encode_draft(options, draft, out));
   }

@@ -10,7 +10,6 @@ typedef struct TokeniseOptions {
   size_t max_tokens;        // 0: no limit
 } TokeniseOptions;
 
-/// Replaces *out by the tokens of the draft. If they are too many, cuts the end of the last user message, in
-/// `draft` too, and sets *shortened. STATUS_INPUT if the prompt is too long even without that message.
-STATUS_CHECKED Status draft_tokenise(const TokeniseOptions *options, Draft *draft, Tokens *out,
-                                     bool *shortened);
+/// Fills the draft's tokens. If they are too many, cuts the end of the last user message and sets
+/// `shortened`. STATUS_INPUT if the prompt is too long even without that message.
+STATUS_CHECKED Status draft_tokenise(const TokeniseOptions *options, Draft *draft);

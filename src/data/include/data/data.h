@@ -1,5 +1,5 @@
-// From files of prompts to balanced counterfactual sets: read → detect groups → expand → split → balance →
-// target → tokenise. The groups, the types and their rules are data (configs/groups/*.json,
+// From files of prompts to balanced counterfactual sets: read → detect groups → expand → tokenise →
+// split → balance → target. The groups, the types and their rules are data (configs/groups/*.json,
 // configs/types.json; docs/GROUPS.md has the format), never code. Everything is a pure function of the
 // options and the files.
 #pragma once
@@ -83,7 +83,7 @@ typedef struct Prompt {
 
 /// Counts after a stage of the pipeline, for `gee-cl data` and for errors.
 typedef struct StageCount {
-  // "read", "detect", "expand", "split", "balance", "target" or "tokenise". Stages that were not asked for
+  // "read", "detect", "expand", "tokenise", "split", "balance" or "target". Stages that were not asked for
   // have no entry.
   const char *stage;
   size_t prompts;
@@ -116,6 +116,8 @@ typedef struct Dataset {
   size_t stage_count;
   ReadCounts read;
   size_t shortened; // prompts cut to max_prompt_tokens
+  // Sets left out, as two of their groups have equal tokens (or texts): their gap is 0 whatever the model does.
+  size_t equal_sets;
 } Dataset;
 
 /// Runs the pipeline. If a stage leaves a group empty, fails with STATUS_INPUT and names the stage, the group
