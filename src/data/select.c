@@ -9,15 +9,16 @@
 // Streams of rng_shuffle, above those of the sampler, which stay below 2^28.
 enum { STREAM_BALANCE = 0x70000000, STREAM_TARGET = 0x71000000 };
 
-/// A distinct prompt and its place in the split's random order.
+/// A set and its place in the split's random order.
 typedef struct Ranked {
   uint64_t rank, key;
+  size_t set;
 } Ranked;
 
 static int by_rank(const void *a, const void *b) {
   const Ranked *x = a, *y = b;
   if (x->rank != y->rank) return x->rank < y->rank ? -1 : 1;
-  return (x->key > y->key) - (x->key < y->key);
+  return (x->key > y->key) - (x->key < y->key); // equal keys are neighbours
 }
 
 /// A hash of key and seed.
@@ -28,36 +29,71 @@ static uint64_t rank_of(uint64_t key, uint64_t seed) {
   return (uint64_t)out[1] << 32 | out[0];
 }
 
+/// The set that stands for all that are joined with `set`.
+static size_t find_root(size_t *parent, size_t set) {
+  while (parent[set] != set) set = parent[set] = parent[parent[set]];
+  return set;
+}
+
+static Status rank_sets(uint64_t seed, const Drafts *drafts, Ranked **ranked) {
+  size_t sets = drafts->count / drafts->per_set;
+  TRY(mem_array(ranked, sets, "split"));
+  for (size_t s = 0; s < sets; s++) {
+    uint64_t key = drafts->list[s * drafts->per_set].key;
+    (*ranked)[s] = (Ranked){rank_of(key, seed), key, s};
+  }
+  qsort(*ranked, sets, sizeof **ranked, by_rank);
+  return STATUS_OK;
+}
+
+/// Joins the sets of one row's words, and those that share a prompt of any group: "my mom" and "my mum" both
+/// become "my dad".
+static Status join_sets(const Drafts *drafts, const Ranked *ranked, size_t *parent) {
+  size_t *owner = NULL, sets = drafts->count / drafts->per_set;
+  TRY(mem_array(&owner, drafts->identities, "split"));
+  for (size_t i = 0; i < drafts->identities; i++) owner[i] = SIZE_MAX;
+  for (size_t s = 0; s < sets; s++) parent[s] = s;
+  for (size_t s = 1; s < sets; s++)
+    if (ranked[s].key == ranked[s - 1].key)
+      parent[find_root(parent, ranked[s].set)] = find_root(parent, ranked[s - 1].set);
+  for (size_t i = 0; i < drafts->count; i++) {
+    size_t *first = &owner[drafts->list[i].identity], set = i / drafts->per_set;
+    if (*first == SIZE_MAX) *first = set;
+    parent[find_root(parent, set)] = find_root(parent, *first);
+  }
+  free(owner);
+  return STATUS_OK;
+}
+
 Status select_split(const DataOptions *options, Drafts *drafts) {
   if (options->split == DATA_ALL) return STATUS_OK;
   if (!(options->held_out >= 0 && options->held_out < 1))
     return status_fail(STATUS_INPUT, "data.held_out = %g: the share of prompts not trained on is in [0, 1)",
                        (double)options->held_out);
   Ranked *ranked = NULL;
-  bool *keep = NULL;
+  size_t *parent = NULL, sets = drafts->count / drafts->per_set, joined = 0, taken = 0;
+  bool *keep = NULL, *out = NULL;
   Status status = STATUS_OK;
-  size_t sets = drafts->count / drafts->per_set, distinct = 0;
-  TRY_CLEAN(mem_array(&ranked, sets, "split"));
+  TRY_CLEAN(rank_sets(options->seed, drafts, &ranked));
+  TRY_CLEAN(mem_array(&parent, sets, "split"));
   TRY_CLEAN(mem_array(&keep, sets, "split"));
-  for (size_t s = 0; s < sets; s++) {
-    uint64_t key = drafts->list[s * drafts->per_set].key;
-    ranked[s] = (Ranked){rank_of(key, options->seed), key};
+  TRY_CLEAN(mem_array(&out, sets, "split"));
+  TRY_CLEAN(join_sets(drafts, ranked, parent));
+  for (size_t s = 0; s < sets; s++) joined += parent[s] == s;
+  size_t held = (size_t)lround((double)options->held_out * (double)joined);
+  if (held >= joined) held = joined > 0 ? joined - 1 : 0;
+  for (size_t s = 0; s < sets && taken < held; s++) {
+    bool *root = &out[find_root(parent, ranked[s].set)];
+    taken += !*root;
+    *root = true;
   }
-  qsort(ranked, sets, sizeof *ranked, by_rank);
-  for (size_t s = 0; s < sets; s++) // keeps the first of equal neighbours: distinct <= s throughout
-    if (s == 0 || by_rank(&ranked[s], &ranked[distinct - 1]) != 0) ranked[distinct++] = ranked[s];
-  size_t held = (size_t)lround((double)options->held_out * (double)distinct);
-  if (held >= distinct) held = distinct > 0 ? distinct - 1 : 0;
-  for (size_t s = 0; s < sets; s++) {
-    uint64_t key = drafts->list[s * drafts->per_set].key;
-    Ranked own = {rank_of(key, options->seed), key};
-    bool out = held > 0 && by_rank(&own, &ranked[held - 1]) <= 0;
-    keep[s] = out == (options->split == DATA_HELD_OUT);
-  }
+  for (size_t s = 0; s < sets; s++) keep[s] = out[find_root(parent, s)] == (options->split == DATA_HELD_OUT);
   drafts_keep_sets(drafts, keep);
 cleanup:
   free(ranked);
+  free(parent);
   free(keep);
+  free(out);
   return status;
 }
 

@@ -79,10 +79,46 @@ static void test_distinct_is_by_tokens(void **state) {
   dataset_free(&data);
 }
 
+/// Splits `text` in half and checks that no prompt is on both sides.
+static void check_split(const char *text) {
+  Dataset train, held;
+  DataOptions options = from_text(text);
+  options.held_out = 0.5f;
+  options.split = DATA_TRAIN;
+  assert_ok(dataset_build(&options, tokenizer, NULL, &train));
+  options.split = DATA_HELD_OUT;
+  assert_ok(dataset_build(&options, tokenizer, NULL, &held));
+  for (size_t i = 0; i < held.count; i++)
+    for (size_t j = 0; j < train.count; j++)
+      if (equal_tokens(&held.prompts[i], &train.prompts[j]))
+        fail_msg("\"%s\" is on both sides", held.prompts[i].text);
+  dataset_free(&train);
+  dataset_free(&held);
+}
+
+// Each file has pairs of prompts that share the prompt of one group only.
+static void test_split_joins_shared_prompts(void **state) {
+  (void)state;
+  static const char *const jobs[] = {"a pilot", "a nurse", "a cook", "a writer", "a judge", "a singer"};
+  static const char *const files[][2] = {{"Mrs. Smith is %s.\n", "Ms. Smith is %s.\n"},
+                                         {"My mom is %s.\n", "My mum is %s.\n"},
+                                         {"Tell me of %s.\n", "A woman asks: Tell me of %s.\n"}};
+  for (size_t f = 0; f < 3; f++) {
+    Str text = {0};
+    for (size_t j = 0; j < 12; j++) {
+      const char *form = files[f][j / 6], *slot = strstr(form, "%s");
+      assert_ok(str_append_format(&text, "%.*s%s%s", (int)(slot - form), form, jobs[j % 6], slot + 2));
+    }
+    check_split(str_text(&text));
+    str_free(&text);
+  }
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(test_cut_group_words),
       cmocka_unit_test(test_distinct_is_by_tokens),
+      cmocka_unit_test(test_split_joins_shared_prompts),
   };
   return cmocka_run_group_tests(tests, open_tokenizer, free_tokenizer);
 }

@@ -21,7 +21,7 @@ typedef enum Counterfactual {
   COUNTERFACTUAL_AUTO,     // swap where one group is named, else template
 } Counterfactual;
 
-/// Which part of the data. Prompts of equal text are always on the same side, and so are the prompts of a
+/// Which part of the data. Prompts of equal tokens are always on the same side, and so are the prompts of a
 /// counterfactual set, so what is measured on DATA_HELD_OUT was not trained on. Depends only on the seed and
 /// the prompts.
 typedef enum DataSplit { DATA_ALL, DATA_TRAIN, DATA_HELD_OUT } DataSplit;
@@ -35,7 +35,7 @@ typedef struct DataOptions {
   bool balance_dataset;        // the same number of prompts per group
   size_t target_size;          // prompts kept after balancing (whole sets), 0 = all
   DataSplit split;
-  float held_out;     // share of the distinct prompts held out; rounded, at least one stays in training
+  float held_out;     // share of the distinct sets held out; rounded, at least one stays in training
   const char *chat;   // auto | on | off: wrap in the chat template (auto: if the model has one)
   const char *system; // system prompt for data without one; NULL or empty = the template's own
   // Longer prompts lose the end of the user's text, as truncation in transformers does; the template is never
@@ -116,7 +116,7 @@ typedef struct Dataset {
   size_t stage_count;
   ReadCounts read;
   size_t shortened; // prompts cut to max_prompt_tokens
-  // Sets left out, as two of their groups have equal tokens (or texts): their gap is 0 whatever the model does.
+  // Sets left out, as two of their groups have equal tokens (or texts): the gap of these is always 0.
   size_t equal_sets;
 } Dataset;
 
