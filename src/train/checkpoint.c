@@ -45,6 +45,7 @@ static void write_drift(const Drift *drift, JsonWriter *json) {
   json_integer(json, "variances", (int64_t)drift->variances);
   write_bits(json, "first", drift->first);
   write_bits(json, "smoothed", drift->smoothed);
+  write_bits(json, "last", drift->last);
   write_bits(json, "variance", drift->variance);
   json_object_end(json);
 }

@@ -59,8 +59,8 @@ STATUS_CHECKED Status checkpoint_recover(const char *folder);
 /// *path = the run's newest checkpoint, or NULL if it has none; the caller frees it. With `warn`, checkpoints
 /// that cannot be read are logged.
 STATUS_CHECKED Status checkpoint_find(const char *folder, bool warn, char **path);
-/// *path = the newest checkpoint of fewer than `before` steps whose mean entropy had not drifted beyond half
-/// of `max_drift`, or NULL if there is none; the caller frees it. Those that cannot be read are passed over.
+/// *path = the newest checkpoint of fewer than `before` steps whose mean entropy is good (drift_is_good) by
+/// `max_drift`, or NULL if there is none; the caller frees it. Those that cannot be read are passed over.
 STATUS_CHECKED Status checkpoint_find_good(const char *folder, size_t before, double max_drift, char **path);
 /// Reads the state of a checkpoint. It must have been made with these settings; if they extend, its
 /// SETTING_EXTENDS must be smaller. STATUS_INPUT names the key that differs, the unknown format, or the

@@ -10,6 +10,11 @@
 // A smoothed value has this share of the variance of one step's.
 static const double smoothed_share = (1.0 / DRIFT_STEPS) / (2 - 1.0 / DRIFT_STEPS);
 
+/// Standard errors that count as noise, by degrees of freedom: Student's t at the probability of 3 with ten,
+/// 0.67 % on each side.
+static const double errors_of_noise[DRIFT_FREEDOM + 1] = {INFINITY, 47.7, 8.57, 5.27, 4.23, 3.75,
+                                                          3.47,     3.29, 3.16, 3.07, 3};
+
 /// What a step says about H̄.
 typedef struct Observation {
   double H_bar;
@@ -49,6 +54,7 @@ static void add_variance(Drift *drift, double variance, size_t freedom) {
 Status drift_add(Drift *drift, const LossSample *samples, size_t count) {
   Observation step = {0};
   TRY(observe(samples, count, &step));
+  drift->last = step.H_bar;
   double away = step.H_bar - drift->smoothed;
   if (step.freedom > 0) {
     add_variance(drift, step.variance, step.freedom);
@@ -65,13 +71,18 @@ Status drift_add(Drift *drift, const LossSample *samples, size_t count) {
 
 DriftEstimate drift_estimate(const Drift *drift) {
   if (!(drift->first > 0)) return (DriftEstimate){0, INFINITY};
+  if (drift->freedom == 0) return (DriftEstimate){drift->smoothed / drift->first - 1, INFINITY};
   double error = sqrt(drift->variance * (1 + smoothed_share));
   return (DriftEstimate){.relative = drift->smoothed / drift->first - 1,
-                         .noise = drift->freedom < DRIFT_FREEDOM ? (double)INFINITY
-                                                                 : DRIFT_ERRORS * error / drift->first};
+                         .noise = errors_of_noise[drift->freedom] * error / drift->first};
 }
 
 bool drift_beyond(const Drift *drift, double limit) {
   DriftEstimate drifted = drift_estimate(drift);
   return limit > 0 && fabs(drifted.relative) - drifted.noise > limit;
+}
+
+bool drift_is_good(const Drift *drift, double limit) {
+  if (drift_beyond(drift, limit / 2)) return false;
+  return !(limit > 0 && drift->first > 0 && fabs(drift->last / drift->first - 1) > limit);
 }

@@ -94,6 +94,7 @@ static Status parse_drift(const cJSON *state, const char *name, Drift *drift) {
   drift->variances = (size_t)variances;
   TRY(get_bits(object, "first", name, &drift->first));
   TRY(get_bits(object, "smoothed", name, &drift->smoothed));
+  TRY(get_bits(object, "last", name, &drift->last));
   return get_bits(object, "variance", name, &drift->variance);
 }
 
@@ -136,7 +137,7 @@ typedef struct Search {
 static bool is_good(const cJSON *object, const char *path, const Search *search) {
   TrainState state;
   return parse_state(object, path, &state) == STATUS_OK && state.step < search->before &&
-         !drift_beyond(&state.drift, search->max_drift / 2);
+         drift_is_good(&state.drift, search->max_drift);
 }
 
 /// *step = the step of the checkpoint at `path`, or −1 if it is not looked for. Only a bad file counts as

@@ -29,6 +29,8 @@ static void the_formula(void **state) {
   static const double steps[][3] = {{1, 2, 3}, {2, 2, 2}, {1, 1, 4}, {0, 1, 0.5}, {0, 0, 0}, {0, 0, 0}};
   // variances of the means: 1/3, 0, 1, 1/12, 0, 0
   static const double variances[] = {1.0 / 3, 1.0 / 6, 4.0 / 9, 17.0 / 48, 17.0 / 60, 17.0 / 72};
+  // three sets give two differences a step, so ten are known after the fifth: Student's t until then
+  static const double errors[] = {8.57, 4.23, 3.47, 3.16, 3, 3};
   Drift drift = {0};
   double smoothed = 2;
   for (size_t i = 0; i < 6; i++) {
@@ -39,11 +41,8 @@ static void the_formula(void **state) {
     assert_near(drift.first, 2);
     assert_near(drift.variance, variances[i]);
     assert_near(estimate.relative, smoothed / 2 - 1);
-    // three sets give two differences a step, so ten are known after the fifth
-    if (i < 4)
-      assert_true(isinf(estimate.noise));
-    else
-      assert_near(estimate.noise, 3 * sqrt(variances[i] * (1 + 1.0 / 7)) / 2);
+    assert_near(estimate.noise, errors[i] * sqrt(variances[i] * (1 + 1.0 / 7)) / 2);
+    assert_near(drift.last, mean);
   }
 }
 
@@ -58,9 +57,40 @@ static void a_limit_is_what_noise_does_not_explain(void **state) {
   drift.smoothed = 2 * 1.6;              // upwards as well
   assert_true(drift_beyond(&drift, 0.25));
   assert_false(drift_beyond(&drift, 0.3));
-  drift.freedom--;
-  assert_false(drift_beyond(&drift, 0.25));
+  drift.freedom = 5; // 3.75 errors of 10.7 % leave 20 % of the 60 %
+  assert_true(drift_beyond(&drift, 0.19));
+  assert_false(drift_beyond(&drift, 0.21));
+  drift.freedom = 0;
+  assert_false(drift_beyond(&drift, 0.01));
   assert_false(drift_beyond(&(Drift){0}, 0.25));
+}
+
+/// A jump that the smoothed H̄ does not show yet is no good place to go on from.
+static void a_good_step_is_good_itself(void **state) {
+  (void)state;
+  Drift drift = {
+      .freedom = DRIFT_FREEDOM, .variances = 16, .first = 2, .smoothed = 2, .last = 2, .variance = 0.01};
+  assert_true(drift_is_good(&drift, 0.25));
+  drift.last = 2 * 0.74;
+  assert_false(drift_is_good(&drift, 0.25));
+  assert_true(drift_is_good(&drift, 0.27));
+  assert_true(drift_is_good(&drift, 0)); // off
+  drift.last = 2 * 1.26;
+  assert_false(drift_is_good(&drift, 0.25));
+  drift.last = drift.smoothed = 2 * 0.7; // 16 % may be noise
+  assert_true(drift_is_good(&drift, 0.31));
+  assert_false(drift_is_good(&drift, 0.27));
+  assert_true(drift_is_good(&(Drift){0}, 0.25));
+}
+
+/// With two sets a step, as with effective_batch = 4 and two groups, a blow-up ends the run before the tenth.
+static void a_small_batch_is_watched_from_the_start(void **state) {
+  (void)state;
+  static const double steps[][2] = {{1.6, 1.7}, {1.9, 2.1}, {2.9, 3.2}, {3.9, 4.2}, {4.3, 4.1}, {4.4, 4.6}};
+  Drift drift = {0};
+  size_t count = 0;
+  while (count < 6 && !drift_beyond(&drift, 0.25)) add_step(&drift, 0, steps[count++], 2);
+  assert_int_equal(count, 5);
 }
 
 static double normal(uint32_t run, uint32_t step, uint32_t i) {
@@ -140,6 +170,8 @@ int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(the_formula),
       cmocka_unit_test(a_limit_is_what_noise_does_not_explain),
+      cmocka_unit_test(a_good_step_is_good_itself),
+      cmocka_unit_test(a_small_batch_is_watched_from_the_start),
       cmocka_unit_test(noise_does_not_trip_it),
       cmocka_unit_test(the_remedy_fits_the_direction),
       cmocka_unit_test(the_warning_says_why_the_run_goes_on),

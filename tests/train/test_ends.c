@@ -143,7 +143,7 @@ static void test_a_measurement_counts_once(void **state) {
 
 // ---- drift ----
 
-/// A run that makes the model certain of everything, with checkpoints after every other step.
+/// A run that makes the model certain of everything, with checkpoints after every step.
 static void collapsing_open(TrainFixture *f, float em_weight) {
   train_fixture_open(f, "llama", fixture_ops());
   f->job.loss.em_weight = em_weight;
@@ -152,6 +152,7 @@ static void collapsing_open(TrainFixture *f, float em_weight) {
   f->job.train.effective_batch = TRAIN_SETS * TRAIN_GROUPS;
   f->job.train.learning_rate = 2e-2f;
   f->job.train.max_drift = 0.25f;
+  f->job.output.save_steps = 1;
 }
 
 /// The checkpoint that the last failure names as the last good one, as a number of steps; 0: none.
@@ -166,6 +167,8 @@ static void assert_undrifted(const TrainFixture *f, size_t step) {
          noise = train_metric(f, "run", step - 1, "H_drift_noise");
   if (!(fabs(drift) - (isnan(noise) ? INFINITY : noise) <= 0.125))
     fail_msg("the good checkpoint, step %zu, has drifted by %g", step, drift);
+  double own = train_metric(f, "run", step - 1, "H_bar") / train_metric(f, "run", 0, "H_bar") - 1;
+  if (!(fabs(own) <= 0.25)) fail_msg("the H of the good checkpoint, step %zu, is off by %g", step, own);
 }
 
 static void check_drift_stops(float em_weight, const char *word, const char *remedy) {
