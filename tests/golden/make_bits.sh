@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # make_bits.sh BINARY: records what tests/cli/test_cli_bits.c compares, with a gee-cl of an earlier version, as
-# tests/golden/bits/DEVICE-DRIVER-libcVERSION.json. What is there was made with commit 79386b1. Build the tests
+# tests/golden/bits/DEVICE-DRIVER-libcVERSION.json. What is there began with commit 79386b1; git log says what was recorded anew and why. Build the tests
 # first.
 # It overwrites the recording of this kind of machine: do that only where a change of the numbers is intended, and say
 # why in the commit.
