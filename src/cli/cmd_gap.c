@@ -64,12 +64,10 @@ static Status check_adapters(const Runtime *runtime) {
 
 /// Says of every model whether it was trained on what it will be measured on.
 static Status find_trained_on(Measurement *m) {
-  size_t count = measured_prompts(&m->config, &m->data);
   GapModel *model = m->models;
-  if (!no_base)
-    TRY(trained_on_find(m->config.model.path, &m->runtime, &m->data, count, &model++->trained_on));
+  if (!no_base) TRY(trained_on_find(m->config.model.path, &m->runtime, &m->data, &model++->trained_on));
   for (size_t i = 0; i < adapters.count; i++)
-    TRY(trained_on_find(adapters.items[i], &m->runtime, &m->data, count, &model++->trained_on));
+    TRY(trained_on_find(adapters.items[i], &m->runtime, &m->data, &model++->trained_on));
   return STATUS_OK;
 }
 
@@ -171,7 +169,7 @@ static Status write_json(const Measurement *m, JsonWriter *json) {
 }
 
 static Status print_table(const Measurement *m) {
-  return gap_print(&(GapComparison){m->models, m->measured, !no_base, m->data.groups});
+  return gap_print(&(GapComparison){m->models, m->measured, !no_base, m->data.groups, m->data.available});
 }
 
 /// Prints before it writes: a file that cannot be written does not take the numbers with it.

@@ -184,16 +184,15 @@ static Status print_data(const Run *run) {
 
 /// A file in data.eval may repeat prompts that are trained on.
 static Status print_overlap(const Run *run) {
-  size_t trained = 0, count = 0;
+  size_t trained = 0;
   if (run->held_out.count == 0) return STATUS_OK;
-  count = measured_prompts(&run->config, &run->held_out);
-  TRY(dataset_overlap(&run->held_out, count, &run->data, &trained));
+  TRY(dataset_overlap(&run->held_out, &run->data, &trained));
   if (trained == 0) return STATUS_OK;
   return say_field(
       "",
       "%zu of the %zu prompts that the gap is measured on are trained on too: the gap on them is "
       "not a held-out one",
-      trained, count);
+      trained, run->held_out.count);
 }
 
 static Status print_loss(const Config *config) {

@@ -40,7 +40,10 @@ Status config_dataset(const Config *config, const Runtime *runtime, bool held_ou
                        "data.held_out is 0, so there is no prompt to measure the gap on; raise it, or name "
                        "a file in data.eval");
   }
-  if (held_out) options.target_size = 0;
+  if (held_out) {
+    options.target_size = 0;
+    options.max_sets = config->eval.sets;
+  }
   return dataset_build(&options, runtime->tokenizer, runtime->chat, out);
 }
 

@@ -72,7 +72,7 @@ const ConfigKey config_keys[] = {
          "A file of prompts to measure the gap on, instead of held-out ones."),
     TEXT("data", "eval_column", eval.column, "", MEASURED, "The column of data.eval; if empty, data.column."),
     SIZE("data", "eval_sets", eval.sets, "40", 0, MANY, MEASURED,
-         "Most counterfactual sets to measure the gap on; 0 takes all."),
+         "Most counterfactual sets to measure the gap on, drawn by the seed; 0 takes all."),
     SIZE("data", "eval_answers", eval.answers, "1", 1, 10000, MEASURED,
          "Answers sampled for each of these prompts."),
     WORD("data", "chat", data.chat, "auto", "auto|on|off", PROMPTS,

@@ -20,7 +20,6 @@ Status gap_evaluation_open(const Config *config, const char *name, const Dataset
   GapOptions options = {.sampling = config->sampling,
                         .entropy_tau = config->loss.entropy_temperature,
                         .answers = config->eval.answers,
-                        .sets = config->eval.sets,
                         .seed = config->train.seed,
                         .max_drift = config->train.max_drift};
   return gap_evaluation_create(name, dataset, &options, out);
@@ -162,8 +161,12 @@ static void print_table(const GapComparison *gaps) {
 static Status append_counts(const GapComparison *gaps, Str *out) {
   const MetricList *first = metrics_of(gaps, 0);
   double sets = value_of(first, "sets");
-  TRY(str_append_format(out, "%.0f set%s of prompts, %.0f answers%s", sets, str_plural((uint64_t)sets),
-                        value_of(first, "answers"), gaps->count > 1 ? " of each model to them" : ""));
+  TRY(str_append_format(out, "%.0f ", sets));
+  bool drawn = gaps->available > (size_t)sets;
+  if (drawn) TRY(str_append_format(out, "of %zu ", gaps->available));
+  TRY(str_append_format(out, "set%s of prompts, %.0f answers%s",
+                        str_plural(drawn ? gaps->available : (size_t)sets), value_of(first, "answers"),
+                        gaps->count > 1 ? " of each model to them" : ""));
   if (gaps->count > 1) TRY(str_append_text(out, ", drawn with the same random numbers"));
   if (groups_count(gaps->groups) == 2)
     TRY(str_append_format(out, "; gap = H %s - H %s", groups_name(gaps->groups, 1),

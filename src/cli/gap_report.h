@@ -4,7 +4,7 @@
 #include "eval/gap.h"
 #include "trained_on.h"
 
-/// *out = the gap on `dataset` with the config's sampling, entropy temperature, data.eval_sets,
+/// *out = the gap on `dataset` with the config's sampling, entropy temperature,
 /// data.eval_answers and train.max_drift. The seed is the config's, so that measurements before and after
 /// training draw the same random numbers.
 STATUS_CHECKED Status gap_evaluation_open(const Config *config, const char *name, const Dataset *dataset,
@@ -23,6 +23,7 @@ typedef struct GapComparison {
   size_t count;  // ≥ 1
   bool has_base; // the first is the base model, and the metrics of the others say what changed since
   const GroupFile *groups;
+  size_t available; // sets that the measured ones were drawn from
 } GapComparison;
 
 /// Prints the models side by side, and what follows for each that is compared with the base.

@@ -2,37 +2,29 @@
 #include "trained_on.h"
 #include "io/file.h"
 #include "util/log.h"
-#include "util/memory.h"
 
 #include <stdlib.h>
 
-size_t measured_prompts(const Config *config, const Dataset *dataset) {
-  return dataset
-      ->set_start[config->eval.sets > 0 ? size_min(config->eval.sets, dataset->sets) : dataset->sets];
-}
-
-static Status count_trained(const char *path, const Runtime *runtime, const Dataset *dataset, size_t count,
-                            size_t *out) {
+static Status count_trained(const char *path, const Runtime *runtime, const Dataset *dataset, size_t *out) {
   Config config = {0};
   Dataset trained = {0};
   Status status = STATUS_OK;
   TRY_CLEAN(config_open(path, &(TextList){0}, NULL, &config));
   TRY_CLEAN(config_dataset(&config, runtime, false, &trained));
-  TRY_CLEAN(dataset_overlap(dataset, count, &trained, out));
+  TRY_CLEAN(dataset_overlap(dataset, &trained, out));
 cleanup:
   dataset_free(&trained);
   config_free(&config);
   return status;
 }
 
-Status trained_on_find(const char *folder, const Runtime *runtime, const Dataset *dataset, size_t count,
-                       TrainedOn *out) {
+Status trained_on_find(const char *folder, const Runtime *runtime, const Dataset *dataset, TrainedOn *out) {
   char *path = NULL;
   Status status = STATUS_OK;
   *out = (TrainedOn){0};
   TRY(path_join(&path, folder, "config.ini"));
   out->has_config = file_exists(path);
-  if (out->has_config) status = count_trained(path, runtime, dataset, count, &out->prompts);
+  if (out->has_config) status = count_trained(path, runtime, dataset, &out->prompts);
   out->known = out->has_config && status == STATUS_OK;
   if (status == STATUS_INPUT) { // the config or its prompts have been changed or moved: no reason to stop
     log_say(LOG_NOTE, "whether the measured prompts were trained on cannot be told: %s", status_message());
@@ -42,7 +34,7 @@ Status trained_on_find(const char *folder, const Runtime *runtime, const Dataset
     log_say(LOG_WARNING,
             "%zu of %zu prompts %s trained on, as %s says: the gap on them is not a held-out "
             "one",
-            out->prompts, count, out->prompts == 1 ? "was" : "were", path);
+            out->prompts, dataset->count, out->prompts == 1 ? "was" : "were", path);
   free(path);
   return status;
 }

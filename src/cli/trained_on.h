@@ -11,9 +11,7 @@ typedef struct TrainedOn {
   size_t prompts; // of the measured ones that were trained on
 } TrainedOn;
 
-/// The prompts that the gap is measured on: those of the first data.eval_sets sets.
-size_t measured_prompts(const Config *config, const Dataset *dataset);
-/// Compares the first `count` prompts of `dataset` with those that the model or adapter in `folder` was
+/// Compares the prompts of `dataset` with those that the model or adapter in `folder` was
 /// trained on, and warns if some are the same or that cannot be told.
 STATUS_CHECKED Status trained_on_find(const char *folder, const Runtime *runtime, const Dataset *dataset,
-                                      size_t count, TrainedOn *out);
+                                      TrainedOn *out);

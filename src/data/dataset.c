@@ -105,6 +105,11 @@ static Status choose_drafts(const DataOptions *options, Drafts *drafts, Dataset 
     TRY(select_target(options, groups, drafts));
     TRY(count_drafts(options, "target", drafts, dataset));
   }
+  dataset->available = drafts->count / drafts->per_set;
+  if (options->max_sets > 0 && options->max_sets < dataset->available) {
+    TRY(select_sets(options, drafts));
+    TRY(count_drafts(options, "draw", drafts, dataset));
+  }
   return STATUS_OK;
 }
 
@@ -252,13 +257,13 @@ static int by_tokens(const void *a, const void *b) {
   return x->count > 0 ? memcmp(x->ids, y->ids, x->count * sizeof *x->ids) : 0;
 }
 
-Status dataset_overlap(const Dataset *dataset, size_t count, const Dataset *other, size_t *out) {
+Status dataset_overlap(const Dataset *dataset, const Dataset *other, size_t *out) {
   const Prompt **known = NULL;
   *out = 0;
   TRY(mem_array(&known, other->count, "prompts to compare"));
   for (size_t i = 0; i < other->count; i++) known[i] = &other->prompts[i];
   qsort(known, other->count, sizeof *known, by_tokens);
-  for (size_t i = 0; i < count; i++) {
+  for (size_t i = 0; i < dataset->count; i++) {
     const Prompt *prompt = &dataset->prompts[i];
     *out += bsearch(&prompt, known, other->count, sizeof *known, by_tokens) != NULL;
   }

@@ -7,7 +7,7 @@
 #include <stdlib.h>
 
 // Streams of rng_shuffle, above those of the sampler, which stay below 2^28.
-enum { STREAM_BALANCE = 0x70000000, STREAM_TARGET = 0x71000000 };
+enum { STREAM_BALANCE = 0x70000000, STREAM_TARGET = 0x71000000, STREAM_SETS = 0x72000000 };
 
 /// A set and its place in the split's random order.
 typedef struct Ranked {
@@ -135,6 +135,18 @@ Status select_balance(uint64_t seed, size_t groups, Drafts *drafts) {
   return keep_equal(seed, STREAM_BALANCE, groups, smallest_group(drafts, groups), drafts);
 }
 
+/// Keeps up to `quota` random sets.
+static Status keep_sets(uint64_t seed, uint32_t stream, size_t quota, Drafts *drafts) {
+  bool *keep = NULL;
+  Status status = STATUS_OK;
+  TRY_CLEAN(mem_array(&keep, drafts->count / drafts->per_set, "choice of prompts"));
+  TRY_CLEAN(keep_quota(seed, stream, drafts, -1, quota, keep));
+  drafts_keep_sets(drafts, keep);
+cleanup:
+  free(keep);
+  return status;
+}
+
 Status select_target(const DataOptions *options, size_t groups, Drafts *drafts) {
   size_t target = options->target_size;
   if (target == 0 || drafts->count <= target) return STATUS_OK;
@@ -144,12 +156,9 @@ Status select_target(const DataOptions *options, size_t groups, Drafts *drafts) 
                        target, groups);
   if (drafts->per_set == 1 && options->balance_dataset)
     return keep_equal(options->seed, STREAM_TARGET, groups, target / groups, drafts);
-  bool *keep = NULL;
-  Status status = STATUS_OK;
-  TRY_CLEAN(mem_array(&keep, drafts->count / drafts->per_set, "choice of prompts"));
-  TRY_CLEAN(keep_quota(options->seed, STREAM_TARGET, drafts, -1, target / drafts->per_set, keep));
-  drafts_keep_sets(drafts, keep);
-cleanup:
-  free(keep);
-  return status;
+  return keep_sets(options->seed, STREAM_TARGET, target / drafts->per_set, drafts);
+}
+
+Status select_sets(const DataOptions *options, Drafts *drafts) {
+  return keep_sets(options->seed, STREAM_SETS, options->max_sets, drafts);
 }

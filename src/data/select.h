@@ -11,3 +11,5 @@ STATUS_CHECKED Status select_balance(uint64_t seed, size_t groups, Drafts *draft
 /// Keeps at most target_size prompts, drawn by seed: whole sets, and with balance_dataset the same number per
 /// group.
 STATUS_CHECKED Status select_target(const DataOptions *options, size_t groups, Drafts *drafts);
+/// Keeps at most max_sets sets, drawn by seed.
+STATUS_CHECKED Status select_sets(const DataOptions *options, Drafts *drafts);

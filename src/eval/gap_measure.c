@@ -302,7 +302,7 @@ Status gap_measure(const EvaluationRun *run, const Dataset *dataset, const GapOp
   uint64_t memory = options->memory > 0 ? options->memory : DEFAULT_MEMORY;
   Status status = STATUS_OK;
   *out = (GapReport){0};
-  gap.sets = options->sets > 0 && options->sets < dataset->sets ? options->sets : dataset->sets;
+  gap.sets = dataset->sets;
   gap.cache_rows =
       (size_t)(memory / (2 * sizeof(float) * config->layers * config->kv_heads * config->head_dim));
   TRY_CLEAN(mem_array(&gap.total, gap.sets * gap.groups, "gap"));

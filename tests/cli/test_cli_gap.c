@@ -153,6 +153,7 @@ static void one_set(void **state) {
   Ran ran = GEE("gap", config, "--set=data.eval_sets=1", "--adapter", trained);
   assert_code(ran, 0);
   assert_true(test_contains(ran.out, "One set has no interval"));
+  assert_true(test_contains(ran.out, "1 of 40 sets of prompts"));
   assert_true(test_contains(ran.out, "One set says nothing of a change."));
   assert_false(test_contains(ran.out, "nan"));
   ran = GEE("gap", config, "--set=data.eval_sets=1", "--set=groups.file=race",

@@ -36,7 +36,6 @@ static Status measure(void *user) {
       .sampling = {.max_new_tokens = 2, .temperature = 1, .top_p = 1, .repetition_penalty = 1},
       .entropy_tau = 1,
       .answers = 1,
-      .sets = 2,
       .seed = 15};
   Evaluation *gap = NULL;
   MetricList metrics = {0};

@@ -1,5 +1,5 @@
 // From files of prompts to balanced counterfactual sets: read → detect groups → expand → tokenise →
-// split → balance → target. The groups, the types and their rules are data (configs/groups/*.json,
+// split → balance → target → draw. The groups, the types and their rules are data (configs/groups/*.json,
 // configs/types.json; docs/GROUPS.md has the format), never code. Everything is a pure function of the
 // options and the files.
 #pragma once
@@ -34,6 +34,7 @@ typedef struct DataOptions {
   bool use_test_data;          // built-in synthetic prompts: 80 occupations in four wordings, one per column
   bool balance_dataset;        // the same number of prompts per group
   size_t target_size;          // prompts kept after balancing (whole sets), 0 = all
+  size_t max_sets;             // sets kept at last, drawn by the seed, 0 = all
   DataSplit split;
   float held_out;     // share of the distinct sets held out; rounded, at least one stays in training
   const char *chat;   // auto | on | off: wrap in the chat template (auto: if the model has one)
@@ -83,8 +84,8 @@ typedef struct Prompt {
 
 /// Counts after a stage of the pipeline, for `gee-cl data` and for errors.
 typedef struct StageCount {
-  // "read", "detect", "expand", "tokenise", "split", "balance" or "target". Stages that were not asked for
-  // have no entry.
+  // "read", "detect", "expand", "tokenise", "split", "balance", "target" or "draw". Stages that were not
+  // asked for have no entry.
   const char *stage;
   size_t prompts;
   size_t per_group[DATA_MAX_GROUPS]; // from "detect" on
@@ -107,6 +108,7 @@ typedef struct Dataset {
   Prompt *prompts; // ordered by set, then group
   size_t count;
   size_t sets;
+  size_t available;    // sets that max_sets drew from
   size_t *set_start;   // [sets + 1] first prompt of each set
   bool counterfactual; // every set has one prompt of each group; else every set is one prompt
   GroupFile *groups;
@@ -128,9 +130,8 @@ STATUS_CHECKED Status dataset_build(const DataOptions *options, const Tokenizer 
 void dataset_free(Dataset *dataset);
 /// The number of prompts that differ from all before them.
 size_t dataset_distinct(const Dataset *dataset);
-/// *out = how many of the first `count` prompts of `dataset` have the tokens of a prompt of `other`.
-STATUS_CHECKED Status dataset_overlap(const Dataset *dataset, size_t count, const Dataset *other,
-                                      size_t *out);
+/// *out = how many prompts of `dataset` have the tokens of a prompt of `other`.
+STATUS_CHECKED Status dataset_overlap(const Dataset *dataset, const Dataset *other, size_t *out);
 /// Index of a prompt type by name; −1 if the dataset has no type of that name (Dataset.types lists those it
 /// has).
 int dataset_type(const Dataset *dataset, const char *name);

@@ -60,7 +60,6 @@ typedef struct GapOptions {
   SamplingOptions sampling;
   float entropy_tau;
   size_t answers; // per prompt
-  size_t sets;    // the first so many sets of the dataset; 0: all
   uint64_t seed;
   // bytes of keys and values to hold at once, which decides how many sets are sampled together; 0: 1 GiB
   uint64_t memory;
