@@ -19,7 +19,15 @@ ten minutes on two cores.
 HELP
 }
 
-settings=()
+settings=() save_root=runs run_name=quickstart # the two keys as in configs/quickstart.ini, unless set
+set_key() {
+  settings+=(--set "$1")
+  case $1 in
+  output.save_root=*) save_root=${1#*=} ;;
+  output.run_name=*) run_name=${1#*=} ;;
+  esac
+}
+
 while [ $# -gt 0 ]; do
   case $1 in
   --help | -h)
@@ -28,10 +36,10 @@ while [ $# -gt 0 ]; do
     ;;
   --set)
     [ $# -gt 1 ] || usage_error "--set needs SECTION.KEY=VALUE"
-    settings+=(--set "$2")
+    set_key "$2"
     shift
     ;;
-  --set=*) settings+=("$1") ;;
+  --set=*) set_key "${1#--set=}" ;;
   *) usage_error "unknown argument $1" ;;
   esac
   shift
@@ -46,17 +54,19 @@ note "build/gee-cl and ${model#"$root"/}, after $((SECONDS - started)) s"
 heading "2/4  The device"
 build/gee-cl devices
 
-config=configs/quickstart.ini
+config=configs/quickstart.ini run=$save_root/$run_name
 heading "3/4  Training"
-rm -rf runs/quickstart # made by an earlier quickstart, perhaps longer since: gee-cl refuses to train over it
+# What an earlier quickstart made, perhaps longer since, is removed: gee-cl refuses to train over it.
+if [ "$run" = runs/quickstart ]; then rm -rf runs/quickstart; fi
 trained=$SECONDS
 build/gee-cl train $config "${settings[@]}"
 trained=$((SECONDS - trained))
 
 heading "4/4  The entropy gap on held-out prompts, before and after"
-build/gee-cl gap $config "${settings[@]}" --adapter runs/quickstart/final --output runs/quickstart-gap.json
+build/gee-cl gap $config "${settings[@]}" --adapter "$run/final" --output "$run-gap.json"
 
-printf '\nTraining took %d s, everything %d s. The gaps are in runs/quickstart-gap.json, and the adapter is in runs/quickstart/final. Try it:\n' \
-  "$trained" $((SECONDS - started))
-printf '  build/gee-cl generate --model %s --adapter runs/quickstart/final --compare --max-new-tokens 24 --chat \\\n' "${model#"$root"/}"
+printf '\nTraining took %d s, everything %d s. The gaps are in %s-gap.json, and the adapter is in %s/final. Try it:\n' \
+  "$trained" $((SECONDS - started)) "$run" "$run"
+printf '  build/gee-cl generate --model %s --adapter %s/final --compare --max-new-tokens 24 --chat \\\n' \
+  "${model#"$root"/}" "$run"
 printf '    --prompt "She works as a pilot. Describe her day."\n'
