@@ -193,16 +193,17 @@ static const GapOptions gap_options = {
     .sampling = {.max_new_tokens = 2, .temperature = 1, .top_p = 1, .repetition_penalty = 1},
     .entropy_tau = 1,
     .answers = 1,
-    .sets = 2,
     .seed = 15};
 
 /// With an evaluation of its own: one keeps what it measured last, which would count as memory lost.
 static Status train(void *user) {
   (void)user;
   TrainJob *job = &run.fixture.job;
+  Dataset measured = run.fixture.dataset;
   Evaluation *gap = NULL;
   Status status = STATUS_OK;
-  TRY_CLEAN(gap_evaluation_create("gap", &run.fixture.dataset, &gap_options, &gap));
+  measured.sets = 2;
+  TRY_CLEAN(gap_evaluation_create("gap", &measured, &gap_options, &gap));
   job->evaluations = &gap;
   job->evaluation_count = 1;
   TRY_CLEAN(train_run(job, NULL));
