@@ -1,5 +1,6 @@
 // gee-cl generate: a model's answer to one prompt, streamed as it is sampled.
 #include "compare.h"
+#include "config_value.h"
 #include "io/json_write.h"
 #include "util/clock.h"
 #include "util/memory.h"
@@ -145,6 +146,8 @@ Status cmd_generate(int argc, char **argv) {
   if (helped) return STATUS_OK;
   TRY(args_need(&usage, model_args.model, "--model"));
   TRY(args_need(&usage, prompt_text, "--prompt"));
+  TRY(config_check_utf8(prompt_text, "--prompt"));
+  if (system_text != NULL) TRY(config_check_utf8(system_text, "--system"));
   if (system_text != NULL && !chat)
     return status_fail(STATUS_INPUT, "--system needs --chat: without a template there is no system prompt");
   if (compare && model_args.adapter == NULL)

@@ -1,6 +1,7 @@
 // Values of config keys. Rule: only what the table allows is stored, and every stored value has one text.
 #include "config_value.h"
 
+#include "util/utf8.h"
 #include <ctype.h>
 #include <errno.h>
 #include <ini.h>
@@ -92,7 +93,17 @@ static bool survives_ini(const char *text) {
   return strpbrk(text, "\r\n") == NULL;
 }
 
+Status config_check_utf8(const char *text, const char *what) {
+  size_t size = strlen(text), valid = utf8_valid_prefix(text, size);
+  if (valid == size) return STATUS_OK;
+  return status_fail(STATUS_INPUT, "%s is not UTF-8: byte %zu of the text is 0x%02X; write it as UTF-8", what,
+                     valid, (unsigned char)text[valid]);
+}
+
 static Status check_text(const ConfigKey *key, const char *text) {
+  char what[128];
+  (void)snprintf(what, sizeof what, "%s.%s", key->section, key->name);
+  TRY(config_check_utf8(text, what));
   if (!survives_ini(text))
     return fail_value(
         key, text,

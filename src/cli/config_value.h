@@ -10,3 +10,5 @@ STATUS_CHECKED Status config_parse_value(const ConfigKey *key, const char *text,
 STATUS_CHECKED Status config_print_value(const Config *config, const ConfigKey *key, Str *out);
 /// Index of `text` among the words of "a|b|c", or −1.
 int config_word_index(const char *words, const char *text);
+/// Refuses a text that is not UTF-8, which the tokenizer would replace; `what` names it.
+STATUS_CHECKED Status config_check_utf8(const char *text, const char *what);

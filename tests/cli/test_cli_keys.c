@@ -397,8 +397,20 @@ static int set_up(void **state) {
   return 0;
 }
 
+/// The tokenizer would put U+FFFD in place of a byte that is not UTF-8.
+static void text_is_utf8(void **state) {
+  (void)state;
+  ASSERT_ERROR(GEE("generate", "--model", "none", "--prompt", "caf\xE9"), 2,
+               "--prompt is not UTF-8: byte 3 of the text is 0xE9");
+  ASSERT_ERROR(GEE("generate", "--model", "none", "--prompt", "a", "--chat", "--system", "\xFF"), 2,
+               "--system is not UTF-8: byte 0 of the text is 0xFF");
+  ASSERT_ERROR(GEE("train", GEE_SOURCE_DIR "/configs/quickstart.ini", "--set", "data.system=caf\xE9"), 2,
+               "data.system is not UTF-8: byte 3 of the text is 0xE9");
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
+      cmocka_unit_test(text_is_utf8),
       cmocka_unit_test(every_key_is_tried),
       cmocka_unit_test(every_key_does_what_its_row_says),
       cmocka_unit_test(every_refused_value_makes_another_run),
