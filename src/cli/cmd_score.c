@@ -64,11 +64,24 @@ static Status encode_line(const Runtime *runtime, const char *prompt, const char
                      out->prompt.count + out->answer.count, longest);
 }
 
-static Status add_line(const Runtime *runtime, const Table *table, size_t row, ScoreLines *out) {
+/// A prompt that is a whole chat, written as JSON, is none to be scored as it stands.
+static Status refuse_chat(Table *table, size_t row) {
+  TableChat messages = {0};
+  bool found = false;
+  TRY(table_chat_in_text(table, row, 0, &found, &messages));
+  if (!found) return STATUS_OK;
+  return table_context(status_fail(STATUS_INPUT,
+                                   "\"prompt\" is a chat as JSON text; give the text of the prompt, "
+                                   "with --chat to wrap it in the chat template"),
+                       table, row);
+}
+
+static Status add_line(const Runtime *runtime, Table *table, size_t row, ScoreLines *out) {
   char *prompt = NULL, *answer = NULL;
   Status status = STATUS_OK;
   TRY(mem_reserve(&out->lines, &out->capacity, out->count + 1, "lines to score"));
   TRY_CLEAN(table_string(table, row, 0, &prompt));
+  TRY_CLEAN(refuse_chat(table, row));
   TRY_CLEAN(table_string(table, row, 1, &answer));
   TRY_CLEAN(table_context(encode_line(runtime, prompt, answer, &out->lines[out->count++]), table, row));
 cleanup:

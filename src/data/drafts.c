@@ -115,23 +115,33 @@ static Status detect_script(const GroupFile *groups, SourceRow *row) {
   return STATUS_OK;
 }
 
+/// Whether the words of messages that are not the user's can be swapped along with theirs, to and from group
+/// `names`.
+static bool agrees(const GroupFile *groups, const WordHits *others, int names) {
+  for (size_t g = 0; g < groups->count; g++)
+    if (others->named[g] && (int)g != names) return false;
+  return !others->unswappable;
+}
+
 static Status detect_row(const GroupFile *groups, const TypeRules *types, SourceRow *row) {
-  WordHits hits = {0};
+  WordHits hits = {0}, others = {0};
   Status status = STATUS_OK;
   for (size_t m = 0; m < row->messages; m++) {
     const RecordMessage *message = &row->record->messages[m];
-    if (is_user(message)) TRY_CLEAN(words_find(groups, message->content, strlen(message->content), &hits));
+    TRY_CLEAN(
+        words_find(groups, message->content, strlen(message->content), is_user(message) ? &hits : &others));
   }
   row->names = NAMES_NONE;
   for (size_t g = 0; g < groups->count; g++)
     if (hits.named[g]) row->names = row->names == NAMES_NONE ? (int)g : NAMES_SEVERAL;
-  row->swappable = row->names >= 0 && !hits.unswappable;
+  row->swappable = row->names >= 0 && !hits.unswappable && agrees(groups, &others, row->names);
   TRY_CLEAN(detect_script(groups, row));
   const char *asked = row->record->messages[row->last_user].content;
   TRY_CLEAN(types_match(types, asked, strlen(asked), &row->type));
   TRY_CLEAN(row_key(groups, row));
 cleanup:
   words_free(&hits);
+  words_free(&others);
   return status;
 }
 

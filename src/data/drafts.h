@@ -15,7 +15,7 @@ typedef struct SourceRow {
   size_t messages;  // last_user + 1: messages after it are ignored
   size_t number;    // in the file
   int names;        // a group, or one of the above
-  bool swappable;   // names one group, and each of its group words has a counterpart
+  bool swappable;   // names one group, as do all its messages, and each group word has a counterpart
   bool foreign;     // mostly in scripts that the group file has no words in
   size_t type;
   uint64_t key; // equal for prompts that differ only in their group

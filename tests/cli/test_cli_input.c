@@ -299,6 +299,12 @@ static void lines_that_cannot_be_scored(void **state) {
   ASSERT_ERROR(GEE("generate", "--model", model, "--prompt", "a", "--system", "b"), 2,
                "--system needs --chat");
   assert_false(file_exists(output));
+  write_text(
+      input,
+      "{\"prompt\": \"[{\\\"role\\\": \\\"user\\\", \\\"content\\\": \\\"Hi\\\"}]\", \"answer\": \"b\"}\n");
+  ASSERT_ERROR(GEE("score", "--model", model, "--input", input, "--output", output), 2,
+               "a chat as JSON text");
+  write_text(input, "{\"prompt\": \"a\", \"answer\": \"b\"}\n");
   if (!test_contains(GEE("devices").out, "*")) return; // no device to score on
   Ran ran = GEE("score", "--model", model, "--input", input, "--output", "-");
   assert_code(ran, 0);
