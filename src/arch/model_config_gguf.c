@@ -2,6 +2,7 @@
 // setting that would change the numbers and is not computed here is an error.
 #include "formats.h"
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 const char *gguf_key(char key[GGUF_KEY_SIZE], const char *architecture, const char *name) {
@@ -120,17 +121,59 @@ static void read_biases(const TensorFile *file, ModelConfig *config) {
   }
 }
 
+static void add_eos(int64_t id, ModelConfig *config) {
+  if (id < 0 || id > INT32_MAX || config->eos_count == MODEL_MAX_EOS) return;
+  for (size_t i = 0; i < config->eos_count; i++)
+    if (config->eos[i] == (int32_t)id) return;
+  config->eos[config->eos_count++] = (int32_t)id;
+}
+
+/// Whether the token ends a turn in the model's own chat template, though no key names it: llama.cpp stops at
+/// these too, by their texts. (It stops at some that the template does not write as well; those are left to
+/// the keys.)
+static bool ends_turn(const char *token, size_t size, const char *template) {
+  static const char *const texts[] = {"<|im_end|>",
+                                      "<|eot_id|>",
+                                      "<|eom_id|>",
+                                      "<|end|>",
+                                      "<end_of_turn>",
+                                      "<|eot|>",
+                                      "<|END_OF_TURN_TOKEN|>",
+                                      "<EOT>"};
+  for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
+    if (strlen(texts[i]) == size && memcmp(texts[i], token, size) == 0)
+      return strstr(template, texts[i]) != NULL;
+  return false;
+}
+
+static Status add_template_ends(const TensorFile *file, ModelConfig *config) {
+  static const char tokens[] = "tokenizer.ggml.tokens";
+  enum { CONTROL = 3 }; // of tokenizer.ggml.token_type
+  const char *template = NULL, *token = NULL;
+  int64_t *types = NULL;
+  size_t count = 0, type_count = 0, size = 0;
+  TRY(gguf_get_string_or_null(file, "tokenizer.chat_template", &template));
+  if (template == NULL) return STATUS_OK;
+  TRY(gguf_get_integers(file, "tokenizer.ggml.token_type", &types, &type_count));
+  Status status = STATUS_OK;
+  if (types != NULL) status = gguf_get_strings(file, tokens, &count);
+  for (size_t id = 0; status == STATUS_OK && id < count && id < type_count; id++) {
+    gguf_string_at(file, tokens, id, &token, &size);
+    if (types[id] == CONTROL && ends_turn(token, size, template)) add_eos((int64_t)id, config);
+  }
+  free(types);
+  return status;
+}
+
 static Status read_tokens(const TensorFile *file, ModelConfig *config) {
   const char *const keys[] = {"tokenizer.ggml.eos_token_id", "tokenizer.ggml.eot_token_id",
                               "tokenizer.ggml.eom_token_id"};
   for (size_t i = 0; i < sizeof keys / sizeof *keys; i++) {
     int64_t id = 0;
     TRY(gguf_get_integer_or(file, keys[i], -1, &id));
-    if (id < 0 || id > INT32_MAX) continue;
-    bool known = false;
-    for (size_t j = 0; j < config->eos_count; j++) known = known || config->eos[j] == (int32_t)id;
-    if (!known) config->eos[config->eos_count++] = (int32_t)id;
+    add_eos(id, config);
   }
+  TRY(add_template_ends(file, config));
   int64_t bos = -1;
   TRY(gguf_get_integer_or(file, "tokenizer.ggml.bos_token_id", -1, &bos));
   config->bos = bos < 0 || bos > INT32_MAX ? -1 : (int32_t)bos;

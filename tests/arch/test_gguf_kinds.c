@@ -141,6 +141,49 @@ static void tells_other_files(void **state) {
   }
 }
 
+/// The token that ends a turn in the chat template is an end token though no key names it, as in llama.cpp:
+/// if it is a control token, and the template writes it.
+static void stops_where_the_template_ends_a_turn(void **state) {
+  (void)state;
+  enum { ARRAY = 9, STRING = 8, INT32 = 5, COUNT = 7 };
+  static const char *const tokens[] = {"a", "b", "c", "<|im_start|>", "<|im_end|>", "<|eot_id|>", "<|end|>"};
+  static const uint32_t types[] = {1, 1, 1, 3, 3, 3, 1};
+  static const struct {
+    const char *template;
+    size_t more;
+    int32_t id;
+  } cases[] = {{"{{ '<|im_start|>' + message['content'] + '<|im_end|>' }}", 1, 4},
+               {"{{ message['content'] + '<|eot_id|>' }}", 1, 5},
+               {"{{ message['content'] + '<|end|>' }}", 0, 0}, // an ordinary token
+               {"{{ message['content'] }}", 0, 0},
+               {NULL, 0, 0}};
+  ModelFiles *files = NULL;
+  assert_ok(model_files_open(GOLDEN, &files));
+  size_t before = model_files_config(files)->eos_count;
+  model_files_close(files);
+  for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+    Str values = {0};
+    if (cases[i].template != NULL) gguf_put_text(&values, "tokenizer.chat_template", cases[i].template);
+    gguf_put_string(&values, "tokenizer.ggml.tokens");
+    gguf_put_u32(&values, ARRAY);
+    gguf_put_u32(&values, STRING);
+    gguf_put_u64(&values, COUNT);
+    for (size_t t = 0; t < COUNT; t++) gguf_put_string(&values, tokens[t]);
+    gguf_put_string(&values, "tokenizer.ggml.token_type");
+    gguf_put_u32(&values, ARRAY);
+    gguf_put_u32(&values, INT32);
+    gguf_put_u64(&values, COUNT);
+    for (size_t t = 0; t < COUNT; t++) gguf_put_u32(&values, types[t]);
+    gguf_add_values(GOLDEN, model_path(), &values, cases[i].template != NULL ? 3 : 2);
+    str_free(&values);
+    assert_ok(model_files_open(model_path(), &files));
+    const ModelConfig *config = model_files_config(files);
+    assert_int_equal(config->eos_count, before + cases[i].more);
+    if (cases[i].more > 0) assert_int_equal(config->eos[before], cases[i].id);
+    model_files_close(files);
+  }
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(tells_the_general_type),
@@ -148,6 +191,7 @@ int main(void) {
       cmocka_unit_test(refuses_settings_of_relatives),
       cmocka_unit_test(names_foreign_tensors),
       cmocka_unit_test(tells_other_files),
+      cmocka_unit_test(stops_where_the_template_ends_a_turn),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
