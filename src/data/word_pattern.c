@@ -1,5 +1,5 @@
-// One regular expression for all words of a group file. Rule: at every place the longest word matches, and
-// only where its borders fit.
+// One regular expression for all words of a group file. Rule: at every place the longest word matches,
+// whether its accents are written as parts of letters or behind them, and only where its borders fit.
 //
 // A word of a script with blanks (Latin, Cyrillic, Hangul, ...) has no word character next to it; the letters
 // of a script without blanks are none, so that "Mary" is found in 她叫Mary吗. A word of a script without
@@ -11,6 +11,7 @@
 #include "util/memory.h"
 #include <stdlib.h>
 #include <string.h>
+#include <utf8proc.h>
 
 #define WORD_CHAR "(?![" UNSPACED_CHARS "])[\\p{L}\\p{M}\\p{N}_]"
 static const char SPACED_START[] = "(?<!" WORD_CHAR ")", SPACED_END[] = "(?!" WORD_CHAR ")";
@@ -89,20 +90,44 @@ static Status append_runs(const Alternative *words, size_t count, Str *pattern) 
   return STATUS_OK;
 }
 
+/// *out = the word with its accents as characters of their own, in fresh memory; NULL if that changes
+/// nothing.
+static Status decompose(const char *key, char **out) {
+  utf8proc_uint8_t *text = NULL;
+  utf8proc_ssize_t size =
+      utf8proc_map((const utf8proc_uint8_t *)key, 0, &text,
+                   (utf8proc_option_t)(UTF8PROC_NULLTERM | UTF8PROC_STABLE | UTF8PROC_DECOMPOSE));
+  *out = NULL;
+  if (size < 0) return status_fail(STATUS_FAILED, "a group word: %s", utf8proc_errmsg(size));
+  if (strcmp((const char *)text, key) != 0)
+    *out = (char *)text;
+  else
+    free(text);
+  return STATUS_OK;
+}
+
 Status word_pattern(const WordEntry *entries, size_t count, const char *path, pcre2_code **out) {
-  Alternative *words = NULL; // borrows the entries' keys
-  size_t distinct = 0;
+  Alternative *words = NULL; // borrows the entries' keys, and those of `decomposed`
+  char **decomposed = NULL;
+  size_t words_count = 0, decomposed_count = 0;
   Str pattern = {0};
   Status status = STATUS_OK;
-  TRY_CLEAN(mem_array(&words, count, "group words"));
-  for (size_t i = 0; i < count; i++) // sorted by key
-    if (i == 0 || strcmp(entries[i].key, entries[i - 1].key) != 0) words[distinct++].key = entries[i].key;
-  TRY_CLEAN(find_borders(words, distinct));
-  qsort(words, distinct, sizeof *words, by_length);
-  TRY_CLEAN(append_runs(words, distinct, &pattern));
+  TRY_CLEAN(mem_array(&words, 2 * count, "group words")); // count <= MAX_WORDS
+  TRY_CLEAN(mem_array(&decomposed, count, "group words"));
+  for (size_t i = 0; i < count; i++) { // sorted by key
+    if (i > 0 && strcmp(entries[i].key, entries[i - 1].key) == 0) continue;
+    words[words_count++].key = entries[i].key;
+    TRY_CLEAN(decompose(entries[i].key, &decomposed[decomposed_count]));
+    if (decomposed[decomposed_count] != NULL) words[words_count++].key = decomposed[decomposed_count++];
+  }
+  TRY_CLEAN(find_borders(words, words_count));
+  qsort(words, words_count, sizeof *words, by_length);
+  TRY_CLEAN(append_runs(words, words_count, &pattern));
   TRY_CLEAN(pattern_compile(str_text(&pattern), PCRE2_CASELESS, path, out));
   (void)pcre2_jit_compile(*out, PCRE2_JIT_COMPLETE); // ten times as fast; matches are the same without it
 cleanup:
+  for (size_t i = 0; i < decomposed_count; i++) free(decomposed[i]);
+  free(decomposed);
   free(words);
   str_free(&pattern);
   return status;

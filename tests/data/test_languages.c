@@ -201,6 +201,24 @@ static void test_mixed_scripts(void **state) {
   groups_free(groups);
 }
 
+// "é" as one character in the file, as "e" and an accent in the text; and the other way round.
+static void test_accents_behind_letters(void **state) {
+  (void)state;
+#define ACUTE "\xcc\x81"
+#define GRAVE "\xcc\x80"
+  GroupFile *groups = own_file("[\"fiancée\",\"fiancé\"],[\"me" GRAVE "re\",\"pe" GRAVE "re\"]", "");
+  check_find(groups, "la fiance" ACUTE "e arrive", 0);
+  check_find(groups, "le fiance" ACUTE " arrive", 1);
+  check_find(groups, "sa mère", 0);
+  check_find(groups, "sa me" GRAVE "re", 0);
+  check_find(groups, "fiance", NONE);
+  expect_swap(groups, "le fiance" ACUTE ".", 1, "le fiancée.");
+  assert_int_equal(failures, 0);
+  groups_free(groups);
+#undef ACUTE
+#undef GRAVE
+}
+
 static void test_neutral_and_doubtful(void **state) {
   (void)state;
   GroupFile *groups = own_file("[\"mother\",\"father\"],[\"king\",\"queen\"]",
@@ -353,6 +371,7 @@ int main(void) {
       cmocka_unit_test(test_scripts_without_blanks),
       cmocka_unit_test(test_characters_stay_whole),
       cmocka_unit_test(test_mixed_scripts),
+      cmocka_unit_test(test_accents_behind_letters),
       cmocka_unit_test(test_neutral_and_doubtful),
       cmocka_unit_test(test_refused_files),
       cmocka_unit_test(test_built_in_languages),
