@@ -56,6 +56,9 @@ static Status print_detected(const Dataset *data) {
     TRY(print_note(
         "prompts that name a group but are not swapped, as a word of theirs has no certain counterpart: %zu",
         detected->unswappable));
+  if (detected->told > 0)
+    TRY(print_note("prompts whose system message names a group, so that no template fits: %zu",
+                   detected->told));
   if (detected->foreign > 0)
     TRY(print_note("prompts in a script that the group file (%s) has no words in: %zu",
                    language != NULL ? language : "no language given", detected->foreign));
@@ -148,6 +151,7 @@ static void write_stage(JsonWriter *json, const Dataset *data, const StageCount 
   json_integer(json, "unnamed", (int64_t)stage->unnamed);
   json_integer(json, "several", (int64_t)stage->several);
   json_integer(json, "not_swappable", (int64_t)stage->unswappable);
+  json_integer(json, "told_by_system", (int64_t)stage->told);
   json_integer(json, "other_script", (int64_t)stage->foreign);
   json_object_end(json);
 }

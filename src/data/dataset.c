@@ -24,6 +24,7 @@ static void count_rows(Dataset *dataset, const SourceRows *rows) {
   stage->prompts = rows->count;
   for (size_t i = 0; i < rows->count; i++) {
     int names = rows->rows[i].names;
+    stage->told += rows->rows[i].told && !rows->rows[i].swappable;
     stage->unswappable += names >= 0 && !rows->rows[i].swappable;
     stage->foreign += rows->rows[i].foreign;
     if (names >= 0)
@@ -198,6 +199,25 @@ static void move_types(TypeRules *types, Dataset *dataset) {
   }
 }
 
+/// The system prompt stands before the prompts of every group, so it must not name one.
+static Status check_system(const DataOptions *options, const GroupFile *groups) {
+  WordHits hits = {0};
+  Status status = STATUS_OK;
+  if (options->system == NULL) return STATUS_OK;
+  TRY_CLEAN(words_find(groups, options->system, strlen(options->system), &hits));
+  for (size_t g = 0; g < groups->count && status == STATUS_OK; g++) {
+    if (hits.named[g])
+      status = status_fail(
+          STATUS_INPUT,
+          "data.system names the group \"%s\", and it would stand before the prompts of every group; "
+          "leave groups to the prompts",
+          groups->names[g]);
+  }
+cleanup:
+  words_free(&hits);
+  return status;
+}
+
 Status dataset_build(const DataOptions *options, const Tokenizer *tokenizer, const ChatTemplate *template,
                      Dataset *out) {
   TypeRules types = {0};
@@ -207,6 +227,7 @@ Status dataset_build(const DataOptions *options, const Tokenizer *tokenizer, con
   *out = (Dataset){0};
   TRY(tokenise_options(options, tokenizer, template, &tokenise));
   TRY_CLEAN(groups_load(options->groups_file, &out->groups));
+  TRY_CLEAN(check_system(options, out->groups));
   TRY_CLEAN(types_load(options->types_file, &types));
   TRY_CLEAN(make_drafts(options, &types, &drafts, out));
   TRY_CLEAN(tokenise_drafts(&tokenise, &drafts, out));

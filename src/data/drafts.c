@@ -123,6 +123,21 @@ static bool agrees(const GroupFile *groups, const WordHits *others, int names) {
   return !others->unswappable;
 }
 
+/// Whether a message of the system names a group.
+static Status detect_told(const GroupFile *groups, SourceRow *row) {
+  WordHits hits = {0};
+  Status status = STATUS_OK;
+  for (size_t m = 0; m < row->messages; m++) {
+    const RecordMessage *message = &row->record->messages[m];
+    if (message->role != NULL && strcmp(message->role, "system") == 0)
+      TRY_CLEAN(words_find(groups, message->content, strlen(message->content), &hits));
+  }
+  for (size_t g = 0; g < groups->count; g++) row->told = row->told || hits.named[g];
+cleanup:
+  words_free(&hits);
+  return status;
+}
+
 static Status detect_row(const GroupFile *groups, const TypeRules *types, SourceRow *row) {
   WordHits hits = {0}, others = {0};
   Status status = STATUS_OK;
@@ -135,6 +150,7 @@ static Status detect_row(const GroupFile *groups, const TypeRules *types, Source
   for (size_t g = 0; g < groups->count; g++)
     if (hits.named[g]) row->names = row->names == NAMES_NONE ? (int)g : NAMES_SEVERAL;
   row->swappable = row->names >= 0 && !hits.unswappable && agrees(groups, &others, row->names);
+  TRY_CLEAN(detect_told(groups, row));
   TRY_CLEAN(detect_script(groups, row));
   const char *asked = row->record->messages[row->last_user].content;
   TRY_CLEAN(types_match(types, asked, strlen(asked), &row->type));
@@ -162,10 +178,10 @@ static Expansion choose_expansion(Counterfactual how, const SourceRow *row) {
     return row->names >= 0 ? EXPAND_PLAIN : EXPAND_NONE;
   case COUNTERFACTUAL_SWAP:
     return row->swappable ? EXPAND_SWAP : EXPAND_NONE;
-  case COUNTERFACTUAL_TEMPLATE:
-    return EXPAND_TEMPLATE;
+  case COUNTERFACTUAL_TEMPLATE: // a template would contradict what the system says of the user
+    return row->told ? EXPAND_NONE : EXPAND_TEMPLATE;
   case COUNTERFACTUAL_AUTO:
-    return row->swappable ? EXPAND_SWAP : EXPAND_TEMPLATE;
+    return row->swappable ? EXPAND_SWAP : row->told ? EXPAND_NONE : EXPAND_TEMPLATE;
   }
   return EXPAND_NONE;
 }

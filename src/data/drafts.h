@@ -16,6 +16,7 @@ typedef struct SourceRow {
   size_t number;    // in the file
   int names;        // a group, or one of the above
   bool swappable;   // names one group, as do all its messages, and each group word has a counterpart
+  bool told;        // a message of the system names a group
   bool foreign;     // mostly in scripts that the group file has no words in
   size_t type;
   uint64_t key; // equal for prompts that differ only in their group
@@ -51,7 +52,7 @@ typedef struct Drafts {
 /// Reads the prompts. Skips rows without user text; STATUS_INPUT if no row has any.
 STATUS_CHECKED Status rows_read(const DataOptions *options, SourceRows *out);
 void rows_free(SourceRows *rows);
-/// Fills names, swappable, foreign, type and key of every row.
+/// Fills names, swappable, told, foreign, type and key of every row.
 STATUS_CHECKED Status rows_detect(const GroupFile *groups, const TypeRules *types, SourceRows *rows);
 /// Makes drafts of the rows. Skips rows of which `how` makes none.
 STATUS_CHECKED Status rows_expand(const GroupFile *groups, const TypeRules *types, Counterfactual how,

@@ -92,6 +92,8 @@ typedef struct StageCount {
   // At "detect": prompts that name no group; more than one; one, but with a word that cannot be swapped; and
   // prompts, whatever they name, that are mostly in scripts that the group file has no words in.
   size_t unnamed, several, unswappable, foreign;
+  // At "detect": prompts that are not swapped and whose system message names a group: they get no template.
+  size_t told;
 } StageCount;
 
 /// What was read, and what was left out.
