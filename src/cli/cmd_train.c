@@ -75,13 +75,12 @@ static Status next_evaluation(Run *run, Evaluation ***next) {
 
 /// Before anything is trained, what target_judge would refuse after the first measurement.
 static Status check_measured_sets(const Run *run) {
-  size_t asked = run->config.eval.sets, there = run->held_out.sets;
-  if (!run->config.loss.debias_only || (asked != 1 && there > 1)) return STATUS_OK;
+  if (!run->config.loss.debias_only || run->held_out.sets > 1) return STATUS_OK;
   return status_fail(
       STATUS_INPUT,
       "loss.debias_only ends a run by the interval of the held-out gap, which a single set does "
       "not have: %s",
-      there > 1                       ? "raise data.eval_sets, which is 1"
+      run->config.eval.sets == 1      ? "raise data.eval_sets, which is 1"
       : run->config.eval.file != NULL ? "data.eval has one set, and needs more"
                                       : "raise data.held_out, which leaves one set");
 }

@@ -18,6 +18,7 @@ static Dataset dataset = {.prompts = prompts, .count = 2};
 
 static Config make_config(void) {
   Config config = {
+      .data = {.held_out = 0.5f, .counterfactual = COUNTERFACTUAL_SWAP},
       .loss = {.lambda_weight = 100, .pairing = PAIRING_PAIRED, .target_gap = 0.01f, .target_evals = 2},
       .sampling = {.max_new_tokens = 32},
       .train = {.max_steps = 10, .learning_rate = 2.5e-4f, .bias_eval_steps = 5}};
