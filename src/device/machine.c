@@ -105,12 +105,6 @@ static void take_card(Machine *out, const char *folder, const char *name) {
                  slash != NULL ? slash + 1 : target);
 }
 
-bool machine_has_card(const Machine *machine, CardVendor vendor) {
-  for (size_t i = 0; i < machine->card_count; i++)
-    if (machine->cards[i].vendor == vendor) return true;
-  return false;
-}
-
 const char *card_vendor_name(CardVendor vendor) {
   static const char *const names[VENDOR_COUNT] = {"AMD", "Intel", "NVIDIA", "other"};
   return names[vendor];

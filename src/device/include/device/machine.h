@@ -52,5 +52,4 @@ typedef struct Machine {
 /// Looks at the machine whose root folder is `root` ("" for this one; tests give another). What cannot be
 /// read is left empty. Loads the drivers' libraries to see whether that works.
 void machine_read(const char *root, Machine *out);
-bool machine_has_card(const Machine *machine, CardVendor vendor);
 const char *card_vendor_name(CardVendor vendor); // "AMD"
