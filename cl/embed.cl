@@ -1,13 +1,14 @@
 // Rows of the embedding table. Rule: one group adds all gradient rows of a token, in the order given.
-#include "lanes.h"
+#include "typed.h"
 
-/// out[m] = table[ids[m]], for out[M,cols] and table[V,cols] of `type`. One group per row.
+/// out[m] = table[ids[m]], for out[M,cols] and table[V,cols] of `type`, any. One group per row.
 KERNEL(embed)
 (GLOBAL float *RESTRICT out, GLOBAL const void *RESTRICT table, GLOBAL const int *RESTRICT ids, uint cols,
  uint type) {
   uint row = group_id(0);
   size_t from = (size_t)ids[row] * cols, to = (size_t)row * cols;
-  for (uint c = local_id(0); c < cols; c += GROUP) out[to + c] = load_typed(table, from + c, type);
+  for (uint c = local_id(0) * LANES; c < cols; c += GROUP * LANES)
+    lanes_store(out + to + c, cols - c, load_typed(table, from + c, cols - c, type));
 }
 
 /// dtable[ids[m]] += dout[m], for dtable[V,cols] and dout[M,cols]. order[M] sorts the rows by id. There is

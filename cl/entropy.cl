@@ -49,17 +49,18 @@ KERNEL(entropy)
   t = group_sum(part, shrink * (t + (m - top) * s));
   s = group_sum(part, shrink * s);
   if (local_id(0) == 0) {
+    float entropy = log(s) - t / s;
     stats[2 * row] = top + log(s);
-    stats[2 * row + 1] = log(s) - t / s;
+    stats[2 * row + 1] = entropy < 0.0f ? 0.0f : entropy; // by rounding; NaN stays
   }
 }
 
-/// Replaces logits[rows,cols] by weights[row] · dH/dz, from stats[rows,2]. LANES columns per work item;
-/// groups: (columns, rows).
+/// Replaces logits[rows,cols] by weights[row] · dH/dz, from stats[rows,2]. LANES columns per work item
+/// (grid_columns).
 KERNEL(entropy_backward)
 (GLOBAL float *logits, GLOBAL const float *RESTRICT stats, GLOBAL const float *RESTRICT weights, uint cols,
  float inverse_tau) {
-  uint c = (uint)item_id(0) * LANES, row = group_id(1);
+  uint c = (uint)lanes_column(cols), row = lanes_row(cols);
   if (c >= cols) return;
   logits += (size_t)row * cols + c;
   float log_z = stats[2 * row], entropy = stats[2 * row + 1], scale = -weights[row] * inverse_tau;
@@ -67,7 +68,8 @@ KERNEL(entropy_backward)
   lanes_store(logits, cols - c, lanes_exp(log_p) * (log_p + entropy) * scale);
 }
 
-/// logprob[i] = logits[rows[i], targets[i]] / tau − log Z, for logprob[count]. One work item per element.
+/// logprob[i] = logits[rows[i], targets[i]] / tau − log Z, at most 0, for logprob[count]. One work item per
+/// element.
 KERNEL(pick_logprob)
 (GLOBAL float *RESTRICT logprob, GLOBAL const float *RESTRICT logits, GLOBAL const float *RESTRICT stats,
  GLOBAL const int *RESTRICT rows, GLOBAL const int *RESTRICT targets, uint count, uint cols,
@@ -75,5 +77,6 @@ KERNEL(pick_logprob)
   size_t i = item_id(0);
   if (i >= count) return;
   size_t row = (size_t)rows[i];
-  logprob[i] = logits[row * cols + (size_t)targets[i]] * inverse_tau - stats[2 * row];
+  float log_p = logits[row * cols + (size_t)targets[i]] * inverse_tau - stats[2 * row];
+  logprob[i] = log_p > 0.0f ? 0.0f : log_p; // by rounding; NaN stays
 }

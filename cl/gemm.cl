@@ -9,7 +9,7 @@
 //  +----+  +------+        The sum over k has the same order for any M and any place of a row. A long
 //  | A  |  | C    |        sum takes several launches, each over [k_begin, k_end); src/ops/gemm_own.c
 //  +----+  +------+        says why.
-#include "platform.h"
+#include "typed.h"
 
 #ifndef SIDE
 #define SIDE 8 // work items along one edge of a tile
@@ -33,7 +33,7 @@ INLINE void fetch(LOCAL_PTR float *slab, GLOBAL const void *from, uint type, uin
     uint d = depth_stride == 1 ? i % DEPTH : i / TILE;
     float value = 0.0f;
     if (outer + o < outer_end && depth + d < depth_end) {
-      value = load_typed(from, (size_t)(outer + o) * outer_stride + (size_t)(depth + d) * depth_stride, type);
+      value = load_plain(from, (size_t)(outer + o) * outer_stride + (size_t)(depth + d) * depth_stride, type);
     }
     slab[d * ROW + o] = value;
   }
@@ -78,12 +78,4 @@ gemm(VIEW(float, c), GLOBAL const void *RESTRICT a, ulong a_first, GLOBAL const 
       c[offset] = beta == 0.0f ? alpha * sums[i][j] : fma(alpha, sums[i][j], beta * c[offset]);
     }
   }
-}
-
-/// out[count] = the view `from`, rows of `cols` 16-bit floats, as dense float32. One element per work item.
-KERNEL(widen)
-(GLOBAL float *RESTRICT out, VIEW(const void, from), uint type, uint cols, uint count) {
-  uint i = (uint)item_id(0);
-  if (i >= count) return;
-  out[i] = load_typed(from, (size_t)from_first + (size_t)(i / cols) * from_pitch + i % cols, type);
 }

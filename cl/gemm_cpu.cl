@@ -3,7 +3,7 @@
 //
 //                         COLS           For each slab of DEPTH steps of k, the work item first packs its
 //                      +--------+        part of B into the panel, in local memory: transposed if B is
-//                k     | panel  | DEPTH  stored [N,K], widened if B has 16 bits. Then it walks down A, ROWS
+//                k     | panel  | DEPTH  stored [N,K], widened or decoded. Then it walks down A, ROWS
 //                      +--------+        rows at a time, with their ROWS x COLS sums in registers. Between
 //          k           +--------+        slabs the sums are kept in `part`, also in local memory.
 //     +---------+ ROWS | sums   |
@@ -15,25 +15,17 @@
 // comes fma(alpha, sum, beta · c). This order is the same in every tile, so a row's result does not depend on
 // the other rows. The two levels matter: over the 49,152 words of a vocabulary a single chain loses 1e-4 of a
 // gradient, and these lose 5e-6.
-#include "platform.h"
+#include "columns_cpu.h"
 
-#ifndef VECTOR_WIDTH
-#define VECTOR_WIDTH 16 // floats in a vector register: 16 (AVX-512), 8 (AVX) or 4
-#endif
-#define WIDTH VECTOR_WIDTH
 #ifndef ROWS
 #define ROWS (WIDTH == 16 ? 12 : 6) // 2 · ROWS sums, two vectors of B and one of A fit in the registers
-#endif
-#ifndef DEPTH
-#define DEPTH 256 // steps of k per slab: DEPTH · COLS words are about the size of the first-level cache
 #endif
 #ifndef CHUNK
 #define CHUNK 192 // rows that share a packed slab
 #endif
-// How many words ahead B is prefetched while it is packed transposed. This takes a third off the time of one
-// row times a large B.
-#ifndef AHEAD
-#define AHEAD 64
+// How many bytes ahead B is prefetched while it is packed transposed, if it is quantised.
+#ifndef BYTES_AHEAD
+#define BYTES_AHEAD 256
 #endif
 // How many rows ahead, if B is packed row by row: its rows lie pages apart, where hardware does not prefetch.
 #ifndef ROWS_AHEAD
@@ -41,103 +33,16 @@
 #endif
 #define COLS (2 * WIDTH)
 
-#define PASTE_(a, b)     a##b
-#define PASTE(a, b)      PASTE_(a, b)
-#define vector           PASTE(float, WIDTH)
-#define load_vector      PASTE(vload, WIDTH)
-#define store_vector     PASTE(vstore, WIDTH)
-#define load_half_vector PASTE(vload_half, WIDTH)
-#define as_vector        PASTE(as_float, WIDTH)
-#define widen_vector     PASTE(convert_uint, WIDTH)
-
-INLINE vector load_typed_vector(GLOBAL const void *from, size_t i, uint type) {
-  if (type == TYPE_F32) return load_vector(0, (GLOBAL const float *)from + i);
-  if (type == TYPE_F16) return load_half_vector(0, (GLOBAL const half *)from + i);
-  return as_vector(widen_vector(load_vector(0, (GLOBAL const ushort *)from + i)) << 16);
-}
-
-// Prefetches, if the compiler can; no result depends on it. OpenCL's own prefetch does nothing on CPUs.
-#ifdef __has_builtin
-#if __has_builtin(__builtin_prefetch)
-#define FETCH(place) __builtin_prefetch((const __private void *)(size_t)(place))
-#endif
-#endif
-#ifndef FETCH
-#define FETCH(place)
-#endif
-
-INLINE void fetch_ahead(GLOBAL const void *from, size_t i, uint type) {
-  if (type == TYPE_F32) FETCH((GLOBAL const float *)from + i);
-  if (type != TYPE_F32) FETCH((GLOBAL const ushort *)from + i);
-}
-
-// ---- packing: panel[k][COLS], zeros from column n_end on ----
-
-#if WIDTH == 16
-#define FIRST_HALVES(a, b)                                                                                   \
-  (vector)(a.s0, b.s0, a.s1, b.s1, a.s2, b.s2, a.s3, b.s3, a.s4, b.s4, a.s5, b.s5, a.s6, b.s6, a.s7, b.s7)
-#define LAST_HALVES(a, b)                                                                                    \
-  (vector)(a.s8, b.s8, a.s9, b.s9, a.sa, b.sa, a.sb, b.sb, a.sc, b.sc, a.sd, b.sd, a.se, b.se, a.sf, b.sf)
-
-/// One round of a perfect shuffle of the square's vectors. Four rounds transpose the square.
-INLINE void shuffle_round(vector *to, const vector *from) {
-  UNROLL for (uint i = 0; i < WIDTH / 2; i++) {
-    to[2 * i] = FIRST_HALVES(from[i], from[i + WIDTH / 2]);
-    to[2 * i + 1] = LAST_HALVES(from[i], from[i + WIDTH / 2]);
-  }
-}
+// ---- packing: panel[k][COLS]; what is in columns from n_end on is never used ----
 
 /// panel[i][0 … WIDTH) = b[n + 0 … WIDTH)[k + i] for i < WIDTH; rows of b lie `stride` apart.
 INLINE void pack_square(LOCAL_PTR float *panel, GLOBAL const void *b, size_t first, uint stride, uint type) {
-  vector r[WIDTH], s[WIDTH];
-  UNROLL for (uint i = 0; i < WIDTH; i++) fetch_ahead(b, first + (size_t)i * stride + AHEAD, type);
-  UNROLL for (uint i = 0; i < WIDTH; i++) r[i] = load_typed_vector(b, first + (size_t)i * stride, type);
-  shuffle_round(s, r);
-  shuffle_round(r, s);
-  shuffle_round(s, r);
-  shuffle_round(r, s);
-  UNROLL for (uint i = 0; i < WIDTH; i++) store_vector(r[i], 0, panel + i * COLS);
+  size_t rows[WIDTH];
+  vector square[WIDTH];
+  UNROLL for (uint i = 0; i < WIDTH; i++) rows[i] = first + (size_t)i * stride;
+  load_square(square, b, rows, 0, type);
+  UNROLL for (uint i = 0; i < WIDTH; i++) store_vector(square[i], 0, panel + i * COLS);
 }
-#else
-// A vector of 8 floats shuffles within its halves at half the cost of shuffling across them. So row i is
-// loaded into one half and row i + 4 into the other, and the 4 x 4 square in each half is transposed. A
-// vector of 4 holds a single such square.
-#if WIDTH == 8
-#define BESIDE(b, i, j, type) (vector)(load_typed_four(b, i, type), load_typed_four(b, j, type))
-#define FIRST_HALVES(a, b)    (vector)(a.s0, b.s0, a.s1, b.s1, a.s4, b.s4, a.s5, b.s5)
-#define LAST_HALVES(a, b)     (vector)(a.s2, b.s2, a.s3, b.s3, a.s6, b.s6, a.s7, b.s7)
-#else
-#define BESIDE(b, i, j, type) load_typed_four(b, i, type)
-#define FIRST_HALVES(a, b)    (vector)(a.s0, b.s0, a.s1, b.s1)
-#define LAST_HALVES(a, b)     (vector)(a.s2, b.s2, a.s3, b.s3)
-#endif
-
-INLINE float4 load_typed_four(GLOBAL const void *from, size_t i, uint type) {
-  if (type == TYPE_F32) return vload4(0, (GLOBAL const float *)from + i);
-  if (type == TYPE_F16) return vload_half4(0, (GLOBAL const half *)from + i);
-  return as_float4(convert_uint4(vload4(0, (GLOBAL const ushort *)from + i)) << 16);
-}
-
-/// panel[i][0 … WIDTH) = b[n + 0 … WIDTH)[k + i] for i < WIDTH; rows of b lie `stride` apart.
-INLINE void pack_square(LOCAL_PTR float *panel, GLOBAL const void *b, size_t first, uint stride, uint type) {
-  UNROLL for (uint i = 0; i < WIDTH; i++) fetch_ahead(b, first + (size_t)i * stride + AHEAD, type);
-  UNROLL for (uint k = 0; k < WIDTH; k += 4) {
-    vector r[4], s[4];
-    UNROLL for (uint i = 0; i < 4; i++) {
-      size_t row = first + k + (size_t)i * stride;
-      r[i] = BESIDE(b, row, row + (size_t)4 * stride, type);
-    }
-    UNROLL for (uint i = 0; i < 2; i++) {
-      s[2 * i] = FIRST_HALVES(r[i], r[i + 2]);
-      s[2 * i + 1] = LAST_HALVES(r[i], r[i + 2]);
-    }
-    UNROLL for (uint i = 0; i < 2; i++) {
-      store_vector(FIRST_HALVES(s[i], s[i + 2]), 0, panel + (k + 2 * i) * COLS);
-      store_vector(LAST_HALVES(s[i], s[i + 2]), 0, panel + (k + 2 * i + 1) * COLS);
-    }
-  }
-}
-#endif
 
 /// Any part of a panel, element by element: columns [from_col, to_col), steps [from_step, steps).
 INLINE void pack_edge(LOCAL_PTR float *panel, GLOBAL const void *b, uint n, uint n_end, uint k, uint from_col,
@@ -145,7 +50,7 @@ INLINE void pack_edge(LOCAL_PTR float *panel, GLOBAL const void *b, uint n, uint
   for (uint i = from_step; i < steps; i++) {
     for (uint j = from_col; j < to_col; j++) {
       size_t offset = (size_t)(k + i) * b_k + (size_t)(n + j) * b_n;
-      panel[i * COLS + j] = n + j < n_end ? load_typed(b, offset, type) : 0.0f;
+      panel[i * COLS + j] = n + j < n_end ? load_plain(b, offset, type) : 0.0f;
     }
   }
 }
@@ -177,10 +82,88 @@ INLINE void pack_straight(LOCAL_PTR float *panel, GLOBAL const void *b, uint n, 
   }
 }
 
-/// Each branch passes its type as a constant, so that the compiler makes a loop for each type.
+// Of a quantised B, rows are whole blocks, and so k, `steps` and, if B is stored [K,N], n_end are multiples
+// of 32. Codes are transposed as bytes, and what they stand for is computed with a column in each lane.
+
+#define to_whole   PASTE(convert_int, WIDTH)
+#define load_bytes PASTE(vload, WIDTH)
+#define FIRST_BYTES(a, b)                                                                                    \
+  (uchar16)(a.s0, b.s0, a.s1, b.s1, a.s2, b.s2, a.s3, b.s3, a.s4, b.s4, a.s5, b.s5, a.s6, b.s6, a.s7, b.s7)
+#define LAST_BYTES(a, b)                                                                                     \
+  (uchar16)(a.s8, b.s8, a.s9, b.s9, a.sa, b.sa, a.sb, b.sb, a.sc, b.sc, a.sd, b.sd, a.se, b.se, a.sf, b.sf)
+
+INLINE vector vector_product(vector a, vector b) {
+  NOT_FUSED;
+  return a * b;
+}
+
+/// panel[i][0 … WIDTH) = scale · codes[0 … WIDTH)[i] + shift for i < LANES, of each column its own.
+INLINE void pack_codes(LOCAL_PTR float *panel, const lanes_byte *codes, vector scale, vector shift) {
+  char turned[LANES * WIDTH];
+  lanes_byte r[WIDTH], s[WIDTH];
+  UNROLL for (uint i = 0; i < WIDTH; i++) r[i] = codes[i];
+  UNROLL for (uint width = 1; width < WIDTH; width *= 2) { // a perfect shuffle a round, as in shuffle_round
+    UNROLL for (uint i = 0; i < WIDTH / 2; i++) {
+      s[2 * i] = FIRST_BYTES(r[i], r[i + WIDTH / 2]);
+      s[2 * i + 1] = LAST_BYTES(r[i], r[i + WIDTH / 2]);
+    }
+    UNROLL for (uint i = 0; i < WIDTH; i++) r[i] = s[i];
+  }
+  UNROLL for (uint i = 0; i < WIDTH; i++) vstore16(as_char16(r[i]), i, turned);
+  UNROLL for (uint i = 0; i < LANES; i++) {
+    vector numbers = to_float(to_whole(load_bytes(i, turned)));
+    store_vector(vector_product(scale, numbers) + shift, 0, panel + i * COLS);
+  }
+}
+
+/// Packs a quantised B stored [N,K].
+INLINE void pack_blocks_transposed(LOCAL_PTR float *panel, GLOBAL const void *b, uint n, uint n_end, uint k,
+                                   uint steps, uint b_n, uint type) {
+  lanes_byte codes[2][WIDTH];
+  float scale[2][WIDTH], shift[2][WIDTH];
+  for (uint col = 0; col < COLS; col += WIDTH) {
+    for (uint i = 0; i < steps; i += 2 * LANES) {
+      for (uint j = 0; j < WIDTH; j++) {
+        uint row = min(n + col + j, n_end - 1); // what is behind the last is packed and never used
+        size_t place = ((size_t)row * b_n + k + i) / 32 * 32; // as it is; now the compiler knows
+        FETCH((GLOBAL const uchar *)skip_typed(b, place, type) + BYTES_AHEAD);
+        codes[0][j] = load_codes(b, place, type, &scale[0][j], &shift[0][j]);
+        codes[1][j] = load_codes(b, place + LANES, type, &scale[1][j], &shift[1][j]);
+      }
+      UNROLL for (uint part = 0; part < 2; part++) {
+        pack_codes(panel + (i + part * LANES) * COLS + col, codes[part], load_vector(0, scale[part]),
+                   load_vector(0, shift[part]));
+      }
+    }
+  }
+}
+
+/// Packs a quantised B stored [K,N]. A panel of fewer than LANES columns is half of what is decoded.
+INLINE void pack_blocks_straight(LOCAL_PTR float *panel, GLOBAL const void *b, uint n, uint n_end, uint k,
+                                 uint steps, uint b_k, uint type) {
+  for (uint i = 0; i < steps; i++) {
+    size_t offset = (size_t)(k + i) * b_k + n;
+#if COLS < LANES
+    lanes both = load_blocks(b, offset / LANES * LANES, type);
+    vstore8(offset % LANES == 0 ? both.lo : both.hi, 0, panel + i * COLS);
+#else
+    for (uint col = 0; col < COLS; col += LANES) {
+      lanes values = n + col < n_end ? load_blocks(b, offset + col, type) : lanes_of(0.0f);
+      vstore16(values, 0, panel + i * COLS + col);
+    }
+#endif
+  }
+}
+
+/// Each branch passes its type as a constant, so that the compiler makes a loop for each type. All quantised
+/// types share one, in which only their decoders differ: a loop for each took twice as long to compile.
 INLINE void pack(LOCAL_PTR float *panel, GLOBAL const void *b, uint n, uint n_end, uint k, uint steps,
                  uint b_k, uint b_n, uint type) {
-  if (b_k == 1) {
+  if (!is_plain(type) && b_k == 1) {
+    pack_blocks_transposed(panel, b, n, n_end, k, steps, b_n, type);
+  } else if (!is_plain(type)) {
+    pack_blocks_straight(panel, b, n, n_end, k, steps, b_k, type);
+  } else if (b_k == 1) {
     if (type == TYPE_F32) pack_transposed(panel, b, n, n_end, k, steps, b_n, TYPE_F32);
     if (type == TYPE_F16) pack_transposed(panel, b, n, n_end, k, steps, b_n, TYPE_F16);
     if (type == TYPE_BF16) pack_transposed(panel, b, n, n_end, k, steps, b_n, TYPE_BF16);
@@ -201,23 +184,6 @@ typedef struct Ends {
   uint n_end;   // columns of C
   size_t pitch; // elements from one row of C to the next
 } Ends;
-
-/// Writes up to COLS sums to a row of C, from column n on.
-INLINE void finish_row(GLOBAL float *c, uint n, vector left, vector right, Ends ends) {
-  if (n + COLS <= ends.n_end) {
-    vector old_left = ends.beta == 0.0f ? (vector)(0.0f) : ends.beta * load_vector(0, c);
-    vector old_right = ends.beta == 0.0f ? (vector)(0.0f) : ends.beta * load_vector(0, c + WIDTH);
-    store_vector(fma((vector)(ends.alpha), left, old_left), 0, c);
-    store_vector(fma((vector)(ends.alpha), right, old_right), 0, c + WIDTH);
-    return;
-  }
-  float sums[COLS];
-  store_vector(left, 0, sums);
-  store_vector(right, 0, sums + WIDTH);
-  for (uint j = 0; n + j < ends.n_end; j++) {
-    c[j] = fma(ends.alpha, sums[j], ends.beta == 0.0f ? 0.0f : ends.beta * c[j]);
-  }
-}
 
 /// One tile: `rows` rows of C from `c` on, columns from n on; a(i,k) lies at i·a_m + k·a_k. `rows` is a
 /// constant in every call, so the loops over it are unrolled.
@@ -242,7 +208,9 @@ INLINE void tile(GLOBAL float *c, LOCAL_PTR float *part, GLOBAL const float *a, 
       right[i] += load_vector(0, part + i * COLS + WIDTH);
     }
     if (ends.last) {
-      finish_row(c + i * ends.pitch, n, left[i], right[i], ends);
+      GLOBAL float *row = c + i * ends.pitch;
+      finish(row, n, left[i], ends.alpha, ends.beta, ends.n_end);
+      finish(row + WIDTH, n + WIDTH, right[i], ends.alpha, ends.beta, ends.n_end);
     } else {
       store_vector(left[i], 0, part + i * COLS);
       store_vector(right[i], 0, part + i * COLS + WIDTH);
@@ -266,7 +234,7 @@ INLINE void walk(GLOBAL float *c, LOCAL_PTR float *part, GLOBAL const float *a, 
 }
 
 /// Groups: ceil(N / COLS) x ceil(M / CHUNK), one work item each. A(m,k) lies at m·a_m + k·a_k and B(k,n) at
-/// k·b_k + n·b_n; one stride of each is 1. A is float32; b_type: TYPE_F32, TYPE_F16 or TYPE_BF16.
+/// k·b_k + n·b_n; one stride of each is 1. A is float32; b_type: any.
 KERNEL(gemm_cpu)
 (VIEW_ALIASED(float, c), GLOBAL const float *a, ulong a_first, GLOBAL const void *b, ulong b_first,
  uint m_end, uint n_end, uint k_end, uint a_m, uint a_k, uint b_k, uint b_n, uint b_type, float alpha,

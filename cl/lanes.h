@@ -58,6 +58,39 @@ INLINE float lanes_first(lanes value) {
 #define LANES_BITS(value)      as_uint16(value)
 #define LANES_FROM_BITS(value) as_float16(value)
 
+typedef uchar16 lanes_byte;
+
+INLINE lanes_byte lanes_byte_of(uint value) {
+  return (lanes_byte)((uchar)value);
+}
+/// LANES bytes from `from` on, at any address.
+INLINE lanes_byte lanes_bytes(GLOBAL const uchar *from) {
+  return vload16(0, from);
+}
+/// LANES bits from bit `first` on, 0 or 1 each; `first` is a multiple of LANES.
+INLINE lanes_byte lanes_bits(GLOBAL const uchar *from, uint first) {
+  const uchar8 place = (uchar8)(1, 2, 4, 8, 16, 32, 64, 128);
+  uchar8 low = (uchar8)(from[first / 8]) & place, high = (uchar8)(from[first / 8 + 1]) & place;
+  return as_uchar16((uchar16)(low, high) != (lanes_byte)(0)) & (lanes_byte)(1);
+}
+/// Bytes of the table by their numbers, which are below 16.
+INLINE lanes_byte lanes_look_up(uchar16 table, lanes_byte numbers) {
+#ifdef __SSSE3__
+  return as_uchar16(__builtin_ia32_pshufb128(as_char16(table), as_char16(numbers)));
+#else
+  return shuffle(table, numbers);
+#endif
+}
+/// The numbers that bytes hold in two's complement.
+INLINE lanes lanes_number(lanes_byte value) {
+  return convert_float16(convert_int16(as_char16(value)));
+}
+/// a · b, rounded as rounded_product rounds.
+INLINE lanes lanes_product(lanes a, lanes b) {
+  NOT_FUSED;
+  return a * b;
+}
+
 #else
 typedef float lanes;
 
@@ -82,7 +115,43 @@ INLINE float lanes_first(lanes value) {
 
 #define LANES_BITS(value)      bits_of_float(value)
 #define LANES_FROM_BITS(value) float_of_bits(value)
+
+typedef uint lanes_byte; // the low eight bits count
+
+INLINE lanes_byte lanes_byte_of(uint value) {
+  return value;
+}
+INLINE lanes_byte lanes_bytes(GLOBAL const uchar *from) {
+  return from[0];
+}
+INLINE lanes_byte lanes_bits(GLOBAL const uchar *from, uint first) {
+  return from[first / 8] >> first % 8 & 1u;
+}
+INLINE lanes lanes_number(lanes_byte value) {
+  return (float)((int)((value & 255u) ^ 128u) - 128);
+}
+INLINE lanes lanes_product(lanes a, lanes b) {
+  return rounded_product(a, b);
+}
 #endif
+
+// Kernels that are launched with grid_columns() have their groups along axis 0, those of one row side by
+// side, because CUDA allows at most 65,535 groups along another axis, and there may be more rows, or pieces
+// of a row.
+
+/// Groups that share a row of `cols` elements.
+INLINE uint row_groups(ulong cols) {
+  ulong each = (ulong)local_count(0) * LANES;
+  return (uint)((cols + each - 1) / each);
+}
+/// The row of this work item.
+INLINE uint lanes_row(ulong cols) {
+  return group_id(0) / row_groups(cols);
+}
+/// The first of its LANES columns; may be behind the row's end.
+INLINE ulong lanes_column(ulong cols) {
+  return ((ulong)(group_id(0) % row_groups(cols)) * local_count(0) + local_id(0)) * LANES;
+}
 
 /// Below every score, but finite, because inf − inf is NaN.
 #define LOWEST         (-3.0e38f)

@@ -1,11 +1,11 @@
 // The bias of a linear layer.
 #include "lanes.h"
 
-/// x[·,cols] += bias[cols]. LANES columns per work item; groups: (columns, rows).
+/// x[·,cols] += bias[cols]. LANES columns per work item (grid_columns).
 KERNEL(bias_add)(VIEW(float, x), GLOBAL const float *RESTRICT bias, uint cols) {
-  uint c = (uint)item_id(0) * LANES;
+  uint c = (uint)lanes_column(cols);
   if (c >= cols) return;
-  x += x_first + (size_t)group_id(1) * x_pitch + c;
+  x += x_first + (size_t)lanes_row(cols) * x_pitch + c;
   lanes_store(x, cols - c, lanes_load(x, cols - c, 0.0f) + lanes_load(bias + c, cols - c, 0.0f));
 }
 

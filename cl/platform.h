@@ -37,6 +37,7 @@
 #define BARRIER()        barrier(CLK_LOCAL_MEM_FENCE)
 #define BARRIER_GLOBAL() barrier(CLK_LOCAL_MEM_FENCE | CLK_GLOBAL_MEM_FENCE)
 #define UNROLL           _Pragma("unroll")
+#define NOT_FUSED        _Pragma("OPENCL FP_CONTRACT OFF")(void) 0 // first in a function's body
 #define KERNEL_OF(x, y)  __kernel __attribute__((reqd_work_group_size(x, y, 1))) void
 
 INLINE uint group_id(uint axis) {
@@ -68,9 +69,20 @@ INLINE uint count_bits(uint bits) {
   return popcount(bits);
 }
 
-/// Element i of IEEE halves, stored as ushort.
+/// a · b, rounded to float32 even where a sum follows, with which the compiler might fuse it.
+INLINE float rounded_product(float a, float b) {
+  NOT_FUSED;
+  return a * b;
+}
+
+/// Element i of IEEE halves, stored as ushort. pocl's vload_half computes with branches what a CPU with F16C
+/// has an instruction for.
 INLINE float load_half(GLOBAL const ushort *from, size_t i) {
+#ifdef __F16C__
+  return __builtin_load_halff((const __private half *)(size_t)(from + i));
+#else
   return vload_half(i, (GLOBAL const half *)from);
+#endif
 }
 /// Rounds to nearest even.
 INLINE void store_half(GLOBAL ushort *to, size_t i, float value) {
@@ -123,6 +135,10 @@ INLINE uint count_bits(uint bits) {
   return (uint)__popc(bits);
 }
 
+INLINE float rounded_product(float a, float b) {
+  return __fmul_rn(a, b);
+}
+
 INLINE float load_half(const ushort *from, size_t i) {
   float value;
   asm("cvt.f32.f16 %0, %1;" : "=f"(value) : "h"(from[i]));
@@ -160,17 +176,5 @@ typedef unsigned long long ulong; // 64 bits, as in OpenCL
 #define VIEW(type, name)         GLOBAL type *RESTRICT name, ulong name##_first, uint name##_pitch
 #define VIEW_ALIASED(type, name) GLOBAL type *name, ulong name##_first, uint name##_pitch
 
-// TYPE_F32, TYPE_F16, … are the numbers of util/dtype.h, which ops passes with -D.
-
-/// A pointer to element `first` of a tensor of TYPE_F32, TYPE_F16 or TYPE_BF16.
-INLINE GLOBAL const void *skip_typed(GLOBAL const void *from, ulong first, uint type) {
-  if (type == TYPE_F32) return (GLOBAL const float *)from + first;
-  return (GLOBAL const ushort *)from + first;
-}
-
-/// Element i of a tensor of TYPE_F32, TYPE_F16 or TYPE_BF16.
-INLINE float load_typed(GLOBAL const void *from, size_t i, uint type) {
-  if (type == TYPE_F32) return ((GLOBAL const float *)from)[i];
-  if (type == TYPE_F16) return load_half((GLOBAL const ushort *)from, i);
-  return load_bfloat((GLOBAL const ushort *)from, i);
-}
+// TYPE_F32, TYPE_F16, … are the numbers of util/dtype.h, which ops passes with -D; typed.h loads elements of
+// them.

@@ -48,20 +48,20 @@ KERNEL(rmsnorm_backward)
   }
 }
 
-/// partial[chunks,cols] = Σ dout · x · rstd over `chunk` rows each. LANES columns per work item; groups:
-/// (columns, chunks).
+/// partial[chunks,cols] = Σ dout · x · rstd over `chunk` rows each. LANES columns per work item
+/// (grid_columns, with a row for each chunk).
 KERNEL(rmsnorm_weight_partial)
 (GLOBAL float *RESTRICT partial, GLOBAL const float *RESTRICT dout, GLOBAL const float *RESTRICT x,
  GLOBAL const float *RESTRICT rstd, uint rows, uint cols, uint chunk) {
-  uint c = (uint)item_id(0) * LANES;
+  uint c = (uint)lanes_column(cols), part = lanes_row(cols);
   if (c >= cols) return;
-  uint begin = group_id(1) * chunk, end = begin + chunk < rows ? begin + chunk : rows;
+  uint begin = part * chunk, end = begin + chunk < rows ? begin + chunk : rows;
   lanes sum = lanes_of(0.0f);
   for (uint row = begin; row < end; row++) {
     size_t i = (size_t)row * cols + c;
     sum = fma(lanes_load(dout + i, cols - c, 0.0f) * rstd[row], lanes_load(x + i, cols - c, 0.0f), sum);
   }
-  lanes_store(partial + (size_t)group_id(1) * cols + c, cols - c, sum);
+  lanes_store(partial + (size_t)part * cols + c, cols - c, sum);
 }
 
 /// dw[cols] += Σ partial[chunks,cols]. LANES columns per work item.

@@ -8,23 +8,23 @@ INLINE lanes sigmoid(lanes x) {
 }
 
 /// Where this work item's elements begin in a view.
-#define PLACE(name, i) (name + name##_first + (size_t)group_id(1) * name##_pitch + i)
+#define PLACE(name, i) (name + name##_first + (size_t)lanes_row(cols) * name##_pitch + i)
 
-/// out, gate, up [·,cols]. LANES columns per work item; groups: (columns, rows).
+/// out, gate, up [·,cols]. LANES columns per work item (grid_columns).
 KERNEL(swiglu)
 (VIEW_ALIASED(float, out), VIEW_ALIASED(const float, gate), VIEW_ALIASED(const float, up), ulong cols) {
-  ulong i = (ulong)item_id(0) * LANES;
+  ulong i = lanes_column(cols);
   if (i >= cols) return;
   uint left = cols - i < LANES ? (uint)(cols - i) : LANES;
   lanes g = lanes_load(PLACE(gate, i), left, 0.0f);
   lanes_store(PLACE(out, i), left, g * sigmoid(g) * lanes_load(PLACE(up, i), left, 0.0f));
 }
 
-/// All [·,cols]; dgate may be gate, dup may be up. Groups as in swiglu.
+/// All [·,cols]; dgate may be gate, dup may be up. LANES columns per work item (grid_columns).
 KERNEL(swiglu_backward)
 (VIEW_ALIASED(float, dgate), VIEW_ALIASED(float, dup), VIEW_ALIASED(const float, dout),
  VIEW_ALIASED(const float, gate), VIEW_ALIASED(const float, up), ulong cols) {
-  ulong i = (ulong)item_id(0) * LANES;
+  ulong i = lanes_column(cols);
   if (i >= cols) return;
   uint left = cols - i < LANES ? (uint)(cols - i) : LANES;
   lanes gradient = lanes_load(PLACE(dout, i), left, 0.0f);

@@ -1,14 +1,15 @@
 #!/usr/bin/env python3
-"""Draws results.svg from results.jsonl, the paired entropy gap before and after training with its 95 % intervals, and prints
-the table of docs/RESULTS.md.
+"""Draws the pictures of docs/RESULTS.md: paired entropy gaps before and after training, with their 95 % intervals. Needs nothing
+but Python.
 
-Each line of results.jsonl is one run of scripts/quickstart.sh: seed, pairing, and from runs/quickstart-gap.json the `base` as
-"before" and the only one of the `adapters` as "after". Needs nothing but Python: docs/plot_results.py docs/results.jsonl docs/results.svg
+docs/plot_results.py docs/results.jsonl docs/results.svg       also prints the table. Each line is one run of scripts/quickstart.sh: seed,
+    pairing, and from runs/quickstart-gap.json the `base` as "before" and the only one of the `adapters` as "after"
+docs/plot_results.py docs/experiment.jsonl docs/experiment.svg    the results file of scripts/reproduce.sh, whose tables it prints itself
 """
 import json
 import sys
 
-WIDTH, LEFT, RIGHT, TOP, ROW = 780, 170, 170, 64, 46
+WIDTH, LEFT, RIGHT, TOP, ROW, HEADING = 800, 190, 190, 64, 46, 34
 BEFORE, AFTER, INK, FAINT = "#9aa0a6", "#0b7a5c", "#202124", "#dadce0"
 
 
@@ -26,25 +27,41 @@ def print_table(runs):
               f"| {before['H_bar']:.3f} → {after['H_bar']:.3f} ({after['H_bar'] / before['H_bar'] - 1:+.1%}) |")
 
 
-def draw(runs, target):
-    ends = [run[when]["paired"][end] for run in runs for when in ("before", "after") for end in ("low", "high")]
+def row(label, before, after):
+    """What a row of the picture shows: both gaps, and how the gap and the mean entropy changed."""
+    first, second = before["paired"], after["paired"]
+    if first["low"] <= 0 <= first["high"]:
+        change = "0 before"  # a share of what cannot be told from 0 says nothing
+    else:
+        change = f"{abs(second['gap']) / abs(first['gap']) - 1:+.0%}"
+    return {"label": label, "gaps": (first, second), "notes": (change, f"{after['H_bar'] / before['H_bar'] - 1:+.1%}")}
+
+
+def rows_of_runs(runs):
+    return [("", [row(f"{run['pairing']}, seed {run['seed']}", run["before"], run["after"]) for run in runs])]
+
+
+def rows_of_experiment(lines):
+    """By what the gap was measured on; of races it is that of the two furthest apart."""
+    sections = {}
+    for line in lines:
+        kind = line["of"].removeprefix("gap:")
+        if kind != line["of"]:
+            sections.setdefault(kind, []).append(row(f"{line['arm']}, seed {line['seed']}", line["base"], line["after"]))
+    return list(sections.items())
+
+
+def axis(sections):
+    """The ends of the axis, and a place on it in units of the picture."""
+    ends = [gap[end] for _, rows in sections for each in rows for gap in each["gaps"] for end in ("low", "high")]
     low, high = min(ends + [0]), max(ends + [0])
     margin = 0.05 * (high - low)
     low, high = low - margin, high + margin
+    return low, high, lambda value: LEFT + (value - low) / (high - low) * (WIDTH - LEFT - RIGHT)
 
-    def x(value):
-        return LEFT + (value - low) / (high - low) * (WIDTH - LEFT - RIGHT)
 
-    height = TOP + ROW * len(runs) + 46
-    svg = [f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height}" font-family="sans-serif" '
-           f'font-size="13" fill="{INK}">',
-           f'<rect width="{WIDTH}" height="{height}" fill="white"/>',
-           '<text x="16" y="26" font-size="16" font-weight="bold">Paired entropy gap on prompts that were not trained on</text>',
-           f'<text x="16" y="46" fill="{BEFORE}">before</text><text x="68" y="46" fill="{AFTER}">after ten steps</text>',
-           f'<text x="{WIDTH - RIGHT + 16}" y="46">gap</text>',
-           f'<text x="{WIDTH - RIGHT + 66}" y="46">mean entropy</text>']
-    bottom = TOP + ROW * len(runs)
-    step = 0.02
+def draw_axis(low, high, x, bottom):
+    svg, step = [], 0.02
     tick = int(low / step) * step
     while tick <= high:
         svg.append(f'<line x1="{x(tick):.1f}" y1="{TOP}" x2="{x(tick):.1f}" y2="{bottom}" '
@@ -52,23 +69,47 @@ def draw(runs, target):
         svg.append(f'<text x="{x(tick):.1f}" y="{bottom + 18}" text-anchor="middle">{tick:+.2f}</text>')
         tick += step
     svg.append(f'<text x="{x((low + high) / 2):.1f}" y="{bottom + 36}" text-anchor="middle">nats, 95 % intervals</text>')
-    for i, run in enumerate(runs):
-        y = TOP + ROW * i + ROW / 2
-        svg.append(f'<text x="16" y="{y + 4:.1f}">{run["pairing"]}, seed {run["seed"]}</text>')
-        for when, colour, shift in (("before", BEFORE, -7), ("after", AFTER, 7)):
-            gap = run[when]["paired"]
-            svg.append(f'<line x1="{x(gap["low"]):.1f}" y1="{y + shift:.1f}" x2="{x(gap["high"]):.1f}" '
-                       f'y2="{y + shift:.1f}" stroke="{colour}" stroke-width="4" stroke-linecap="round"/>')
-            svg.append(f'<circle cx="{x(gap["gap"]):.1f}" cy="{y + shift:.1f}" r="6" fill="{colour}"/>')
-        smaller = 1 - abs(run["after"]["paired"]["gap"]) / abs(run["before"]["paired"]["gap"])
-        entropy = run["after"]["H_bar"] / run["before"]["H_bar"] - 1
-        svg.append(f'<text x="{WIDTH - RIGHT + 16}" y="{y + 4:.1f}">{-smaller:+.0%}</text>')
-        svg.append(f'<text x="{WIDTH - RIGHT + 66}" y="{y + 4:.1f}">{entropy:+.1%}</text>')
+    return svg
+
+
+def draw_row(each, x, y):
+    svg = [f'<text x="16" y="{y + 4:.1f}">{each["label"]}</text>']
+    for gap, colour, shift in zip(each["gaps"], (BEFORE, AFTER), (-7, 7)):
+        svg.append(f'<line x1="{x(gap["low"]):.1f}" y1="{y + shift:.1f}" x2="{x(gap["high"]):.1f}" '
+                   f'y2="{y + shift:.1f}" stroke="{colour}" stroke-width="4" stroke-linecap="round"/>')
+        svg.append(f'<circle cx="{x(gap["gap"]):.1f}" cy="{y + shift:.1f}" r="6" fill="{colour}"/>')
+    for text, at in zip(each["notes"], (16, 86)):
+        svg.append(f'<text x="{WIDTH - RIGHT + at}" y="{y + 4:.1f}">{text}</text>')
+    return svg
+
+
+def draw(sections, target):
+    low, high, x = axis(sections)
+    bottom = TOP + sum(ROW * len(rows) + (HEADING if name else 0) for name, rows in sections)
+    svg = [f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {bottom + 46}" font-family="sans-serif" '
+           f'font-size="13" fill="{INK}">',
+           f'<rect width="{WIDTH}" height="{bottom + 46}" fill="white"/>',
+           '<text x="16" y="26" font-size="16" font-weight="bold">Paired entropy gap on prompts that were not trained on</text>',
+           f'<text x="16" y="46" fill="{BEFORE}">before</text><text x="68" y="46" fill="{AFTER}">after ten steps</text>',
+           f'<text x="{WIDTH - RIGHT + 16}" y="46">gap</text>',
+           f'<text x="{WIDTH - RIGHT + 86}" y="46">mean entropy</text>',
+           *draw_axis(low, high, x, bottom)]
+    y = TOP
+    for name, rows in sections:
+        if name:
+            svg.append(f'<text x="16" y="{y + 22}" font-weight="bold">{name}</text>')
+            y += HEADING
+        for each in rows:
+            svg += draw_row(each, x, y + ROW / 2)
+            y += ROW
     svg.append("</svg>\n")
-    with open(target, "w") as file:
+    with open(target, "w", encoding="utf-8") as file:
         file.write("\n".join(svg))
 
 
-results = [json.loads(line) for line in open(sys.argv[1])]
-print_table(results)
-draw(results, sys.argv[2])
+results = [json.loads(line) for line in open(sys.argv[1], encoding="utf-8")]
+if "of" in results[0]:
+    draw(rows_of_experiment(results), sys.argv[2])
+else:
+    print_table(results)
+    draw(rows_of_runs(results), sys.argv[2])

@@ -9,7 +9,10 @@ model_sha256=b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53
 
 build_packages=(build-essential cmake ninja-build pkg-config opencl-headers ocl-icd-opencl-dev pocl-opencl-icd
   libclblast-dev libcjson-dev libzstd-dev zlib1g-dev libsnappy-dev liblz4-dev libbrotli-dev
-  libpcre2-dev libutf8proc-dev libinih-dev nettle-dev)
+  libpcre2-dev libutf8proc-dev nettle-dev libcairo2-dev libpango1.0-dev libprotobuf-c-dev
+  protobuf-c-compiler)
+
+peer_packages=(torch transformers peft safetensors gguf)
 
 if [ -t 1 ] && [ -z "${NO_COLOR:-}" ]; then bold=$'\033[1m' dim=$'\033[2m' plain=$'\033[0m'; else bold='' dim='' plain=''; fi
 
@@ -62,6 +65,26 @@ install_packages() {
   quietly as_root apt-get update || return 1
   # shellcheck disable=SC2086  # a list of words
   quietly as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends $missing
+}
+
+# python_environment NAME GIGABYTES PACKAGE...: makes a virtual environment in the cache once, if the disk has room.
+python_environment() {
+  local name=$1 gigabytes=$2 folder=$cache/$1 free
+  shift 2
+  [ ! -f "$folder/whole" ] || return 0
+  mkdir -p "$cache"
+  free=$(df --output=avail -B1G "$cache" | tail -1)
+  if [ "$free" -lt "$gigabytes" ]; then
+    note "$name needs $gigabytes GB in $cache, but only $free are free: skipped"
+    return 0
+  fi
+  note "installing $* into $folder"
+  rm -rf "$folder"
+  if quietly python3 -m venv "$folder" && quietly "$folder/bin/python" -m pip install --quiet --no-cache-dir "$@"; then
+    touch "$folder/whole"
+  else
+    note "cannot install $name: skipped"
+  fi
 }
 
 # build PRESET TARGET: of CMakePresets.json; the working folder is $root.

@@ -10,7 +10,7 @@ print_help() {
 usage: scripts/quickstart.sh [--set SECTION.KEY=VALUE]...
 
 Installs what is missing, builds gee-cl, fetches SmolLM2-135M-Instruct, trains ten steps of configs/quickstart.ini, and
-measures the entropy gap on held-out prompts without the trained adapter and with it. Run it as root or with sudo, as often as you like; a
+measures the entropy gap on held-out prompts without the trained adapter and with it, and writes a report. Run it as root or with sudo, as often as you like; a
 second run installs, builds and fetches nothing, and trains runs/quickstart anew: to keep that run, rename its folder. It takes about
 ten minutes on two cores.
 
@@ -45,27 +45,30 @@ while [ $# -gt 0 ]; do
   shift
 done
 
-heading "1/4  Packages, build and model"
+heading "1/5  Packages, build and model"
 install_packages "${build_packages[@]}" python3 || die "cannot install the packages"
 build release gee-cl
 fetch_model
 note "build/gee-cl and ${model#"$root"/}, after $((SECONDS - started)) s"
 
-heading "2/4  The device"
+heading "2/5  The device"
 build/gee-cl devices
 
 config=configs/quickstart.ini run=$save_root/$run_name
-heading "3/4  Training"
+heading "3/5  Training"
 # What an earlier quickstart made, perhaps longer since, is removed: gee-cl refuses to train over it.
 if [ "$run" = runs/quickstart ]; then rm -rf runs/quickstart; fi
 trained=$SECONDS
 build/gee-cl train $config "${settings[@]}"
 trained=$((SECONDS - trained))
 
-heading "4/4  The entropy gap on held-out prompts, before and after"
-build/gee-cl gap $config "${settings[@]}" --adapter "$run/final" --output "$run-gap.json"
+heading "4/5  The entropy gap on held-out prompts, before and after"
+build/gee-cl gap $config "${settings[@]}" --adapter "$run/final" --output "$run-gap.json" --items "$run-items.jsonl"
 
-printf '\nTraining took %d s, everything %d s. The gaps are in %s-gap.json, and the adapter is in %s/final. Try it:\n' \
+heading "5/5  The report"
+build/gee-cl report "$run"
+
+printf '\nTraining took %d s, everything %d s. The report is %s/report/report.html, and the adapter is in %s/final. Try it:\n' \
   "$trained" $((SECONDS - started)) "$run" "$run"
 printf '  build/gee-cl generate --model %s --adapter %s/final --compare --max-new-tokens 24 --chat \\\n' \
   "${model#"$root"/}" "$run"

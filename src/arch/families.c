@@ -51,6 +51,7 @@ static const ModelFamily families[] = {
      .bias_count = COUNT(llama_biases),
      .gguf_interleaved = true,
      .default_positions = 2048,
+     .keeps_window = true,
      .off_keys = llama_off,
      .off_key_count = COUNT(llama_off),
      .weights = llama_weights,

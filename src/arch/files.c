@@ -2,6 +2,7 @@
 // loading only copies and checks nothing again.
 #include "formats.h"
 #include "io/file.h"
+#include "util/log.h"
 #include "util/memory.h"
 #include "util/str.h"
 #include <stdlib.h>
@@ -10,6 +11,7 @@ struct ModelFiles {
   char *path; // as given
   TensorFile *tensors;
   ModelConfig config;
+  DType quantised; // what matrices become, or DTYPE_STORED
 };
 
 /// True if the folder has the file; *path = its path in fresh memory.
@@ -30,6 +32,14 @@ static Status fail_no_weights(const char *folder) {
                          path);
   free(path);
   TRY(status);
+  TRY(find_file(folder, "adapter_config.json", &path, &found));
+  free(path);
+  if (found)
+    return status_fail(
+        STATUS_INPUT,
+        "%s: is the folder of an adapter; give it as --adapter, and as the model the one that it was "
+        "made for",
+        folder);
   return status_fail(STATUS_INPUT,
                      "%s: the folder has no model.safetensors, model.safetensors.index.json or "
                      "pytorch_model.bin; give a Hugging Face folder or a .gguf file",
@@ -75,6 +85,7 @@ Status model_files_open(const char *path, ModelFiles **out) {
   Status status = STATUS_OK;
   ModelFiles *files = NULL;
   TRY(mem_array(&files, 1, "model files"));
+  files->quantised = DTYPE_STORED;
   TRY_CLEAN(str_format(&files->path, "%s", path));
   if (file_is_directory(path)) {
     TRY_CLEAN(open_folder(files));
@@ -112,4 +123,58 @@ const TensorFile *model_files_tensors(const ModelFiles *files) {
 const StoredTensor *model_files_weight(const ModelFiles *files, size_t index, WeightSpec *spec) {
   weight_spec(&files->config, tensors_format(files->tensors), index, spec);
   return tensors_find(files->tensors, spec->stored);
+}
+
+// ---- quantised when they are loaded ----
+
+DType model_files_quantised(const ModelFiles *files) {
+  return files->quantised;
+}
+
+/// True if blocks of the type divide the rows.
+static bool fits(const WeightSpec *spec, DType type) {
+  return spec->cols % dtype_info(type)->block_elements == 0;
+}
+
+DType model_files_becomes(const ModelFiles *files, const WeightSpec *spec) {
+  if (files->quantised == DTYPE_STORED || spec->kind != WEIGHT_LINEAR) return DTYPE_STORED;
+  if (fits(spec, files->quantised)) return files->quantised;
+  return fits(spec, DTYPE_Q8_0) ? DTYPE_Q8_0 : DTYPE_STORED;
+}
+
+static Status check_floats(const ModelFiles *files, const WeightSpec *spec, const StoredTensor *stored) {
+  if (dtype_info(stored->type)->kind != DTYPE_QUANTISED) return STATUS_OK;
+  return status_fail(STATUS_INPUT,
+                     "%s: tensor %s is %s, and quantised again it would lose more: leave out model.quantise "
+                     "(--quantise) and set model.dtype = stored, or give the model as f32, f16 or bf16",
+                     files->path, spec->stored, dtype_name(stored->type));
+}
+
+Status model_files_quantise(ModelFiles *files, DType type) {
+  size_t matrices = 0, kept = 0, fallen = 0;
+  if (type == DTYPE_STORED) return STATUS_OK;
+  files->quantised = type;
+  for (size_t i = 0; i < weight_count(&files->config); i++) {
+    WeightSpec spec;
+    const StoredTensor *stored = model_files_weight(files, i, &spec);
+    if (spec.kind != WEIGHT_LINEAR) continue;
+    DType becomes = model_files_becomes(files, &spec);
+    TRY(check_floats(files, &spec, stored));
+    matrices++;
+    kept += becomes == DTYPE_STORED;
+    fallen += becomes != DTYPE_STORED && becomes != type;
+  }
+  if (kept == matrices)
+    return status_fail(
+        STATUS_INPUT,
+        "%s: no matrix can be quantised, because blocks of 32 elements do not divide their rows: "
+        "leave out model.quantise (--quantise)",
+        files->path);
+  if (fallen > 0)
+    log_say(LOG_NOTE, "%zu of %zu matrices become Q8_0: their rows are no multiple of %zu, the block of %s",
+            fallen, matrices, dtype_info(type)->block_elements, dtype_name(type));
+  if (kept > 0)
+    log_say(LOG_NOTE, "%zu of %zu matrices are not quantised: their rows are no multiple of 32", kept,
+            matrices);
+  return STATUS_OK;
 }

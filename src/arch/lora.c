@@ -18,6 +18,9 @@ static Status fail_unknown_target(const ModelFamily *family, const char *name, s
                                   const char *where) {
   Status status = STATUS_OK;
   Str known = {0};
+  if (size == strlen("all") && memcmp(name, "all", size) == 0)
+    return status_fail(STATUS_INPUT, "%s: \"all\" stands for every matrix: give it alone, or leave it out",
+                       where);
   for (LinearRole role = 0; role < LINEARS; role++) {
     const char *target = family_linear_name(family, role);
     if (target != NULL) TRY_CLEAN(str_append_format(&known, "%s ", target));

@@ -38,6 +38,13 @@ static Status read_bool_or(const cJSON *json, const char *key, const char *name,
   return STATUS_OK;
 }
 
+// What transformers' common code reads for every family: another config inside this one, layers that differ
+// or share their keys, other modules, other names of keys.
+static const OffKey common_off[] = {
+    {"per_layer_config", OFF_ABSENT},   {"kv_sharing_modes", OFF_ABSENT}, {"text_config", OFF_ABSENT},
+    {"text_encoder", OFF_ABSENT},       {"decoder", OFF_ABSENT},          {"generator", OFF_ABSENT},
+    {"is_encoder_decoder", OFF_ABSENT}, {"fusion_config", OFF_ABSENT},    {"attribute_map", OFF_ABSENT}};
+
 /// Refuses what makes another model of the same sizes and names.
 static Status check_plain(const cJSON *json, const char *name) {
   const cJSON *code = cJSON_GetObjectItemCaseSensitive(json, "auto_map");
@@ -61,6 +68,37 @@ static Status check_plain(const cJSON *json, const char *name) {
                        "%s: \"transformers_weights\" is not supported; name the file model.safetensors and "
                        "delete the key",
                        name);
+  }
+  return STATUS_OK;
+}
+
+/// A query that sees what comes after it predicts no next token. transformers reads the key for every family,
+/// and null like false where there is padding.
+static Status check_causal(const cJSON *json, const char *name) {
+  const cJSON *value = cJSON_GetObjectItemCaseSensitive(json, "is_causal");
+  if (value == NULL || cJSON_IsTrue(value)) return STATUS_OK;
+  if (cJSON_IsFalse(value))
+    return status_fail(STATUS_INPUT,
+                       "%s: \"is_causal\" is false: every token sees those after it, so the model does not "
+                       "predict the next token",
+                       name);
+  return status_fail(STATUS_INPUT, "%s: \"is_causal\" must be true or absent", name);
+}
+
+/// A window shorter than the context. In a family without windows transformers ignores it when it reads a
+/// text, but keeps only that many keys when it generates one, unless layer_types says what each layer sees.
+static Status check_windows(const cJSON *json, const char *name, const ModelConfig *config) {
+  static const char *const keys[] = {"sliding_window", "attention_chunk_size"};
+  if (!config->family->keeps_window || json_has(json, "layer_types")) return STATUS_OK;
+  for (size_t i = 0; i < sizeof keys / sizeof *keys; i++) {
+    double window = 0;
+    if (!json_has(json, keys[i])) continue;
+    TRY(json_get_number(json, keys[i], name, &window));
+    if (window >= (double)config->max_positions) continue;
+    return status_fail(STATUS_INPUT,
+                       "%s: \"%s\" is %g, shorter than the context of %zu: transformers reads with all "
+                       "tokens but generates with the last %g; delete the key to use all in both",
+                       name, keys[i], window, config->max_positions, window);
   }
   return STATUS_OK;
 }
@@ -91,6 +129,9 @@ static Status read_family(const cJSON *json, const char *name, ModelConfig *conf
   TRY(json_get_string(json, "model_type", name, &type));
   TRY(family_find(FORMAT_HF, type, name, &config->family));
   TRY(check_plain(json, name));
+  for (size_t i = 0; i < sizeof common_off / sizeof *common_off; i++)
+    TRY(check_off(json, &common_off[i], name));
+  TRY(check_causal(json, name));
   TRY(check_layer_types(json, name));
   TRY(check_activation(json, name));
   const ModelFamily *family = config->family;
@@ -121,6 +162,7 @@ static Status read_sizes(const cJSON *json, const char *name, ModelConfig *confi
   TRY(read_size_or(json, "head_dim", name, config->width / config->heads, &config->head_dim));
   TRY(read_size_or(json, "max_position_embeddings", name, config->family->default_positions,
                    &config->max_positions));
+  TRY(check_windows(json, name, config));
   double eps = 1e-6;
   if (json_has(json, "rms_norm_eps")) TRY(json_get_number(json, "rms_norm_eps", name, &eps));
   config->rms_eps = (float)eps;

@@ -67,6 +67,14 @@ static Status read_llama3(const cJSON *object, const char *name, Rope *rope) {
   return json_get_number(object, "high_freq_factor", name, &rope->high);
 }
 
+/// As Python's truth: absent is true, null is false.
+static Status read_truncate(const cJSON *object, const char *name, bool *out) {
+  const cJSON *value = cJSON_GetObjectItemCaseSensitive(object, "truncate");
+  *out = value == NULL || cJSON_IsTrue(value);
+  if (*out || cJSON_IsFalse(value) || cJSON_IsNull(value)) return STATUS_OK;
+  return status_fail(STATUS_INPUT, "%s: \"truncate\" must be true or false", name);
+}
+
 static Status read_yarn(const cJSON *object, const char *name, size_t positions, Rope *rope) {
   double mscale = 0, mscale_all = 0;
   TRY(number_or(object, "factor", name, (double)positions / rope->original_positions, &rope->factor));
@@ -74,7 +82,7 @@ static Status read_yarn(const cJSON *object, const char *name, size_t positions,
   TRY(number_or(object, "beta_slow", name, 1, &rope->low));
   TRY(number_or(object, "mscale", name, 0, &mscale));
   TRY(number_or(object, "mscale_all_dim", name, 0, &mscale_all));
-  rope->truncate = !cJSON_IsFalse(cJSON_GetObjectItemCaseSensitive(object, "truncate"));
+  TRY(read_truncate(object, name, &rope->truncate));
   double attention = rope_yarn_attention(rope->factor, 1);
   if (mscale != 0 && mscale_all != 0)
     attention = rope_yarn_attention(rope->factor, mscale) / rope_yarn_attention(rope->factor, mscale_all);

@@ -61,9 +61,12 @@ Status model_files_sha256(const ModelFiles *files, char out[SHA256_TEXT]) {
   qsort(work.weights, work.count, sizeof *work.weights, compare_names);
   for (size_t i = 0; i < work.count; i++) {
     const HashedWeight *weight = &work.weights[i];
-    TRY_CLEAN(str_append_format(&text, "%s %s %zux%zu %s\n", weight->spec.name,
+    DType becomes = model_files_becomes(files, &weight->spec);
+    bool quantised = becomes != DTYPE_STORED;
+    TRY_CLEAN(str_append_format(&text, "%s %s %zux%zu %s%s%s\n", weight->spec.name,
                                 dtype_name(weight->stored->type), weight->spec.rows, weight->spec.cols,
-                                weight->sha256));
+                                weight->sha256, quantised ? " as " : "",
+                                quantised ? dtype_name(becomes) : ""));
   }
   hash_sha256(text.data, text.size, out);
 cleanup:

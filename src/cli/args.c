@@ -4,6 +4,7 @@
 #include "config.h"
 #include "io/file.h"
 #include "terminal.h"
+#include "util/log.h"
 #include "util/str.h"
 #include "wrap.h"
 
@@ -14,7 +15,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { MAX_OPTIONS = 32, HELP_COLUMN = 30, HELP_MAX_WIDTH = 100 };
+enum { MAX_OPTIONS = 32, HELP_COLUMN = 30 };
 
 // ---- help ----
 
@@ -76,8 +77,7 @@ static Status append_help(const Usage *usage, size_t width, Str *out) {
 
 static Status print_help(const Usage *usage) {
   Str text = {0};
-  size_t width = terminal_width(stdout);
-  Status status = append_help(usage, width < HELP_MAX_WIDTH ? width : HELP_MAX_WIDTH, &text);
+  Status status = append_help(usage, text_width(stdout), &text);
   if (status == STATUS_OK) (void)fputs(str_text(&text), stdout);
   str_free(&text);
   return status;
@@ -132,9 +132,20 @@ static Status fail_option(const Usage *usage, const char *dashes, const char *gi
   return status_fail(STATUS_INPUT, "unknown option %s%.100s; did you mean --%s?", dashes, given, nearest);
 }
 
+static bool is_path(const Option *option) {
+  static const char *const words[] = {"PATH", "DIR", "FILE"};
+  bool found = false;
+  for (size_t i = 0; i < sizeof words / sizeof *words && option->value != NULL; i++)
+    found = found || strcmp(option->value, words[i]) == 0;
+  return found;
+}
+
 static Status set_option(const Option *option, const char *text) {
   char *end = NULL;
   errno = 0;
+  if (text[0] == '\0' && is_path(option))
+    return status_fail(STATUS_INPUT, "--%s is empty; give a %s", option->name,
+                       strcmp(option->value, "DIR") == 0 ? "folder" : "path");
   if (option->type == OPTION_TEXT) {
     *(const char **)option->out = text;
   } else if (option->type == OPTION_LIST) {
@@ -151,12 +162,13 @@ static Status set_option(const Option *option, const char *text) {
   } else {
     unsigned long long value = strtoull(text, &end, 10);
     bool whole = text[0] >= '0' && text[0] <= '9' && *end == '\0' && errno == 0;
+    char limit[32] = "2^64 - 1";
+    if (option->type != OPTION_SEED) (void)snprintf(limit, sizeof limit, "%.10g", option->high);
     bool fits =
         option->type == OPTION_SEED || ((double)value >= option->low && (double)value <= option->high);
     if (!whole || !fits)
-      return status_fail(STATUS_INPUT, "--%s is \"%.100s\"; it must be a whole number from %.10g to %.10g",
-                         option->name, text, option->low,
-                         option->type == OPTION_SEED ? (double)UINT64_MAX : option->high);
+      return status_fail(STATUS_INPUT, "--%s is \"%.100s\"; it must be a whole number from %.10g to %s",
+                         option->name, text, option->low, limit);
     if (option->type == OPTION_SEED) {
       *(uint64_t *)option->out = value;
     } else {
@@ -166,17 +178,32 @@ static Status set_option(const Option *option, const char *text) {
   return STATUS_OK;
 }
 
-/// Takes the option argv[*index] and its value; *index ends at the last word taken. Bit i of *given: option i
-/// of the table was given before.
-static Status take_option(const Usage *usage, int argc, char **argv, int *index, uint32_t *given) {
+/// What args_parse read last. Bit i of `given`: option i of the table was given.
+static struct {
+  const Usage *usage;
+  uint32_t given;
+} parsed;
+
+bool args_given(const char *name) {
+  for (const Option *option = parsed.usage->options; option->name != NULL; option++)
+    if (strcmp(option->name, name) == 0) return (parsed.given >> (option - parsed.usage->options) & 1) != 0;
+  return false;
+}
+
+void args_warn_unused(const char *name, const char *why) {
+  if (args_given(name)) log_say(LOG_WARNING, "--%s has no effect: %s", name, why);
+}
+
+/// Takes the option argv[*index] and its value; *index ends at the last word taken.
+static Status take_option(const Usage *usage, int argc, char **argv, int *index) {
   const char *word = argv[*index] + 2, *equals = strchr(word, '=');
   size_t length = equals != NULL ? (size_t)(equals - word) : strlen(word);
   for (const Option *option = usage->options; option != NULL && option->name != NULL; option++) {
     if (strlen(option->name) != length || strncmp(option->name, word, length) != 0) continue;
     uint32_t bit = (uint32_t)1 << (option - usage->options);
-    if ((*given & bit) != 0 && option->type != OPTION_LIST && option->type != OPTION_FLAG)
+    if ((parsed.given & bit) != 0 && option->type != OPTION_LIST && option->type != OPTION_FLAG)
       return status_fail(STATUS_INPUT, "--%s is given twice; give it once", option->name);
-    *given |= bit;
+    parsed.given |= bit;
     if (option->type == OPTION_FLAG) {
       if (equals != NULL) return status_fail(STATUS_INPUT, "--%s takes no value", option->name);
       *(bool *)option->out = true;
@@ -194,27 +221,35 @@ static Status take_option(const Usage *usage, int argc, char **argv, int *index,
   return fail_option(usage, "--", name, equals != NULL ? equals + 1 : next);
 }
 
-Status args_parse(const Usage *usage, int argc, char **argv, const char **positional, bool *helped) {
-  uint32_t given = 0;
+Status args_parse_words(const Usage *usage, int argc, char **argv, TextList *words, size_t most,
+                        bool *helped) {
+  parsed.usage = usage;
+  parsed.given = 0;
   *helped = false;
-  if (positional != NULL) *positional = NULL;
   for (int i = 0; i < argc; i++) {
     if (strcmp(argv[i], "--help") == 0 || strcmp(argv[i], "-h") == 0) {
       *helped = true;
       return print_help(usage);
     }
     if (strncmp(argv[i], "--", 2) == 0) {
-      TRY(take_option(usage, argc, argv, &i, &given));
+      TRY(take_option(usage, argc, argv, &i));
     } else if (argv[i][0] == '-' && argv[i][1] != '\0') {
       return fail_option(usage, "-", argv[i] + 1, i + 1 < argc ? argv[i + 1] : NULL);
-    } else if (positional == NULL || *positional != NULL) {
+    } else if (words->count == most) {
       return status_fail(STATUS_INPUT, "unexpected argument \"%.200s\"; see gee-cl %s --help", argv[i],
                          usage->command);
     } else {
-      *positional = argv[i];
+      words->items[words->count++] = argv[i];
     }
   }
   return STATUS_OK;
+}
+
+Status args_parse(const Usage *usage, int argc, char **argv, const char **positional, bool *helped) {
+  TextList words = {0};
+  Status status = args_parse_words(usage, argc, argv, &words, positional != NULL, helped);
+  if (positional != NULL) *positional = words.count > 0 ? words.items[0] : NULL;
+  return status;
 }
 
 Status args_need(const Usage *usage, const void *given, const char *what) {
@@ -227,7 +262,6 @@ static bool is_stdout(const char *output) {
 }
 
 Status args_check_output(const char *output, const char *input, const char *what) {
-  if (output[0] == '\0') return status_fail(STATUS_INPUT, "--output is empty; name a file to write");
   if (is_stdout(output)) return STATUS_OK;
   if (file_is_directory(output))
     return status_fail(STATUS_INPUT, "--output = %s is a folder; name a file", output);
@@ -246,6 +280,7 @@ Status args_check_output(const char *output, const char *input, const char *what
 
 Status args_write_output(const char *output, const char *bytes, size_t size) {
   bool to_screen = is_stdout(output);
+  if (!to_screen) stop_on_signals(); // Ctrl-C lets the file be finished, and leaves nothing half written
   Status status = to_screen ? STATUS_OK : file_write_atomic(output, bytes, size);
   if (status == STATUS_OK && !to_screen) return STATUS_OK;
   // the work is done: a file that cannot be written must not lose it

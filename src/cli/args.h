@@ -44,6 +44,13 @@ typedef struct Usage {
 /// given twice.
 STATUS_CHECKED Status args_parse(const Usage *usage, int argc, char **argv, const char **positional,
                                  bool *helped);
+/// The same with up to `most` words, at most TEXT_LIST_MAX, which are appended to `words`.
+STATUS_CHECKED Status args_parse_words(const Usage *usage, int argc, char **argv, TextList *words,
+                                       size_t most, bool *helped);
+/// Whether the option was given to the command whose options args_parse read last.
+bool args_given(const char *name);
+/// Warns that the option has no effect, if it was given.
+void args_warn_unused(const char *name, const char *why);
 /// STATUS_INPUT unless `given` is set: "<what> is needed; see … --help".
 STATUS_CHECKED Status args_need(const Usage *usage, const void *given, const char *what);
 /// STATUS_INPUT if --output could not be written once the work is done, as far as it shows before: its folder

@@ -1,7 +1,10 @@
 // gee-cl data: the prompts that training will see, and how many each stage left.
 #include "cli.h"
+#include "columns.h"
 #include "io/json_write.h"
+#include "sft.h"
 #include "util/memory.h"
+#include "visible.h"
 #include "wrap.h"
 
 #include <stdarg.h>
@@ -9,13 +12,16 @@
 #include <stdlib.h>
 #include <string.h>
 
+enum { NAME_COLUMNS = 10 }; // of a group or a type
+
 static bool as_json, held_out;
 static size_t limit = 10;
 static const char *chat_template;
 static TextList sets;
 static const Option options[] = {
     {"json", OPTION_FLAG, &as_json, NULL, "Print one JSON object with every prompt and its tokens.", 0, 0},
-    {"held-out", OPTION_FLAG, &held_out, NULL, "Show the prompts that the gap is measured on instead.", 0, 0},
+    {"held-out", OPTION_FLAG, &held_out, NULL,
+     "Show the prompts that the gap (of sft: the loss) is measured on instead.", 0, 0},
     {"limit", OPTION_SIZE, &limit, "N", "Prompts to show (10); --json shows all.", 0, 1e9},
     CHAT_TEMPLATE_OPTION(chat_template),
     {"set", OPTION_LIST, &sets, "SECTION.KEY=VALUE", "Override a key of the config.", 0, 0},
@@ -26,12 +32,12 @@ static const Usage usage = {
     "splitting,\n"
     "balancing, ...) and what of the file was left out, then the prompts themselves with their set, group, "
     "type,\n"
-    "number of tokens, and the system and earlier messages of a chat.\n\n"
+    "number of tokens, and the system and earlier messages of a chat. With train.objective = sft: rows as "
+    "the\n"
+    "model reads them, with the tokens that are trained on between [[ and ]].\n\n"
     "  gee-cl data configs/quickstart.ini\n"
     "  gee-cl data configs/quickstart.ini --json --held-out\n"
     "  gee-cl data configs/quickstart.ini --set groups.file=age --set groups.counterfactual=auto"};
-
-enum { MAX_WIDTH = 100 };
 
 /// A line of text, wrapped at the width of the screen.
 static Status print_note(const char *format, ...) __attribute__((format(printf, 1, 2)));
@@ -42,8 +48,9 @@ static Status print_note(const char *format, ...) {
   va_start(args, format);
   (void)vsnprintf(text, sizeof text, format, args);
   va_end(args);
-  Status status = wrap_append(&wrapped, text, 0, "  ", size_min(terminal_width(stdout), MAX_WIDTH));
-  if (status == STATUS_OK) printf("%s\n", str_text(&wrapped));
+  Status status = wrap_append(&wrapped, text, 0, "  ", text_width(stdout));
+  if (status == STATUS_OK) status = str_append_text(&wrapped, "\n");
+  if (status == STATUS_OK) status = visible_print(stdout, str_text(&wrapped), wrapped.size);
   str_free(&wrapped);
   return status;
 }
@@ -73,14 +80,17 @@ static Status print_detected(const Dataset *data) {
 static void print_stages(const Dataset *data) {
   size_t groups = groups_count(data->groups);
   printf("%s%-10s %8s", style(stdout, STYLE_BOLD), "stage", "prompts");
-  for (size_t g = 0; g < groups; g++) printf(" %10s", groups_name(data->groups, g));
+  for (size_t g = 0; g < groups; g++) {
+    const char *name = groups_name(data->groups, g);
+    printf(" %*s", field_width(name, NAME_COLUMNS), name);
+  }
   printf("%s\n", style(stdout, STYLE_PLAIN));
   for (size_t i = 0; i < data->stage_count; i++) {
     const StageCount *stage = &data->stages[i];
     printf("%-10s %8zu", stage->stage, stage->prompts);
     bool grouped = false;
     for (size_t g = 0; g < groups; g++) grouped = grouped || stage->per_group[g] > 0;
-    for (size_t g = 0; grouped && g < groups; g++) printf(" %10zu", stage->per_group[g]);
+    for (size_t g = 0; grouped && g < groups; g++) printf(" %*zu", NAME_COLUMNS, stage->per_group[g]);
     if (stage->unnamed > 0) printf("   %zu name no group", stage->unnamed);
     if (stage->several > 0) printf("   %zu name several groups", stage->several);
     printf("\n");
@@ -102,17 +112,15 @@ static Status print_read(const ReadCounts *read) {
   return STATUS_OK;
 }
 
-/// Prints the first line of a text as far as the line has room after `used` columns; 160 bytes of it in a
-/// file.
-static void print_start(const char *text, size_t used) {
+/// Prints the first line of a text as far as the line has room after `used` columns; 196 columns less `used`
+/// in a file.
+static Status print_start(const char *text, size_t used) {
   size_t width = terminal_of(stdout).redraws ? terminal_width(stdout) : 200;
   size_t room = width > used + 24 ? width - used - 4 : 20;
-  size_t length = strcspn(text, "\n"), shown = length < room ? length : room;
-  while (shown > 0 && shown < length && ((unsigned char)text[shown] & 0xC0) == 0x80)
-    shown--;                         // do not cut a character
-  for (size_t i = 0; i < shown; i++) // the file may hold what a terminal would obey
-    (void)putchar((unsigned char)text[i] < ' ' || text[i] == 0x7F ? '?' : text[i]);
+  size_t shown = text_bytes(text, strcspn(text, "\n"), room);
+  TRY(visible_print(stdout, text, shown));
   printf("%s\n", text[shown] != '\0' ? " ..." : "");
+  return STATUS_OK;
 }
 
 static Status print_totals(const Dataset *data) {
@@ -124,20 +132,25 @@ static Status print_totals(const Dataset *data) {
                     data->counterfactual ? " (a prompt of each group in each)" : " of one prompt");
 }
 
-static void print_prompts(const Dataset *data) {
-  printf("\n%s%6s  %-10s %-10s %6s  %s%s\n", style(stdout, STYLE_BOLD), "set", "group", "type", "tokens",
-         "prompt", style(stdout, STYLE_PLAIN));
+static Status print_prompts(const Dataset *data) {
+  printf("\n%s%6s  %-*s %-*s %6s  %s%s\n", style(stdout, STYLE_BOLD), "set", NAME_COLUMNS, "group",
+         NAME_COLUMNS, "type", "tokens", "prompt", style(stdout, STYLE_PLAIN));
   for (size_t i = 0; i < data->count && i < limit; i++) {
     const Prompt *prompt = &data->prompts[i];
     const char *group = prompt->group >= 0 ? groups_name(data->groups, (size_t)prompt->group) : "-";
-    printf("%6zu  %-10s %-10s %6zu  ", prompt->set, group, data->types[prompt->type], prompt->tokens.count);
-    print_start(prompt->text, 38);
+    const char *type = data->types[prompt->type];
+    printf("%6zu  %-*s %-*s %6zu  ", prompt->set, field_width(group, NAME_COLUMNS), group,
+           field_width(type, NAME_COLUMNS), type, prompt->tokens.count);
+    TRY(print_start(prompt->text, 38));
     for (size_t m = 0; m < prompt->earlier_count; m++) {
-      printf("        before it, %s: ", prompt->earlier[m].role);
-      print_start(prompt->earlier[m].content, 30);
+      printf("        before it, ");
+      TRY(visible_print(stdout, prompt->earlier[m].role, strlen(prompt->earlier[m].role)));
+      printf(": ");
+      TRY(print_start(prompt->earlier[m].content, 30));
     }
   }
   if (data->count > limit) printf("... and %zu more (--limit N, or --json for all)\n", data->count - limit);
+  return STATUS_OK;
 }
 
 static void write_stage(JsonWriter *json, const Dataset *data, const StageCount *stage) {
@@ -206,33 +219,53 @@ static Status print_dataset_json(const Dataset *data, const char *system) {
   return print_json(&json, "the prompts");
 }
 
+static Status show_prompts(const Config *config, const Runtime *runtime) {
+  Dataset data = {0};
+  Status status = STATUS_OK;
+  TRY_CLEAN(config_dataset(config, runtime, held_out, &data));
+  warn_equal_sets(&data);
+  if (as_json) {
+    TRY_CLEAN(print_dataset_json(&data, config->data.system));
+    goto cleanup;
+  }
+  print_stages(&data);
+  TRY_CLEAN(print_detected(&data));
+  TRY_CLEAN(print_read(&data.read));
+  TRY_CLEAN(print_prompts(&data));
+  if (config->data.system != NULL)
+    TRY_CLEAN(print_note("the system message of chats that have none: %s", config->data.system));
+  TRY_CLEAN(print_totals(&data));
+cleanup:
+  dataset_free(&data);
+  return status;
+}
+
+static Status show_examples(const Config *config, const Runtime *runtime) {
+  Examples examples = {0};
+  Status status = config_examples(config, runtime, held_out, &examples);
+  if (status == STATUS_OK)
+    status = as_json ? sft_print_data_json(&examples, runtime->tokenizer)
+                     : sft_print_data(&examples, runtime->tokenizer, limit);
+  examples_free(&examples);
+  return status;
+}
+
 Status cmd_data(int argc, char **argv) {
   const char *path = NULL;
   bool helped = false;
   TRY(args_parse(&usage, argc, argv, &path, &helped));
   if (helped) return STATUS_OK;
   TRY(args_need(&usage, path, "CONFIG.ini"));
+  if (as_json) args_warn_unused("limit", "--json shows every prompt");
   Config config = {0};
   Runtime runtime = {0};
-  Dataset data = {0};
   Status status = STATUS_OK;
   TRY_CLEAN(config_open(path, &sets, chat_template, &config));
-  TRY_CLEAN(runtime_open_files(&runtime, config.model.path, config_chat(&config)));
-  TRY_CLEAN(config_dataset(&config, &runtime, held_out, &data));
-  warn_equal_sets(&data);
-  if (as_json) {
-    TRY_CLEAN(print_dataset_json(&data, config.data.system));
-  } else {
-    print_stages(&data);
-    TRY_CLEAN(print_detected(&data));
-    TRY_CLEAN(print_read(&data.read));
-    print_prompts(&data);
-    if (config.data.system != NULL)
-      TRY_CLEAN(print_note("the system message of chats that have none: %s", config.data.system));
-    TRY_CLEAN(print_totals(&data));
-  }
+  config_warn_unused(&config);
+  TRY_CLEAN(runtime_open_files(&runtime, config.model.path, config_quantise(&config), config_chat(&config)));
+  TRY_CLEAN(config.objective == TRAIN_SFT ? show_examples(&config, &runtime)
+                                          : show_prompts(&config, &runtime));
 cleanup:
-  dataset_free(&data);
   runtime_close(&runtime);
   config_free(&config);
   return status;

@@ -5,6 +5,7 @@
 
 #include "device/cache_folder.h"
 #include "doctor_advice.h"
+#include "provenance.h"
 #include "wrap.h"
 #include <stdarg.h>
 #include <stdio.h>
@@ -15,7 +16,7 @@
 
 static const Option options[] = {{0}};
 static const Usage usage = {"doctor", "Say what this machine lacks, and how to install it.", NULL, options,
-                            "Shows the system, graphics cards, OpenCL drivers, rights, memory and folders, "
+                            "Shows the system, graphics cards, drivers, rights, memory and folders, "
                             "checks every device with the\n"
                             "self-test, and says what to install or set if a card has no device. Put its "
                             "output into a report of a fault.\n\n"
@@ -34,7 +35,7 @@ static void print_row(const char *what, Style tone, const char *text) {
 /// A row of formatted text, which is cut at the size of a path.
 static void row(const char *what, Style tone, const char *format, ...) __attribute__((format(printf, 3, 4)));
 static void row(const char *what, Style tone, const char *format, ...) {
-  char text[1200];
+  char text[1400];
   va_list arguments;
   va_start(arguments, format);
   (void)vsnprintf(text, sizeof text, format, arguments);
@@ -48,7 +49,7 @@ static void print_system(const Machine *machine) {
   format_bytes(total, (uint64_t)sysconf(_SC_PHYS_PAGES) * (uint64_t)sysconf(_SC_PAGESIZE));
   format_bytes(available, host_memory_available());
   if (statvfs(".", &info) == 0) format_bytes(disk, (uint64_t)info.f_bavail * info.f_frsize);
-  row("program", STYLE_PLAIN, "gee-cl %s", GEE_VERSION);
+  row("program", STYLE_PLAIN, "%s", provenance_program());
   row("system", STYLE_PLAIN, "%s%s, %ld processors", machine->system,
       machine->wsl ? " (Windows Subsystem for Linux)" : "", sysconf(_SC_NPROCESSORS_ONLN));
   row("memory", STYLE_PLAIN, "%s, %s of it available", total, available);
@@ -132,6 +133,16 @@ static Status check_device(size_t index, const DeviceInfo *info, bool *works) {
   return status == STATUS_INTERRUPTED ? status : STATUS_OK;
 }
 
+/// The libraries that are looked for at run time. Without an NVIDIA card none is expected.
+static void print_libraries(const Machine *machine, const BackendLibrary *list, size_t count) {
+  bool expected = false;
+  for (size_t i = 0; i < machine->card_count; i++)
+    expected = expected || machine->cards[i].vendor == VENDOR_NVIDIA;
+  for (size_t i = 0; i < count; i++)
+    row(list[i].backend, list[i].usable || !expected ? STYLE_PLAIN : STYLE_YELLOW, "%s%s%s: %s", list[i].name,
+        list[i].path[0] != '\0' ? " at " : "", list[i].path, list[i].finding);
+}
+
 /// *working = how many devices computed correctly.
 static Status check_devices(const DeviceInfo *list, size_t count, size_t *working) {
   *working = 0;
@@ -140,7 +151,7 @@ static Status check_devices(const DeviceInfo *list, size_t count, size_t *workin
     TRY(check_device(i, &list[i], &works));
     *working += works;
   }
-  if (count == 0) row("device", STYLE_RED, "no OpenCL device was found");
+  if (count == 0) row("device", STYLE_RED, "no device was found");
   return STATUS_OK;
 }
 
@@ -156,21 +167,26 @@ Status cmd_doctor(int argc, char **argv) {
   if (helped) return STATUS_OK;
   static Machine machine; // 40 KB
   DeviceInfo *list = NULL;
+  BackendLibrary *libraries = NULL;
   AdviceList advice = {0};
-  size_t count = 0, working = 0;
+  size_t count = 0, library_count = 0, working = 0;
   Status status = STATUS_OK;
   machine_read("", &machine);
   print_system(&machine);
   print_cards(&machine);
   print_drivers(&machine);
+  TRY_CLEAN(device_libraries(&libraries, &library_count));
+  print_libraries(&machine, libraries, library_count);
   TRY_CLEAN(print_folders());
   TRY_CLEAN(device_list(&list, &count));
   TRY_CLEAN(check_devices(list, count, &working));
   TRY_CLEAN(doctor_advise(&machine, list, count, &advice));
+  TRY_CLEAN(doctor_advise_cuda(libraries, library_count, &advice));
   print_advice(&advice, working);
   if (working == 0) status = status_fail(STATUS_FAILED, "no device works here; see above for what to do");
 cleanup:
   advice_free(&advice);
+  free(libraries);
   free(list);
   return status;
 }

@@ -22,7 +22,6 @@ static const Usage usage = {"export", "Merge an adapter into a Hugging Face fold
                             "runs/quickstart/final --output merged"};
 
 static Status check_output(void) {
-  if (output[0] == '\0') return status_fail(STATUS_INPUT, "--output is empty; name a folder to write");
   if (!file_exists(output)) return STATUS_OK;
   return status_fail(STATUS_INPUT, "%s already exists; name a folder that does not", output);
 }
@@ -34,6 +33,7 @@ Status cmd_export(int argc, char **argv) {
   TRY(args_need(&usage, model_args.model, "--model"));
   TRY(args_need(&usage, output, "--output"));
   TRY(check_output());
+  model_args_warn_unused(&model_args, false);
   Runtime runtime = {0};
   AtomicDir folder = {0};
   Status status = STATUS_OK;
@@ -42,6 +42,10 @@ Status cmd_export(int argc, char **argv) {
   TRY_CLEAN(atomic_dir_begin(output, &folder)); // fails here, and not after the work
   TRY_CLEAN(check_output());                    // another export may just have ended
   TRY_CLEAN(runtime_open(&runtime, &model_args));
+  if (runtime.dtype == DTYPE_STORED) {
+    status = status_fail(STATUS_INPUT, "--dtype stored: an exported folder has f32, f16 or bf16");
+    goto cleanup;
+  }
   stop_on_signals(); // again: pocl's LLVM may have set handlers of its own
   TRY_CLEAN(
       model_export_merged(runtime.model, runtime.files, runtime.dtype, folder.partial, &stop_requested));

@@ -4,13 +4,14 @@
 #include "io/json_write.h"
 #include "util/clock.h"
 #include "util/memory.h"
+#include "visible.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 static ModelArgs model_args;
-static const char *prompt_text, *system_text;
+static const char *prompt_text, *system_text, *profile;
 static bool chat, compare, as_json;
 static SamplingOptions sampling = {
     .max_new_tokens = 256, .temperature = 0, .top_p = 1, .repetition_penalty = 1};
@@ -31,6 +32,7 @@ static const Option options[] = {
     {"seed", OPTION_SEED, &seed, "S", "Random seed (15): the same seed gives the same answer.", 0, 0},
     {"compare", OPTION_FLAG, &compare, NULL,
      "With --adapter: list the entropy of each token of the answer with and without the adapter.", 0, 0},
+    PROFILE_OPTION(profile),
     {"json", OPTION_FLAG, &as_json, NULL, "Print one JSON object at the end, with tokens and entropies.", 0,
      0},
     {0}};
@@ -57,11 +59,10 @@ static bool show_token(void *user, size_t request, int32_t token) {
   Stream *stream = user;
   str_clear(&stream->text);
   stream->status = decode_stream_push(stream->tokenizer, &stream->decoder, token, true, &stream->text);
-  if (stream->status == STATUS_OK && stream->text.size > 0) {
-    bool written =
-        fwrite(stream->text.data, 1, stream->text.size, stdout) == stream->text.size && fflush(stdout) == 0;
-    if (!written) stream->status = status_fail(STATUS_FAILED, "cannot write the answer to the output");
-  }
+  if (stream->status == STATUS_OK && stream->text.size > 0)
+    stream->status = visible_print(stdout, str_text(&stream->text), stream->text.size);
+  if (stream->status == STATUS_OK && fflush(stdout) != 0)
+    stream->status = status_fail(STATUS_FAILED, "cannot write the answer to the output");
   return stream->status == STATUS_OK;
 }
 
@@ -69,7 +70,7 @@ static Status end_stream(Stream *stream) {
   TRY(stream->status);
   str_clear(&stream->text);
   TRY(decode_stream_end(&stream->decoder, &stream->text));
-  (void)fputs(str_text(&stream->text), stdout);
+  TRY(visible_print(stdout, str_text(&stream->text), stream->text.size));
   (void)fputc('\n', stdout);
   return STATUS_OK;
 }
@@ -140,6 +141,13 @@ static Status print_answer(const Runtime *runtime, const Tokens *prompt, const A
   return STATUS_OK;
 }
 
+static void warn_unused(void) {
+  static const char *const drawing[] = {"top-p", "top-k", "seed"};
+  model_args_warn_unused(&model_args, chat);
+  for (size_t i = 0; sampling.temperature == 0 && i < sizeof drawing / sizeof *drawing; i++)
+    args_warn_unused(drawing[i], "--temperature 0 always takes the likeliest token");
+}
+
 Status cmd_generate(int argc, char **argv) {
   bool helped = false;
   TRY(args_parse(&usage, argc, argv, NULL, &helped));
@@ -152,20 +160,23 @@ Status cmd_generate(int argc, char **argv) {
     return status_fail(STATUS_INPUT, "--system needs --chat: without a template there is no system prompt");
   if (compare && model_args.adapter == NULL)
     return status_fail(STATUS_INPUT, "--compare needs --adapter: it shows what the adapter changes");
+  warn_unused();
   Runtime runtime = {0};
   Tokens prompt = {0};
   float *base = NULL;
   Stream stream = {0};
   Answer answer = {0};
   Status status = STATUS_OK;
+  runtime.profile_path = profile;
   TRY_CLEAN(runtime_open(&runtime, &model_args));
   TRY_CLEAN(runtime_encode_prompt(&runtime, prompt_text, chat, system_text, &prompt));
   stream.tokenizer = runtime.tokenizer;
   stop_on_signals();
   double start = clock_seconds();
-  TRY_CLEAN(answer_prompt(&runtime, &prompt, &stream, &answer));
+  status = answer_prompt(&runtime, &prompt, &stream, &answer);
   double seconds = clock_seconds() - start;
-  if (!as_json) TRY_CLEAN(end_stream(&stream));
+  if (status == STATUS_OK && !as_json) status = end_stream(&stream);
+  TRY_CLEAN(runtime_end_profile(&runtime, status));
   if (compare) {
     TRY_CLEAN(mem_array(&base, answer.count, "entropies"));
     TRY_CLEAN(compare_read_base(&runtime, &prompt, &answer, base));

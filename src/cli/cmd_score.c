@@ -19,7 +19,10 @@ static size_t batch_lines = 16;
 static const Option options[] = {
     MODEL_OPTIONS(model_args),
     {"input", OPTION_TEXT, &input, "FILE",
-     "Prompts and answers, in columns of these names: JSON Lines, CSV, Parquet, ... Required.", 0, 0},
+     "Prompts and answers, in columns of these names: JSON Lines, CSV, Parquet, ...; - reads the standard "
+     "input. "
+     "Required.",
+     0, 0},
     {"output", OPTION_TEXT, &output, "FILE", "The file to write; - writes to the screen. Required.", 0, 0},
     {"chat", OPTION_FLAG, &chat, NULL, "Wrap each prompt in the model's chat template.", 0, 0},
     CHAT_DATE_OPTION(model_args.chat_date),
@@ -35,7 +38,17 @@ static const Usage usage = {
     "distribution\n"
     "that predicts it. Prompt and answer are tokenised separately; no end token is appended.\n\n"
     "  echo '{\"prompt\": \"The sky is\", \"answer\": \" blue\"}' > in.jsonl\n"
-    "  gee-cl score --model models/SmolLM2-135M-Instruct.Q4_1.gguf --input in.jsonl --output out.jsonl"};
+    "  gee-cl score --model models/SmolLM2-135M-Instruct.Q4_1.gguf --input in.jsonl --output out.jsonl\n"
+    "  zcat answers.jsonl.gz | gee-cl score --model M --input - --output -"};
+
+static bool is_standard_input(void) {
+  return strcmp(input, "-") == 0;
+}
+
+/// For messages.
+static const char *input_name(void) {
+  return is_standard_input() ? "the standard input" : input;
+}
 
 typedef struct ScoreLine {
   Tokens prompt, answer;
@@ -90,22 +103,39 @@ cleanup:
   return status;
 }
 
+/// The standard input is read whole, since a table is read from bytes that stay.
+static Status read_standard_input(Str *out) {
+  char part[65536];
+  for (size_t size; (size = fread(part, 1, sizeof part, stdin)) > 0;) TRY(str_append(out, part, size));
+  return ferror(stdin) == 0 ? STATUS_OK : file_fail(STATUS_INPUT, input_name(), "read");
+}
+
+/// `piped` keeps the bytes of the standard input as long as the table.
+static Status open_input(const char *column, Str *piped, Table **out) {
+  if (!is_standard_input()) return table_open(input, column, out);
+  TRY(read_standard_input(piped));
+  return table_open_bytes(input_name(), str_text(piped), piped->size, column, out);
+}
+
 static Status read_lines(const Runtime *runtime, ScoreLines *out) {
   static const char *const columns[] = {"prompt", "answer"};
+  Str piped = {0};
   Table *table = NULL;
   Status status = STATUS_OK;
   size_t rows = 0;
-  TRY(table_open(input, columns[0], &table));
+  TRY_CLEAN(open_input(columns[0], &piped, &table));
   TRY_CLEAN(table_select(table, columns, 2));
   do {
     TRY_CLEAN(table_next_group(table, &rows));
     for (size_t i = 0; i < rows; i++) TRY_CLEAN(add_line(runtime, table, i, out));
   } while (rows > 0);
   if (out->count == 0)
-    status = status_fail(STATUS_INPUT,
-                         "%s: no lines to score; write lines of {\"prompt\": ..., \"answer\": ...}", input);
+    status =
+        status_fail(STATUS_INPUT, "%s: no lines to score; write lines of {\"prompt\": ..., \"answer\": ...}",
+                    input_name());
 cleanup:
   table_close(table);
+  str_free(&piped);
   return status;
 }
 
@@ -145,7 +175,9 @@ static Status score_batch(Pass *pass, const ScoreLine *lines, size_t count, Str 
     bool same = before != NULL && before->count == prompt->count &&
                 memcmp(before->ids, prompt->ids, prompt->count * sizeof *prompt->ids) == 0;
     if (!same) prompts[prompt_count++] = (TokenSpan){prompt->ids, prompt->count};
-    answers[i] = (BatchAnswer){prompt_count - 1, {lines[i].answer.ids, lines[i].answer.count}, (uint32_t)i};
+    answers[i] = (BatchAnswer){.prompt = prompt_count - 1,
+                               .tokens = {lines[i].answer.ids, lines[i].answer.count},
+                               .row_id = (uint32_t)i};
     tokens += lines[i].answer.count;
   }
   TRY_CLEAN(mem_array(&entropy, tokens, "entropies"));
@@ -202,6 +234,7 @@ Status cmd_score(int argc, char **argv) {
   TRY(args_need(&usage, input, "--input"));
   TRY(args_need(&usage, output, "--output"));
   TRY(args_check_output(output, input, "--input"));
+  model_args_warn_unused(&model_args, chat);
   Runtime runtime = {0};
   ScoreLines lines = {0};
   Str text = {0};

@@ -3,6 +3,7 @@
 #include "compare.h"
 
 #include "gen/score.h"
+#include "visible.h"
 #include <stdio.h>
 
 Status compare_read_base(Runtime *runtime, const Tokens *prompt, const Answer *answer, float *entropy) {
@@ -21,19 +22,14 @@ Status compare_read_base(Runtime *runtime, const Tokens *prompt, const Answer *a
   return status;
 }
 
-/// Appends a token's text, quoted as JSON does, so that blanks and line ends can be seen.
-static Status append_token(const Runtime *runtime, int32_t token, Str *out) {
-  Str text = {0}, quoted = {0};
-  JsonWriter json = {0};
+/// Appends a token's text in quotes, so that blanks, line ends and the bytes of half a character can be seen.
+static Status append_token(const Runtime *runtime, DecodeStream *stream, int32_t token, Str *out) {
+  Str text = {0};
   Status status = STATUS_OK;
-  TRY_CLEAN(tokenizer_decode(runtime->tokenizer, &token, 1, false, &text));
-  json_bytes(&json, NULL, text.data, text.size);
-  TRY_CLEAN(json_finish(&json, "a token", &quoted));
-  TRY_CLEAN(str_append(out, str_text(&quoted), quoted.size));
+  TRY_CLEAN(decode_stream_bytes(runtime->tokenizer, stream, token, false, &text));
+  TRY_CLEAN(visible_append_quoted(out, str_text(&text), text.size));
 cleanup:
-  json_free(&json);
   str_free(&text);
-  str_free(&quoted);
   return status;
 }
 
@@ -43,6 +39,7 @@ static Status append_row(double base, double adapter, Str *out) {
 
 Status compare_print(const Runtime *runtime, const Answer *answer, const float *base) {
   Str out = {0};
+  DecodeStream stream = {0};
   Status status = STATUS_OK;
   double sums[2] = {0}, count = (double)answer->count;
   TRY_CLEAN(str_append_format(&out, "\nentropy of each token, in nats\n  %8s %8s %8s  token\n", "base",
@@ -50,7 +47,7 @@ Status compare_print(const Runtime *runtime, const Answer *answer, const float *
   for (size_t i = 0; i < answer->count; i++) {
     double with = (double)answer->entropy[i], without = (double)base[i];
     TRY_CLEAN(append_row(without, with, &out));
-    TRY_CLEAN(append_token(runtime, answer->tokens[i], &out));
+    TRY_CLEAN(append_token(runtime, &stream, answer->tokens[i], &out));
     TRY_CLEAN(str_append_text(&out, "\n"));
     sums[0] += without;
     sums[1] += with;

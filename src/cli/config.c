@@ -1,18 +1,19 @@
 // Reads, checks and renders a configuration by the table in config_keys.c. Rule: a value is checked when it
 // is set, so a Config never holds what the table does not allow.
+#include "config_ini.h"
 #include "config_value.h"
+#include "io/file.h"
 #include "util/memory.h"
 #include "wrap.h"
 
 #include <errno.h>
-#include <ini.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 
-#define TASK_WEIGHTS "task_weights"
+enum { WANDB_MAX_PROJECT = 128 };
 
 static void *field_of(Config *config, const ConfigKey *key) {
   return (char *)config + key->offset;
@@ -27,7 +28,7 @@ static Status set_value(Config *config, const ConfigKey *key, const char *text) 
   size_t slot = (size_t)(key - config_keys);
   free(config->texts[slot]);
   config->texts[slot] = copy;
-  if (key->type == KEY_TEXT) *(const char **)field = copy[0] != '\0' ? copy : NULL;
+  if (key->type == KEY_TEXT || key->type == KEY_LINES) *(const char **)field = copy[0] != '\0' ? copy : NULL;
   return STATUS_OK;
 }
 
@@ -137,77 +138,80 @@ static Status set_key(Config *config, const char *section, const char *name, con
 
 // ---- files ----
 
-/// What inih's callbacks share: it reads lines through read_line and passes keys to on_key.
-typedef struct Reading {
-  Config *config;
-  const char *path;
-  FILE *file;
-  int line;     // number of the line last read
-  int bad_line; // of the first failure, 0 = none
-  Status status;
-} Reading;
-
-/// Blanks in front of a line are dropped: inih would take an indented key for more of the value before it.
-static char *read_line(char *text, int size, void *user) {
-  Reading *reading = user;
-  if (fgets(text, size, reading->file) == NULL) return NULL;
-  reading->line++;
-  size_t length = strlen(text);
-  if (length + 1 == (size_t)size && text[length - 1] != '\n') { // the buffer is full and the line goes on
-    int next = fgetc(reading->file);
-    if (next != EOF && next != '\n' && reading->bad_line == 0) {
-      reading->bad_line = reading->line;
-      reading->status = status_fail(STATUS_INPUT, "%s:%d: the line is longer than %d bytes", reading->path,
-                                    reading->line, size - 2);
-    }
-    while (next != EOF && next != '\n') next = fgetc(reading->file);
-  }
-  size_t blanks = strspn(text, " \t");
-  memmove(text, text + blanks, strlen(text + blanks) + 1);
-  return text;
-}
-
-static int on_key(void *user, const char *section, const char *name, const char *value) {
-  Reading *reading = user;
-  if (reading->bad_line > 0) return 1; // the first failure is the one to report
-  char text[INI_MAX_LINE];
-  (void)snprintf(text, sizeof text, "%s", value != NULL ? value : "");
-  char *comment =
-      text[0] == '#' ? text : strstr(text, " #"); // inih knows only " ;" as a comment after a value
-  if (comment != NULL) *comment = '\0';
-  for (size_t size = strlen(text); size > 0 && (text[size - 1] == ' ' || text[size - 1] == '\t');)
-    text[--size] = '\0';
-  Status status = set_key(reading->config, section, name, text, reading->line);
-  if (status != STATUS_OK) {
-    reading->status = status_context(status, "%s:%d", reading->path, reading->line);
-    reading->bad_line = reading->line;
-  }
-  return 1;
-}
-
 /// Files, and pipes as a shell's <(...) gives; a device may have no end.
 static bool can_be_config(FILE *file) {
   struct stat info;
   return fstat(fileno(file), &info) == 0 && (S_ISREG(info.st_mode) || S_ISFIFO(info.st_mode));
 }
 
+/// Names the config that a run has left, if the path is the folder of a run or of one of its checkpoints.
+static Status fail_no_config(const char *path) {
+  static const char *const places[] = {"config.ini", "final/config.ini"};
+  Status status = status_fail(STATUS_INPUT,
+                              file_is_directory(path) ? "%s: is a folder; give a config, an .ini file"
+                                                      : "%s: is not a regular file",
+                              path);
+  for (size_t i = 0; i < sizeof places / sizeof *places; i++) {
+    char *inside = NULL;
+    TRY(path_join(&inside, path, places[i]));
+    if (file_exists(inside))
+      status = status_fail(STATUS_INPUT, "%s: is a folder; the config of its run is %s", path, inside);
+    free(inside);
+  }
+  return status;
+}
+
+/// `line` is overwritten. section[INI_MAX_LINE + 1] = the section of the lines that follow.
+static Status take_line(Config *config, char *line, int number, char *section) {
+  IniLine parsed;
+  TRY(ini_parse_line(line, &parsed));
+  if (parsed.kind == INI_KEY) return set_key(config, section, parsed.name, parsed.value, number);
+  if (parsed.kind == INI_NOTHING) return STATUS_OK;
+  memcpy(section, parsed.name, strlen(parsed.name) + 1);
+  return section_exists(section) ? STATUS_OK : fail_section(section);
+}
+
+static Status read_lines(Config *config, FILE *file, const char *path) {
+  Str line = {0};
+  char *section = NULL;
+  bool more = true;
+  Status status = STATUS_OK;
+  TRY(mem_array(&section, INI_MAX_LINE + 1, "a section of the config"));
+  for (int number = 1; status == STATUS_OK; number++) {
+    status = ini_read_line(file, &line, &more);
+    if (status == STATUS_OK && !more) break;
+    // some editors begin a file with U+FEFF
+    size_t mark = number == 1 && str_starts(str_text(&line), "\xEF\xBB\xBF") ? 3 : 0;
+    if (status == STATUS_OK && line.size > 0) status = take_line(config, line.data + mark, number, section);
+    status = status_context(status, "%s:%d", path, number);
+  }
+  str_free(&line);
+  free(section);
+  return status;
+}
+
 Status config_read(Config *config, const char *path) {
-  Reading reading = {.config = config, .path = path, .file = fopen(path, "r")};
-  if (reading.file == NULL)
+  FILE *file = fopen(path, "r");
+  if (file == NULL)
     return status_fail(errno == ENOMEM ? STATUS_FAILED : STATUS_INPUT, "%s: cannot open the config: %s", path,
                        strerror(errno));
-  if (!can_be_config(reading.file)) {
-    (void)fclose(reading.file);
-    return status_fail(STATUS_INPUT, "%s: is not a regular file", path);
+  if (!can_be_config(file)) {
+    (void)fclose(file);
+    return fail_no_config(path);
   }
-  int broken = ini_parse_stream(read_line, &reading, on_key, &reading);
-  bool unreadable = ferror(reading.file) != 0;
-  (void)fclose(reading.file);
-  if (unreadable) return status_fail(STATUS_INPUT, "%s: cannot read the config: %s", path, strerror(errno));
-  if (broken > 0 && (reading.bad_line == 0 || broken < reading.bad_line))
-    return status_fail(STATUS_INPUT, "%s:%d: this is neither [section] nor key = value", path, broken);
-  if (broken < 0) return status_fail(STATUS_FAILED, "%s: out of memory while reading the config", path);
-  return reading.status;
+  Status status = read_lines(config, file, path);
+  if (status == STATUS_OK && ferror(file) != 0)
+    status = status_fail(STATUS_INPUT, "%s: cannot read the config: %s", path, strerror(errno));
+  (void)fclose(file);
+  return status;
+}
+
+Status config_parse(Config *config, char *text, const char *name) {
+  FILE *file = fmemopen(text, strlen(text), "r");
+  if (file == NULL) return status_fail(STATUS_FAILED, "%s: no memory to read the config", name);
+  Status status = read_lines(config, file, name);
+  (void)fclose(file);
+  return status;
 }
 
 Status config_set(Config *config, const char *assignment) {
@@ -245,6 +249,25 @@ void config_free(Config *config) {
   *config = (Config){0};
 }
 
+static size_t count_characters(const char *text) {
+  size_t count = 0;
+  for (; *text != '\0'; text++) count += ((unsigned char)*text & 0xc0) != 0x80;
+  return count;
+}
+
+/// What W&B refuses, but only after the training, when the run is uploaded.
+static Status check_wandb_project(const Config *config) {
+  static const char refused[] = "/\\#?%:";
+  const char *project = config->track.wandb_project;
+  if (project == NULL ||
+      (strpbrk(project, refused) == NULL && count_characters(project) <= WANDB_MAX_PROJECT))
+    return STATUS_OK;
+  return status_fail(STATUS_INPUT,
+                     "track.wandb_project is \"%.200s\"; W&B takes a name of at most %d characters without "
+                     "any of %s",
+                     project, WANDB_MAX_PROJECT, refused);
+}
+
 Status config_finish(Config *config) {
   if (config->model.path == NULL)
     return status_fail(STATUS_INPUT, "model.path is not set; name a Hugging Face folder or a .gguf file");
@@ -262,9 +285,14 @@ Status config_finish(Config *config) {
     return status_fail(STATUS_INPUT, "output.save_root is empty; name the folder of all runs, as in runs");
   if (config->mode == 0 && config->lora.targets == NULL)
     return status_fail(STATUS_INPUT, "lora.targets is empty; name matrices, as in q_proj,v_proj, or all");
-  if (config->mode == 1 && config->model.dtype != DTYPE_F32)
+  if (config->mode == 1 && config_dtype(config) != DTYPE_F32)
     return status_fail(STATUS_INPUT,
                        "train.mode = full trains the weights themselves and needs model.dtype = f32");
+  if (config->mode == 1 && config_quantise(config) != DTYPE_STORED)
+    return status_fail(STATUS_INPUT,
+                       "train.mode = full trains the weights themselves and needs model.quantise = none");
+  TRY(check_wandb_project(config));
+  TRY(config_check_contradictions(config));
   config->train.full = config->mode == 1;
   config->data.seed = config->train.seed;
   if (config->loss.debias_only) config->loss.em_weight = 0;
@@ -282,7 +310,9 @@ Status config_render(const Config *config, Str *out) {
     if (strcmp(key->section, section) != 0)
       TRY(str_append_format(out, "%s[%s]\n", section[0] != '\0' ? "\n" : "", key->section));
     section = key->section;
-    TRY(str_append_format(out, "%s = %s\n", key->name, config->texts[key - config_keys]));
+    TRY(str_append_format(out, "%s = ", key->name));
+    TRY(ini_append_value(config->texts[key - config_keys], out));
+    TRY(str_append_text(out, "\n"));
   }
   if (config->task_weight_count > 0) TRY(str_append_text(out, "\n[" TASK_WEIGHTS "]\n"));
   for (size_t i = 0; i < config->task_weight_count; i++)
@@ -290,10 +320,10 @@ Status config_render(const Config *config, Str *out) {
   return STATUS_OK;
 }
 
-/// Appends `text` as comment lines of at most 100 columns.
+/// Appends `text` as comment lines of at most TEXT_COLUMNS.
 static Status append_comment(Str *out, const char *text) {
   TRY(str_append_text(out, "# "));
-  TRY(wrap_append(out, text, 2, "# ", 100));
+  TRY(wrap_append(out, text, 2, "# ", TEXT_COLUMNS));
   return str_append_text(out, "\n");
 }
 
@@ -321,7 +351,10 @@ static Status append_effect(Str *out, const ConfigKey *key) {
 Status config_help(Str *out) {
   TRY(append_comment(
       out, "Every key of a gee-cl config, with its default. Paths are relative to the current folder. "
-           "Text after \" #\" or \" ;\" is a comment. On the command line: --set section.key=value"));
+           "Text after \" #\" or \" ;\" is a comment; in a value in double quotes it is not, and \\n there "
+           "is a line "
+           "end, \\\" a quote, \\\\ a backslash. On the command line: --set section.key=value, without such "
+           "quotes"));
   const char *section = "";
   for (const ConfigKey *key = config_keys; key->section != NULL; key++) {
     if (strcmp(key->section, section) != 0) TRY(str_append_format(out, "\n[%s]\n", key->section));

@@ -17,7 +17,8 @@ typedef enum KeyType {
   KEY_SEED,   // uint64_t
   KEY_NUMBER, // float
   KEY_CHOICE, // an enum: the index of the word in `choices`
-  KEY_TEXT,   // const char *: empty is NULL; one of `choices` if there are any
+  KEY_TEXT,   // const char *, one line: empty is NULL; one of `choices` if there are any
+  KEY_LINES,  // the same, of any number of lines
 } KeyType;
 
 /// How another value of a key affects the numbers of a run, and so what a resume does. Every row of the table
@@ -50,34 +51,47 @@ typedef struct ConfigKey {
 
 /// Every key, in the order in which help lists them; ends with a NULL section.
 extern const ConfigKey config_keys[];
-enum { CONFIG_MAX_KEYS = 80, GIVEN_OUTSIDE = -1 };
+enum { CONFIG_MAX_KEYS = 100, GIVEN_OUTSIDE = -1 };
 /// The key of that name, or NULL.
 const ConfigKey *config_find_key(const char *section, const char *name);
+
+/// What is trained for (train.objective).
+typedef enum TrainFor { TRAIN_GEE, TRAIN_SFT } TrainFor;
 
 typedef struct Config {
   struct {
     const char *path, *chat_template, *chat_date;
-    DType dtype;
+    int dtype, quantise; // the words' places; config_dtype and config_quantise have the types
   } model;
   DataOptions data;
   struct {
     const char *file, *column;
     size_t sets, answers;
   } eval;
+  struct {
+    const char *tasks, *data; // names between commas; a folder
+    size_t limit;             // items of a task; 0: all
+  } benchmarks;
   SamplingOptions sampling;
   LossOptions loss;
   bool task_weights_em;
   LoraOptions lora;
-  int mode; // 0 lora, 1 full
+  TrainFor objective;
+  size_t epochs; // of sft; 0: train.max_steps says when a run ends
+  int mode;      // 0 lora, 1 full
   TrainOptions train;
   OutputOptions output;
-  bool track_samples;
+  struct {
+    bool samples, tensorboard, wandb;
+    const char *wandb_project, *wandb_name;
+  } track;
   DeviceOptions device;
   const char *gemm;
   TaskWeight *task_weights; // [task_weights]; names owned
   size_t task_weight_count, task_weight_capacity;
-  // Values as given, parallel to config_keys; the KEY_TEXT fields above point into them. `lines` holds the
-  // line of the file that set each, GIVEN_OUTSIDE if something else did last, or 0: it is the default.
+  // Values as given, parallel to config_keys; the KEY_TEXT and KEY_LINES fields above point into them.
+  // `lines` holds the line of the file that set each, GIVEN_OUTSIDE if something else did last, or 0: it is
+  // the default.
   char *texts[CONFIG_MAX_KEYS];
   int lines[CONFIG_MAX_KEYS];
 } Config;
@@ -89,11 +103,28 @@ void config_free(Config *config);
 /// Reads an .ini file over the values so far. STATUS_INPUT names file, line and key, what was found and what
 /// is allowed; for an unknown key it suggests the nearest one.
 STATUS_CHECKED Status config_read(Config *config, const char *path);
+/// The same of a text that is not empty, which is not changed; `name` is that of the file in messages.
+STATUS_CHECKED Status config_parse(Config *config, char *text, const char *name);
 /// Applies "section.key=value".
 STATUS_CHECKED Status config_set(Config *config, const char *assignment);
 /// Checks values against each other, and sets the fields that follow from others. Call it once, after reading
 /// and setting.
 STATUS_CHECKED Status config_finish(Config *config);
+
+/// Warns of every key that has no effect beside the others. Call it after config_finish.
+void config_warn_unused(const Config *config);
+
+/// How the model's matrices are kept: the type of model.dtype's word.
+static inline DType config_dtype(const Config *config) {
+  static const DType types[] = {DTYPE_F32, DTYPE_F16, DTYPE_BF16, DTYPE_STORED}; // f32|f16|bf16|stored
+  return types[config->model.dtype];
+}
+
+/// What matrices are quantised to: the type of model.quantise's word, or DTYPE_STORED for none.
+static inline DType config_quantise(const Config *config) {
+  static const DType types[] = {DTYPE_STORED, DTYPE_Q8_0, DTYPE_Q4_K, DTYPE_NF4}; // none|q8_0|q4_k|nf4
+  return types[config->model.quantise];
+}
 
 /// The value that the file or something after it gave the key, or NULL: it has its default. Borrowed.
 const char *config_given(const Config *config, const char *section, const char *name);
@@ -108,6 +139,16 @@ typedef struct ConfigSettings {
 STATUS_CHECKED Status config_settings(const Config *config, ConfigSettings *out);
 /// Safe on a zeroed struct and twice.
 void config_settings_free(ConfigSettings *settings);
+
+/// The sections of the config with every value as JSON has it, for trackers.
+typedef struct ConfigSections {
+  TrackedSection *list; // names are constants or the config's; texts are owned
+  size_t count, capacity;
+} ConfigSections;
+/// Lists the sections; `out` is zeroed, and freed with config_sections_free in any case.
+STATUS_CHECKED Status config_sections(const Config *config, ConfigSections *out);
+/// Safe on a zeroed struct and twice.
+void config_sections_free(ConfigSections *sections);
 
 /// Appends the whole config as a valid .ini that reads back as the same values.
 STATUS_CHECKED Status config_render(const Config *config, Str *out);

@@ -15,6 +15,8 @@
   { section, name, KEY_CHOICE, FIELD(field), fallback, 0, 0, choices, effect, help }
 #define TEXT(section, name, field, fallback, effect, help)                                                   \
   { section, name, KEY_TEXT, FIELD(field), fallback, 0, 0, NULL, effect, help }
+#define LINES(section, name, field, fallback, effect, help)                                                  \
+  { section, name, KEY_LINES, FIELD(field), fallback, 0, 0, NULL, effect, help }
 #define WORD(section, name, field, fallback, choices, effect, help)                                          \
   { section, name, KEY_TEXT, FIELD(field), fallback, 0, 0, choices, effect, help }
 
@@ -33,9 +35,10 @@
   { EFFECT_FREE, why, NULL }
 #define LORA     DECIDES_WITH("train.mode=lora", "")
 #define ANNEALED DECIDES_WITH("loss.auto_anneal=true", "")
-#define PROMPTS  LEADS_TO("data (contents)")
-#define ANSWERS  LEADS_TO("sampling.max_new_tokens (within train.max_sequence_tokens)")
-#define MEASURED FREE("the gap is measured beside the training")
+#define PROMPTS  LEADS_TO("data (contents), bias_eval")
+#define ANSWERS  LEADS_TO("sampling.max_new_tokens (within train.max_sequence_tokens), bias_eval")
+#define MEASURED LEADS_TO("bias_eval")
+#define APART    FREE("training runs no benchmarks")
 
 #define MANY 1e9 // in effect no limit
 
@@ -43,8 +46,19 @@
 const ConfigKey config_keys[] = {
     TEXT("model", "path", model.path, "", LEADS_TO("model (weights)"),
          "A Hugging Face folder or a .gguf file. Required."),
-    CHOICE("model", "dtype", model.dtype, "f32", "f32|f16|bf16", DECIDES,
-           "How frozen weights are stored; arithmetic is always float32. f16 and bf16 take half the memory."),
+    CHOICE("model", "dtype", model.dtype, "f32", "f32|f16|bf16|stored", DECIDES,
+           "How frozen weights are kept on the device; arithmetic is always float32. f16 and bf16 round to "
+           "half the "
+           "memory. stored keeps them as the file has them, so that a quantised .gguf stays as small as it "
+           "is, and "
+           "rounds nothing: the numbers are those of f32."),
+    CHOICE(
+        "model", "quantise", model.quantise, "none", "none|q8_0|q4_k|nf4", LEADS_TO("model (weights)"),
+        "Quantises the matrices of the layers when they are loaded, and keeps them so on the device (QLoRA): "
+        "8.5, 4.5 and 4.5 bits a weight. The embedding and the head are kept as model.dtype says. Where "
+        "no block of q4_k (256) or nf4 (64) divides the rows, q8_0 (32) is taken. Needs train.mode = lora "
+        "and a "
+        "model that is not quantised."),
     TEXT("model", "chat_template", model.chat_template, "auto", PROMPTS,
          "auto recognises the model's template; otherwise the name of one (chatml, smollm2, qwen2.5, llama3, "
          "...; a wrong name lists them)."),
@@ -59,25 +73,33 @@ const ConfigKey config_keys[] = {
     TEXT("data", "column", data.column, "", PROMPTS,
          "The column (or JSON member) that holds the prompt; \"outer.inner\" for nested objects. If empty, "
          "prompt; a file without columns needs none."),
+    TEXT("data", "answer_column", data.answer_column, "", PROMPTS,
+         "The column with the answer to each prompt, for train.objective = sft. If empty, `column` has "
+         "chats, and "
+         "each answer of the assistant in them is trained on."),
     BOOL("data", "use_test_data", data.use_test_data, "false", PROMPTS,
          "Use the built-in prompts about 80 occupations; column is then prompt, story, question or advice."),
     BOOL("data", "balance_dataset", data.balance_dataset, "true", PROMPTS,
          "Keep the same number of prompts for every group."),
     SIZE("data", "target_size", data.target_size, "0", 0, MANY, PROMPTS,
          "Prompts to keep after balancing; 0 keeps all."),
-    NUMBER("data", "held_out", data.held_out, "0.25", 0, 0.95, PROMPTS,
-           "Share of the distinct prompts that are never trained on; the gap is measured on them. Ignored if "
-           "data.eval is set."),
+    NUMBER(
+        "data", "held_out", data.held_out, "0.25", 0, 0.95, PROMPTS,
+        "Share of the distinct prompts that are never trained on; the gap (of sft: the loss) is measured on "
+        "them. Ignored if data.eval is set."),
     TEXT("data", "eval", eval.file, "", PROMPTS,
-         "A file of prompts to measure the gap on, instead of held-out ones."),
+         "A file of prompts to measure the gap on (of sft: rows to measure the loss on), instead of held-out "
+         "ones."),
     TEXT("data", "eval_column", eval.column, "", MEASURED, "The column of data.eval; if empty, data.column."),
     SIZE("data", "eval_sets", eval.sets, "40", 0, MANY, MEASURED,
-         "Most counterfactual sets to measure the gap on, drawn by the seed; 0 takes all."),
+         "Most counterfactual sets to measure the gap on (of sft: rows to measure the loss on), drawn by the "
+         "seed; "
+         "0 takes all."),
     SIZE("data", "eval_answers", eval.answers, "1", 1, 10000, MEASURED,
          "Answers sampled for each of these prompts."),
     WORD("data", "chat", data.chat, "auto", "auto|on|off", PROMPTS,
          "Wrap prompts in the chat template; auto does so if the model has one."),
-    TEXT("data", "system", data.system, "", PROMPTS, "System prompt; if empty, the template's default."),
+    LINES("data", "system", data.system, "", PROMPTS, "System prompt; if empty, the template's default."),
     SIZE("data", "max_prompt_tokens", data.max_prompt_tokens, "2048", 1, MANY, PROMPTS,
          "Longer prompts are cut at the end."),
     TEXT("data", "types", data.types_file, "", PROMPTS,
@@ -105,11 +127,16 @@ const ConfigKey config_keys[] = {
     NUMBER("loss", "lambda_weight", loss.lambda_weight, "3.0", 0, MANY, DECIDES,
            "Weight of the group gap in the loss."),
     BOOL("loss", "use_l1", loss.use_l1, "false", DECIDES, "Use absolute differences instead of squares."),
-    CHOICE("loss", "form", loss.form, "pairwise", "pairwise|centred", DECIDES,
-           "pairwise: differences between groups. centred: differences between each group and the mean."),
+    CHOICE("loss", "form", loss.form, "pairwise", "pairwise|centred|symmetric_kl", DECIDES,
+           "pairwise: differences between groups. centred: differences between each group and the mean. "
+           "symmetric_kl: the KL divergence, in both directions, between the distributions that the prompts "
+           "of a set give at each token of an answer; it needs pairing = paired."),
     NUMBER("loss", "em_weight", loss.em_weight, "1.0", -MANY, MANY,
            DECIDES_WITH("loss.debias_only=false", ""),
            "Weight of the mean entropy (entropy minimisation); 0 trains the gap alone."),
+    NUMBER("loss", "kl_weight", loss.kl_weight, "0", 0, MANY, DECIDES,
+           "Weight of the KL divergence of the trained model from the base model, which keeps what it says "
+           "close to what it said. It needs train.mode = lora."),
     BOOL("loss", "auto_anneal", loss.auto_anneal, "false", DECIDES,
          "Scale lambda_weight by gap / first gap, within anneal_min and anneal_max. Both gaps are smoothed: "
          "the "
@@ -146,6 +173,16 @@ const ConfigKey config_keys[] = {
     TEXT("lora", "targets", lora.targets, "q_proj,v_proj", LORA,
          "all, or any of q_proj k_proj v_proj o_proj gate_proj up_proj down_proj, separated by commas."),
 
+    CHOICE("train", "objective", objective, "gee", "gee|sft", LEADS_TO("data (contents)"),
+           "gee trains the entropies of groups, on the model's own answers. sft trains on given answers: the "
+           "mean "
+           "cross-entropy of their tokens, with the token that ends an answer; the prompt is read but not "
+           "learnt. "
+           "[loss], [sampling] and [groups] are of gee alone."),
+    SIZE("train", "epochs", epochs, "0", 0, 1e6, LEADS_TO("train.max_steps"),
+         "How often sft sees each row, in place of max_steps: as many steps as that takes, the last one "
+         "filled up "
+         "with rows of another epoch; 0: max_steps says it."),
     CHOICE("train", "mode", mode, "lora", "lora|full", DECIDES,
            "lora trains small adapters, full every weight (it needs model.dtype = f32)."),
     SIZE("train", "max_steps", train.max_steps, "50", 1, 1e8, EXTENDS_WITH("train.schedule=linear|cosine"),
@@ -177,7 +214,7 @@ const ConfigKey config_keys[] = {
          ROUNDS("with train.mode = full the head's gradient is summed in other portions"),
          "Positions whose logits are held in memory at a time."),
     SIZE("train", "max_sequence_tokens", train.max_sequence_tokens, "4096", 2, 1e7, ANSWERS,
-         "Most tokens of a prompt and its answer together."),
+         "Most tokens of a prompt and its answer together; sft cuts what is longer at its end."),
     BOOL("train", "share_prompts", train.share_prompts, "true",
          ROUNDS("the gradient of a prompt's rows is summed in another order"),
          "Compute a prompt that several answers share only once: less work, the same numbers but for "
@@ -186,7 +223,7 @@ const ConfigKey config_keys[] = {
          "Print a line every so many steps; metrics.jsonl has every step."),
     SIZE("train", "bias_eval_steps", train.bias_eval_steps, "0", 0, 1e8,
          FREE("measuring has random numbers of its own"),
-         "Measure the gap on held-out prompts every so many steps; 0 turns it off."),
+         "Measure the gap (of sft: the loss) on held-out prompts every so many steps; 0 turns it off."),
     NUMBER(
         "train", "max_drift", train.max_drift, "0.25", 0, MANY, FREE("it only decides when a run ends"),
         "Stop once the mean entropy, smoothed over steps, has moved by more than this share of the first "
@@ -202,32 +239,52 @@ const ConfigKey config_keys[] = {
     BOOL("output", "save_initial", output.save_initial, "false", FREE(""),
          "Also save step_0, before the first step."),
 
-    WORD("device", "backend", device.backend, "auto", "auto|opencl",
-         ROUNDS("another device sums in another order"), "auto uses what is available."),
+    TEXT("eval", "tasks", benchmarks.tasks, "", APART,
+         "Benchmarks that gee-cl eval runs, between commas; gee-cl eval --help lists them."),
+    TEXT("eval", "data_dir", benchmarks.data, "", APART,
+         "The folder with the benchmarks' data, each in a folder of its own, as crows_pairs/."),
+    SIZE("eval", "limit", benchmarks.limit, "0", 0, MANY, APART,
+         "Most items of each benchmark, from the first on; 0 takes all."),
+
+    WORD("device", "backend", device.backend, "auto", "auto|cuda|opencl",
+         ROUNDS("another device sums in another order"),
+         "auto takes CUDA where NVIDIA's libraries are, else OpenCL; `gee-cl devices` says what was found."),
     TEXT("device", "name", device.name, "auto", ROUNDS("another device sums in another order"),
-         "auto (a GPU, else a CPU), cpu, gpu, an index from `gee-cl devices`, or part of a name."),
-    WORD("device", "gemm", gemm, "auto", "auto|own|vendor|clblast",
+         "auto (a GPU, else a CPU), cpu, gpu, an index from `gee-cl devices`, cuda:N or opencl:N, or part of "
+         "a name."),
+    WORD("device", "gemm", gemm, "auto", "auto|own|vendor|clblast|cublas",
          ROUNDS("another product sums in another order"),
-         "Matrix products: auto uses CLBlast on a GPU and gee-cl's own kernel on a CPU."),
+         "Matrix products: auto uses cuBLAS or CLBlast on a GPU and gee-cl's own kernel on a CPU."),
     TEXT("device", "cache", device.cache_directory, "", FREE(""),
          "Folder for compiled kernels; if empty, $XDG_CACHE_HOME/gee-cl or ~/.cache/gee-cl."),
 
-    BOOL("track", "samples", track_samples, "false", FREE(""),
+    BOOL("track", "samples", track.samples, "false", FREE(""),
          "Write every answer and its entropy to samples.jsonl."),
+    BOOL("track", "tensorboard", track.tensorboard, "false", FREE(""),
+         "Also write every metric for TensorBoard: tensorboard --logdir with output.save_root shows all "
+         "runs."),
+    BOOL("track", "wandb", track.wandb, "false", FREE(""),
+         "Also write an offline run for Weights & Biases, in the folder wandb of the run; nothing is sent "
+         "before `wandb sync` is called."),
+    TEXT("track", "wandb_project", track.wandb_project, "gee-cl", FREE(""),
+         "The project that `wandb sync` puts the run into; if empty, W&B's own choice."),
+    TEXT("track", "wandb_name", track.wandb_name, "", FREE(""),
+         "What W&B calls the run; if empty, output.run_name."),
     {0},
 };
 
 _Static_assert(sizeof config_keys / sizeof config_keys[0] <= CONFIG_MAX_KEYS,
                "CONFIG_MAX_KEYS holds every key");
-_Static_assert(sizeof(DType) == sizeof(int) && sizeof(Counterfactual) == sizeof(int) &&
-                   sizeof(LossForm) == sizeof(int) && sizeof(Pairing) == sizeof(int) &&
-                   sizeof(Schedule) == sizeof(int),
+_Static_assert(sizeof(Counterfactual) == sizeof(int) && sizeof(LossForm) == sizeof(int) &&
+                   sizeof(Pairing) == sizeof(int) && sizeof(Schedule) == sizeof(int) &&
+                   sizeof(TrainFor) == sizeof(int),
                "a KEY_CHOICE is stored as an int");
-_Static_assert(DTYPE_F32 == 0 && DTYPE_F16 == 1 && DTYPE_BF16 == 2, "the words of model.dtype");
 _Static_assert(COUNTERFACTUAL_OFF == 0 && COUNTERFACTUAL_SWAP == 1 && COUNTERFACTUAL_TEMPLATE == 2 &&
                    COUNTERFACTUAL_AUTO == 3,
                "the words of groups.counterfactual");
-_Static_assert(LOSS_PAIRWISE == 0 && LOSS_CENTRED == 1 && PAIRING_OWN == 0 && PAIRING_PAIRED == 1,
+_Static_assert(LOSS_PAIRWISE == 0 && LOSS_CENTRED == 1 && LOSS_SYMMETRIC_KL == 2 && PAIRING_OWN == 0 &&
+                   PAIRING_PAIRED == 1,
                "the words of loss.form and loss.pairing");
+_Static_assert(TRAIN_GEE == 0 && TRAIN_SFT == 1, "the words of train.objective");
 _Static_assert(SCHEDULE_CONSTANT == 0 && SCHEDULE_LINEAR == 1 && SCHEDULE_COSINE == 2,
                "the words of train.schedule");

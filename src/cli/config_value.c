@@ -1,10 +1,9 @@
 // Values of config keys. Rule: only what the table allows is stored, and every stored value has one text.
 #include "config_value.h"
 
+#include "config_ini.h"
 #include "util/utf8.h"
-#include <ctype.h>
 #include <errno.h>
-#include <ini.h>
 #include <inttypes.h>
 #include <math.h>
 #include <stdio.h>
@@ -79,20 +78,6 @@ static Status parse_number(const ConfigKey *key, const char *text, float *out) {
   return STATUS_OK;
 }
 
-/// Whether an .ini reads the text back unchanged: one line that neither is nor holds a comment, with nothing
-/// at its ends that is dropped.
-static bool survives_ini(const char *text) {
-  size_t size = strlen(text);
-  if (size == 0) return true;
-  if (isspace((unsigned char)text[0]) || isspace((unsigned char)text[size - 1]) ||
-      strchr(";#", text[0]) != NULL)
-    return false;
-  for (size_t i = 1; i < size; i++) {
-    if (isspace((unsigned char)text[i - 1]) && strchr(";#", text[i]) != NULL) return false;
-  }
-  return strpbrk(text, "\r\n") == NULL;
-}
-
 Status config_check_utf8(const char *text, const char *what) {
   size_t size = strlen(text), valid = utf8_valid_prefix(text, size);
   if (valid == size) return STATUS_OK;
@@ -104,15 +89,10 @@ static Status check_text(const ConfigKey *key, const char *text) {
   char what[128];
   (void)snprintf(what, sizeof what, "%s.%s", key->section, key->name);
   TRY(config_check_utf8(text, what));
-  if (!survives_ini(text))
-    return fail_value(
-        key, text,
-        "one line without blanks at its ends, and without \";\" or \"#\" at its start or after a blank "
-        "(they begin a comment)");
-  size_t room = INI_MAX_LINE - 2 - strlen(key->name) - strlen(" = "); // beside the line end and the NUL
-  if (strlen(text) <= room) return STATUS_OK;
+  if (key->type != KEY_LINES && strpbrk(text, "\r\n") != NULL) return fail_value(key, text, "one line");
+  if (strlen(text) <= INI_MAX_VALUE) return STATUS_OK;
   char allowed[64];
-  (void)snprintf(allowed, sizeof allowed, "at most %zu bytes, so that a line of an .ini holds it", room);
+  (void)snprintf(allowed, sizeof allowed, "at most %d bytes", INI_MAX_VALUE);
   return fail_value(key, text, allowed);
 }
 
@@ -136,6 +116,7 @@ Status config_parse_value(const ConfigKey *key, const char *text, void *field) {
   case KEY_SEED:
     return parse_whole(key, text, field);
   case KEY_TEXT:
+  case KEY_LINES:
     break;
   }
   return STATUS_OK;
@@ -174,6 +155,7 @@ Status config_print_value(const Config *config, const ConfigKey *key, Str *out) 
   case KEY_CHOICE:
     return print_word(key->choices, *(const int *)field, out);
   case KEY_TEXT:
+  case KEY_LINES:
     text = *(const char *const *)field;
     return str_append_text(out, text != NULL ? text : "");
   }

@@ -3,12 +3,17 @@
 
 #include "config.h"
 
-/// Checks `text` and stores its value in `field`; a KEY_TEXT is only checked. STATUS_INPUT says what is
-/// allowed.
+/// The section whose keys are prompt types and not in the table.
+#define TASK_WEIGHTS "task_weights"
+
+/// Checks `text` and stores its value in `field`; a KEY_TEXT or KEY_LINES is only checked. STATUS_INPUT says
+/// what is allowed.
 STATUS_CHECKED Status config_parse_value(const ConfigKey *key, const char *text, void *field);
 /// Appends the value in its one spelling: equal numbers give equal texts.
 STATUS_CHECKED Status config_print_value(const Config *config, const ConfigKey *key, Str *out);
 /// Index of `text` among the words of "a|b|c", or −1.
 int config_word_index(const char *words, const char *text);
+/// Refuses keys that contradict each other.
+STATUS_CHECKED Status config_check_contradictions(const Config *config);
 /// Refuses a text that is not UTF-8, which the tokenizer would replace; `what` names it.
 STATUS_CHECKED Status config_check_utf8(const char *text, const char *what);

@@ -236,6 +236,26 @@ Status doctor_advise(const Machine *machine, const DeviceInfo *devices, size_t c
   return take(out, text);
 }
 
+Status doctor_advise_cuda(const BackendLibrary *libraries, size_t count, AdviceList *out) {
+  Str packages = {0};
+  char *text = NULL;
+  Status status = STATUS_OK;
+  for (size_t i = 0; i < count; i++)
+    if (libraries[i].package[0] != '\0') TRY_CLEAN(str_append_format(&packages, " %s", libraries[i].package));
+  if (packages.size == 0) goto cleanup;
+  TRY_CLEAN(str_format(&text,
+                       "NVIDIA's driver works, but libraries that CUDA needs lack here, so its cards are "
+                       "used through OpenCL, if "
+                       "at all. pip has them, no toolkit is needed:\n    pip install%s\n"
+                       "Then start gee-cl in that environment, or name their folder:\n"
+                       "    export CUDA_PATH=.../site-packages/nvidia",
+                       packages.data));
+  TRY_CLEAN(take(out, text));
+cleanup:
+  str_free(&packages);
+  return status;
+}
+
 void advice_free(AdviceList *list) {
   for (size_t i = 0; i < list->count; i++) free(list->texts[i]);
   free(list->texts);

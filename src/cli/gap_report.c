@@ -1,6 +1,9 @@
 // Sets up and shows the gap. Rule: a gap is always shown with its interval and the mean entropy, because a
 // model whose entropy collapses has no gap either; and what is said in words follows from the intervals.
 #include "gap_report.h"
+#include "columns.h"
+#include "util/log.h"
+#include "visible.h"
 #include "wrap.h"
 
 #include <math.h>
@@ -12,16 +15,38 @@ enum {
   ROW_SIZE = 48, // bytes of a row's name
   INTERVAL_COLUMNS = 18,
   NOTE_COLUMNS = 10,
-  MAX_WIDTH = 100,
   FEW_SETS = 20, // below it, simulated intervals of lopsided differences held the truth in 90 %
 };
 
-Status gap_evaluation_open(const Config *config, const char *name, const Dataset *dataset, Evaluation **out) {
+/// The most tokens of an answer that the model has room for after each prompt; as many as are asked for if a
+/// prompt fills it alone, which the measurement refuses by name.
+static size_t limit_answers(const Config *config, size_t positions, const Dataset *dataset) {
+  size_t longest = 0, wanted = config->sampling.max_new_tokens;
+  for (size_t i = 0; i < dataset->count; i++)
+    longest = dataset->prompts[i].tokens.count > longest ? dataset->prompts[i].tokens.count : longest;
+  if (longest >= positions || wanted <= positions - longest) return wanted;
+  size_t most = positions - longest;
+  log_say(
+      LOG_WARNING,
+      "the answers that the gap is measured on are cut to %zu token%s: the longest prompt leaves no more of "
+      "the model's positions",
+      most, str_plural(most));
+  return most;
+}
+
+GapOptions gap_options(const Config *config, const ModelFiles *files, const Dataset *dataset) {
   GapOptions options = {.sampling = config->sampling,
                         .entropy_tau = config->loss.entropy_temperature,
                         .answers = config->eval.answers,
                         .seed = config->train.seed,
                         .max_drift = config->train.max_drift};
+  options.sampling.max_new_tokens = limit_answers(config, model_files_config(files)->max_positions, dataset);
+  return options;
+}
+
+Status gap_evaluation_open(const Config *config, const ModelFiles *files, const char *name,
+                           const Dataset *dataset, Evaluation **out) {
+  GapOptions options = gap_options(config, files, dataset);
   return gap_evaluation_create(name, dataset, &options, out);
 }
 
@@ -47,19 +72,22 @@ static void name_row(const GapComparison *gaps, size_t model, bool change, char 
   }
 }
 
-static void print_legend(const GapComparison *gaps) {
+static Status print_legend(const GapComparison *gaps) {
   char row[ROW_SIZE];
   for (size_t m = 0; m < gaps->count; m++) {
     name_row(gaps, m, false, row);
-    printf("%-8s %s\n", gaps->count == 1 ? "model" : row, gaps->models[m].name);
+    printf("%-8s ", gaps->count == 1 ? "model" : row);
+    TRY(visible_print(stdout, gaps->models[m].name, strlen(gaps->models[m].name)));
+    printf("\n");
   }
+  return STATUS_OK;
 }
 
 static void print_row(const char *name, const char *number, Interval interval, const char *note) {
   char ends[64] = "";
   if (isfinite(interval.low))
     (void)snprintf(ends, sizeof ends, "[%+.4f, %+.4f]", interval.low, interval.high);
-  printf("%-*s %8s", NAME_COLUMNS, name, number);
+  printf("%-*s %8s", field_width(name, NAME_COLUMNS), name, number);
   if (*ends != '\0' || *note != '\0') printf("  %-*s", *note != '\0' ? INTERVAL_COLUMNS : 0, ends);
   if (*note != '\0') printf("%*s", NOTE_COLUMNS, note);
   printf("\n");
@@ -77,9 +105,8 @@ static void print_measured(const GapComparison *gaps, size_t model, const Quanti
   Interval value = metrics_get(metrics_of(gaps, model), "%s", q->metric);
   char number[32], share[32] = "";
   (void)snprintf(number, sizeof number, q->is_gap ? "%+.4f" : "%.4f", value.value);
-  if (q->is_gap)
-    (void)snprintf(share, sizeof share, "%+.2f %%",
-                   100 * value.value / value_of(metrics_of(gaps, model), "H_bar"));
+  double H_bar = value_of(metrics_of(gaps, model), "H_bar");
+  if (q->is_gap && H_bar > 0) (void)snprintf(share, sizeof share, "%+.2f %%", 100 * value.value / H_bar);
   print_row(name, number, value, share);
 }
 
@@ -129,15 +156,36 @@ static void print_many(const GapComparison *gaps, const char *kind) {
   (void)snprintf(title, sizeof title, "%s, max - min", kind);
   (void)snprintf(metric, sizeof metric, "%s_gap", kind);
   print_quantity(gaps, &(Quantity){title, metric, true}, false);
+  // the largest of several differences has no interval of its change that holds near ties
+  if (gaps->has_base && gaps->count > 1)
+    printf("  the groups furthest apart may be others in each model, so the\n"
+           "  change is in the pairs below, each with its interval\n");
   bool one_set = value_of(metrics_of(gaps, 0), "sets") < 2;
   for (size_t m = 0; m < gaps->count && !one_set; m++) {
     char name[ROW_SIZE];
     name_row(gaps, m, false, name);
-    printf("  %s%swithout its bias %+.4f; p %.4f of no difference\n", gaps->count == 1 ? "" : name,
-           gaps->count == 1 ? "" : ": ", metrics_get(metrics_of(gaps, m), "%s_spread", kind).value,
+    printf("  %s%scorrected for its bias %+.4f; test of no difference: p = %.4f\n",
+           gaps->count == 1 ? "" : name, gaps->count == 1 ? "" : ": ",
+           metrics_get(metrics_of(gaps, m), "%s_spread", kind).value,
            metrics_get(metrics_of(gaps, m), "%s_p", kind).value);
   }
   print_pairs(gaps, kind);
+}
+
+/// How far each adapter is from the base model. It is left out where it was not measured.
+static void print_kl(const GapComparison *gaps) {
+  bool titled = false;
+  for (size_t m = 1; gaps->has_base && m < gaps->count; m++) {
+    Interval kl = metrics_get(metrics_of(gaps, m), "kl");
+    char name[ROW_SIZE], row[ROW_SIZE + 4], number[32];
+    if (isnan(kl.value)) continue;
+    if (!titled) printf("%sKL from the base%s\n", style(stdout, STYLE_BOLD), style(stdout, STYLE_PLAIN));
+    titled = true;
+    name_row(gaps, m, false, name);
+    (void)snprintf(row, sizeof row, "  %s", name);
+    (void)snprintf(number, sizeof number, "%.4f", kl.value);
+    print_row(row, number, kl, "");
+  }
 }
 
 static void print_table(const GapComparison *gaps) {
@@ -154,6 +202,7 @@ static void print_table(const GapComparison *gaps) {
     }
   }
   print_quantity(gaps, &entropy, true);
+  print_kl(gaps);
 }
 
 // ---- what follows, in words ----
@@ -175,12 +224,13 @@ static Status append_counts(const GapComparison *gaps, Str *out) {
   if (sets < 2) {
     return str_append_text(out, "One set has no interval: measure more (data.held_out, data.eval_sets).");
   }
-  if (value_of(first, "distinct_sets") < sets)
+  double distinct = value_of(first, "distinct_sets");
+  if (distinct < sets)
     TRY(str_append_format(
         out,
-        "Only %.0f sets are distinct: the intervals speak of these prompts, and are too short "
-        "for others like them. ",
-        value_of(first, "distinct_sets")));
+        "Only %.0f set%s: the intervals hold for these prompts, and are too short for others "
+        "like them. ",
+        distinct, distinct < 2 ? " is distinct" : "s are distinct"));
   if (sets < FEW_SETS)
     TRY(str_append_format(out,
                           "%.0f sets are few: where their differences are lopsided, the intervals are "
@@ -214,6 +264,36 @@ static Status append_drift(const MetricList *metrics, double drift, Str *out) {
                            value_of(metrics, "H_bar"), share);
 }
 
+/// Compares a model, of which no base was measured, with the first step of the training that left it.
+static Status append_start(const GapComparison *gaps, size_t model, Str *out) {
+  double now = value_of(metrics_of(gaps, model), "H_bar"), first = gaps->models[model].trained_on.first_H;
+  double moved = now / first - 1, limit = gaps->max_drift;
+  if (gaps->count > 1) TRY(str_append_format(out, "%zu: ", model + 1));
+  TRY(str_append_format(
+      out,
+      "In the first step of its training, on other prompts, the mean entropy was %.4f nats; it "
+      "is %.0f %% %s now.",
+      first, 100 * fabs(moved), moved < 0 ? "lower" : "higher"));
+  if (limit == 0 || fabs(moved) <= limit) return STATUS_OK;
+  return str_append_format(out, " The model may have %s: compare it with the model that it was trained from.",
+                           moved < 0
+                               ? "COLLAPSED, and a model that is certain of everything has no gap either"
+                               : "BLOWN UP, and then its gap says nothing about bias");
+}
+
+/// Says of a model whose gap says nothing why, and what to look at.
+static Status append_void(const GapComparison *gaps, size_t model, GapVoid why, Str *out) {
+  if (gaps->count > 1) {
+    char row[ROW_SIZE];
+    name_row(gaps, model, false, row);
+    TRY(str_append_format(out, "%s: ", row));
+  }
+  TRY(str_append_format(out, "The gap says NOTHING about bias: %s", gap_void_words(why)));
+  return str_append_text(out, why == GAP_EMPTY ? ". Check model.path, data.chat and model.chat_template."
+                                               : ". `gee-cl generate` shows the answers; check data.chat, "
+                                                 "model.chat_template and [sampling].");
+}
+
 static bool holds_zero(Interval interval) {
   return interval.low <= 0 && interval.high >= 0;
 }
@@ -237,10 +317,8 @@ static Status append_change(const GapComparison *gaps, const MetricList *metrics
                            kind);
 }
 
-static Status append_conclusion(const GapComparison *gaps, size_t model, Str *out) {
-  const MetricList *metrics = metrics_of(gaps, model);
+static Status append_gaps(const GapComparison *gaps, const MetricList *metrics, Str *out) {
   double drift = value_of(metrics, "change_drift");
-  if (gaps->count > 2) TRY(str_append_format(out, "%zu: ", model));
   if (drift < 0 || drift > 0) return append_drift(metrics, drift, out);
   if (value_of(metrics, "sets") < 2) return str_append_text(out, "One set says nothing of a change.");
   TRY(append_change(gaps, metrics, "paired", out));
@@ -248,12 +326,22 @@ static Status append_conclusion(const GapComparison *gaps, size_t model, Str *ou
   return append_change(gaps, metrics, "total", out);
 }
 
-/// Prints a paragraph at the screen's width, and empties it.
+static Status append_conclusion(const GapComparison *gaps, size_t model, Str *out) {
+  const MetricList *metrics = metrics_of(gaps, model);
+  if (gaps->count > 2) TRY(str_append_format(out, "%zu: ", model));
+  TRY(append_gaps(gaps, metrics, out));
+  if (!isnan(value_of(metrics, "kl"))) return STATUS_OK;
+  return str_append_text(out,
+                         " Its KL is not measured: the adapter brings weights of its own in place of the "
+                         "base model's, so the two cannot be computed side by side.");
+}
+
+/// Prints a paragraph, wrapped, and empties it.
 static Status print_paragraph(Str *text) {
-  size_t width = terminal_width(stdout);
   Str wrapped = {0};
-  Status status = wrap_append(&wrapped, str_text(text), 0, "", width < MAX_WIDTH ? width : MAX_WIDTH);
-  if (status == STATUS_OK) printf("%s\n", str_text(&wrapped));
+  Status status = wrap_append(&wrapped, str_text(text), 0, "", text_width(stdout));
+  if (status == STATUS_OK) status = str_append_text(&wrapped, "\n");
+  if (status == STATUS_OK) status = visible_print(stdout, str_text(&wrapped), wrapped.size);
   str_free(&wrapped);
   str_clear(text);
   return status;
@@ -262,7 +350,7 @@ static Status print_paragraph(Str *text) {
 Status gap_print(const GapComparison *gaps) {
   Str text = {0};
   Status status = STATUS_OK;
-  if (gaps->count > 1) print_legend(gaps);
+  if (gaps->count > 1) TRY_CLEAN(print_legend(gaps));
   print_table(gaps);
   TRY_CLEAN(append_counts(gaps, &text));
   TRY_CLEAN(print_paragraph(&text));
@@ -270,7 +358,20 @@ Status gap_print(const GapComparison *gaps) {
     TRY_CLEAN(append_entropies(gaps, k == 0 ? "paired" : "total", &text));
     TRY_CLEAN(print_paragraph(&text));
   }
-  for (size_t m = 1; gaps->has_base && m < gaps->count; m++) {
+  bool valid = true;
+  for (size_t m = 0; m < gaps->count; m++) {
+    bool compared = gaps->has_base && m > 0;
+    if (!compared && !isnan(gaps->models[m].trained_on.first_H)) {
+      TRY_CLEAN(append_start(gaps, m, &text));
+      TRY_CLEAN(print_paragraph(&text));
+    }
+    GapVoid why = gap_void(metrics_of(gaps, m));
+    if (why == GAP_VALID) continue;
+    valid = valid && m > 0;
+    TRY_CLEAN(append_void(gaps, m, why, &text));
+    TRY_CLEAN(print_paragraph(&text));
+  }
+  for (size_t m = 1; valid && gaps->has_base && m < gaps->count; m++) {
     TRY_CLEAN(append_conclusion(gaps, m, &text));
     TRY_CLEAN(print_paragraph(&text));
   }

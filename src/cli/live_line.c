@@ -6,8 +6,10 @@
 //   sampling ━━━━━━━━━━━╸                4/10 steps  about 1 min 05 s left
 #include "live_line.h"
 
+#include "columns.h"
 #include "util/clock.h"
 #include "util/str.h"
+#include <string.h>
 
 static const double terminal_interval = 0.1; // seconds between drawings
 static const double line_interval = 5;       // seconds between lines outside a terminal
@@ -24,23 +26,6 @@ typedef struct KeptLine {
 /// The innermost task, or NULL if there is none or it is too deep to be shown.
 static LiveTask *innermost_task(LiveLine *line) {
   return line->depth > 0 && line->depth <= LIVE_LINE_TASKS ? &line->tasks[line->depth - 1] : NULL;
-}
-
-/// Columns that UTF-8 text takes: its code points, which is right for the characters used here.
-static size_t columns(const char *text) {
-  size_t count = 0;
-  for (; *text != '\0'; text++) count += ((unsigned char)*text & 0xC0) != 0x80;
-  return count;
-}
-
-/// The bytes of the first `count` characters.
-static size_t bytes_of_columns(const char *text, size_t count) {
-  size_t size = 0;
-  while (text[size] != '\0') {
-    if (((unsigned char)text[size] & 0xC0) != 0x80 && count-- == 0) break;
-    size++;
-  }
-  return size;
 }
 
 static double share_done(const LiveTask *task) {
@@ -75,9 +60,8 @@ static Status append_facts(const LiveTask *task, double now, Str *out) {
 /// Appends the phase, or the label if there is none, padded to the width of the label.
 static Status append_title(const LiveTask *task, Str *out) {
   const char *title = task->phase[0] != '\0' ? task->phase : task->label;
-  TRY(str_append_text(out, title));
-  for (size_t i = columns(title); i < columns(task->label); i++) TRY(str_append_text(out, " "));
-  return STATUS_OK;
+  size_t columns = text_columns(task->label, strlen(task->label));
+  return str_append_format(out, "%-*s", field_width(title, columns), title);
 }
 
 /// Half cells make the bar move smoothly: ━ full, ╸ half.
@@ -102,16 +86,18 @@ static Status append_live_line(const LiveLine *line, const LiveTask *task, doubl
   size_t width = terminal_width(line->stream) - 1; // the last column would wrap on some terminals
   TRY_CLEAN(append_title(task, &title));
   TRY_CLEAN(append_facts(task, now, &facts));
-  size_t wanted = columns(str_text(&title)) + 2 + FACTS_COLUMNS;
+  size_t title_columns = text_columns(str_text(&title), title.size);
+  size_t wanted = title_columns + 2 + FACTS_COLUMNS;
   // from the terminal's width alone: a bar that also followed the facts would jitter
   size_t bar = width <= wanted + SHORTEST_BAR  ? SHORTEST_BAR
                : width >= wanted + LONGEST_BAR ? LONGEST_BAR
                                                : width - wanted;
   TRY_CLEAN(str_append_format(out, "\r\x1b[2K%s ", str_text(&title)));
   TRY_CLEAN(draw_bar(line, task, bar, out));
-  size_t used = columns(str_text(&title)) + 2 + bar;
+  size_t used = title_columns + 2 + bar;
   size_t room = width > used ? width - used : 0;
-  TRY_CLEAN(str_append_format(out, " %.*s", (int)bytes_of_columns(str_text(&facts), room), str_text(&facts)));
+  TRY_CLEAN(str_append_text(out, " "));
+  TRY_CLEAN(str_append(out, str_text(&facts), text_bytes(str_text(&facts), facts.size, room)));
 cleanup:
   str_free(&title);
   str_free(&facts);

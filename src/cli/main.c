@@ -1,6 +1,8 @@
 // gee-cl: the table of subcommands, and the only place where a Status becomes a message and an exit code.
 #include "cli.h"
+#include "provenance.h"
 #include "util/log.h"
+#include "visible.h"
 #include "wrap.h"
 
 #include <errno.h>
@@ -20,10 +22,11 @@ typedef struct Command {
 } Command;
 
 static Status cmd_version(int argc, char **argv) {
-  static const Usage usage = {"version", "Print the version.", NULL, NULL, "  gee-cl version"};
+  static const Usage usage = {"version", "Print the version and the revision of the source.", NULL, NULL,
+                              "  gee-cl version"};
   bool helped = false;
   TRY(args_parse(&usage, argc, argv, NULL, &helped));
-  if (!helped) printf("gee-cl %s\n", GEE_VERSION);
+  if (!helped) puts(provenance_program());
   return STATUS_OK;
 }
 
@@ -32,14 +35,19 @@ static Status cmd_help(int argc, char **argv);
 static const Command commands[] = {
     {"train", cmd_train, "Train a model with GEE as a config says."},
     {"gap", cmd_gap, "Measure the entropy gap between groups, with its interval."},
+    {"eval", cmd_eval, "Run benchmarks of bias and skill."},
+    {"compare", cmd_compare, "Compare the benchmark results of models."},
+    {"verify", cmd_verify, "Check a benchmark result against its files."},
     {"generate", cmd_generate, "Let a model answer a prompt."},
     {"score", cmd_score, "Compute log probabilities and entropies of given answers."},
     {"export", cmd_export, "Merge an adapter into a Hugging Face folder."},
     {"data", cmd_data, "Show the prompts that training will see."},
+    {"report", cmd_report, "Write a report on a run, for an auditor."},
     {"devices", cmd_devices, "List the devices of this machine."},
     {"doctor", cmd_doctor, "Say what this machine lacks, and how to install it."},
     {"selftest", cmd_selftest, "Check every operation on a device."},
-    {"version", cmd_version, "Print the version."},
+    {"bench", cmd_bench, "Measure how fast a model runs on a device."},
+    {"version", cmd_version, "Print the version and the revision of the source."},
     {"help", cmd_help, "Show the help of a subcommand."},
 };
 enum { COMMANDS = sizeof commands / sizeof commands[0] };
@@ -53,12 +61,17 @@ static const Command *find_command(const char *name) {
 
 /// Words of other programs, and what does it here.
 static const char *const OTHER_WORDS[][2] = {
-    {"evaluate", "gee-cl gap measures the entropy gap"},
-    {"eval", "gee-cl gap measures the entropy gap"},
-    {"measure", "gee-cl gap measures the entropy gap"},
-    {"benchmark", "gee-cl gap measures the entropy gap"},
-    {"compare", "gee-cl gap --adapter A compares a model before and after"},
-    {"plot", "a run's figures are lines of JSON in runs/NAME/metrics.jsonl, for any program that plots"},
+    {"evaluate", "gee-cl eval runs benchmarks, and gee-cl gap measures the entropy gap"},
+    {"measure", "gee-cl gap measures the entropy gap, and gee-cl eval runs benchmarks"},
+    {"benchmark", "gee-cl eval runs benchmarks of a model, and gee-cl bench measures speed"},
+    {"speed", "gee-cl bench measures speed"},
+    {"profile", "gee-cl bench measures speed"},
+    {"lm_eval", "gee-cl eval runs benchmarks"},
+    {"diff",
+     "gee-cl compare compares benchmark results, and gee-cl gap --adapter A a model before and after"},
+    {"plot", "gee-cl report draws the curves of a run"},
+    {"audit", "gee-cl report writes a page for an auditor, and gee-cl verify checks a benchmark result"},
+    {"model-card", "gee-cl report writes a model card"},
     {"chat", "gee-cl generate --chat answers a prompt"},
     {"run", "gee-cl generate answers a prompt, and gee-cl train trains"},
     {"infer", "gee-cl generate answers a prompt"},
@@ -123,8 +136,12 @@ static Status cmd_help(int argc, char **argv) {
 static void show_log(LogLevel level, const char *line, void *user) {
   (void)user;
   Style tone = level == LOG_WARNING ? STYLE_YELLOW : STYLE_DIM;
+  Str shown = {0};
+  // if memory is short, the line is shown as it is
+  bool safe = visible_append_for(stderr, &shown, line, strlen(line)) == STATUS_OK;
   say("gee-cl: %s%s:%s %s", style(stderr, tone), level == LOG_WARNING ? "warning" : "note",
-      style(stderr, STYLE_PLAIN), line);
+      style(stderr, STYLE_PLAIN), safe ? str_text(&shown) : line);
+  str_free(&shown);
 }
 
 static Status run_command(int argc, char **argv) {
@@ -151,12 +168,15 @@ static void open_standard_streams(void) {
 static void say_failure(Status status) {
   bool interrupted = status == STATUS_INTERRUPTED;
   const char *word = interrupted ? "interrupted" : "error";
-  Str wrapped = {0};
-  size_t width = terminal_of(stderr).redraws ? terminal_width(stderr) : SIZE_MAX;
-  if (wrap_append(&wrapped, status_message(), strlen("gee-cl: : ") + strlen(word), "  ", width) != STATUS_OK)
+  Str shown = {0}, wrapped = {0};
+  const char *text = status_message();
+  if (visible_append_for(stderr, &shown, text, strlen(text)) == STATUS_OK) text = str_text(&shown);
+  if (wrap_append(&wrapped, text, strlen("gee-cl: : ") + strlen(word), "  ", message_width(stderr)) !=
+      STATUS_OK)
     str_clear(&wrapped);
   say("gee-cl: %s%s:%s %s", style(stderr, interrupted ? STYLE_YELLOW : STYLE_RED), word,
-      style(stderr, STYLE_PLAIN), wrapped.size > 0 ? str_text(&wrapped) : status_message());
+      style(stderr, STYLE_PLAIN), wrapped.size > 0 ? str_text(&wrapped) : text);
+  str_free(&shown);
   str_free(&wrapped);
 }
 

@@ -56,9 +56,10 @@ uint64_t host_memory_available(void) {
 static const char *advice(MemoryKind kind, MemoryWork work) {
   if (work == MEMORY_OF_GAP && kind != MEMORY_WEIGHTS)
     return "lower data.eval_answers, sampling.max_new_tokens or data.max_prompt_tokens";
+  if (work == MEMORY_OF_EVAL && kind != MEMORY_WEIGHTS) return "take a device with more memory";
   switch (kind) {
   case MEMORY_WEIGHTS:
-    return "set model.dtype = bf16, or take a smaller model";
+    return "set model.dtype = stored or bf16 or model.quantise = q4_k, or take a smaller model";
   case MEMORY_TRAINABLE:
     return "lower lora.rank or lora.targets, or set train.mode = lora";
   case MEMORY_ACTIVATIONS:
@@ -79,8 +80,8 @@ Status memory_plan_error(Status status, MemoryWork work) {
   Str reason = {0};
   TRY(str_append_text(&reason, status_message()));
   status = status_fail(STATUS_INPUT, "the run does not fit: %s; %s", str_text(&reason),
-                       work == MEMORY_OF_GAP ? advice(MEMORY_CACHE, work)
-                                             : "lower train.micro_batch_size or train.effective_batch");
+                       work != MEMORY_OF_TRAINING ? advice(MEMORY_CACHE, work)
+                                                  : "lower train.micro_batch_size or train.effective_batch");
   str_free(&reason);
   return status;
 }

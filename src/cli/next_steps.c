@@ -2,17 +2,10 @@
 // is quoted where a shell would read it otherwise.
 #include "verdict.h"
 
+#include "util/memory.h"
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-/// Appends a word as a shell reads it.
-static Status append_word(Str *out, const char *word) {
-  static const char plain[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_./:=@%+,-";
-  if (word[0] != '\0' && strspn(word, plain) == strlen(word)) return str_append_text(out, word);
-  TRY(str_append_text(out, "'"));
-  for (; *word != '\0'; word++) TRY(str_append_text(out, *word == '\'' ? "'\\''" : (char[]){*word, '\0'}));
-  return str_append_text(out, "'");
-}
 
 /// A command that is being written; each part goes onto the next line if the line is full.
 typedef struct CommandLine {
@@ -24,9 +17,9 @@ typedef struct CommandLine {
 static Status append_part(CommandLine *command, const char *option, const char *value) {
   Str part = {0};
   Status status = STATUS_OK;
-  TRY_CLEAN(append_word(&part, option));
+  TRY_CLEAN(str_append_shell(&part, option));
   if (value != NULL) TRY_CLEAN(str_append_text(&part, " "));
-  if (value != NULL) TRY_CLEAN(append_word(&part, value));
+  if (value != NULL) TRY_CLEAN(str_append_shell(&part, value));
   if (command->column == 0) {
     TRY_CLEAN(str_append_text(command->out, "  "));
     command->column = 2;
@@ -44,20 +37,38 @@ cleanup:
   return status;
 }
 
-/// The shortest prompt: an example for a command line.
-static const char *example_prompt(const Dataset *prompts) {
-  const char *shortest = "...";
-  for (size_t i = 0; i < prompts->count; i++) {
-    const char *text = prompts->prompts[i].text;
-    if (i == 0 || strlen(text) < strlen(shortest)) shortest = text;
+/// An example for a command line.
+typedef struct Shown {
+  const char *text;
+  size_t tokens; // of the prompt
+} Shown;
+
+/// The shortest prompt.
+static Shown example_prompt(const EndedRun *run) {
+  Shown shortest = {NULL, 0};
+  if (run->config->objective == TRAIN_SFT) {
+    for (size_t i = 0; i < run->rows->count; i++) {
+      const Example *row = &run->rows->list[i];
+      if (shortest.text == NULL || strlen(row->asked) < strlen(shortest.text))
+        shortest = (Shown){row->asked, row->prompt};
+    }
+    return shortest;
+  }
+  for (size_t i = 0; i < run->prompts->count; i++) {
+    const Prompt *prompt = &run->prompts->prompts[i];
+    if (shortest.text == NULL || strlen(prompt->text) < strlen(shortest.text))
+      shortest = (Shown){prompt->text, prompt->tokens.count};
   }
   return shortest;
 }
 
-/// The gap needs counterfactual sets of prompts that were not trained on.
-static bool can_measure_gap(const Config *config) {
-  return (config->data.held_out > 0 || config->eval.file != NULL) &&
-         config->data.counterfactual != COUNTERFACTUAL_OFF;
+/// A line of tokens, or as many as the model has room for after the prompt.
+static Status append_length(const EndedRun *run, Shown prompt, CommandLine *command) {
+  enum { LINE = 24 };
+  size_t used = prompt.tokens, room = run->positions > used ? run->positions - used : 1;
+  char count[24];
+  (void)snprintf(count, sizeof count, "%zu", size_min(room, LINE));
+  return append_part(command, "--max-new-tokens", count);
 }
 
 static Status append_gap(const EndedRun *run, const char *final, CommandLine command) {
@@ -86,18 +97,22 @@ static Status append_chat(const Config *config, CommandLine *command) {
 }
 
 static Status append_generate(const EndedRun *run, const char *final, CommandLine command) {
-  static const char *const types[] = {[DTYPE_F16] = "f16", [DTYPE_BF16] = "bf16"};
+  static const char *const types[] = {"f32", "f16", "bf16", "stored"};
+  static const char *const quantised[] = {"none", "q8_0", "q4_k", "nf4"};
   const Config *config = run->config;
+  const Shown prompt = example_prompt(run);
   TRY(append_part(&command, run->program, "generate"));
   TRY(append_part(&command, "--model", config->train.full ? final : config->model.path));
   if (!config->train.full) {
     TRY(append_part(&command, "--adapter", final));
     TRY(append_part(&command, "--compare", NULL));
-    TRY(append_part(&command, "--max-new-tokens", "24")); // a line each
   }
-  if (config->model.dtype != DTYPE_F32) TRY(append_part(&command, "--dtype", types[config->model.dtype]));
+  TRY(append_length(run, prompt, &command));
+  if (config_dtype(config) != DTYPE_F32) TRY(append_part(&command, "--dtype", types[config->model.dtype]));
+  if (config->model.quantise != 0)
+    TRY(append_part(&command, "--quantise", quantised[config->model.quantise]));
   if (run->chat) TRY(append_chat(config, &command));
-  TRY(append_part(&command, "--prompt", example_prompt(run->prompts)));
+  TRY(append_part(&command, "--prompt", prompt.text));
   return str_append_text(command.out, "\n");
 }
 
@@ -105,8 +120,7 @@ Status next_steps_append(const EndedRun *run, size_t width, Str *out) {
   char *final = NULL;
   Status status = STATUS_OK;
   TRY_CLEAN(str_format(&final, "%s/final", run->folder));
-  if (can_measure_gap(run->config))
-    TRY_CLEAN(append_gap(run, final, (CommandLine){.out = out, .width = width}));
+  if (run->measurable) TRY_CLEAN(append_gap(run, final, (CommandLine){.out = out, .width = width}));
   TRY_CLEAN(append_generate(run, final, (CommandLine){.out = out, .width = width}));
 cleanup:
   free(final);

@@ -1,53 +1,138 @@
 // Opens what a run needs, cheap things first, so that most faults show early.
 #include "cli.h"
 
+#include "io/file.h"
+#include "util/quantise.h"
+
+#include <stdlib.h>
 #include <string.h>
 
-Status runtime_open_files(Runtime *runtime, const char *path, ChatOptions chat) {
+Status runtime_open_files(Runtime *runtime, const char *path, DType quantise, ChatOptions chat) {
   TRY(model_files_open(path, &runtime->files));
+  TRY(model_files_quantise(runtime->files, quantise));
   TRY(tokenizer_load(path, &runtime->tokenizer));
   chat.usual = model_files_config(runtime->files)->family->chat;
   return chat_open(path, runtime->tokenizer, &chat, &runtime->chat);
 }
 
 Status runtime_open_device(Runtime *runtime, const DeviceOptions *options) {
-  return device_open(options, &runtime->device);
+  DeviceOptions timed = *options;
+  timed.timed = runtime->profile_path != NULL;
+  if (timed.timed) TRY(profile_check(runtime->profile_path));
+  return device_open(&timed, &runtime->device);
 }
 
 Status runtime_open_ops(Runtime *runtime, const char *gemm) {
   TRY(ops_create(runtime->device, gemm, &runtime->ops));
-  return status_context(ops_selftest(runtime->ops, SELFTEST_DEEP, NULL, NULL), "%s fails the self-test",
-                        device_info(runtime->device)->name);
+  TRY(status_context(ops_selftest(runtime->ops, SELFTEST_DEEP, NULL, NULL), "%s fails the self-test",
+                     device_info(runtime->device)->name));
+  if (runtime->profile_path == NULL) return STATUS_OK;
+  return profile_begin(runtime->ops, runtime->profile_path, &runtime->profile);
 }
 
-static Status check_adapter(const Runtime *runtime, const char *adapter, bool force) {
-  ModelIdentity identity;
-  TRY(identity_of(runtime->files, runtime->tokenizer, &identity));
-  return identity_check_adapter(&identity, model_files_path(runtime->files), adapter, force);
+Status runtime_end_profile(Runtime *runtime, Status status) {
+  ProfileReport *profile = runtime->profile;
+  if (status != STATUS_OK && status != STATUS_INTERRUPTED) return status; // runtime_close drops it
+  runtime->profile = NULL;
+  Status ended = profile_end(profile);
+  return status != STATUS_OK ? status : ended;
+}
+
+Status runtime_hash_adapter(const char *adapter, const char *name, char out[SHA256_TEXT]) {
+  char *path = NULL;
+  out[0] = '\0';
+  TRY(path_join(&path, adapter, name));
+  Status status = file_exists(path) ? file_sha256(path, out) : STATUS_OK;
+  free(path);
+  return status;
+}
+
+/// *same = whether they are one folder, or equal byte for byte; not if they have no adapter.
+static Status compare_adapters(const char *a, const char *b, bool *same) {
+  static const char *const parts[] = {"adapter_config.json", "adapter_model.safetensors",
+                                      "adapter_model.bin"};
+  char hashes[2][SHA256_TEXT];
+  *same = file_is_same(a, b);
+  for (size_t i = 0; !*same && i < sizeof parts / sizeof parts[0]; i++) {
+    TRY(runtime_hash_adapter(a, parts[i], hashes[0]));
+    TRY(runtime_hash_adapter(b, parts[i], hashes[1]));
+    if (strcmp(hashes[0], hashes[1]) != 0 || (i == 0 && hashes[0][0] == '\0')) return STATUS_OK;
+  }
+  *same = true;
+  return STATUS_OK;
+}
+
+/// One adapter measured twice would look like two that agree.
+static Status check_repeated(const TextList *adapters) {
+  for (size_t i = 0; i < adapters->count; i++) {
+    for (size_t j = 0; j < i; j++) {
+      bool same = false;
+      TRY(compare_adapters(adapters->items[j], adapters->items[i], &same));
+      if (same)
+        return status_fail(STATUS_INPUT, "--adapter %s and --adapter %s are the same adapter: give it once",
+                           adapters->items[j], adapters->items[i]);
+    }
+  }
+  return STATUS_OK;
+}
+
+Status runtime_identify(Runtime *runtime) {
+  if (runtime->identity.weights[0] != '\0') return STATUS_OK;
+  return identity_of(runtime->files, runtime->tokenizer, &runtime->identity);
+}
+
+Status runtime_check_adapters(Runtime *runtime, const TextList *adapters, bool force) {
+  TRY(check_repeated(adapters));
+  if (adapters->count > 0) TRY(runtime_identify(runtime));
+  for (size_t i = 0; i < adapters->count; i++)
+    TRY(identity_check_adapter(&runtime->identity, model_files_path(runtime->files), adapters->items[i],
+                               force));
+  return STATUS_OK;
+}
+
+Status runtime_take_adapter(const Runtime *runtime, Ops *ops, DType dtype, const TextList *adapters,
+                            size_t index, Model **model) {
+  if (index > 0) {
+    model_free(*model);
+    *model = NULL;
+    TRY(model_load(ops, runtime->files, dtype, model));
+  }
+  return model_load_adapter(*model, adapters->items[index]);
 }
 
 Status runtime_load_model(Runtime *runtime, DType dtype, const char *adapter, bool force) {
-  if (adapter != NULL) TRY(check_adapter(runtime, adapter, force));
+  if (adapter != NULL) TRY(runtime_check_adapters(runtime, &(TextList){{adapter}, 1}, force));
   TRY(model_load(runtime->ops, runtime->files, dtype, &runtime->model));
   runtime->dtype = dtype;
   return adapter != NULL ? model_load_adapter(runtime->model, adapter) : STATUS_OK;
 }
 
-static Status parse_dtype(const char *name, DType *out) {
+Status runtime_parse_dtype(const char *name, DType *out) {
   *out = DTYPE_F32;
   if (name == NULL) return STATUS_OK;
   if (dtype_from_name(name, out) && (*out == DTYPE_F32 || dtype_is_half(*out))) return STATUS_OK;
-  return status_fail(STATUS_INPUT, "--dtype is \"%.100s\"; it must be one of f32, f16, bf16", name);
+  *out = DTYPE_STORED;
+  if (strcmp(name, "stored") == 0) return STATUS_OK;
+  return status_fail(STATUS_INPUT, "--dtype is \"%.100s\"; it must be one of f32, f16, bf16, stored", name);
+}
+
+Status runtime_parse_quantise(const char *name, DType *out) {
+  *out = DTYPE_STORED;
+  if (name == NULL || strcmp(name, "none") == 0) return STATUS_OK;
+  if (dtype_from_name(name, out) && can_quantise(*out)) return STATUS_OK;
+  return status_fail(STATUS_INPUT, "--quantise is \"%.100s\"; it must be one of none, q8_0, q4_k, nf4", name);
 }
 
 Status runtime_open_model(Runtime *runtime, const ModelArgs *args) {
-  return runtime_open_files(runtime, args->model,
+  DType quantise = DTYPE_STORED;
+  TRY(runtime_parse_quantise(args->quantise, &quantise));
+  return runtime_open_files(runtime, args->model, quantise,
                             (ChatOptions){.name = args->chat_template, .date = args->chat_date});
 }
 
 Status runtime_open(Runtime *runtime, const ModelArgs *args) {
   DType dtype = DTYPE_F32;
-  TRY(parse_dtype(args->dtype, &dtype));
+  TRY(runtime_parse_dtype(args->dtype, &dtype));
   if (runtime->files == NULL) TRY(runtime_open_model(runtime, args));
   TRY(runtime_open_device(runtime, &(DeviceOptions){.name = args->device}));
   TRY(runtime_open_ops(runtime, args->gemm));
@@ -86,7 +171,14 @@ Status runtime_encode_prompt(const Runtime *runtime, const char *text, bool chat
   return status;
 }
 
+void model_args_warn_unused(const ModelArgs *args, bool chat) {
+  if (!chat) args_warn_unused("chat-template", "only a chat is rendered in a template");
+  if (!chat) args_warn_unused("chat-date", "only a chat is rendered in a template");
+  if (args->adapter == NULL) args_warn_unused("force", "there is no --adapter to check");
+}
+
 void runtime_close(Runtime *runtime) {
+  profile_drop(runtime->profile);
   model_free(runtime->model);
   ops_free(runtime->ops);
   device_close(runtime->device);

@@ -2,6 +2,8 @@
 // place.
 #include "terminal.h"
 #include "live_line.h"
+#include "visible.h"
+#include "wrap.h"
 
 #include <signal.h>
 #include <stdarg.h>
@@ -40,6 +42,15 @@ size_t terminal_width(FILE *stream) {
   return 80;
 }
 
+size_t text_width(FILE *stream) {
+  size_t width = terminal_width(stream);
+  return width < TEXT_COLUMNS ? width : TEXT_COLUMNS;
+}
+
+size_t message_width(FILE *stream) {
+  return terminal_of(stream).redraws ? text_width(stream) : SIZE_MAX;
+}
+
 const char *style(FILE *stream, Style style) {
   static const char *const escapes[] = {"\033[0m", "\033[1m", "\033[2m", "\033[31m", "\033[32m", "\033[33m"};
   return terminal_of(stream).colour ? escapes[style] : "";
@@ -73,9 +84,10 @@ void say(const char *format, ...) {
 Status print_json(JsonWriter *json, const char *what) {
   Str text = {0};
   TRY(json_finish(json, what, &text));
-  printf("%s\n", str_text(&text));
+  Status status = str_append_text(&text, "\n");
+  if (status == STATUS_OK) status = visible_print(stdout, str_text(&text), text.size);
   str_free(&text);
-  return STATUS_OK;
+  return status;
 }
 
 // ---- Ctrl-C ----

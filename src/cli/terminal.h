@@ -18,6 +18,10 @@ typedef struct Terminal {
 Terminal terminal_of(FILE *stream);
 /// Columns; 80 if the terminal does not say.
 size_t terminal_width(FILE *stream);
+/// Columns of a paragraph on the stream: its width, but no more than can be read with ease.
+size_t text_width(FILE *stream);
+/// Columns of a message: text_width on a terminal; no limit elsewhere, where a message is one line.
+size_t message_width(FILE *stream);
 
 typedef enum Style { STYLE_PLAIN, STYLE_BOLD, STYLE_DIM, STYLE_RED, STYLE_GREEN, STYLE_YELLOW } Style;
 /// The escape sequence of a style, or "" if the stream has no colour. STYLE_PLAIN resets.

@@ -3,6 +3,7 @@
 #include "io/file.h"
 #include "util/log.h"
 
+#include <math.h>
 #include <stdlib.h>
 
 static Status count_trained(const char *path, const Runtime *runtime, const Dataset *dataset, size_t *out) {
@@ -21,7 +22,7 @@ cleanup:
 Status trained_on_find(const char *folder, const Runtime *runtime, const Dataset *dataset, TrainedOn *out) {
   char *path = NULL;
   Status status = STATUS_OK;
-  *out = (TrainedOn){0};
+  *out = (TrainedOn){.first_H = NAN};
   TRY(path_join(&path, folder, "config.ini"));
   out->has_config = file_exists(path);
   if (out->has_config) status = count_trained(path, runtime, dataset, &out->prompts);
@@ -35,6 +36,7 @@ Status trained_on_find(const char *folder, const Runtime *runtime, const Dataset
             "%zu of %zu prompts %s trained on, as %s says: the gap on them is not a held-out "
             "one",
             out->prompts, dataset->count, out->prompts == 1 ? "was" : "were", path);
+  if (status == STATUS_OK) status = train_first_entropy(folder, &out->first_H);
   free(path);
   return status;
 }

@@ -4,11 +4,12 @@
 
 #include "cli.h"
 
-/// What the config.ini beside a model or an adapter, which training leaves there, says.
+/// What the files that training leaves beside a model or an adapter say.
 typedef struct TrainedOn {
   bool has_config;
   bool known;     // the config and its prompts could be read
   size_t prompts; // of the measured ones that were trained on
+  double first_H; // mean entropy of the training's first step; NaN: not known
 } TrainedOn;
 
 /// Compares the prompts of `dataset` with those that the model or adapter in `folder` was

@@ -2,6 +2,7 @@
 // tell; advice follows from those numbers.
 #include "verdict.h"
 
+#include "eval/gap.h"
 #include "io/file.h"
 #include "io/json.h"
 #include "wrap.h"
@@ -17,6 +18,7 @@ static const double moved_little = 0.02;
 /// A gap with what belongs to it; NaN where something was not measured.
 typedef struct Measurement {
   double step, gap, low, high, error, H_bar;
+  char nothing[128]; // why it says nothing about bias (gap_void_words); "": it does
 } Measurement;
 
 /// The first and the last, which are one and the same if there is only one.
@@ -24,6 +26,7 @@ typedef struct Ends {
   bool held_out; // measured on held-out prompts; else on those of a step
   Measurement first, last;
   double answers, ended; // of the last step; ended by an end token
+  bool moved;            // the gradient of some step was not 0
 } Ends;
 
 // ---- reading ----
@@ -33,8 +36,7 @@ static double number(const cJSON *object, const char *key) {
   return cJSON_IsNumber(item) ? item->valuedouble : NAN;
 }
 
-/// *first, *last = the objects in the first and last lines of a file; NULL if it has none.
-static Status read_ends(const char *folder, const char *name, cJSON **first, cJSON **last) {
+Status verdict_read_ends(const char *folder, const char *name, cJSON **first, cJSON **last) {
   char *path = NULL;
   MappedFile file = {0};
   Status status = STATUS_OK;
@@ -52,18 +54,51 @@ cleanup:
   return status;
 }
 
+/// Whether the gradient of some step of metrics.jsonl was not 0. Reads no further than that.
+static Status read_moved(const char *folder, bool *out) {
+  char *path = NULL;
+  MappedFile file = {0};
+  Status status = STATUS_OK;
+  *out = false;
+  TRY_CLEAN(path_join(&path, folder, "metrics.jsonl"));
+  TRY_CLEAN(file_map(path, &file));
+  const char *line = (const char *)file.bytes, *end = line + file.size;
+  while (!*out && line < end) {
+    const char *newline = memchr(line, '\n', (size_t)(end - line));
+    cJSON *step = NULL;
+    TRY_CLEAN(json_parse(line, (size_t)((newline != NULL ? newline : end) - line), path, &step));
+    *out = number(step, "grad_norm") != 0;
+    cJSON_Delete(step);
+    line = newline != NULL ? newline + 1 : end;
+  }
+cleanup:
+  file_unmap(&file);
+  free(path);
+  return status;
+}
+
 static Measurement held_out_of(const cJSON *line) {
   const cJSON *paired = cJSON_GetObjectItemCaseSensitive(line, "paired");
-  return (Measurement){number(line, "step"),
-                       number(paired, "gap"),
-                       number(paired, "low"),
-                       number(paired, "high"),
-                       number(paired, "standard_error"),
-                       number(line, "H_bar")};
+  const char *nothing = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(line, "void"));
+  Measurement out = {.step = number(line, "step"),
+                     .gap = number(paired, "gap"),
+                     .low = number(paired, "low"),
+                     .high = number(paired, "high"),
+                     .error = number(paired, "standard_error"),
+                     .H_bar = number(line, "H_bar")};
+  (void)snprintf(out.nothing, sizeof out.nothing, "%s", nothing != NULL ? nothing : "");
+  return out;
 }
 
 static Measurement step_of(const cJSON *line, const GroupFile *groups) {
-  Measurement out = {number(line, "step"), number(line, "entropy_gap"), NAN, NAN, NAN, number(line, "H_bar")};
+  Measurement out = {.step = number(line, "step"),
+                     .gap = number(line, "entropy_gap"),
+                     .low = NAN,
+                     .high = NAN,
+                     .error = NAN,
+                     .H_bar = number(line, "H_bar")};
+  if (out.H_bar < GAP_LEAST_ENTROPY)
+    (void)snprintf(out.nothing, sizeof out.nothing, "%s", gap_void_words(GAP_CERTAIN));
   if (groups_count(groups) != 2) return out;
   char names[2][256];
   for (size_t g = 0; g < 2; g++) (void)snprintf(names[g], sizeof names[g], "H_%s", groups_name(groups, g));
@@ -75,14 +110,15 @@ static Status read_run(const EndedRun *run, Ends *out) {
   cJSON *lines[4] = {NULL};
   Status status = STATUS_OK;
   const GroupFile *groups = run->prompts->groups;
-  TRY_CLEAN(read_ends(run->folder, "metrics.jsonl", &lines[0], &lines[1]));
+  TRY_CLEAN(verdict_read_ends(run->folder, "metrics.jsonl", &lines[0], &lines[1]));
   if (run->config->train.bias_eval_steps > 0)
-    TRY_CLEAN(read_ends(run->folder, "bias_eval.jsonl", &lines[2], &lines[3]));
+    TRY_CLEAN(verdict_read_ends(run->folder, "bias_eval.jsonl", &lines[2], &lines[3]));
   *out = (Ends){.held_out = lines[2] != NULL,
                 .first = step_of(lines[0], groups),
                 .last = step_of(lines[1], groups),
                 .answers = number(lines[1], "answers"),
                 .ended = number(lines[1], "answers_ended")};
+  TRY_CLEAN(read_moved(run->folder, &out->moved));
   if (out->held_out) {
     out->first = held_out_of(lines[2]);
     out->last = held_out_of(lines[3]);
@@ -94,8 +130,7 @@ cleanup:
 
 // ---- what was measured ----
 
-/// Appends a paragraph, wrapped.
-static Status append_paragraph(Str *out, const char *text, size_t width) {
+Status verdict_paragraph(Str *out, const char *text, size_t width) {
   TRY(wrap_append(out, text, 0, "", width));
   return str_append_text(out, "\n");
 }
@@ -120,7 +155,7 @@ static Status append_rows(const EndedRun *run, const Ends *ends, size_t width, S
         str_append_format(&title, "; gap = H %s - H %s:", groups_name(groups, 1), groups_name(groups, 0)));
   else
     TRY_CLEAN(str_append_text(&title, "; gap = largest H - smallest H of a group:"));
-  TRY_CLEAN(append_paragraph(out, str_text(&title), width));
+  TRY_CLEAN(verdict_paragraph(out, str_text(&title), width));
   TRY_CLEAN(append_row(out, &ends->first, two));
   if (ends->last.step > ends->first.step) TRY_CLEAN(append_row(out, &ends->last, two));
 cleanup:
@@ -131,6 +166,7 @@ cleanup:
 // ---- what that means ----
 
 typedef enum Finding {
+  NOTHING,      // the last gap says nothing about bias
   NOT_MEASURED, // on held-out prompts, twice, with intervals
   NO_GAP,       // the first interval holds 0
   SMALLER,
@@ -141,6 +177,7 @@ typedef enum Finding {
 static Finding find(const Ends *ends) {
   const Measurement *first = &ends->first, *last = &ends->last;
   double error = hypot(first->error, last->error), fall = fabs(first->gap) - fabs(last->gap);
+  if (last->nothing[0] != '\0') return NOTHING;
   if (!ends->held_out || !(last->step > first->step) || isnan(error)) return NOT_MEASURED;
   if (first->low <= 0 && first->high >= 0) return NO_GAP;
   return fall >= certain * error ? SMALLER : fall <= -certain * error ? LARGER : UNCLEAR;
@@ -154,6 +191,12 @@ static Status append_finding(const Ends *ends, Finding finding, Str *out) {
   const Measurement *first = &ends->first, *last = &ends->last;
   double share = 100 * fabs(1 - fabs(last->gap) / fabs(first->gap));
   switch (finding) {
+  case NOTHING:
+    return str_append_format(out, "The gap says NOTHING about bias: %s. %s", last->nothing,
+                             first->nothing[0] != '\0'
+                                 ? "Check model.path, data.chat and model.chat_template; `gee-cl generate` "
+                                   "shows the answers."
+                                 : "It did not before: lower train.learning_rate.");
   case NOT_MEASURED:
     return str_append_text(
         out, ends->held_out ? "That does not tell whether it worked."
@@ -208,21 +251,21 @@ static Status append_advice(const Config *config, const Ends *ends, Str *out) {
 
 static Status append_meaning(const EndedRun *run, const Ends *ends, size_t width, Str *out) {
   Finding finding = find(ends);
+  const AnswerLimit *answers = &run->outcome.answers;
   bool missed = run->config->loss.debias_only && run->outcome.end == TRAIN_ALL_STEPS;
   Str text = {0};
   Status status = STATUS_OK;
   if (isnan(ends->first.step)) return STATUS_OK;
   TRY_CLEAN(append_finding(ends, finding, &text));
-  if (finding != NOT_MEASURED) TRY_CLEAN(append_entropy(ends, &text));
+  if (finding != NOTHING && finding != NOT_MEASURED) TRY_CLEAN(append_entropy(ends, &text));
   if (finding == LARGER || finding == UNCLEAR || (missed && finding == SMALLER))
     TRY_CLEAN(append_advice(run->config, ends, &text));
   if (ends->ended == 0)
     TRY_CLEAN(str_append_format(&text,
                                 " No answer of the last step ended by itself: all were cut at %zu token%s "
-                                "(sampling.max_new_tokens).",
-                                run->config->sampling.max_new_tokens,
-                                str_plural(run->config->sampling.max_new_tokens)));
-  TRY_CLEAN(append_paragraph(out, str_text(&text), width));
+                                "(%s).",
+                                answers->tokens, str_plural(answers->tokens), answers->set_by));
+  TRY_CLEAN(verdict_paragraph(out, str_text(&text), width));
 cleanup:
   str_free(&text);
   return status;
@@ -230,7 +273,10 @@ cleanup:
 
 // ---- the whole ----
 
-static Status append_steps(const TrainOutcome *outcome, const char *duration, Str *out) {
+Status verdict_steps(const EndedRun *run, Str *out) {
+  const TrainOutcome *outcome = &run->outcome;
+  char duration[32];
+  format_duration(duration, run->seconds);
   if (outcome->before == 0)
     return str_append_format(out, "done in %s: %zu step%s", duration, outcome->step,
                              str_plural(outcome->step));
@@ -239,25 +285,26 @@ static Status append_steps(const TrainOutcome *outcome, const char *duration, St
   return str_append_format(out, "done in %s: steps %zu to %zu", duration, outcome->before + 1, outcome->step);
 }
 
-static Status append_end(const EndedRun *run, size_t width, Str *out) {
+static Status append_end(const EndedRun *run, const Ends *ends, size_t width, Str *out) {
   const LossOptions *loss = &run->config->loss;
-  char duration[32];
   Str text = {0};
   Status status = STATUS_OK;
-  format_duration(duration, run->seconds);
-  TRY_CLEAN(append_steps(&run->outcome, duration, &text));
+  TRY_CLEAN(verdict_steps(run, &text));
   if (run->outcome.end == TRAIN_TARGET)
     TRY_CLEAN(str_append_format(&text,
                                 " of at most %zu. The held-out gap, with its interval, is within %g nats "
                                 "(loss.target_gap), in %zu measurement%s in a row.",
                                 run->config->train.max_steps, (double)loss->target_gap, loss->target_evals,
                                 str_plural(loss->target_evals)));
-  else if (loss->debias_only)
+  else if (loss->debias_only && ends->last.nothing[0] == '\0')
     TRY_CLEAN(str_append_format(&text,
                                 ". The held-out gap, with its interval, did not come within %g nats "
                                 "(loss.target_gap).",
                                 (double)loss->target_gap));
-  TRY_CLEAN(append_paragraph(out, str_text(&text), width));
+  if (!ends->moved && run->outcome.step > 0)
+    TRY_CLEAN(str_append_format(&text, "%s NOTHING WAS TRAINED: the gradient was exactly 0 in every step.",
+                                text.data[text.size - 1] == '.' ? "" : "."));
+  TRY_CLEAN(verdict_paragraph(out, str_text(&text), width));
 cleanup:
   str_free(&text);
   return status;
@@ -270,18 +317,20 @@ static Status append_nothing_to_do(const EndedRun *run, size_t width, Str *out) 
       "Nothing to do: before the first step, the held-out gap, with its interval, is within %g nats "
       "(loss.target_gap). Nothing was trained or saved.",
       (double)run->config->loss.target_gap);
-  if (status == STATUS_OK) status = append_paragraph(out, str_text(&text), width);
+  if (status == STATUS_OK) status = verdict_paragraph(out, str_text(&text), width);
   str_free(&text);
   return status;
 }
 
-static Status append_files(const EndedRun *run, size_t width, Str *out) {
+Status verdict_files(const EndedRun *run, const char *measured, size_t width, Str *out) {
   Str text = {0};
-  Status status =
-      str_append_format(&text, "In %s: final (the %s), metrics.jsonl (every step)%s. Next:", run->folder,
-                        run->config->train.full ? "model" : "adapter",
-                        run->config->train.bias_eval_steps > 0 ? ", bias_eval.jsonl (held-out gaps)" : "");
-  if (status == STATUS_OK) status = append_paragraph(out, str_text(&text), width);
+  Status status = str_append_format(
+      &text, "In %s: final (the %s), metrics.jsonl (every step)%s%s%s%s. Next:", run->folder,
+      run->config->train.full ? "model" : "adapter", run->config->train.bias_eval_steps > 0 ? ", " : "",
+      run->config->train.bias_eval_steps > 0 ? measured : "",
+      run->config->track.tensorboard ? ", events.out.tfevents.* (for tensorboard --logdir)" : "",
+      run->config->track.wandb ? ", wandb (for wandb sync)" : "");
+  if (status == STATUS_OK) status = verdict_paragraph(out, str_text(&text), width);
   str_free(&text);
   return status;
 }
@@ -289,11 +338,12 @@ static Status append_files(const EndedRun *run, size_t width, Str *out) {
 Status verdict_append(const EndedRun *run, size_t width, Str *out) {
   Ends ends = {0};
   bool nothing = run->outcome.end == TRAIN_NOTHING_TO_DO;
+  if (run->config->objective == TRAIN_SFT) return verdict_sft_append(run, width, out);
   TRY(read_run(run, &ends));
-  TRY(nothing ? append_nothing_to_do(run, width, out) : append_end(run, width, out));
+  TRY(nothing ? append_nothing_to_do(run, width, out) : append_end(run, &ends, width, out));
   TRY(append_rows(run, &ends, width, out));
   if (nothing) return STATUS_OK;
   TRY(append_meaning(run, &ends, width, out));
-  TRY(append_files(run, width, out));
+  TRY(verdict_files(run, "bias_eval.jsonl (held-out gaps)", width, out));
   return next_steps_append(run, width, out);
 }

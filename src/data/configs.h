@@ -6,6 +6,9 @@ typedef struct EmbeddedConfig {
   const char *text; // NUL-terminated
 } EmbeddedConfig;
 
+#define DATA_BUILT_IN_PROMPTS "prompts/occupations.jsonl"
+#define DATA_BUILT_IN_TYPES   "types.json"
+
 /// Ends with {NULL, NULL}.
 extern const EmbeddedConfig embedded_configs[];
 

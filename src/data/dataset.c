@@ -6,6 +6,7 @@
 #include "equal.h"
 #include "select.h"
 #include "tokenise.h"
+#include "util/hash.h"
 #include "util/memory.h"
 #include "util/str.h"
 #include <stdlib.h>
@@ -116,30 +117,11 @@ static Status choose_drafts(const DataOptions *options, Drafts *drafts, Dataset 
 
 // ---- tokens ----
 
-static Status tokenise_options(const DataOptions *options, const Tokenizer *tokenizer,
-                               const ChatTemplate *template, TokeniseOptions *out) {
-  const char *chat = options->chat != NULL ? options->chat : "auto", *system = options->system;
-  if (system != NULL && system[0] == '\0') system = NULL;
-  bool on = strcmp(chat, "on") == 0, off = strcmp(chat, "off") == 0;
-  if (!on && !off && strcmp(chat, "auto") != 0)
-    return status_fail(STATUS_INPUT, "data.chat = %s: set auto, on or off", chat);
-  if (on && !chat_is_there(template) && tokenizer != NULL)
-    return status_fail(
-        STATUS_INPUT, "data.chat = on: the model has no chat template; name one with model.chat_template, or "
-                      "set data.chat = auto");
-  if (system != NULL && (off || (!chat_is_there(template) && tokenizer != NULL)))
-    return status_fail(
-        STATUS_INPUT, "data.system is set, but %s, so no system prompt can be given; leave data.system empty",
-        off ? "data.chat = off" : "the model has no chat template");
-  *out = (TokeniseOptions){tokenizer, off || !chat_is_there(template) ? NULL : template, system,
-                           options->max_prompt_tokens};
-  return STATUS_OK;
-}
-
 static Status tokenise_drafts(const TokeniseOptions *options, Drafts *drafts, Dataset *dataset) {
   for (size_t i = 0; options->tokenizer != NULL && i < drafts->count; i++)
     TRY(draft_tokenise(options, &drafts->list[i]));
   TRY(drafts_identify(options->tokenizer != NULL, drafts));
+  TRY(drafts_liken(drafts));
   return drafts_drop_equal(drafts, &dataset->equal_sets);
 }
 
@@ -156,9 +138,11 @@ static Status move_messages(Draft *draft, Prompt *prompt) {
   return STATUS_OK;
 }
 
-/// Moves the drafts' texts and tokens to the prompts. `first` has room for the first prompt of each identity.
-static Status fill_prompts(Drafts *drafts, size_t *first, Dataset *dataset) {
+/// Moves the drafts' texts and tokens to the prompts. `first` and `alike` have room for the first prompt of
+/// each identity and likeness.
+static Status fill_prompts(Drafts *drafts, size_t *first, size_t *alike, Dataset *dataset) {
   for (size_t i = 0; i < drafts->identities; i++) first[i] = SIZE_MAX;
+  for (size_t i = 0; i < drafts->likenesses; i++) alike[i] = SIZE_MAX;
   for (size_t i = 0; i < drafts->count; i++) {
     Draft *draft = &drafts->list[i];
     Prompt *prompt = &dataset->prompts[i];
@@ -169,24 +153,32 @@ static Status fill_prompts(Drafts *drafts, size_t *first, Dataset *dataset) {
     prompt->group = draft->group;
     prompt->type = (int)draft->type;
     prompt->source = draft->source;
+    prompt->written = draft->written;
+    prompt->key = draft->key;
     prompt->set = i / drafts->per_set;
     if (first[draft->identity] == SIZE_MAX) first[draft->identity] = i;
     prompt->distinct = first[draft->identity];
+    if (alike[draft->likeness] == SIZE_MAX) alike[draft->likeness] = i;
+    prompt->alike = size_min(alike[draft->likeness], prompt->distinct);
   }
   return STATUS_OK;
 }
 
 static Status move_prompts(Drafts *drafts, Dataset *dataset) {
-  size_t *first = NULL;
+  size_t *first = NULL, *alike = NULL;
+  Status status = STATUS_OK;
   TRY(mem_array(&dataset->prompts, drafts->count, "prompts"));
   dataset->count = drafts->count;
   dataset->sets = drafts->count / drafts->per_set;
   dataset->counterfactual = drafts->per_set > 1;
   TRY(mem_array(&dataset->set_start, dataset->sets + 1, "sets"));
   for (size_t s = 0; s <= dataset->sets; s++) dataset->set_start[s] = s * drafts->per_set;
-  TRY(mem_array(&first, drafts->identities, "equal prompts"));
-  Status status = fill_prompts(drafts, first, dataset);
+  TRY_CLEAN(mem_array(&first, drafts->identities, "equal prompts"));
+  TRY_CLEAN(mem_array(&alike, drafts->likenesses, "alike prompts"));
+  TRY_CLEAN(fill_prompts(drafts, first, alike, dataset));
+cleanup:
   free(first);
+  free(alike);
   return status;
 }
 
@@ -225,10 +217,11 @@ Status dataset_build(const DataOptions *options, const Tokenizer *tokenizer, con
   TokeniseOptions tokenise;
   Status status = STATUS_OK;
   *out = (Dataset){0};
-  TRY(tokenise_options(options, tokenizer, template, &tokenise));
+  TRY(tokenise_choose(options, tokenizer, template, &tokenise));
   TRY_CLEAN(groups_load(options->groups_file, &out->groups));
   TRY_CLEAN(check_system(options, out->groups));
   TRY_CLEAN(types_load(options->types_file, &types));
+  TRY_CLEAN(types_check_templates(&types, options->types_file, out->groups));
   TRY_CLEAN(make_drafts(options, &types, &drafts, out));
   TRY_CLEAN(tokenise_drafts(&tokenise, &drafts, out));
   TRY_CLEAN(count_drafts(options, "tokenise", &drafts, out));
@@ -266,6 +259,38 @@ size_t dataset_distinct(const Dataset *dataset) {
   return count;
 }
 
+size_t dataset_distinct_sets(const Dataset *dataset) {
+  size_t count = 0;
+  for (size_t set = 0; set < dataset->sets; set++) {
+    bool repeats = false;
+    for (size_t i = dataset->set_start[set]; i < dataset->set_start[set + 1]; i++)
+      repeats = repeats || dataset->prompts[i].alike < dataset->set_start[set];
+    count += !repeats;
+  }
+  return count;
+}
+
+uint64_t dataset_hash(const Dataset *dataset) {
+  uint64_t header[2] = {groups_count(dataset->groups), dataset->counterfactual};
+  uint64_t sum = hash_bytes(HASH_START, header, sizeof header);
+  for (size_t i = 0; i < dataset->count; i++) {
+    const Prompt *prompt = &dataset->prompts[i];
+    uint64_t fields[5] = {prompt->tokens.count, (uint64_t)prompt->group, (uint64_t)prompt->type, prompt->set,
+                          prompt->distinct};
+    sum = hash_bytes(sum, fields, sizeof fields);
+    sum = hash_bytes(sum, prompt->tokens.ids, prompt->tokens.count * sizeof *prompt->tokens.ids);
+  }
+  return sum;
+}
+
+bool dataset_holds_out(const Dataset *dataset) {
+  for (size_t i = 1; i < dataset->stage_count; i++) {
+    if (strcmp(dataset->stages[i].stage, "split") == 0)
+      return dataset->stages[i].prompts < dataset->stages[i - 1].prompts;
+  }
+  return false;
+}
+
 int dataset_type(const Dataset *dataset, const char *name) {
   for (size_t i = 0; i < dataset->type_count; i++)
     if (strcmp(dataset->types[i], name) == 0) return (int)i;
@@ -278,16 +303,34 @@ static int by_tokens(const void *a, const void *b) {
   return x->count > 0 ? memcmp(x->ids, y->ids, x->count * sizeof *x->ids) : 0;
 }
 
+static int by_value(const void *a, const void *b) {
+  uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
+  return (x > y) - (x < y);
+}
+
 Status dataset_overlap(const Dataset *dataset, const Dataset *other, size_t *out) {
   const Prompt **known = NULL;
+  uint64_t *texts = NULL;
+  size_t count = other->count;
+  Status status = STATUS_OK;
   *out = 0;
-  TRY(mem_array(&known, other->count, "prompts to compare"));
-  for (size_t i = 0; i < other->count; i++) known[i] = &other->prompts[i];
-  qsort(known, other->count, sizeof *known, by_tokens);
+  TRY_CLEAN(mem_array(&known, count, "prompts to compare"));
+  TRY_CLEAN(mem_array(&texts, 2 * count, "prompts to compare"));
+  for (size_t i = 0; i < count; i++) {
+    known[i] = &other->prompts[i];
+    texts[2 * i] = known[i]->written;
+    texts[2 * i + 1] = known[i]->key;
+  }
+  qsort(known, count, sizeof *known, by_tokens);
+  qsort(texts, 2 * count, sizeof *texts, by_value);
   for (size_t i = 0; i < dataset->count; i++) {
     const Prompt *prompt = &dataset->prompts[i];
-    *out += bsearch(&prompt, known, other->count, sizeof *known, by_tokens) != NULL;
+    *out += bsearch(&prompt, known, count, sizeof *known, by_tokens) != NULL ||
+            bsearch(&prompt->written, texts, 2 * count, sizeof *texts, by_value) != NULL ||
+            bsearch(&prompt->key, texts, 2 * count, sizeof *texts, by_value) != NULL;
   }
+cleanup:
   free(known);
-  return STATUS_OK;
+  free(texts);
+  return status;
 }

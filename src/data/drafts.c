@@ -20,7 +20,7 @@ static Status read_records(const DataOptions *options, Records *out) {
     return status_fail(STATUS_INPUT, "data.train is not set: give a .parquet, .jsonl, .csv or text file, or "
                                      "set data.use_test_data = true");
   if (!options->use_test_data) return records_read(&source, out);
-  source.path = "prompts/occupations.jsonl";
+  source.path = DATA_BUILT_IN_PROMPTS;
   source.bytes = config_find(source.path);
   if (source.bytes == NULL) return status_fail(STATUS_FAILED, "the program was built without its prompts");
   source.size = strlen(source.bytes);
@@ -86,7 +86,7 @@ static Status row_key(const GroupFile *groups, SourceRow *row) {
   WordHits hits = {0};
   Str text = {0};
   Status status = STATUS_OK;
-  row->key = HASH_START;
+  row->key = row->written = HASH_START;
   for (size_t m = 0; m < row->messages; m++) {
     const char *content = row->record->messages[m].content;
     str_clear(&text);
@@ -95,6 +95,8 @@ static Status row_key(const GroupFile *groups, SourceRow *row) {
     else
       TRY_CLEAN(str_append_text(&text, content));
     row->key = hash_bytes(row->key, str_text(&text), text.size + 1); // the terminator separates messages
+    if (is_user(&row->record->messages[m]))
+      row->written = hash_bytes(row->written, content, strlen(content) + 1);
   }
 cleanup:
   words_free(&hits);
@@ -225,7 +227,8 @@ static Status add_draft(const GroupFile *groups, const TypeRules *types, const S
                    .group = (int)group,
                    .type = row->type,
                    .source = row->number,
-                   .key = row->key};
+                   .key = row->key,
+                   .written = row->written};
   TRY(mem_array(&draft->messages, row->messages, "prompt"));
   draft->count = row->messages;
   for (size_t m = 0; m < row->messages; m++)

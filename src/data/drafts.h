@@ -19,7 +19,8 @@ typedef struct SourceRow {
   bool told;        // a message of the system names a group
   bool foreign;     // mostly in scripts that the group file has no words in
   size_t type;
-  uint64_t key; // equal for prompts that differ only in their group
+  uint64_t key;     // equal for prompts that differ only in their group
+  uint64_t written; // equal for the same words of the user
 } SourceRow;
 
 typedef struct SourceRows {
@@ -36,9 +37,10 @@ typedef struct Draft {
   Tokens tokens;   // empty without a tokenizer
   bool shortened;  // to max_prompt_tokens, in `messages` too
   size_t identity; // the same number for drafts that are equal to the model
+  size_t likeness; // the same number for drafts that differ at most in blanks, case and Unicode form
   int group;
   size_t type, source;
-  uint64_t key;
+  uint64_t key, written; // of its row
 } Draft;
 
 /// Drafts in sets of `per_set`, in order of row, then group.
@@ -47,6 +49,7 @@ typedef struct Drafts {
   size_t count, capacity;
   size_t per_set;    // groups where the sets are counterfactual, else 1
   size_t identities; // Draft.identity is less than that
+  size_t likenesses; // Draft.likeness is less than that
 } Drafts;
 
 /// Reads the prompts. Skips rows without user text; STATUS_INPUT if no row has any.

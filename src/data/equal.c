@@ -1,9 +1,10 @@
-// Which prompts are equal. Rule: what counts is what the model sees, so texts that lose their difference when
-// they are cut or normalized are equal.
+// Which prompts are equal, and which alike. Rule: equal is what the model sees, so texts that lose their
+// difference when they are cut or normalized are equal; alike is what a person reads as the same text.
 #include "equal.h"
 
 #include "util/hash.h"
 #include "util/memory.h"
+#include "util/utf8.h"
 #include <stdlib.h>
 #include <string.h>
 
@@ -59,6 +60,69 @@ Status drafts_identify(bool tokenized, Drafts *drafts) {
   free(list);
   return STATUS_OK;
 }
+
+// ---- likeness ----
+
+typedef struct Likeness {
+  char *text; // of all messages, folded
+  Draft *draft;
+} Likeness;
+
+static Status append_folded(const char *text, Str *out) {
+  Str valid = {0};
+  char *folded = NULL;
+  Status status = STATUS_OK;
+  TRY_CLEAN(utf8_append_lossy(&valid, text, strlen(text)));
+  TRY_CLEAN(text_fold(str_text(&valid), valid.size, &folded));
+  TRY_CLEAN(str_append_text(out, folded));
+cleanup:
+  str_free(&valid);
+  free(folded);
+  return status;
+}
+
+/// *out = the messages, each with its role in front, in fresh memory. A line end, which no folded text has,
+/// separates them.
+static Status fold_draft(const Draft *draft, char **out) {
+  Str text = {0};
+  Status status = STATUS_OK;
+  for (size_t m = 0; m < draft->count; m++) {
+    TRY_CLEAN(str_append_format(&text, "%s\n", draft->messages[m].role));
+    TRY_CLEAN(append_folded(draft->messages[m].content, &text));
+    TRY_CLEAN(str_append_text(&text, "\n"));
+  }
+  TRY_CLEAN(str_copy(out, str_text(&text), text.size));
+cleanup:
+  str_free(&text);
+  return status;
+}
+
+static int by_likeness(const void *a, const void *b) {
+  return strcmp(((const Likeness *)a)->text, ((const Likeness *)b)->text);
+}
+
+Status drafts_liken(Drafts *drafts) {
+  Likeness *list = NULL;
+  size_t count = 0, likeness = 0;
+  Status status = STATUS_OK;
+  TRY(mem_array(&list, drafts->count, "alike prompts"));
+  for (; count < drafts->count; count++) {
+    list[count].draft = &drafts->list[count];
+    TRY_CLEAN(fold_draft(list[count].draft, &list[count].text));
+  }
+  qsort(list, count, sizeof *list, by_likeness);
+  for (size_t i = 0; i < count; i++) {
+    likeness += i > 0 && by_likeness(&list[i - 1], &list[i]) != 0;
+    list[i].draft->likeness = likeness;
+    drafts->likenesses = likeness + 1;
+  }
+cleanup:
+  for (size_t i = 0; i < count; i++) free(list[i].text);
+  free(list);
+  return status;
+}
+
+// ---- sets ----
 
 static bool all_differ(const Draft *set, size_t count) {
   for (size_t a = 1; a < count; a++)

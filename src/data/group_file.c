@@ -1,24 +1,24 @@
 // Reading group files. Rule: loading checks the whole file, so code that uses it later checks nothing again;
 // every message names the file and the key.
-#include "group_file.h"
+#include "group_read.h"
 
 #include "configs.h"
 #include "io/json.h"
 #include "scripts.h"
 #include "util/memory.h"
+#include "util/utf8.h"
 #include <stdlib.h>
 #include <string.h>
 
-enum { MAX_LISTS = 64, MAX_ROWS = 10000, MAX_WORDS = 20000, MAX_WORD_BYTES = 64, MAX_TEMPLATES = 256 };
+enum { MAX_LISTS = 64, MAX_TEMPLATES = 256 };
 
-static const char *const KEYS[] = {"attribute", "language", "groups",   "swaps", "names",
-                                   "words",     "neutral",  "doubtful", "lists", "articles",
-                                   "templates", "comment",  NULL};
-static const char *const ROW_KEYS[] = {"words", "from", "next_in", "next_not_in", "unjoined", NULL};
+static const char *const KEYS[] = {"attribute", "language", "groups",       "swaps", "names",
+                                   "words",     "neutral",  "doubtful",     "lists", "articles",
+                                   "templates", "comment",  "proper_names", "joins", NULL};
 static const char *const ARTICLE_KEYS[] = {"plain", "vowel", "vowel_pattern", NULL};
 
-static Status check_keys(const GroupFile *g, const cJSON *object, const char *where,
-                         const char *const *known) {
+Status group_check_keys(const GroupFile *g, const cJSON *object, const char *where,
+                        const char *const *known) {
   for (const cJSON *child = object->child; child != NULL; child = child->next) {
     bool found = false;
     for (const char *const *k = known; *k != NULL; k++) found = found || strcmp(child->string, *k) == 0;
@@ -31,9 +31,7 @@ static Status check_keys(const GroupFile *g, const cJSON *object, const char *wh
   return STATUS_OK;
 }
 
-/// A non-empty string of at most `limit` bytes.
-static Status text_of(const GroupFile *g, const cJSON *value, const char *where, size_t limit,
-                      const char **out) {
+Status group_text(const GroupFile *g, const cJSON *value, const char *where, size_t limit, const char **out) {
   if (!cJSON_IsString(value) || value->valuestring[0] == '\0')
     return status_fail(STATUS_INPUT, "%s: %s must be a text and not empty", g->path, where);
   if (strlen(value->valuestring) > limit)
@@ -43,7 +41,7 @@ static Status text_of(const GroupFile *g, const cJSON *value, const char *where,
   return STATUS_OK;
 }
 
-static int group_index(const GroupFile *g, const char *name) {
+int group_index(const GroupFile *g, const char *name) {
   for (size_t i = 0; i < g->count; i++)
     if (strcmp(g->names[i], name) == 0) return (int)i;
   return -1;
@@ -77,7 +75,9 @@ static Status read_groups(GroupFile *g) {
                        count, DATA_MAX_GROUPS);
   for (const cJSON *name = names->child; name != NULL; name = name->next) {
     const char *text = NULL;
-    TRY(text_of(g, name, "\"groups\"", MAX_WORD_BYTES, &text));
+    TRY(group_text(g, name, "\"groups\"", MAX_WORD_BYTES, &text));
+    if (utf8_has_control(text))
+      return status_fail(STATUS_INPUT, "%s: a name of \"groups\" has a control character", g->path);
     if (group_index(g, text) >= 0)
       return status_fail(STATUS_INPUT, "%s: \"groups\" names \"%s\" twice", g->path, text);
     g->names[g->count++] = text;
@@ -106,7 +106,7 @@ static Status read_lists(GroupFile *g) {
     TRY(mem_array(&list->words, (size_t)words, "word list"));
     for (const cJSON *word = item->child; word != NULL; word = word->next) {
       const char *text = NULL;
-      TRY(text_of(g, word, "a word of \"lists\"", MAX_WORD_BYTES, &text));
+      TRY(group_text(g, word, "a word of \"lists\"", MAX_WORD_BYTES, &text));
       TRY(status_context(word_fold(text, strlen(text), &list->words[list->count]), "%s: \"lists\"", g->path));
       list->count++;
     }
@@ -115,19 +115,18 @@ static Status read_lists(GroupFile *g) {
   return STATUS_OK;
 }
 
-static Status find_list(const GroupFile *g, const cJSON *name, const WordList **out) {
+Status group_list(const GroupFile *g, const cJSON *name, const char *where, const WordList **out) {
   const char *text = NULL;
-  TRY(text_of(g, name, "\"next_in\" or \"next_not_in\"", MAX_WORD_BYTES, &text));
+  TRY(group_text(g, name, where, MAX_WORD_BYTES, &text));
   for (size_t i = 0; i < g->list_count; i++) {
     *out = &g->lists[i];
     if (strcmp((*out)->name, text) == 0) return STATUS_OK;
   }
-  return status_fail(STATUS_INPUT, "%s: a condition names the list \"%s\", which is not in \"lists\"",
-                     g->path, text);
+  return status_fail(STATUS_INPUT, "%s: %s names the list \"%s\", which is not in \"lists\"", g->path, where,
+                     text);
 }
 
-/// Adds a word; `group` and `row` as in WordEntry. index_words refuses a word that stands for two things.
-static Status add_entry(GroupFile *g, const char *word, WordKind kind, int group, const SwapRow *row) {
+Status group_add_word(GroupFile *g, const char *word, WordKind kind, int group, const SwapRow *row) {
   if (g->entry_count >= MAX_WORDS)
     return status_fail(STATUS_INPUT, "%s: more than %d words", g->path, MAX_WORDS);
   TRY(mem_reserve(&g->entries, &g->entry_capacity, g->entry_count + 1, "group words"));
@@ -138,74 +137,12 @@ static Status add_entry(GroupFile *g, const char *word, WordKind kind, int group
   return STATUS_OK;
 }
 
-static Status read_row_conditions(GroupFile *g, const cJSON *item, SwapRow *row) {
-  TRY(check_keys(g, item, "a row of \"swaps\"", ROW_KEYS));
-  const cJSON *from = cJSON_GetObjectItemCaseSensitive(item, "from");
-  const cJSON *in = cJSON_GetObjectItemCaseSensitive(item, "next_in");
-  const cJSON *not_in = cJSON_GetObjectItemCaseSensitive(item, "next_not_in");
-  const cJSON *unjoined = cJSON_GetObjectItemCaseSensitive(item, "unjoined");
-  if (from != NULL) {
-    const char *name = NULL;
-    TRY(text_of(g, from, "\"from\"", MAX_WORD_BYTES, &name));
-    row->from = group_index(g, name);
-    if (row->from < 0)
-      return status_fail(STATUS_INPUT, "%s: \"from\": \"%s\" is not one of the \"groups\"", g->path, name);
-  }
-  if (in != NULL && not_in != NULL)
-    return status_fail(STATUS_INPUT, "%s: a row has both \"next_in\" and \"next_not_in\"", g->path);
-  row->next_in = in != NULL;
-  if (in != NULL || not_in != NULL) TRY(find_list(g, in != NULL ? in : not_in, &row->list));
-  if (unjoined != NULL && !cJSON_IsBool(unjoined))
-    return status_fail(STATUS_INPUT, "%s: \"unjoined\" must be true or false", g->path);
-  row->unjoined = cJSON_IsTrue(unjoined);
-  return STATUS_OK;
-}
-
-static Status read_row(GroupFile *g, const cJSON *item, const char *key, bool as_written) {
-  SwapRow *row = &g->rows[g->row_count++];
-  *row = (SwapRow){.from = -1, .as_written = as_written};
-  const cJSON *words = item;
-  if (cJSON_IsObject(item)) {
-    TRY(read_row_conditions(g, item, row));
-    words = cJSON_GetObjectItemCaseSensitive(item, "words");
-  }
-  if (!cJSON_IsArray(words) || cJSON_GetArraySize(words) != (int)g->count)
-    return status_fail(STATUS_INPUT, "%s: row %zu of \"%s\" must list %zu words, one per group", g->path,
-                       g->row_count, key, g->count);
-  size_t group = 0;
-  for (const cJSON *word = words->child; word != NULL; word = word->next, group++) {
-    TRY(text_of(g, word, key, MAX_WORD_BYTES, &row->words[group]));
-    if (row->from < 0 || row->from == (int)group)
-      TRY(add_entry(g, row->words[group], WORD_SWAPS, (int)group, row));
-  }
-  return STATUS_OK;
-}
-
-static Status read_rows(GroupFile *g) {
-  static const char *const keys[] = {"swaps", "names"};
-  size_t total = 0;
-  for (size_t k = 0; k < 2; k++) {
-    if (!json_has(g->json, keys[k])) continue;
-    const cJSON *rows = NULL;
-    TRY(json_get_array(g->json, keys[k], g->path, &rows));
-    total += (size_t)cJSON_GetArraySize(rows);
-  }
-  if (total > MAX_ROWS) return status_fail(STATUS_INPUT, "%s: more than %d rows", g->path, MAX_ROWS);
-  TRY(mem_array(&g->rows, total, "swap rows")); // allocated once and never moved: entries point into it
-  for (size_t k = 0; k < 2; k++) {
-    const cJSON *rows = cJSON_GetObjectItemCaseSensitive(g->json, keys[k]);
-    const cJSON *row = rows != NULL ? rows->child : NULL;
-    for (; row != NULL; row = row->next) TRY(read_row(g, row, keys[k], k == 1));
-  }
-  return STATUS_OK;
-}
-
 /// The words of a list, which has the key `where`.
 static Status read_word_list(GroupFile *g, const cJSON *list, const char *where, WordKind kind, int group) {
   for (const cJSON *word = list->child; word != NULL; word = word->next) {
     const char *text = NULL;
-    TRY(text_of(g, word, where, MAX_WORD_BYTES, &text));
-    TRY(add_entry(g, text, kind, group, NULL));
+    TRY(group_text(g, word, where, MAX_WORD_BYTES, &text));
+    TRY(group_add_word(g, text, kind, group, NULL));
   }
   return STATUS_OK;
 }
@@ -249,6 +186,19 @@ static const char *meaning(const GroupFile *g, const WordEntry *entry) {
   return entry->kind == WORD_NEUTRAL ? "neutral" : "doubtful";
 }
 
+/// Adds the words that rows with "from" swap to, unless a word of the file is in them.
+static Status add_partners(GroupFile *g) {
+  for (size_t r = 0; r < g->row_count; r++) {
+    const SwapRow *row = &g->rows[r];
+    for (size_t group = 0; group < g->count && row->from >= 0 && !row->keep; group++) {
+      bool known = false;
+      TRY(pattern_matches(g->pattern, row->words[group], strlen(row->words[group]), &known));
+      if (!known) TRY(group_add_word(g, row->words[group], WORD_PARTNER, -1, row));
+    }
+  }
+  return STATUS_OK;
+}
+
 static Status index_words(GroupFile *g) {
   if (!has_group_words(g))
     return status_fail(STATUS_INPUT, "%s: no word names a group: give \"swaps\", \"names\" or \"words\"",
@@ -260,6 +210,13 @@ static Status index_words(GroupFile *g) {
       return status_fail(STATUS_INPUT, "%s: the word \"%s\" names both \"%s\" and \"%s\"", g->path, b->as,
                          meaning(g, a), meaning(g, b));
   }
+  size_t own = g->entry_count;
+  TRY(word_pattern(g->entries, g->entry_count, g->path, &g->pattern));
+  TRY(add_partners(g));
+  if (g->entry_count == own) return STATUS_OK;
+  qsort(g->entries, g->entry_count, sizeof *g->entries, by_key);
+  pcre2_code_free(g->pattern);
+  g->pattern = NULL;
   return word_pattern(g->entries, g->entry_count, g->path, &g->pattern);
 }
 
@@ -268,7 +225,7 @@ static Status read_articles(GroupFile *g) {
   const cJSON *articles = NULL;
   const char *pattern = NULL;
   TRY(json_get_object(g->json, "articles", g->path, &articles));
-  TRY(check_keys(g, articles, "\"articles\"", ARTICLE_KEYS));
+  TRY(group_check_keys(g, articles, "\"articles\"", ARTICLE_KEYS));
   TRY(json_get_string(articles, "plain", g->path, &g->article));
   TRY(json_get_string(articles, "vowel", g->path, &g->vowel_article));
   TRY(json_get_string(articles, "vowel_pattern", g->path, &pattern));
@@ -305,7 +262,7 @@ static Status read_template_list(GroupFile *g, const cJSON *item, TemplateList *
     size_t group = 0;
     for (const cJSON *text = row->child; text != NULL; text = text->next, group++) {
       const char **slot = &list->texts[list->count * g->count + group];
-      TRY(text_of(g, text, "a template", 4096, slot));
+      TRY(group_text(g, text, "a template", 4096, slot));
       const char *first = strstr(*slot, "{prompt}");
       if (first == NULL || strstr(first + 1, "{prompt}") != NULL)
         return status_fail(STATUS_INPUT, "%s: the template \"%.60s\" must have {prompt} once", g->path,
@@ -329,6 +286,11 @@ static Status read_templates(GroupFile *g) {
   if (templates_for(g, "default") == NULL)
     return status_fail(STATUS_INPUT, "%s: \"templates\" must have \"default\"", g->path);
   return STATUS_OK;
+}
+
+static Status read_list_name(GroupFile *g, const char *key, const WordList **out) {
+  const cJSON *name = cJSON_GetObjectItemCaseSensitive(g->json, key);
+  return name != NULL ? group_list(g, name, key, out) : STATUS_OK;
 }
 
 /// Adds the scripts of `text` to the file's.
@@ -366,11 +328,13 @@ static Status find_scripts(GroupFile *g) {
 static Status read_group_file(GroupFile *g) {
   if (!cJSON_IsObject(g->json))
     return status_fail(STATUS_INPUT, "%s: a group file is a JSON object", g->path);
-  TRY(check_keys(g, g->json, "a group file", KEYS));
+  TRY(group_check_keys(g, g->json, "a group file", KEYS));
   TRY(read_language(g));
   TRY(read_groups(g));
   TRY(read_lists(g));
-  TRY(read_rows(g));
+  TRY(read_list_name(g, "proper_names", &g->common));
+  TRY(read_list_name(g, "joins", &g->joins));
+  TRY(group_read_rows(g));
   TRY(read_words(g));
   TRY(read_groupless_words(g, "neutral", "a word of \"neutral\"", WORD_NEUTRAL));
   TRY(read_groupless_words(g, "doubtful", "a word of \"doubtful\"", WORD_DOUBTFUL));
@@ -411,7 +375,8 @@ static Status parse_group_file(GroupFile *g) {
   TRY(str_format(&name, "groups/%s.json", g->path));
   const char *text = config_find(name);
   free(name);
-  if (text != NULL) return json_parse(text, strlen(text), g->path, &g->json);
+  g->built_in = text != NULL;
+  if (g->built_in) return json_parse(text, strlen(text), g->path, &g->json);
   if (strchr(g->path, '/') == NULL && !str_ends(g->path, ".json")) return fail_built_in(g->path);
   return json_parse_file(g->path, &g->json);
 }
@@ -453,38 +418,4 @@ void groups_free(GroupFile *g) {
   cJSON_Delete(g->json);
   free(g->path);
   free(g);
-}
-
-size_t groups_count(const GroupFile *groups) {
-  return groups->count;
-}
-const char *groups_name(const GroupFile *groups, size_t group) {
-  return groups->names[group];
-}
-const char *groups_attribute(const GroupFile *groups) {
-  return groups->attribute;
-}
-const char *groups_language(const GroupFile *groups) {
-  return groups->language;
-}
-
-bool groups_swaps_break_agreement(const GroupFile *groups) {
-  // Languages whose adjectives, articles, participles or verbs agree with the gender of a person.
-  static const char *const languages[] = {"ar", "be", "bg", "ca", "cs", "de", "el", "es", "fr", "gl", "he",
-                                          "hi", "hr", "is", "it", "lt", "lv", "mk", "mr", "no", "pa", "pl",
-                                          "pt", "ro", "ru", "sk", "sl", "sr", "uk", "ur", NULL};
-  if (groups->language == NULL || groups->row_count == 0) return false;
-  size_t size = strcspn(groups->language, "-");
-  for (const char *const *l = languages; *l != NULL; l++)
-    if (strlen(*l) == size && strncmp(*l, groups->language, size) == 0) return true;
-  return false;
-}
-
-const TemplateList *templates_for(const GroupFile *groups, const char *type) {
-  const TemplateList *fallback = NULL;
-  for (size_t i = 0; i < groups->template_count; i++) {
-    if (strcmp(groups->templates[i].type, type) == 0) return &groups->templates[i];
-    if (strcmp(groups->templates[i].type, "default") == 0) fallback = &groups->templates[i];
-  }
-  return fallback;
 }

@@ -32,6 +32,9 @@ Status pattern_search_begin(const pcre2_code *pattern, PatternSearch *out) {
 
 Status pattern_search_from(PatternSearch *search, const char *text, size_t size, size_t start, bool *found) {
   int rc = pcre2_match(search->pattern, (PCRE2_SPTR)text, size, start, 0, search->data, search->context);
+  if (rc == PCRE2_ERROR_JIT_STACKLIMIT) // 32 KiB; the interpreter's memory grows
+    rc = pcre2_match(search->pattern, (PCRE2_SPTR)text, size, start, PCRE2_NO_JIT, search->data,
+                     search->context);
   *found = rc >= 0;
   if (rc >= 0 || rc == PCRE2_ERROR_NOMATCH) return STATUS_OK;
   PCRE2_UCHAR why[128] = {0};

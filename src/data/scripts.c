@@ -24,18 +24,23 @@ _Static_assert(sizeof SCRIPTS / sizeof *SCRIPTS + 1 == SCRIPT_COUNT,
                "SCRIPT_COUNT is the table's size and one");
 
 /// A group of the pattern for each script, in the table's order, and a last one for every other letter. A
-/// mark belongs to the letter before it.
+/// run goes on over marks and signs of its script. Only classes repeat, and give nothing back: a run may be a
+/// megabyte, and a group that repeats takes a step of the match limit for each letter.
 Status scripts_compile(pcre2_code **out) {
-  Str pattern = {0};
+  Str pattern = {0}, known = {0};
   Status status = STATUS_OK;
-  for (size_t s = 0; s + 1 < SCRIPT_COUNT; s++)
-    TRY_CLEAN(str_append_format(&pattern, "((?:(?=\\p{L})%s\\p{M}*)%s)|", SCRIPTS[s].class,
-                                SCRIPTS[s].by_character ? "" : "+"));
-  TRY_CLEAN(str_append_text(&pattern, "((?:\\p{L}\\p{M}*)+)"));
+  for (size_t s = 0; s + 1 < SCRIPT_COUNT; s++) {
+    const Script *script = &SCRIPTS[s];
+    TRY_CLEAN(str_append_format(&pattern, "((?=\\p{L})%s[%s\\p{M}]*+)|", script->class,
+                                script->by_character ? "" : script->class));
+    TRY_CLEAN(str_append_text(&known, script->class));
+  }
+  TRY_CLEAN(str_append_format(&pattern, "([^\\P{L}%s]++)", str_text(&known)));
   TRY_CLEAN(pattern_compile(str_text(&pattern), 0, "the table of scripts", out));
   (void)pcre2_jit_compile(*out, PCRE2_JIT_COMPLETE); // only for speed
 cleanup:
   str_free(&pattern);
+  str_free(&known);
   return status;
 }
 

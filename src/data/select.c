@@ -46,23 +46,34 @@ static Status rank_sets(uint64_t seed, const Drafts *drafts, Ranked **ranked) {
   return STATUS_OK;
 }
 
-/// Joins the sets of one row's words, and those that share a prompt of any group: "my mom" and "my mum" both
-/// become "my dad".
+/// Joins the set with the first that had the same; SIZE_MAX: it is that set.
+static void join_first(size_t *first, size_t set, size_t *parent) {
+  if (*first == SIZE_MAX) *first = set;
+  parent[find_root(parent, set)] = find_root(parent, *first);
+}
+
+/// Joins the sets of one row's words, and those that share a prompt of any group, or one that is alike: "my
+/// mom" and "my mum" both become "my dad".
 static Status join_sets(const Drafts *drafts, const Ranked *ranked, size_t *parent) {
-  size_t *owner = NULL, sets = drafts->count / drafts->per_set;
-  TRY(mem_array(&owner, drafts->identities, "split"));
+  size_t *owner = NULL, *alike = NULL, sets = drafts->count / drafts->per_set;
+  Status status = STATUS_OK;
+  TRY_CLEAN(mem_array(&owner, drafts->identities, "split"));
+  TRY_CLEAN(mem_array(&alike, drafts->likenesses, "split"));
   for (size_t i = 0; i < drafts->identities; i++) owner[i] = SIZE_MAX;
+  for (size_t i = 0; i < drafts->likenesses; i++) alike[i] = SIZE_MAX;
   for (size_t s = 0; s < sets; s++) parent[s] = s;
   for (size_t s = 1; s < sets; s++)
     if (ranked[s].key == ranked[s - 1].key)
       parent[find_root(parent, ranked[s].set)] = find_root(parent, ranked[s - 1].set);
   for (size_t i = 0; i < drafts->count; i++) {
-    size_t *first = &owner[drafts->list[i].identity], set = i / drafts->per_set;
-    if (*first == SIZE_MAX) *first = set;
-    parent[find_root(parent, set)] = find_root(parent, *first);
+    size_t set = i / drafts->per_set;
+    join_first(&owner[drafts->list[i].identity], set, parent);
+    join_first(&alike[drafts->list[i].likeness], set, parent);
   }
+cleanup:
   free(owner);
-  return STATUS_OK;
+  free(alike);
+  return status;
 }
 
 Status select_split(const DataOptions *options, Drafts *drafts) {

@@ -6,6 +6,26 @@
 #include <stdlib.h>
 #include <string.h>
 
+Status tokenise_choose(const DataOptions *options, const Tokenizer *tokenizer, const ChatTemplate *template,
+                       TokeniseOptions *out) {
+  const char *chat = options->chat != NULL ? options->chat : "auto", *system = options->system;
+  if (system != NULL && system[0] == '\0') system = NULL;
+  bool on = strcmp(chat, "on") == 0, off = strcmp(chat, "off") == 0;
+  if (!on && !off && strcmp(chat, "auto") != 0)
+    return status_fail(STATUS_INPUT, "data.chat = %s: set auto, on or off", chat);
+  if (on && !chat_is_there(template) && tokenizer != NULL)
+    return status_fail(
+        STATUS_INPUT, "data.chat = on: the model has no chat template; name one with model.chat_template, or "
+                      "set data.chat = auto");
+  if (system != NULL && (off || (!chat_is_there(template) && tokenizer != NULL)))
+    return status_fail(
+        STATUS_INPUT, "data.system is set, but %s, so no system prompt can be given; leave data.system empty",
+        off ? "data.chat = off" : "the model has no chat template");
+  *out = (TokeniseOptions){tokenizer, off || !chat_is_there(template) ? NULL : template, system,
+                           options->max_prompt_tokens};
+  return STATUS_OK;
+}
+
 static Status render_chat(const TokeniseOptions *o, const Draft *draft, Str *out) {
   ChatMessage *messages = NULL;
   Status status = STATUS_OK;

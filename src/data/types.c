@@ -4,12 +4,17 @@
 #include "configs.h"
 #include "io/json.h"
 #include "util/memory.h"
+#include "util/utf8.h"
 #include <stdlib.h>
 #include <string.h>
 
 enum { MAX_PATTERNS = 256, MAX_NAME_BYTES = 64 };
 
+static const char BUILT_IN[] = "configs/types.json";
+
 static Status add_rule(const char *path, const char *name, TypeRules *types) {
+  if (utf8_has_control(name))
+    return status_fail(STATUS_INPUT, "%s: the name of a type has a control character", path);
   if (name[0] == '\0' || strlen(name) > MAX_NAME_BYTES)
     return status_fail(STATUS_INPUT, "%s: the type \"%.64s\" needs a name of 1 to %d bytes", path, name,
                        MAX_NAME_BYTES);
@@ -48,13 +53,13 @@ Status types_load(const char *path, TypeRules *out) {
   if (path != NULL && path[0] == '\0') path = NULL;
   cJSON *json = NULL;
   const cJSON *types = NULL;
-  const char *name = path != NULL ? path : "configs/types.json", *fallback = NULL;
+  const char *name = path != NULL ? path : BUILT_IN, *fallback = NULL;
   Status status = STATUS_OK;
   *out = (TypeRules){0};
   if (path != NULL) {
     TRY_CLEAN(json_parse_file(path, &json));
   } else {
-    const char *text = config_find("types.json");
+    const char *text = config_find(DATA_BUILT_IN_TYPES);
     if (text == NULL) return status_fail(STATUS_FAILED, "the program was built without its types.json");
     TRY_CLEAN(json_parse(text, strlen(text), name, &json));
   }
@@ -86,6 +91,23 @@ Status types_match(const TypeRules *types, const char *text, size_t size, size_t
       TRY(pattern_matches(rule->patterns[i].code, text, size, &found));
       if (found) return STATUS_OK;
     }
+  }
+  return STATUS_OK;
+}
+
+Status types_check_templates(const TypeRules *types, const char *path, const GroupFile *groups) {
+  const char *names[DATA_MAX_TYPES + 2] = {"default"};
+  for (size_t i = 0; i < types->count; i++) names[i + 1] = types->rules[i].name;
+  for (size_t t = 0; t < groups->template_count && !groups->built_in; t++) {
+    const char *type = groups->templates[t].type;
+    bool known = false;
+    for (size_t i = 0; names[i] != NULL; i++) known = known || strcmp(names[i], type) == 0;
+    if (known) continue;
+    const char *near = str_nearest(type, names);
+    return status_fail(STATUS_INPUT, "%s: \"templates\" has the type \"%.64s\", which is not in %s%s%s%s",
+                       groups->path, type, path != NULL && path[0] != '\0' ? path : BUILT_IN,
+                       near != NULL ? "; did you mean \"" : "", near != NULL ? near : "",
+                       near != NULL ? "\"?" : "");
   }
   return STATUS_OK;
 }

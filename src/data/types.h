@@ -25,3 +25,7 @@ STATUS_CHECKED Status types_load(const char *path, TypeRules *out);
 void types_free(TypeRules *types);
 /// *type = index of the first rule with a matching pattern, or of the default.
 STATUS_CHECKED Status types_match(const TypeRules *types, const char *text, size_t size, size_t *type);
+/// Refuses templates of `groups` for a type that there is not: no prompt would get them. The built-in group
+/// files may have some, as they serve every types file. `path` as in types_load.
+STATUS_CHECKED Status types_check_templates(const TypeRules *types, const char *path,
+                                            const GroupFile *groups);

@@ -36,7 +36,7 @@ static Status append_quoted(Str *pattern, const char *word) {
   for (const char *c = word; *c != '\0'; c++) {
     bool plain = ((unsigned char)*c & 0x80) != 0 || (*c >= 'a' && *c <= 'z') || (*c >= '0' && *c <= '9');
     if (*c == ' ') {
-      TRY(str_append_text(pattern, "\\s+"));
+      TRY(str_append_text(pattern, "\\s++"));
       continue;
     }
     if (!plain) TRY(str_append(pattern, "\\", 1));

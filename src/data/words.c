@@ -2,52 +2,15 @@
 // in front of them is copied byte for byte. What carries it: hits are byte ranges [start, end) of the text,
 // in order, never empty and never overlapping, and both ends lie between characters. So the text is copied in
 // the gaps between hits, each byte once.
+#include "chars.h"
 #include "group_file.h"
+#include "near.h"
+#include "word_pairs.h"
 
 #include "util/memory.h"
 #include <stdlib.h>
 #include <string.h>
 #include <utf8proc.h>
-
-/// The character at `at` < size and its bytes; −1 (one byte) if it is not valid UTF-8. Never 0 bytes, so
-/// every loop that steps by it ends.
-static int32_t char_at(const char *text, size_t size, size_t at, size_t *bytes) {
-  utf8proc_int32_t code = -1;
-  utf8proc_ssize_t read =
-      utf8proc_iterate((const utf8proc_uint8_t *)text + at, (utf8proc_ssize_t)(size - at), &code);
-  *bytes = read > 0 ? (size_t)read : 1;
-  return read > 0 ? code : -1;
-}
-
-/// The character that ends at `at` > 0, and its bytes (1 to `at`); −1 (one byte) if it is not valid UTF-8.
-static int32_t char_before(const char *text, size_t at, size_t *bytes) {
-  size_t start = at - 1;
-  while (start > 0 && at - start < 4 && ((unsigned char)text[start] & 0xC0) == 0x80) start--;
-  int32_t code = char_at(text, at, start, bytes);
-  if (*bytes != at - start) *bytes = 1, code = -1;
-  return code;
-}
-
-static bool is_space(int32_t c) {
-  return c == ' ' || (c >= '\t' && c <= '\r') || (c >= 0 && utf8proc_category(c) == UTF8PROC_CATEGORY_ZS);
-}
-
-static bool is_word_char(int32_t c) {
-  if (c < 0) return false;
-  utf8proc_category_t category = utf8proc_category(c);
-  return category >= UTF8PROC_CATEGORY_LU && category <= UTF8PROC_CATEGORY_NO;
-}
-
-/// An opening bracket or quotation mark; a straight quotation mark counts as opening.
-static bool is_opening_mark(int32_t c) {
-  if (c < 0) return false;
-  utf8proc_category_t category = utf8proc_category(c);
-  return c == '"' || c == '\'' || category == UTF8PROC_CATEGORY_PS || category == UTF8PROC_CATEGORY_PI;
-}
-
-static bool is_hyphen(int32_t c) {
-  return c == '-' || c == 0x2010 || c == 0x2011;
-}
 
 static Status append_char(Str *out, int32_t c) {
   utf8proc_uint8_t bytes[4];
@@ -55,7 +18,7 @@ static Status append_char(Str *out, int32_t c) {
   return str_append(out, (const char *)bytes, (size_t)size);
 }
 
-Status word_fold(const char *text, size_t size, char **out) {
+Status text_fold(const char *text, size_t size, char **out) {
   utf8proc_uint8_t *folded = NULL;
   utf8proc_ssize_t length =
       utf8proc_map((const utf8proc_uint8_t *)text, (utf8proc_ssize_t)size, &folded,
@@ -77,67 +40,32 @@ Status word_fold(const char *text, size_t size, char **out) {
     }
     at += bytes;
   }
-  Status status =
-      to > 0 ? str_copy(out, (const char *)folded, to) : status_fail(STATUS_INPUT, "a word is blank");
+  Status status = str_copy(out, (const char *)folded, to);
   free(folded);
   return status;
 }
 
-/// *out = the word after `at`, folded; NULL if the line has none. Skips blanks, then opening marks; the word
-/// ends at an apostrophe.
-static Status next_word(const char *text, size_t size, size_t at, char **out) {
-  size_t bytes = 0, start = at;
+Status word_fold(const char *text, size_t size, char **out) {
+  TRY(text_fold(text, size, out));
+  if (**out != '\0') return STATUS_OK;
+  free(*out);
   *out = NULL;
-  while (start < size) {
-    int32_t c = char_at(text, size, start, &bytes);
-    bool blank = is_space(c) && c != '\n' && c != '\r';
-    if (!blank && !(start > at && is_opening_mark(c))) break;
-    start += bytes;
-  }
-  size_t end = start;
-  while (end < size) {
-    int32_t c = char_at(text, size, end, &bytes);
-    if (!is_word_char(c) && !(end > start && is_hyphen(c))) break;
-    end += bytes;
-  }
-  if (start == at || end == start) return STATUS_OK;
-  return word_fold(text + start, end - start, out);
+  return status_fail(STATUS_INPUT, "a word is blank");
 }
 
 static int by_word(const void *key, const void *entry) {
   return strcmp(key, *(char *const *)entry);
 }
 
-/// Whether the row's condition on the next word is true for a word that ends at `end`.
-static Status condition_holds(const SwapRow *row, const char *text, size_t size, size_t end, bool *holds) {
-  *holds = true;
-  if (row->list == NULL) return STATUS_OK;
-  char *word = NULL;
-  TRY(next_word(text, size, end, &word));
-  bool in =
-      word != NULL && bsearch(word, row->list->words, row->list->count, sizeof(char *), by_word) != NULL;
-  *holds = word != NULL && in == row->next_in;
-  free(word);
-  return STATUS_OK;
-}
-
-/// Whether there are at least two capitals and no small letters.
-static bool all_capitals(const char *text, size_t size) {
-  size_t letters = 0, bytes = 0;
-  for (size_t at = 0; at < size; at += bytes) {
-    int32_t c = char_at(text, size, at, &bytes);
-    if (c < 0) return false;
-    utf8proc_category_t category = utf8proc_category(c);
-    if (category == UTF8PROC_CATEGORY_LL) return false;
-    letters += category == UTF8PROC_CATEGORY_LU;
+bool word_list_has(const WordList *list, const char *folded) {
+  size_t size = strlen(folded);
+  // '#' and '*' are less than any letter, so what is not a plain word stands first.
+  for (size_t i = 0; i < list->count && list->words[i][0] <= '*'; i++) {
+    const char *word = list->words[i], *suffix = word + 1;
+    if (strcmp(word, "#") == 0 && folded[0] >= '0' && folded[0] <= '9') return true;
+    if (word[0] == '*' && size > strlen(suffix) && str_ends(folded, suffix)) return true;
   }
-  return letters >= 2;
-}
-
-static bool first_is_capital(const char *text, size_t size) {
-  size_t bytes = 0;
-  int32_t c = char_at(text, size, 0, &bytes);
-  return c >= 0 && utf8proc_category(c) == UTF8PROC_CATEGORY_LU;
+  return bsearch(folded, list->words, list->count, sizeof *list->words, by_word) != NULL;
 }
 
 /// Any case will do, but a name must have the file's capitals or be all capitals (at least three bytes: "MS"
@@ -154,15 +82,9 @@ static bool next_to_hyphen(const char *text, size_t size, size_t start, size_t e
          (end < size && is_hyphen(char_at(text, size, end, &bytes)));
 }
 
-/// The first entry for the word text[start, end), in the file's order, whose conditions hold; NULL if none
-/// does.
-static Status choose_entry(const GroupFile *g, const char *text, size_t size, size_t start, size_t end,
-                           const WordEntry **out) {
-  char *key = NULL;
-  Status status = STATUS_OK;
+/// The index of the first entry with the key `key`, or of the first after it.
+static size_t first_entry(const GroupFile *g, const char *key) {
   size_t low = 0, high = g->entry_count;
-  *out = NULL;
-  TRY_CLEAN(word_fold(text + start, end - start, &key));
   while (low < high) { // entries before `low` have smaller keys, those from `high` on do not
     size_t middle = low + (high - low) / 2;
     if (strcmp(g->entries[middle].key, key) < 0)
@@ -170,43 +92,77 @@ static Status choose_entry(const GroupFile *g, const char *text, size_t size, si
     else
       high = middle;
   }
-  for (; low < g->entry_count && strcmp(g->entries[low].key, key) == 0; low++) {
-    const WordEntry *entry = &g->entries[low];
-    bool holds = true;
-    if (!case_fits(entry, text + start, end - start)) continue;
-    if (entry->row != NULL) {
-      if (entry->row->unjoined && next_to_hyphen(text, size, start, end)) continue;
-      TRY_CLEAN(condition_holds(entry->row, text, size, end, &holds));
-    }
-    if (!holds) continue;
-    *out = entry;
-    break;
+  return low;
+}
+
+static Status entry_applies(const GroupFile *g, const WordEntry *entry, const char *text, size_t size,
+                            const WordHit *hit, NearWords *near, bool *applies) {
+  const SwapRow *row = entry->row;
+  *applies = true;
+  if (row == NULL || entry->kind == WORD_PARTNER) return STATUS_OK;
+  *applies = !row->unjoined || !next_to_hyphen(text, size, hit->start, hit->end);
+  if (*applies && row->before_name) TRY(word_use_name_follows(g, text, size, hit->end, applies));
+  return *applies ? near_holds(row, text, size, hit->start, hit->end, near, applies) : STATUS_OK;
+}
+
+/// hit->entry = the first entry for the hit's word, in the file's order, whose conditions hold. If none does,
+/// *stray = true, and it is the first whose case fits; NULL if there is none.
+static Status choose_entry(const GroupFile *g, const char *text, size_t size, WordHit *hit, bool *stray) {
+  char *key = NULL;
+  NearWords near = {0};
+  Status status = STATUS_OK;
+  bool applies = false;
+  hit->entry = NULL;
+  TRY_CLEAN(word_fold(text + hit->start, hit->end - hit->start, &key));
+  for (size_t i = first_entry(g, key); i < g->entry_count && strcmp(g->entries[i].key, key) == 0; i++) {
+    const WordEntry *entry = &g->entries[i];
+    if (!case_fits(entry, text + hit->start, hit->end - hit->start)) continue;
+    if (hit->entry == NULL) hit->entry = entry;
+    TRY_CLEAN(entry_applies(g, entry, text, size, hit, &near, &applies));
+    if (applies) hit->entry = entry;
+    if (applies) break;
   }
+  *stray = !applies;
 cleanup:
+  near_free(&near);
   free(key);
   return status;
 }
 
+/// Counts a word whose conditions hold, and which has the meaning that the file gives it.
+static Status add_hit(const WordHit *hit, WordHits *out) {
+  WordKind kind = hit->entry->kind;
+  out->unswappable = out->unswappable || kind == WORD_NAMES || kind == WORD_DOUBTFUL;
+  if (hit->entry->group < 0) return STATUS_OK;
+  TRY(mem_reserve(&out->list, &out->capacity, out->count + 1, "group words of a prompt"));
+  out->list[out->count++] = *hit;
+  out->named[hit->entry->group] = true;
+  return STATUS_OK;
+}
+
 Status words_find(const GroupFile *groups, const char *text, size_t size, WordHits *out) {
   PatternSearch search = {0};
+  WordPairs pairs = {0};
   Status status = STATUS_OK;
   out->count = 0;
+  TRY_CLEAN(word_pairs_begin(groups, &pairs));
   TRY_CLEAN(pattern_search_begin(groups->pattern, &search));
   for (size_t at = 0; at <= size;) {
-    bool found = false;
+    bool found = false, stray = false, doubtful = false;
     TRY_CLEAN(pattern_search_from(&search, text, size, at, &found));
     if (!found) break;
     WordHit hit = {search.span[0], search.span[1], NULL};
-    TRY_CLEAN(choose_entry(groups, text, size, hit.start, hit.end, &hit.entry));
+    TRY_CLEAN(choose_entry(groups, text, size, &hit, &stray));
     at = hit.end; // > hit.start, because keys are never empty: the loop ends, and hits do not overlap
     if (hit.entry == NULL) continue;
-    out->unswappable = out->unswappable || hit.entry->kind == WORD_NAMES || hit.entry->kind == WORD_DOUBTFUL;
-    if (hit.entry->group < 0) continue;
-    TRY_CLEAN(mem_reserve(&out->list, &out->capacity, out->count + 1, "group words of a prompt"));
-    out->list[out->count++] = hit;
-    out->named[hit.entry->group] = true;
+    TRY_CLEAN(word_pairs_see(groups, text, &hit, stray, &pairs, out));
+    if (stray) continue;
+    if (hit.entry->group >= 0) TRY_CLEAN(word_use_doubtful(groups, text, size, &hit, &doubtful));
+    out->unswappable = out->unswappable || doubtful;
+    if (!doubtful) TRY_CLEAN(add_hit(&hit, out));
   }
 cleanup:
+  word_pairs_end(&pairs);
   pattern_search_end(&search);
   return status;
 }
@@ -214,18 +170,6 @@ cleanup:
 void words_free(WordHits *hits) {
   free(hits->list);
   *hits = (WordHits){0};
-}
-
-/// Whether a sentence begins at `at`, opening marks before it aside.
-static bool starts_sentence(const char *text, size_t at) {
-  while (at > 0) {
-    size_t bytes = 0;
-    int32_t c = char_before(text, at, &bytes);
-    if (c == '.' || c == '!' || c == '?' || c == ':' || c == '\n') return true;
-    if (!is_space(c) && !is_opening_mark(c)) return false;
-    at -= bytes;
-  }
-  return true;
 }
 
 /// Appends `text` with its first `limit` characters in upper case.
@@ -295,7 +239,7 @@ Status words_swap(const GroupFile *groups, const char *text, size_t size, const 
   size_t at = 0; // text[0, at) has been copied or replaced; the hits still to come begin at `at` or later
   for (size_t i = 0; i < hits->count; i++) {
     const WordHit *hit = &hits->list[i];
-    if (hit->entry->row == NULL || hit->entry->group == (int)target) continue;
+    if (hit->entry->kind != WORD_SWAPS || hit->entry->group == (int)target) continue;
     const char *to = hit->entry->row->words[target];
     TRY(str_append(out, text + at, hit->start - at));
     TRY(fix_article(groups, text, hit, to, hit->start - at, out));

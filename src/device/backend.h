@@ -1,4 +1,4 @@
-// What a back end (OpenCL; CUDA later) implements: one table of functions. Everything that does not depend on
+// What a back end (CUDA, OpenCL) implements: one table of functions. Everything that does not depend on
 // the back end is written once, in device.c, choose.c and program_cache.c. Private to the device room.
 //
 // A back end's object starts with the struct from here, as its member `base`; its own fields follow. device.c
@@ -9,12 +9,22 @@
 
 typedef struct Backend Backend;
 
+typedef struct Timeline Timeline;
+
+/// The events around a command; a back end uses what it needs.
+typedef struct Timer {
+  void *first, *last;
+} Timer;
+
 struct Device {
   const Backend *backend;
   DeviceInfo info;
   char *identity;      // every version that a compiled program depends on; owned
   char *cache;         // folder of compiled programs, or NULL for no cache; owned
   bool keeps_programs; // the driver keeps a cache on disk itself
+  bool timed;          // commands can be timed
+  Timeline *timeline;  // NULL: they are not; owned
+  Timer *timer;        // of the command that is being queued, or NULL
 };
 
 struct Buffer {
@@ -39,11 +49,14 @@ struct Backend {
   const char *name;
   const char *compiler_flags; // put before every program's options
 
+  /// Optional, for a back end whose libraries are opened at run time: appends what was found and what was
+  /// not.
+  Status (*libraries)(BackendLibrary **list, size_t *count);
   /// Appends its devices to *list (grown with realloc). Where this back end is not installed, it adds nothing
   /// and succeeds.
   Status (*list)(DeviceInfo **list, size_t *count);
-  /// Opens the `index`-th device of its own list and fills in `base`, except for `cache`.
-  Status (*open)(size_t index, Device **out);
+  /// Opens the `index`-th device of its own list and fills in `base`, except for `cache` and the timeline.
+  Status (*open)(size_t index, bool timed, Device **out);
   void (*close)(Device *device);
   Status (*finish)(Device *device);
 
@@ -68,9 +81,17 @@ struct Backend {
   Status (*kernel_launch)(Kernel *kernel, const size_t groups[3], const size_t items[3],
                           const KernelArgument *arguments, size_t count);
 
+  /// Called before and after a command is queued that is timed; `several`: it may be several of the queue's.
+  Status (*timer_begin)(Device *device, Timer *timer, bool several);
+  Status (*timer_end)(Device *device, Timer *timer);
+  /// The command is done, and those before it have been read. timer_drop follows.
+  Status (*timer_read)(Device *device, Timer *timer, double *start, double *end);
+  /// Frees what the timer holds; safe on a zeroed one and twice.
+  void (*timer_drop)(Device *device, Timer *timer);
+
   /// Optional, both or neither: the vendor's GEMM, and whether it can do this call on this device.
   bool (*can_gemm)(const Device *device, const GemmCall *call);
   Status (*gemm)(Device *device, const GemmCall *call);
 };
 
-extern const Backend opencl_backend;
+extern const Backend cuda_backend, opencl_backend;

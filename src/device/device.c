@@ -4,14 +4,17 @@
 
 #include "cache.h"
 #include "device/cache_folder.h"
+#include "timing.h"
 #include "util/log.h"
 #include "util/memory.h"
 #include "util/str.h"
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
-static const Backend *const backends[] = {&opencl_backend};
+// In the order of `gee-cl devices`. Of two that match, `auto` takes the first, so CUDA comes before OpenCL.
+static const Backend *const backends[] = {&cuda_backend, &opencl_backend};
 enum { BACKENDS = sizeof backends / sizeof backends[0] };
 
 Status device_list(DeviceInfo **list, size_t *count) {
@@ -29,6 +32,21 @@ Status device_list(DeviceInfo **list, size_t *count) {
   return STATUS_OK;
 }
 
+Status device_libraries(BackendLibrary **list, size_t *count) {
+  *list = NULL;
+  *count = 0;
+  for (size_t i = 0; i < BACKENDS; i++) {
+    if (backends[i]->libraries == NULL) continue;
+    Status status = backends[i]->libraries(list, count);
+    if (status == STATUS_OK) continue;
+    free(*list);
+    *list = NULL;
+    *count = 0;
+    return status;
+  }
+  return STATUS_OK;
+}
+
 static const Backend *find_backend(const char *name) {
   for (size_t i = 0; i < BACKENDS; i++) {
     if (strcmp(backends[i]->name, name) == 0) return backends[i];
@@ -36,18 +54,37 @@ static const Backend *find_backend(const char *name) {
   return NULL;
 }
 
+/// If CUDA was asked for and is not there: which of its libraries is missing, instead of the list of devices.
+static Status explain_choice(const DeviceOptions *options, Status status) {
+  if (status != STATUS_INPUT || options == NULL) return status;
+  bool asked = (options->backend != NULL && strcasecmp(options->backend, "cuda") == 0) ||
+               (options->name != NULL && strncasecmp(options->name, "cuda:", 5) == 0);
+  BackendLibrary *list = NULL;
+  size_t count = 0;
+  if (asked) TRY(device_libraries(&list, &count));
+  for (size_t i = 0; i < count; i++) {
+    if (list[i].usable) continue;
+    status = status_fail(STATUS_INPUT, "no CUDA device: %s: %s", list[i].name, list[i].finding);
+    break;
+  }
+  free(list);
+  return status;
+}
+
 Status device_open(const DeviceOptions *options, Device **out) {
   *out = NULL;
   DeviceInfo *list = NULL;
   size_t count, index;
   TRY(device_list(&list, &count));
-  Status status = device_choose(options, list, count, &index);
+  Status status = explain_choice(options, device_choose(options, list, count, &index));
   if (status == STATUS_OK) {
     const Backend *backend = find_backend(list[index].backend);
     size_t first =
         index; // the first device of this back end: device_list keeps each back end's devices together
     while (first > 0 && strcmp(list[first - 1].backend, list[index].backend) == 0) first--;
-    status = backend->open(index - first, out);
+    bool timed = options != NULL && options->timed;
+    status = backend->open(index - first, timed, out);
+    if (status == STATUS_OK) (*out)->timed = timed;
   }
   if (status == STATUS_OK) {
     status = cache_directory(options != NULL ? options->cache_directory : NULL, &(*out)->cache);
@@ -62,6 +99,7 @@ Status device_open(const DeviceOptions *options, Device **out) {
 
 void device_close(Device *device) {
   if (device == NULL) return;
+  device_timeline_end(device);
   free(device->identity);
   free(device->cache);
   device->backend->close(device);
@@ -136,20 +174,23 @@ static Status check_range(const char *what, const Buffer *buffer, size_t offset,
 Status buffer_write(Buffer *to, size_t offset, const void *from, size_t bytes) {
   TRY(check_range("a write", to, offset, bytes));
   if (bytes == 0) return STATUS_OK;
-  return to->device->backend->buffer_write(to, offset, from, bytes);
+  TRY(timing_begin(to->device, "write", false));
+  return timing_end(to->device, to->device->backend->buffer_write(to, offset, from, bytes));
 }
 
 Status buffer_read(const Buffer *from, size_t offset, void *to, size_t bytes) {
   TRY(check_range("a read", from, offset, bytes));
   if (bytes == 0) return STATUS_OK;
-  return from->device->backend->buffer_read(from, offset, to, bytes);
+  TRY(timing_begin(from->device, "read", false));
+  return timing_end(from->device, from->device->backend->buffer_read(from, offset, to, bytes));
 }
 
 Status buffer_copy(Buffer *to, size_t to_offset, const Buffer *from, size_t from_offset, size_t bytes) {
   TRY(check_range("a copy", to, to_offset, bytes));
   TRY(check_range("a copy", from, from_offset, bytes));
   if (bytes == 0) return STATUS_OK;
-  return to->device->backend->buffer_copy(to, to_offset, from, from_offset, bytes);
+  TRY(timing_begin(to->device, "copy", false));
+  return timing_end(to->device, to->device->backend->buffer_copy(to, to_offset, from, from_offset, bytes));
 }
 
 Status buffer_zero(Buffer *to, size_t offset, size_t bytes) {
@@ -158,7 +199,8 @@ Status buffer_zero(Buffer *to, size_t offset, size_t bytes) {
     return status_fail(STATUS_FAILED, "zeroing %zu bytes at %zu: not whole words of 4 bytes", bytes, offset);
   }
   if (bytes == 0) return STATUS_OK;
-  return to->device->backend->buffer_zero(to, offset, bytes);
+  TRY(timing_begin(to->device, "zero", false));
+  return timing_end(to->device, to->device->backend->buffer_zero(to, offset, bytes));
 }
 
 /// Compiles. If that fails, the compiler's log goes into the message and into a file.
@@ -244,8 +286,9 @@ Status kernel_launch(Kernel *kernel, const size_t groups[3], const size_t items[
                        items[0], items[1], items[2], info->name, info->max_group);
   }
   if (groups[0] == 0 || groups[1] == 0 || groups[2] == 0) return STATUS_OK;
+  TRY(timing_begin(kernel->device, kernel->name, false));
   Status status = kernel->device->backend->kernel_launch(kernel, groups, items, arguments, count);
-  return status_context(status, "kernel %s", kernel->name);
+  return timing_end(kernel->device, status_context(status, "kernel %s", kernel->name));
 }
 
 bool device_can_gemm(const Device *device, const GemmCall *call) {
@@ -271,5 +314,6 @@ Status device_gemm(Device *device, const GemmCall *call) {
   TRY(check_matrix("A", &call->a, a_rows, a_cols));
   TRY(check_matrix("B", &call->b, b_rows, b_cols));
   TRY(check_matrix("C", &call->c, call->m, call->n));
-  return device->backend->gemm(device, call);
+  TRY(timing_begin(device, "vendor gemm", true));
+  return timing_end(device, device->backend->gemm(device, call));
 }

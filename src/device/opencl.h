@@ -41,7 +41,7 @@ static inline cl_mem opencl_memory(const Buffer *buffer) {
 STATUS_CHECKED Status opencl_check(cl_int code, const char *call);
 
 STATUS_CHECKED Status opencl_list(DeviceInfo **list, size_t *count);
-STATUS_CHECKED Status opencl_open(size_t index, Device **out);
+STATUS_CHECKED Status opencl_open(size_t index, bool timed, Device **out);
 void opencl_close(Device *device);
 STATUS_CHECKED Status opencl_finish(Device *device);
 
@@ -64,6 +64,13 @@ STATUS_CHECKED Status opencl_kernel_create(Program *program, const char *name, K
 void opencl_kernel_free(Kernel *kernel);
 STATUS_CHECKED Status opencl_kernel_launch(Kernel *kernel, const size_t groups[3], const size_t items[3],
                                            const KernelArgument *arguments, size_t count);
+
+/// Where a command's event goes if it is timed, else NULL.
+cl_event *opencl_event(const Device *device);
+STATUS_CHECKED Status opencl_timer_begin(Device *device, Timer *timer, bool several);
+STATUS_CHECKED Status opencl_timer_end(Device *device, Timer *timer);
+STATUS_CHECKED Status opencl_timer_read(Device *device, Timer *timer, double *start, double *end);
+void opencl_timer_drop(Device *device, Timer *timer);
 
 bool opencl_can_gemm(const Device *device, const GemmCall *call);
 STATUS_CHECKED Status opencl_gemm(Device *device, const GemmCall *call);

@@ -41,21 +41,21 @@ static cl_command_queue queue_of(const Buffer *buffer) {
 }
 
 Status opencl_buffer_write(Buffer *to, size_t offset, const void *from, size_t bytes) {
-  cl_int code =
-      clEnqueueWriteBuffer(queue_of(to), opencl_memory(to), CL_TRUE, offset, bytes, from, 0, NULL, NULL);
+  cl_int code = clEnqueueWriteBuffer(queue_of(to), opencl_memory(to), CL_TRUE, offset, bytes, from, 0, NULL,
+                                     opencl_event(to->device));
   return opencl_check(code, "clEnqueueWriteBuffer");
 }
 
 Status opencl_buffer_read(const Buffer *from, size_t offset, void *to, size_t bytes) {
-  cl_int code =
-      clEnqueueReadBuffer(queue_of(from), opencl_memory(from), CL_TRUE, offset, bytes, to, 0, NULL, NULL);
+  cl_int code = clEnqueueReadBuffer(queue_of(from), opencl_memory(from), CL_TRUE, offset, bytes, to, 0, NULL,
+                                    opencl_event(from->device));
   return opencl_check(code, "clEnqueueReadBuffer");
 }
 
 Status opencl_buffer_copy(Buffer *to, size_t to_offset, const Buffer *from, size_t from_offset,
                           size_t bytes) {
   cl_int code = clEnqueueCopyBuffer(queue_of(to), opencl_memory(from), opencl_memory(to), from_offset,
-                                    to_offset, bytes, 0, NULL, NULL);
+                                    to_offset, bytes, 0, NULL, opencl_event(to->device));
   return opencl_check(code, "clEnqueueCopyBuffer");
 }
 
@@ -65,7 +65,7 @@ Status opencl_buffer_zero(Buffer *to, size_t offset, size_t bytes) {
   // at the latest: device.c has checked that both are multiples of 4.
   size_t pattern = sizeof zeros;
   while ((offset | bytes) % pattern != 0) pattern /= 2;
-  cl_int code =
-      clEnqueueFillBuffer(queue_of(to), opencl_memory(to), zeros, pattern, offset, bytes, 0, NULL, NULL);
+  cl_int code = clEnqueueFillBuffer(queue_of(to), opencl_memory(to), zeros, pattern, offset, bytes, 0, NULL,
+                                    opencl_event(to->device));
   return opencl_check(code, "clEnqueueFillBuffer");
 }

@@ -37,6 +37,10 @@ const Backend opencl_backend = {
     .kernel_create = opencl_kernel_create,
     .kernel_free = opencl_kernel_free,
     .kernel_launch = opencl_kernel_launch,
+    .timer_begin = opencl_timer_begin,
+    .timer_end = opencl_timer_end,
+    .timer_read = opencl_timer_read,
+    .timer_drop = opencl_timer_drop,
     .can_gemm = opencl_can_gemm,
     .gemm = opencl_gemm,
 };
@@ -105,7 +109,7 @@ static uint64_t device_number(cl_device_id id, cl_device_info what) {
 
 static void describe(const Found *found, DeviceInfo *info) {
   cl_device_id id = found->device;
-  *info = (DeviceInfo){.backend = "opencl"};
+  *info = (DeviceInfo){.backend = "opencl", .gemm = "CLBlast"};
   char platform[512] = "";
   (void)clGetPlatformInfo(found->platform, CL_PLATFORM_NAME, sizeof platform - 1, platform, NULL);
   platform[sizeof info->platform - 1] = '\0';
@@ -166,7 +170,7 @@ static Status identify(OpenclDevice *device, cl_platform_id platform) {
                     info->name, device_version, info->driver);
 }
 
-Status opencl_open(size_t index, Device **out) {
+Status opencl_open(size_t index, bool timed, Device **out) {
   *out = NULL;
   Status status = STATUS_OK;
   OpenclDevice *device = NULL;
@@ -190,7 +194,8 @@ Status opencl_open(size_t index, Device **out) {
   cl_int code;
   device->context = clCreateContext(properties, 1, &device->id, on_fault, NULL, &code);
   TRY_CLEAN(opencl_check(code, "clCreateContext"));
-  device->queue = clCreateCommandQueue(device->context, device->id, 0, &code);
+  device->queue =
+      clCreateCommandQueue(device->context, device->id, timed ? CL_QUEUE_PROFILING_ENABLE : 0, &code);
   TRY_CLEAN(opencl_check(code, "clCreateCommandQueue"));
   *out = &device->base;
   device = NULL;

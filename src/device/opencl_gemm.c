@@ -17,7 +17,7 @@ Status opencl_gemm(Device *base, const GemmCall *call) {
       CLBlastLayoutRowMajor, a->transposed ? CLBlastTransposeYes : CLBlastTransposeNo,
       b->transposed ? CLBlastTransposeYes : CLBlastTransposeNo, call->m, call->n, call->k, call->alpha,
       opencl_memory(a->buffer), a->offset, a->stride, opencl_memory(b->buffer), b->offset, b->stride,
-      call->beta, opencl_memory(c->buffer), c->offset, c->stride, &device->queue, NULL);
+      call->beta, opencl_memory(c->buffer), c->offset, c->stride, &device->queue, opencl_event(base));
   device->used_gemm = true;
   if (code == CLBlastSuccess) return STATUS_OK;
   return status_fail(STATUS_FAILED, "CLBlastSgemm of [%zu, %zu] x [%zu, %zu] failed with code %d", call->m,

@@ -117,6 +117,6 @@ Status opencl_kernel_launch(Kernel *base, const size_t groups[3], const size_t i
   }
   size_t all[3] = {groups[0] * items[0], groups[1] * items[1], groups[2] * items[2]};
   cl_int code = clEnqueueNDRangeKernel(opencl_device(base->device)->queue, kernel->kernel, 3, NULL, all,
-                                       items, 0, NULL, NULL);
+                                       items, 0, NULL, opencl_event(base->device));
   return opencl_check(code, "clEnqueueNDRangeKernel");
 }

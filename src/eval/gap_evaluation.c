@@ -1,110 +1,42 @@
-// The gap as an Evaluation: turns what was measured into metrics, and metrics into JSON and a line for
-// people.
+// The gap as an Evaluation: what is measured, a line for people, and what the numbers depend on.
 #include "eval/gap.h"
 
-#include "gap_measure.h"
-#include "io/json_write.h"
+#include "gap_metrics.h"
+#include "gap_planning.h"
 #include "util/memory.h"
+#include <inttypes.h>
 #include <math.h>
 #include <stdlib.h>
-
-enum { DRAWS = 10000 };
 
 typedef struct GapEvaluation {
   Evaluation evaluation;
   const Dataset *dataset;
   GapOptions options;
+  GapExtras extras;
+  GapFrame frame;
   GapReport last, base; // empty: nothing was measured
 } GapEvaluation;
 
 static Status plan_gap(Evaluation *evaluation, Model *model) {
   const GapEvaluation *gap = (const GapEvaluation *)evaluation;
   GapReport report = {0};
-  Status status = gap_measure(&(EvaluationRun){.model = model}, gap->dataset, &gap->options, &report);
+  GapExtras unheard = {.kl = gap->extras.kl};
+  Status status =
+      gap_measure(&(EvaluationRun){.model = model}, gap->dataset, &gap->options, &unheard, &report);
   gap_report_free(&report);
   return status;
 }
 
-// ---- metrics ----
-
-static GapTable total_table(const GapReport *report) {
-  return (GapTable){report->total, report->sets, report->groups};
-}
-
-static GapTable paired_table(const GapReport *report) {
-  return (GapTable){report->paired, report->sets, report->groups};
-}
-
-static Interval interval_of(const GapMean *mean) {
-  return (Interval){mean->value, mean->low, mean->high};
-}
-
-static void add_estimate(MetricList *metrics, const char *kind, const GapEstimate *estimate,
-                         const GroupFile *groups) {
-  metrics_add_interval(metrics, interval_of(&estimate->gap), "%s_gap", kind);
-  metrics_add(metrics, estimate->gap.standard_error, "%s_standard_error", kind);
-  metrics_add(metrics, estimate->p, "%s_p", kind);
-  for (size_t g = 0; g < groups_count(groups); g++)
-    metrics_add(metrics, estimate->H[g], "%s_H_%s", kind, groups_name(groups, g));
-  if (estimate->pair_count < 2) return;
-  metrics_add(metrics, estimate->spread, "%s_spread", kind);
-  for (size_t p = 0; p < estimate->pair_count; p++) {
-    const GapPair *pair = &estimate->pairs[p];
-    metrics_add_interval(metrics, interval_of(&pair->mean), "%s_gap_%s_minus_%s", kind,
-                         groups_name(groups, pair->of), groups_name(groups, pair->minus));
-  }
-}
-
-static Status add_gap(MetricList *metrics, const char *kind, const GapTable *table,
-                      const GapEvaluation *gap) {
-  GapEstimate estimate;
-  GapResampling resampling = {gap->options.seed, DRAWS};
-  TRY(gap_estimate(table, &resampling, &estimate));
-  add_estimate(metrics, kind, &estimate, gap->dataset->groups);
-  return STATUS_OK;
-}
-
-static Status add_change(MetricList *metrics, const char *kind, const GapTable *before, const GapTable *after,
-                         const GapEvaluation *gap) {
-  GapEstimate change;
-  GapSize size = GAP_UNCLEAR;
-  GapResampling resampling = {gap->options.seed, DRAWS};
-  TRY(gap_change(before, after, &resampling, &change, &size));
-  add_estimate(metrics, kind, &change, gap->dataset->groups);
-  metrics_add(metrics, (double)size, "%s_size", kind);
-  return STATUS_OK;
-}
-
-static Status add_changes(MetricList *metrics, const GapEvaluation *gap) {
-  GapTable total[] = {total_table(&gap->base), total_table(&gap->last)};
-  GapTable paired[] = {paired_table(&gap->base), paired_table(&gap->last)};
-  GapMean mean;
-  TRY(add_change(metrics, "change_total", &total[0], &total[1], gap));
-  TRY(add_change(metrics, "change_paired", &paired[0], &paired[1], gap));
-  TRY(gap_change_of_mean(&total[0], &total[1], &mean));
-  double moved = gap->last.H_bar - gap->base.H_bar;
-  double relative = moved < 0 || moved > 0 ? moved / gap->base.H_bar : 0; // a base of 0 has no share
-  bool drifted = gap->options.max_drift > 0 && !(fabs(relative) <= (double)gap->options.max_drift);
-  metrics_add_interval(metrics, interval_of(&mean), "change_H_bar");
-  metrics_add(metrics, relative, "change_H_bar_relative");
-  metrics_add(metrics, !drifted ? 0 : relative < 0 ? -1 : 1, "change_drift");
-  return STATUS_OK;
-}
-
 static Status run_gap(Evaluation *evaluation, const EvaluationRun *run, MetricList *metrics) {
   GapEvaluation *gap = (GapEvaluation *)evaluation;
-  GapReport *report = &gap->last;
-  gap_report_free(report);
-  TRY(gap_measure(run, gap->dataset, &gap->options, report));
-  GapTable total = total_table(report), paired = paired_table(report);
-  TRY(add_gap(metrics, "total", &total, gap));
-  TRY(add_gap(metrics, "paired", &paired, gap));
-  metrics_add(metrics, report->H_bar, "H_bar");
-  metrics_add(metrics, (double)report->sets, "sets");
-  metrics_add(metrics, (double)report->distinct_sets, "distinct_sets");
-  metrics_add(metrics, (double)report->answers, "answers");
-  metrics_add(metrics, (double)report->tokens, "tokens");
-  return gap->base.sets > 0 ? add_changes(metrics, gap) : STATUS_OK;
+  gap_report_free(&gap->last);
+  TRY(gap_measure(run, gap->dataset, &gap->options, &gap->extras, &gap->last));
+  return gap_metrics_add(metrics, &gap->frame, &gap->last, gap->base.sets > 0 ? &gap->base : NULL);
+}
+
+static Status write_gap_json(const Evaluation *evaluation, const MetricList *metrics, JsonWriter *json) {
+  gap_metrics_write(metrics, &((const GapEvaluation *)evaluation)->frame, json);
+  return STATUS_OK;
 }
 
 // ---- a line for people ----
@@ -119,94 +51,31 @@ static Status summarize_gap(const Evaluation *evaluation, const MetricList *metr
     TRY(str_append_text(out, "(one set: no interval)"));
   else
     TRY(str_append_format(out, "[%+.4f, %+.4f]", gap.low, gap.high));
-  return str_append_format(out, "  H %.3f", metrics_get(metrics, "H_bar").value);
-}
-
-// ---- JSON ----
-
-static void write_interval(JsonWriter *json, const char *key, Interval interval) {
-  json_number(json, key, interval.value);
-  json_number(json, "low", interval.low);
-  json_number(json, "high", interval.high);
-}
-
-static void write_pairs(const MetricList *metrics, const char *kind, const GroupFile *groups,
-                        JsonWriter *json) {
-  json_array_begin(json, "pairs");
-  for (size_t of = 1; of < groups_count(groups); of++) {
-    for (size_t minus = 0; minus < of; minus++) {
-      const char *names[] = {groups_name(groups, of), groups_name(groups, minus)};
-      json_object_begin(json, NULL);
-      json_string(json, "of", names[0]);
-      json_string(json, "minus", names[1]);
-      write_interval(json, "gap", metrics_get(metrics, "%s_gap_%s_minus_%s", kind, names[0], names[1]));
-      json_object_end(json);
-    }
-  }
-  json_array_end(json);
-}
-
-/// Adds the members of an estimate to an open object.
-static void write_estimate(const MetricList *metrics, const char *kind, const GroupFile *groups,
-                           JsonWriter *json) {
-  write_interval(json, "gap", metrics_get(metrics, "%s_gap", kind));
-  json_number(json, "standard_error", metrics_get(metrics, "%s_standard_error", kind).value);
-  json_number(json, "p", metrics_get(metrics, "%s_p", kind).value);
-  json_object_begin(json, "H");
-  for (size_t g = 0; g < groups_count(groups); g++) {
-    const char *group = groups_name(groups, g);
-    json_number(json, group, metrics_get(metrics, "%s_H_%s", kind, group).value);
-  }
-  json_object_end(json);
-  if (groups_count(groups) == 2) return;
-  json_number(json, "spread", metrics_get(metrics, "%s_spread", kind).value);
-  write_pairs(metrics, kind, groups, json);
-}
-
-/// `words` stand for −1, 0 and 1.
-static void write_word(const MetricList *metrics, const char *name, const char *key,
-                       const char *const words[3], JsonWriter *json) {
-  double value = metrics_get(metrics, "%s", name).value;
-  json_string(json, key, words[value < 0 ? 0 : value > 0 ? 2 : 1]);
-}
-
-static void write_changes(const MetricList *metrics, const GroupFile *groups, JsonWriter *json) {
-  static const char *const sizes[] = {"smaller", "unclear", "larger"};
-  static const char *const drifts[] = {"collapsed", "none", "blown up"};
-  json_object_begin(json, "change");
-  json_object_begin(json, "total");
-  write_estimate(metrics, "change_total", groups, json);
-  write_word(metrics, "change_total_size", "size", sizes, json);
-  json_object_end(json);
-  json_object_begin(json, "paired");
-  write_estimate(metrics, "change_paired", groups, json);
-  write_word(metrics, "change_paired_size", "size", sizes, json);
-  json_object_end(json);
-  json_object_begin(json, "H_bar");
-  write_interval(json, "change", metrics_get(metrics, "change_H_bar"));
-  json_number(json, "relative", metrics_get(metrics, "change_H_bar_relative").value);
-  json_object_end(json);
-  write_word(metrics, "change_drift", "drift", drifts, json);
-  json_object_end(json);
-}
-
-static Status write_gap_json(const Evaluation *evaluation, const MetricList *metrics, JsonWriter *json) {
-  static const char *const kinds[] = {"total", "paired"};
-  static const char *const totals[] = {"H_bar", "sets", "distinct_sets", "answers", "tokens"};
-  const GapEvaluation *gap = (const GapEvaluation *)evaluation;
-  for (size_t k = 0; k < 2; k++) {
-    json_object_begin(json, kinds[k]);
-    write_estimate(metrics, kinds[k], gap->dataset->groups, json);
-    json_object_end(json);
-  }
-  for (size_t i = 0; i < sizeof totals / sizeof *totals; i++)
-    json_number(json, totals[i], metrics_get(metrics, "%s", totals[i]).value);
-  bool compared = !isnan(metrics_get(metrics, "change_H_bar").value);
-  if (compared) write_changes(metrics, gap->dataset->groups, json);
-  return STATUS_OK;
+  TRY(str_append_format(out, "  H %.3f", metrics_get(metrics, "H_bar").value));
+  const char *why = gap_void_words(gap_void(metrics));
+  return why == NULL ? STATUS_OK : str_append_format(out, "; that says nothing: %s", why);
 }
 
 // ---- the evaluation ----
+
+static Status describe_gap(const Evaluation *evaluation, Str *out) {
+  const GapEvaluation *gap = (const GapEvaluation *)evaluation;
+  const GapOptions *o = &gap->options;
+  const SamplingOptions *s = &o->sampling;
+  const GroupFile *groups = gap->dataset->groups;
+  TRY(str_append_format(out, "%zu set%s of ", gap->dataset->sets, str_plural(gap->dataset->sets)));
+  for (size_t g = 0; g < groups_count(groups); g++)
+    TRY(str_append_item(out, groups_name(groups, g), g, groups_count(groups), " and "));
+  TRY(str_append_format(out, " (%016" PRIx64 "), %zu answer%s to each prompt, of at most %zu token%s",
+                        dataset_hash(gap->dataset), o->answers, str_plural(o->answers), s->max_new_tokens,
+                        str_plural(s->max_new_tokens)));
+  return str_append_format(
+      out,
+      ", drawn with temperature %.9g, top_p %.9g, top_k %zu, repetition_penalty %.9g and "
+      "seed %" PRIu64 ", entropies at %.9g",
+      (double)s->temperature, (double)s->top_p, s->top_k, (double)s->repetition_penalty, o->seed,
+      (double)o->entropy_tau);
+}
 
 static void free_gap(Evaluation *evaluation) {
   GapEvaluation *gap = (GapEvaluation *)evaluation;
@@ -217,12 +86,22 @@ static void free_gap(Evaluation *evaluation) {
 
 Status gap_evaluation_create(const char *name, const Dataset *dataset, const GapOptions *options,
                              Evaluation **out) {
-  static const EvaluationType type = {plan_gap, run_gap, summarize_gap, write_gap_json, free_gap};
+  static const EvaluationType type = {.plan = plan_gap,
+                                      .run = run_gap,
+                                      .summarize = summarize_gap,
+                                      .write_json = write_gap_json,
+                                      .free = free_gap,
+                                      .describe = describe_gap};
   GapEvaluation *gap = NULL;
   *out = NULL;
   TRY(gap_check(dataset, options));
   TRY(mem_array(&gap, 1, "the gap"));
   *gap = (GapEvaluation){.evaluation = {&type, name}, .dataset = dataset, .options = *options};
+  gap->frame = (GapFrame){.group_count = groups_count(dataset->groups),
+                          .answers = options->answers,
+                          .seed = options->seed,
+                          .max_drift = options->max_drift};
+  for (size_t g = 0; g < gap->frame.group_count; g++) gap->frame.groups[g] = groups_name(dataset->groups, g);
   *out = &gap->evaluation;
   return STATUS_OK;
 }
@@ -235,4 +114,79 @@ Status gap_evaluation_keep_base(Evaluation *evaluation) {
   gap->base = gap->last;
   gap->last = (GapReport){0};
   return STATUS_OK;
+}
+
+void gap_evaluation_listen(Evaluation *evaluation, GapListen listen, void *user) {
+  ((GapEvaluation *)evaluation)->extras.listener = (GapListener){listen, user};
+}
+
+void gap_evaluation_measure_kl(Evaluation *evaluation) {
+  ((GapEvaluation *)evaluation)->extras.kl = true;
+}
+
+// ---- plans ----
+
+Status gap_evaluation_keep_answers(Evaluation *evaluation) {
+  GapEvaluation *gap = (GapEvaluation *)evaluation;
+  if (gap->dataset->sets < GAP_PILOT_SETS)
+    return status_fail(STATUS_INPUT,
+                       "a plan needs a pilot of at least %d sets, and there %s %zu: raise data.eval_sets",
+                       GAP_PILOT_SETS, gap->dataset->sets == 1 ? "is" : "are", gap->dataset->sets);
+  if (gap->options.answers < GAP_PILOT_ANSWERS)
+    return status_fail(STATUS_INPUT, "a plan needs a pilot with at least %d answers to each prompt",
+                       GAP_PILOT_ANSWERS);
+  gap->extras.by_answer = true;
+  return STATUS_OK;
+}
+
+/// What a pilot knows beside its entropies.
+static GapPlan begin_plan(const GapEvaluation *gap, double aim, double prompt_seconds,
+                          double answer_seconds) {
+  double sets = (double)gap->dataset->sets;
+  return (GapPlan){.aim = aim,
+                   .sets = gap->dataset->sets,
+                   .answers = gap->options.answers,
+                   .available = gap->dataset->available,
+                   .prompt_seconds = prompt_seconds / sets,
+                   .answer_seconds = answer_seconds / sets / (double)gap->options.answers};
+}
+
+static Status plan_tables(const double *paired, const double *total, const GapEvaluation *gap, GapPlan *out) {
+  GapPilot pilot = {paired, gap->dataset->sets, gap->options.answers, gap->last.groups};
+  TRY(gap_plan_kind(&pilot, out->aim, out->available, &out->paired));
+  pilot.H = total;
+  TRY(gap_plan_kind(&pilot, out->aim, out->available, &out->total));
+  gap_plan_price(out);
+  return STATUS_OK;
+}
+
+Status gap_evaluation_plan(const Evaluation *evaluation, double aim, GapPlan *out) {
+  const GapEvaluation *gap = (const GapEvaluation *)evaluation;
+  const GapReport *last = &gap->last;
+  if (last->answer_paired == NULL)
+    return status_fail(STATUS_FAILED, "%s: no pilot was measured", evaluation->name);
+  *out = begin_plan(gap, aim, last->prompt_seconds, last->answer_seconds);
+  return plan_tables(last->answer_paired, last->answer_total, gap, out);
+}
+
+Status gap_evaluation_plan_change(const Evaluation *evaluation, double aim, GapPlan *out) {
+  const GapEvaluation *gap = (const GapEvaluation *)evaluation;
+  const GapReport *base = &gap->base, *last = &gap->last;
+  double *changes[2] = {NULL, NULL};
+  size_t cells = last->sets * gap->options.answers * last->groups;
+  Status status = STATUS_OK;
+  if (base->answer_paired == NULL || last->answer_paired == NULL)
+    return status_fail(STATUS_FAILED, "%s: no pilot was measured", evaluation->name);
+  for (size_t k = 0; k < 2; k++) TRY_CLEAN(mem_array(&changes[k], cells, "the plan"));
+  for (size_t i = 0; i < cells; i++) {
+    changes[0][i] = last->answer_paired[i] - base->answer_paired[i];
+    changes[1][i] = last->answer_total[i] - base->answer_total[i];
+  }
+  *out = begin_plan(gap, aim, base->prompt_seconds + last->prompt_seconds,
+                    base->answer_seconds + last->answer_seconds);
+  status = plan_tables(changes[0], changes[1], gap, out);
+cleanup:
+  free(changes[0]);
+  free(changes[1]);
+  return status;
 }

@@ -224,7 +224,8 @@ static Status find_means(const GapTable *table, double *means) {
   for (size_t i = 0; i < table->sets * table->groups; i++) {
     if (!isfinite(table->H[i]))
       return status_fail(STATUS_FAILED,
-                         "the entropy of set %zu, group %zu is %g: the model's numbers are broken",
+                         "the entropy of set %zu, group %zu is %g: the model computes numbers that are not "
+                         "finite",
                          i / table->groups, i % table->groups, table->H[i]);
     means[i % table->groups] += table->H[i] / (double)table->sets;
   }
@@ -305,22 +306,36 @@ cleanup:
   return status;
 }
 
+/// The mean of the second column less the first, of columns[sets][2].
+static Status mean_difference(const double *columns, size_t sets, GapMean *out) {
+  double means[2] = {0};
+  GapTable table = {columns, sets, 2};
+  GapPair pair = {.of = 1, .minus = 0};
+  TRY(find_means(&table, means));
+  estimate_difference(&table, means, &pair);
+  set_t_interval(&pair.mean, sets);
+  *out = pair.mean;
+  return STATUS_OK;
+}
+
+Status gap_mean(const double *values, size_t sets, GapMean *out) {
+  double *columns = NULL; // [sets][2] 0 and the value
+  TRY(mem_array(&columns, 2 * sets, "mean of the sets"));
+  for (size_t s = 0; s < sets; s++) columns[2 * s + 1] = values[s];
+  Status status = mean_difference(columns, sets, out);
+  free(columns);
+  return status;
+}
+
 Status gap_change_of_mean(const GapTable *before, const GapTable *after, GapMean *out) {
   double *columns = NULL; // [sets][2] the mean over groups before and after
   TRY(mem_array(&columns, 2 * before->sets, "change of the mean entropy"));
-  double means[2] = {0}, groups = (double)before->groups;
+  double groups = (double)before->groups;
   for (size_t i = 0; i < before->sets * before->groups; i++) {
     columns[i / before->groups * 2] += before->H[i] / groups;
     columns[i / before->groups * 2 + 1] += after->H[i] / groups;
   }
-  GapTable table = {columns, before->sets, 2};
-  GapPair pair = {.of = 1, .minus = 0};
-  Status status = find_means(&table, means);
-  if (status == STATUS_OK) {
-    estimate_difference(&table, means, &pair);
-    set_t_interval(&pair.mean, before->sets);
-    *out = pair.mean;
-  }
+  Status status = mean_difference(columns, before->sets, out);
   free(columns);
   return status;
 }

@@ -54,5 +54,7 @@ STATUS_CHECKED Status gap_estimate(const GapTable *table, const GapResampling *r
 /// reverse holds.
 STATUS_CHECKED Status gap_change(const GapTable *before, const GapTable *after,
                                  const GapResampling *resampling, GapEstimate *change, GapSize *size);
+/// The mean of a number of each set.
+STATUS_CHECKED Status gap_mean(const double *values, size_t sets, GapMean *out);
 /// The change of the mean entropy over all groups.
 STATUS_CHECKED Status gap_change_of_mean(const GapTable *before, const GapTable *after, GapMean *out);

@@ -8,6 +8,7 @@
 #include "gen/generate.h"
 
 #include "ops/ops.h"
+#include "ops/profile.h"
 #include "row_list.h"
 #include "util/memory.h"
 #include "util/rng.h"
@@ -315,7 +316,8 @@ static Status take_token(Generator *g, size_t request, int32_t token, const floa
   Answer *answer = &g->answers[request];
   if (token < 0 || (size_t)token >= g->config->vocab) {
     return status_fail(STATUS_FAILED,
-                       "the device drew token %d of a vocabulary of %zu: the model's numbers are broken",
+                       "the device drew token %d of a vocabulary of %zu: "
+                       "the model computes numbers that are not finite",
                        token, g->config->vocab);
   }
   answer->tokens[answer->count] = token;
@@ -323,7 +325,7 @@ static Status take_token(Generator *g, size_t request, int32_t token, const floa
   answer->entropy[answer->count] = stats[1];
   answer->count++;
   mark_seen(g, request, token);
-  answer->ended = !g->plan && is_eos(g->config, token);
+  answer->ended = !g->plan && !g->job->past_end && is_eos(g->config, token);
   bool wanted = g->job->on_token == NULL || g->job->on_token(g->job->user, request, token);
   g->continues[request] = wanted && !answer->ended && answer->count < g->job->sampling.max_new_tokens;
   return STATUS_OK;
@@ -356,6 +358,7 @@ static Status check_stop(const GenerateJob *job) {
 /// requests, so that decoding does not depend on how the prompts were split.
 static Status prefill(Generator *g) {
   const GenerateJob *job = g->job;
+  OPS_PHASE(model_ops(pass_model(g->pass)), "prefill");
   for (size_t first = 0, end = 0; first < job->prompt_count; first = end) {
     TRY(check_stop(job));
     TRY(prefill_piece(g, first, &end));
@@ -368,16 +371,23 @@ static Status prefill(Generator *g) {
   return STATUS_OK;
 }
 
+static Status decode(Generator *g) {
+  OPS_PHASE(model_ops(pass_model(g->pass)), "decode");
+  while (g->live_count > 0) {
+    TRY(check_stop(g->job));
+    TRY(decode_forward(g));
+    TRY(draw(g));
+  }
+  return STATUS_OK;
+}
+
 Status generate(Pass *pass, const GenerateJob *job, Answer *answers) {
   memset(answers, 0, job->request_count * sizeof *answers);
   Generator g;
+  OPS_PHASE(model_ops(pass_model(pass)), "sample");
   Status status = generator_create(pass, job, answers, &g);
   if (status == STATUS_OK) status = prefill(&g);
-  while (status == STATUS_OK && g.live_count > 0) {
-    status = check_stop(job);
-    if (status == STATUS_OK) status = decode_forward(&g);
-    if (status == STATUS_OK) status = draw(&g);
-  }
+  if (status == STATUS_OK) status = decode(&g);
   generator_free(&g);
   return status;
 }

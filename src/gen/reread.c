@@ -5,6 +5,7 @@
 //   cache rows   prompt 0 | prompt 1 | … | reading 0 | reading 1 | …     in place of the answers' rows
 #include "gen/reread.h"
 
+#include "ops/profile.h"
 #include "row_list.h"
 #include "util/memory.h"
 #include <stdlib.h>
@@ -102,6 +103,7 @@ static Status measure(Rereader *r) {
 Status reread_answers(Pass *pass, const RereadJob *job, float *entropy, float *log_z) {
   Rereader r;
   Status status = STATUS_OK;
+  OPS_PHASE(model_ops(pass_model(pass)), "reread");
   TRY_CLEAN(rereader_create(pass, job, &r));
   for (size_t first = 0, end = 0, out = 0; first < job->count; first = end) {
     TRY_CLEAN(gather(&r, first, &end));

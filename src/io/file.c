@@ -94,6 +94,22 @@ Status file_sha256(const char *path, char out[SHA256_TEXT]) {
   return STATUS_OK;
 }
 
+Status file_lines(const char *path, FileLine line, void *user) {
+  MappedFile file = {0};
+  size_t number = 0;
+  Status status = STATUS_OK;
+  TRY(file_map(path, &file));
+  const char *at = (const char *)file.bytes, *end = at + file.size;
+  while (status == STATUS_OK && at < end) {
+    const char *newline = memchr(at, '\n', (size_t)(end - at));
+    const char *stop = newline != NULL ? newline : end;
+    status = line(user, at, (size_t)(stop - at), ++number);
+    at = newline != NULL ? newline + 1 : end;
+  }
+  file_unmap(&file);
+  return status;
+}
+
 // ---- paths and folders ----
 
 bool file_exists(const char *path) {
@@ -166,6 +182,16 @@ Status directory_create(const char *path) {
   }
   free(prefix);
   return status == STATUS_OK ? create_one(path) : status;
+}
+
+Status directory_create_temporary(const char *name, char **out) {
+  const char *place = getenv("TMPDIR");
+  TRY(str_format(out, "%s/%s-XXXXXX", place != NULL && place[0] == '/' ? place : "/tmp", name));
+  if (mkdtemp(*out) != NULL) return STATUS_OK;
+  Status status = file_fail(STATUS_FAILED, *out, "create the temporary folder");
+  free(*out);
+  *out = NULL;
+  return status;
 }
 
 /// Removes the entries of the folder open at `descriptor`, which it closes. Links are removed, never
@@ -260,19 +286,50 @@ struct FileWriter {
   uint8_t buffer[WRITE_BUFFER];
 };
 
-Status writer_open(const char *path, FileWriter **out) {
-  *out = NULL;
+/// A writer of the open file, or of what `errno` says if `descriptor` is −1. It closes the descriptor in any
+/// case.
+static Status make_writer(int descriptor, const char *path, FileWriter **out) {
+  if (descriptor < 0) return file_fail(STATUS_FAILED, path, "create");
   FileWriter *writer = NULL;
-  TRY(mem_array(&writer, 1, "a file writer"));
-  writer->descriptor = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
-  Status status = writer->descriptor < 0 ? file_fail(STATUS_FAILED, path, "create")
-                                         : str_copy(&writer->path, path, strlen(path));
+  Status status = mem_array(&writer, 1, "a file writer");
   if (status != STATUS_OK) {
-    writer_abandon(writer);
+    (void)close(descriptor);
     return status;
   }
-  *out = writer;
-  return STATUS_OK;
+  writer->descriptor = descriptor;
+  status = str_copy(&writer->path, path, strlen(path));
+  if (status == STATUS_OK)
+    *out = writer;
+  else
+    writer_abandon(writer);
+  return status;
+}
+
+Status writer_open(const char *path, FileWriter **out) {
+  *out = NULL;
+  return make_writer(open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666), path, out);
+}
+
+Status writer_open_beside(const char *path, char **name, FileWriter **out) {
+  *name = NULL;
+  *out = NULL;
+  int descriptor = -1;
+  // a number is taken if a thread writes there, or a process of the same number was killed there or runs
+  // elsewhere
+  for (unsigned number = 0; descriptor < 0 && number < 1000; number++) {
+    free(*name);
+    *name = NULL;
+    TRY(str_format(name, "%s.%ld-%u.partial", path, (long)getpid(), number));
+    descriptor = open(*name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+    if (descriptor < 0 && errno != EEXIST) break;
+  }
+  bool created = descriptor >= 0;
+  Status status = make_writer(descriptor, *name, out);
+  if (status == STATUS_OK) return status;
+  if (created) (void)unlink(*name);
+  free(*name);
+  *name = NULL;
+  return status;
 }
 
 static Status write_all(FileWriter *writer, const uint8_t *bytes, size_t size) {

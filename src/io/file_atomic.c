@@ -33,8 +33,7 @@ static Status sync_path(const char *path) {
   return status;
 }
 
-/// Syncs the folder that contains `path`, so that a rename inside it survives a crash.
-static Status sync_parent(const char *path) {
+Status file_sync_name(const char *path) {
   const char *slash = strrchr(path, '/');
   if (slash == NULL) return sync_path(".");
   char *parent = NULL;
@@ -92,14 +91,13 @@ static Status replace_file(const char *path, const void *bytes, size_t size) {
   Status status = STATUS_OK;
   FileWriter *writer = NULL;
   char *partial = NULL;
-  TRY(str_format(&partial, "%s.partial", path));
-  TRY_CLEAN(writer_open(partial, &writer));
+  TRY(writer_open_beside(path, &partial, &writer));
   TRY_CLEAN(writer_append(writer, bytes, size));
   FileWriter *closing = writer;
   writer = NULL;
   TRY_CLEAN(writer_close(closing));
   TRY_CLEAN(rename_path(partial, path));
-  TRY_CLEAN(sync_parent(path));
+  TRY_CLEAN(file_sync_name(path));
 
 cleanup:
   writer_abandon(writer);
@@ -197,7 +195,7 @@ static Status swap_by_renames(const AtomicDir *dir) {
     status = rename_path(dir->partial, dir->path);
     if (status != STATUS_OK) (void)rename(old, dir->path);
   }
-  if (status == STATUS_OK) status = sync_parent(dir->path);
+  if (status == STATUS_OK) status = file_sync_name(dir->path);
   if (status == STATUS_OK) status = directory_remove(old);
   free(old);
   return status;
@@ -207,7 +205,7 @@ static Status swap_by_renames(const AtomicDir *dir) {
 static Status exchange(const AtomicDir *dir) {
   if (renameat2(AT_FDCWD, dir->partial, AT_FDCWD, dir->path, RENAME_EXCHANGE) != 0)
     return swap_by_renames(dir);
-  TRY(sync_parent(dir->path));
+  TRY(file_sync_name(dir->path));
   return directory_remove(dir->partial);
 }
 
@@ -217,7 +215,7 @@ static Status swap_in(const AtomicDir *dir) {
   FileLock old = {0};
   if (!file_exists(dir->path)) {
     TRY(rename_path(dir->partial, dir->path));
-    return sync_parent(dir->path);
+    return file_sync_name(dir->path);
   }
   // waits for a writer that has just put it there, and is about to end
   if (lstat(dir->path, &info) == 0 && S_ISDIR(info.st_mode)) TRY(directory_lock(dir->path, true, &old));

@@ -13,6 +13,7 @@
 // the first one announces. The file lists dimensions innermost first; take_shape reverses them.
 #include "gguf.h"
 
+#include "util/dequant.h"
 #include "util/memory.h"
 #include "util/str.h"
 #include <inttypes.h>

@@ -328,14 +328,6 @@ Status gguf_get_string_or_null(const TensorFile *file, const char *key, const ch
   return STATUS_OK;
 }
 
-size_t gguf_key_count(const TensorFile *file) {
-  return file->metadata.count;
-}
-
-const char *gguf_key_at(const TensorFile *file, size_t index) {
-  return index < file->metadata.count ? file->metadata.list[index].key : NULL;
-}
-
 Status gguf_get_strings(const TensorFile *file, const char *key, size_t *count) {
   const GgufValue *value = find_value(&file->metadata, key);
   *count = 0;

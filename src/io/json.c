@@ -123,7 +123,7 @@ Status json_read(const char *bytes, size_t size, const char *name, const JsonRul
   // A terminated copy, because cJSON before 1.7.18 reads one byte past a text that ends after a comma.
   char *text = NULL;
   TRY(str_copy(&text, bytes, size));
-  Status status = json_text_check(text, size, name, rules->allows_nan, numbers);
+  Status status = json_text_check(text, size, name, rules, numbers);
   if (status == STATUS_OK) status = parse_text(text, size, name, out);
   if (status == STATUS_OK) status = settle(*out, name, rules, numbers);
   if (status != STATUS_OK) {
@@ -148,6 +148,10 @@ Status json_parse(const char *bytes, size_t size, const char *name, cJSON **out)
 
 Status json_parse_unique(const char *bytes, size_t size, const char *name, cJSON **out) {
   return read_all(bytes, size, name, &(JsonRules){.unique_keys = true}, out);
+}
+
+Status json_parse_with_nul(const char *bytes, size_t size, const char *name, cJSON **out) {
+  return read_all(bytes, size, name, &(JsonRules){.allows_nul = true}, out);
 }
 
 Status json_parse_file(const char *path, cJSON **out) {

@@ -16,7 +16,7 @@ typedef struct Scan {
   char *text;
   size_t size;
   const char *name;
-  bool allows_nan;
+  const JsonRules *rules;
   JsonNumbers *numbers;
 } Scan;
 
@@ -63,7 +63,10 @@ static Status add_number(Scan *scan, size_t *at) {
   size_t left = scan->size - *at, size = size_of_word(text, left);
   bool is_word = size > 0;
   while (!is_word && size < left && is_number_char(text[size])) size++;
-  if (is_word && !scan->allows_nan)
+  // Refused here, because the 0 put in the word's place would join the digits before it.
+  if (!is_word && size_of_word(text + size, left - size) > 0)
+    return fail_at(scan, *at + size, "not valid JSON: NaN or Infinity right behind a number");
+  if (is_word && !scan->rules->allows_nan)
     return fail_at(scan, *at, "not valid JSON: NaN and Infinity are not numbers");
   if (!is_word && !is_json_number(text, size)) {
     return status_fail(STATUS_INPUT, "%s: not valid JSON: %.*s is not a number (line %zu, byte %zu)",
@@ -96,7 +99,7 @@ static long read_hex(const char *text, size_t size) {
 
 /// Checks the escape at `at` and moves *at behind it. cJSON checks all but \u.
 static Status check_escape(const Scan *scan, size_t *at) {
-  const char *text = scan->text + *at;
+  char *text = scan->text + *at;
   size_t left = scan->size - *at;
   if (left < 2 || text[1] != 'u') {
     *at += 2;
@@ -104,7 +107,9 @@ static Status check_escape(const Scan *scan, size_t *at) {
   }
   long code = read_hex(text + 2, left - 2), low = 0;
   if (code < 0) return fail_at(scan, *at, "not valid JSON: \\u without four hexadecimal digits");
-  if (code == 0) return fail_at(scan, *at, "contains a NUL byte, as \\u0000, so it is not text");
+  if (code == 0 && !scan->rules->allows_nul)
+    return fail_at(scan, *at, "contains a NUL byte, as \\u0000, so it is not text");
+  if (code == 0) memcpy(text + 2, "FFFD", 4);
   *at += 6;
   if (code < 0xD800 || code > 0xDFFF) return STATUS_OK;
   if (code < 0xDC00 && left >= 12 && text[6] == '\\' && text[7] == 'u') low = read_hex(text + 8, left - 8);
@@ -141,8 +146,9 @@ static Status check_bytes(const Scan *scan) {
                      scan->name, valid, (unsigned char)scan->text[valid], json_line(scan->text, valid));
 }
 
-Status json_text_check(char *text, size_t size, const char *name, bool allows_nan, JsonNumbers *numbers) {
-  Scan scan = {text, size, name, allows_nan, numbers};
+Status json_text_check(char *text, size_t size, const char *name, const JsonRules *rules,
+                       JsonNumbers *numbers) {
+  Scan scan = {text, size, name, rules, numbers};
   TRY(check_bytes(&scan));
   for (size_t at = 0; at < size;) {
     char c = text[at];

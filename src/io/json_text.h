@@ -20,6 +20,7 @@ typedef struct JsonNumbers {
 /// How a text is read where JSON itself leaves it open.
 typedef struct JsonRules {
   bool allows_nan;   // NaN, Infinity and -Infinity are numbers, as Python writes them
+  bool allows_nul;   // a string may hold \u0000, which is U+FFFD in the tree
   bool unique_keys;  // a key that stands twice in an object is refused; else the last one counts
   bool index_values; // `valueint` of every number in the tree becomes its index in `numbers`
 } JsonRules;
@@ -28,10 +29,10 @@ typedef struct JsonRules {
 STATUS_CHECKED Status json_read(const char *bytes, size_t size, const char *name, const JsonRules *rules,
                                 JsonNumbers *numbers, cJSON **out);
 
-/// Checks text[size], which is NUL-terminated: UTF-8, no NUL (as a byte or as an escape), no half of a
-/// surrogate pair, and numbers that are JSON's. Hides the numbers that cJSON cannot read. What else JSON asks
-/// for is left to cJSON.
-STATUS_CHECKED Status json_text_check(char *text, size_t size, const char *name, bool allows_nan,
+/// Checks text[size], which is NUL-terminated: UTF-8, no NUL byte, no \u0000 unless the rules allow it, no
+/// half of a surrogate pair, and numbers that are JSON's. Hides the numbers that cJSON cannot read. What else
+/// JSON asks for is left to cJSON.
+STATUS_CHECKED Status json_text_check(char *text, size_t size, const char *name, const JsonRules *rules,
                                       JsonNumbers *numbers);
 /// The line of byte `offset`, counted from 1.
 size_t json_line(const char *text, size_t offset);

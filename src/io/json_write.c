@@ -4,6 +4,7 @@
 
 #include "io/file.h"
 #include "util/utf8.h"
+#include <cjson/cJSON.h>
 #include <float.h>
 #include <inttypes.h>
 #include <math.h>
@@ -162,11 +163,25 @@ static bool nearly_equal(double a, double b) {
   return fabs(a - b) <= fmax(fabs(a), fabs(b)) * DBL_EPSILON;
 }
 
+void json_print_number(char out[JSON_NUMBER_SIZE], double value) {
+  (void)snprintf(out, JSON_NUMBER_SIZE, isfinite(value) ? "%.15g" : "null", value);
+  if (isfinite(value) && !nearly_equal(strtod(out, NULL), value))
+    (void)snprintf(out, JSON_NUMBER_SIZE, "%.17g", value);
+}
+
 void json_number(JsonWriter *json, const char *key, double value) {
+  char text[JSON_NUMBER_SIZE];
+  json_print_number(text, value);
+  put_value(json, key, text);
+}
+
+void json_exact(JsonWriter *json, const char *key, double value) {
   char text[32] = "null";
-  if (isfinite(value)) {
-    (void)snprintf(text, sizeof text, "%.15g", value);
-    if (!nearly_equal(strtod(text, NULL), value)) (void)snprintf(text, sizeof text, "%.17g", value);
+  bool same = false;
+  for (int digits = 15; digits <= 17 && isfinite(value) && !same; digits++) {
+    (void)snprintf(text, sizeof text, "%.*g", digits, value);
+    double read = strtod(text, NULL);
+    same = !(read < value) && !(read > value);
   }
   put_value(json, key, text);
 }
@@ -192,6 +207,35 @@ void json_integers(JsonWriter *json, const char *key, const int32_t *values, siz
 }
 
 // ---- finishing ----
+
+void json_tree(JsonWriter *json, const char *key, const struct cJSON *value) {
+  bool list = cJSON_IsArray(value);
+  if (cJSON_IsString(value)) json_string(json, key, value->valuestring);
+  if (cJSON_IsNumber(value)) json_exact(json, key, value->valuedouble);
+  if (cJSON_IsBool(value)) json_bool(json, key, cJSON_IsTrue(value));
+  if (cJSON_IsNull(value)) json_null(json, key);
+  if (!list && !cJSON_IsObject(value)) return;
+  if (list)
+    json_array_begin(json, key);
+  else
+    json_object_begin(json, key);
+  const cJSON *member = NULL;
+  cJSON_ArrayForEach(member, value) json_tree(json, list ? NULL : member->string, member);
+  if (list)
+    json_array_end(json);
+  else
+    json_object_end(json);
+}
+
+void json_continue(JsonWriter *json, const char *object, size_t size) {
+  begin_value(json, NULL);
+  bool whole = size > 2 && object[0] == '{' && object[size - 1] == '}';
+  if (!whole) fail(json, "an object to continue that is none");
+  if (json->fault == NULL && (str_append(&json->text, object, size - 1) != STATUS_OK ||
+                              str_append_text(&json->open, "{") != STATUS_OK))
+    fail(json, out_of_memory);
+  json->has_member = true;
+}
 
 Status json_finish(JsonWriter *json, const char *name, Str *out) {
   Status status = STATUS_OK;

@@ -69,6 +69,7 @@ static Status add_chat(RecordList *list, const TableChat *chat) {
     TRY(find_role(chat->messages[i].role, &role));
     TRY(add_message(list, role, chat->messages[i].content));
   }
+  list->row.without_content = chat->left_out;
   list->records.counts.without_content += chat->left_out;
   return STATUS_OK;
 }
@@ -86,6 +87,7 @@ static Status add_turns(RecordList *list, const CellList *texts) {
 /// Adds the row that was built, unless it has no messages.
 static Status end_row(RecordList *list) {
   Records *records = &list->records;
+  list->row.without_content *= list->row.count > 0;
   if (list->row.count == 0) return STATUS_OK;
   if (records->count == RECORDS_ROW_LIMIT)
     return status_fail(STATUS_INPUT, "more than %zu rows; take fewer", RECORDS_ROW_LIMIT);
@@ -93,22 +95,26 @@ static Status end_row(RecordList *list) {
   RecordMessage *messages = NULL;
   TRY(mem_array(&messages, list->row.count, "messages"));
   memcpy(messages, list->row.messages, list->row.count * sizeof *messages);
-  records->rows[records->count++] = (Record){messages, list->row.count};
-  list->row.count = 0;
+  Record *added = &records->rows[records->count++];
+  *added = list->row;
+  added->messages = messages;
+  added->row = records->counts.rows;
+  list->row = (Record){.messages = list->row.messages}; // its slots serve the next row
   return STATUS_OK;
 }
 
-static void free_messages(const Record *row) {
+static void free_row(const Record *row) {
   for (size_t i = 0; i < row->count; i++) {
     free(row->messages[i].role);
     free(row->messages[i].content);
   }
   free(row->messages);
+  free(row->answer);
 }
 
 void records_free(Records *records) {
   if (records == NULL) return;
-  for (size_t i = 0; i < records->count; i++) free_messages(&records->rows[i]);
+  for (size_t i = 0; i < records->count; i++) free_row(&records->rows[i]);
   free(records->rows);
   *records = (Records){0};
 }
@@ -137,9 +143,20 @@ static Status add_cell(Table *table, size_t row, RecordList *list) {
                      table_selected(table, 0)->name);
 }
 
-static Status add_row(Table *table, size_t row, RecordList *list) {
+/// Reads the answer to the row being built.
+static Status add_answer(const Table *table, size_t row, RecordList *list) {
+  const Cell *cell = table_cell(table, row, 1);
+  const char *name = table_selected(table, 1)->name;
+  if (cell->type == CELL_NULL || (cell->type == CELL_TEXT && is_blank(cell->text)))
+    return status_fail(STATUS_INPUT, "the answer in \"%s\" is empty: fill it in, or leave the row out", name);
+  if (cell->type != CELL_TEXT) return status_fail(STATUS_INPUT, "the answer in \"%s\" is not a text", name);
+  return table_string(table, row, 1, &list->row.answer);
+}
+
+static Status add_row(Table *table, size_t row, const RecordSource *source, RecordList *list) {
   RecordCounts *counts = &list->records.counts;
   TRY(add_cell(table, row, list));
+  if (source->answer != NULL && list->row.count > 0) TRY(add_answer(table, row, list));
   bool is_blank_line = list->row.count == 0 && table_kind(table) == TABLE_TEXT;
   counts->rows += !is_blank_line;
   counts->empty += list->row.count == 0 && !is_blank_line;
@@ -169,7 +186,11 @@ static Status select_prompts(Table *table, const RecordSource *source) {
                        source->path, source->column,
                        table_kind(table) == TABLE_TEXT ? "lines are the prompts" : "rows are texts or lists");
   }
-  TRY(table_select(table, &name, 1));
+  if (is_bare && source->answer != NULL)
+    return status_fail(STATUS_INPUT, "%s: has no columns, so no column \"%s\" with answers", source->path,
+                       source->answer);
+  const char *names[] = {name, source->answer};
+  TRY(table_select(table, names, source->answer != NULL ? 2 : 1));
   const TableColumn *selected = table_selected(table, 0);
   if (selected->type == CELL_NULL || selected->type == CELL_TEXT || selected->type == CELL_CHAT ||
       selected->type == CELL_LIST)
@@ -185,7 +206,7 @@ static Status add_rows(Table *table, const RecordSource *source, RecordList *lis
   TRY(select_prompts(table, source));
   do {
     TRY(table_next_group(table, &rows));
-    for (size_t i = 0; i < rows; i++) TRY(table_context(add_row(table, i, list), table, i));
+    for (size_t i = 0; i < rows; i++) TRY(table_context(add_row(table, i, source, list), table, i));
   } while (rows > 0);
   return STATUS_OK;
 }
@@ -204,7 +225,7 @@ Status records_read(const RecordSource *source, Records *out) {
     *out = list.records;
     list.records = (Records){0};
   }
-  free_messages(&list.row);
+  free_row(&list.row);
   records_free(&list.records);
   return status;
 }

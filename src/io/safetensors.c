@@ -9,6 +9,7 @@
 #include "tensor_file.h"
 
 #include "io/json.h"
+#include "util/dequant.h"
 #include "util/str.h"
 #include <inttypes.h>
 #include <stdlib.h>
@@ -179,7 +180,12 @@ Status safetensors_read_index(TensorFile *file) {
   cJSON *index = NULL;
   const cJSON *map = NULL, *entry = NULL;
   TRY(json_parse_unique((const char *)file->maps[0].bytes, file->maps[0].size, file->path, &index));
-  Status status = json_get_object(index, "weight_map", file->path, &map);
+  Status status = json_has(index, "weight_map")
+                      ? json_get_object(index, "weight_map", file->path, &map)
+                      : status_fail(STATUS_INPUT,
+                                    "%s: no index of weights (\"weight_map\" is missing); for a model give "
+                                    "its folder",
+                                    file->path);
   if (status == STATUS_OK) {
     cJSON_ArrayForEach(entry, map) {
       status = cJSON_IsString(entry)

@@ -69,6 +69,8 @@ static const TableFormat *const FORMATS[] = {[TABLE_PARQUET] = &table_parquet,
 static Status open_rows(Status status, Table *table, const char *column, Table **out) {
   if (status == STATUS_OK) status = table_unpack(table);
   if (status == STATUS_OK) status = table_find_kind(table, column);
+  if (status == STATUS_OK && table->is_unnamed && table->separator == '\0')
+    status = status_fail(STATUS_INPUT, "%s: must be a .csv or .tsv file", table->file.path);
   if (status == STATUS_OK) {
     table->format = FORMATS[table->kind];
     status = table->format->open(table);
@@ -98,6 +100,18 @@ Status table_open_bytes(const char *name, const void *bytes, size_t size, const 
   return open_rows(status, table, column, out);
 }
 
+Status table_open_unnamed(const char *path, const char *const *columns, size_t count, Table **out) {
+  Table *table = NULL;
+  *out = NULL;
+  TRY(mem_array(&table, 1, "a table"));
+  table->is_unnamed = true;
+  Status status = file_map(path, &table->map);
+  table->file = table->map;
+  for (size_t i = 0; i < count && status == STATUS_OK; i++)
+    status = table_add_column(table, columns[i], strlen(columns[i]), CELL_TEXT, "text");
+  return open_rows(status, table, NULL, out);
+}
+
 static void free_columns(TableColumn *columns, size_t count) {
   for (size_t i = 0; i < count; i++) {
     free(columns[i].name);
@@ -119,6 +133,10 @@ void table_close(Table *table) {
   free(table->unpacked);
   file_unmap(&table->map);
   free(table);
+}
+
+const char *table_path(const Table *table) {
+  return table->file.path;
 }
 
 TableKind table_kind(const Table *table) {

@@ -1,6 +1,7 @@
 // Typed access to cells. Rule: a cell is converted to the type asked for only if its value stays the same.
 #include "table_parts.h"
 
+#include "util/memory.h"
 #include "util/utf8.h"
 
 #include <math.h>
@@ -234,4 +235,29 @@ Status table_list(Table *table, size_t row, size_t column, CellType items, CellL
   }
   *out = (CellList){copies, count};
   return STATUS_OK;
+}
+
+Status table_strings(Table *table, size_t row, size_t column, char ***out, size_t *count) {
+  CellList list;
+  Status status = STATUS_OK;
+  *out = NULL;
+  *count = 0;
+  TRY(table_list(table, row, column, CELL_TEXT, &list));
+  TRY(mem_array(out, list.count + 1, "texts of a list"));
+  for (; *count < list.count && status == STATUS_OK; ++*count) {
+    TableText text = list.items[*count].text;
+    status = status_context(table_check_text(text), "column \"%s\", item %zu", table->selected[column].name,
+                            *count);
+    status = table_context(status, table, row);
+    if (status == STATUS_OK) status = str_copy(&(*out)[*count], text.bytes, text.size);
+  }
+  if (status == STATUS_OK) return STATUS_OK;
+  table_strings_free(*out);
+  *out = NULL;
+  return status;
+}
+
+void table_strings_free(char **texts) {
+  for (size_t i = 0; texts != NULL && texts[i] != NULL; i++) free(texts[i]);
+  free(texts);
 }

@@ -1,7 +1,7 @@
-// CSV and TSV after RFC 4180. Rule: every row has as many cells as the header, a quote that opens a cell is
-// closed, and anything else is refused with its line. Python's csv module and pandas differ from the RFC in
-// the same way, and this reader does as they do: it skips blank lines, a carriage return alone ends a row,
-// and a quote inside a cell that does not begin with one is text.
+// CSV and TSV after RFC 4180. Rule: every row has as many cells as there are columns, a quote that opens a
+// cell is closed, and anything else is refused with its line. Python's csv module and pandas differ from the
+// RFC in the same way, and this reader does as they do: it skips blank lines, a carriage return alone ends a
+// row, and a quote inside a cell that does not begin with one is text.
 #include "table_parts.h"
 
 #include "util/memory.h"
@@ -124,6 +124,7 @@ Status table_csv_has(const Table *table, char separator, const char *column, boo
 static Status open_csv(Table *table) {
   CsvCell cell = {0};
   table->number = 1;
+  if (table->is_unnamed) return STATUS_OK;
   if (!find_row(table))
     return status_fail(STATUS_INPUT, "%s: is empty; the first row of a %s file names its columns",
                        table->file.path, table->kind == TABLE_TSV ? "TSV" : "CSV");
@@ -146,8 +147,9 @@ static Status add_row(Table *table, CsvCell *columns) {
     if (count < table->column_count) columns[count] = cell;
   }
   if (count != table->column_count) {
-    return status_fail(STATUS_INPUT, "%s: line %zu has %zu cell%s, but the first row names %zu column%s",
-                       table->file.path, number, count, str_plural(count), table->column_count,
+    return status_fail(STATUS_INPUT, "%s: line %zu has %zu cell%s, but %s %zu column%s", table->file.path,
+                       number, count, str_plural(count),
+                       table->is_unnamed ? "the file must have" : "the first row names", table->column_count,
                        str_plural(table->column_count));
   }
   TRY(table_check_row(table, number, (size_t)(table->text - start)));

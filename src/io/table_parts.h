@@ -66,8 +66,9 @@ struct Table {
   uint8_t *unpacked; // owned; NULL if the file is not packed
   MappedFile file;   // the path, and the bytes to read: of one of these, or the caller's
   TableKind kind;
-  bool is_bare;   // JSON: rows are texts or lists and not objects
-  char separator; // CSV, TSV
+  bool is_bare;    // JSON: rows are texts or lists and not objects
+  char separator;  // CSV, TSV
+  bool is_unnamed; // CSV, TSV: no row names the columns
   const TableFormat *format;
   TableColumn *columns;
   size_t column_count, column_capacity;

@@ -1,9 +1,10 @@
-// What the readers of tensor files share: the open file, its list of tensors, and the blocks of quantised
-// types. tensors.c owns the list; safetensors.c and gguf.c fill it. Private to this room.
+// What the readers of tensor files share: the open file and its list of tensors. tensors.c owns the list;
+// safetensors.c, gguf.c and torch_file.c fill it. Private to this room.
 #pragma once
 
 #include "io/file.h"
 #include "io/tensors.h"
+#include "util/bytes.h"
 #include "util/str.h"
 #include <stdbool.h>
 
@@ -61,21 +62,3 @@ STATUS_CHECKED Status safetensors_read_index(TensorFile *file);
 STATUS_CHECKED Status gguf_read(TensorFile *file);
 STATUS_CHECKED Status torch_read(TensorFile *file);
 void gguf_free_values(GgufValues *values);
-
-// ---- dequantisation (dequant.c) ----
-
-/// True if dequantise can decode the type.
-bool can_dequantise(DType type);
-/// out[blocks * elements per block] = `blocks` blocks of a type for which can_dequantise is true. `bytes` may
-/// have any alignment.
-void dequantise(DType type, const uint8_t *bytes, size_t blocks, float *out);
-
-// ---- little-endian reads at any alignment ----
-
-#if __BYTE_ORDER__ != __ORDER_LITTLE_ENDIAN__
-#error "the file readers copy little-endian numbers: a big-endian host needs a byte swap in load_*"
-#endif
-
-uint16_t load_u16(const uint8_t *bytes);
-uint32_t load_u32(const uint8_t *bytes);
-uint64_t load_u64(const uint8_t *bytes);

@@ -3,6 +3,7 @@
 // a copy that the file owns.
 #include "tensor_file.h"
 
+#include "util/dequant.h"
 #include "util/memory.h"
 #include "util/str.h"
 #include <stdlib.h>

@@ -1,6 +1,6 @@
-// The GEE loss. Rule: every form is a sum over contrasts a of group means: of (aᵀH)², |aᵀH| or (aᵀH)² − aᵀ C
-// a. So all forms share one derivative: pairwise and centred, weighted or not. Everything is computed in
-// double, with sums in the order of the samples.
+// The GEE loss. Rule: every form of the gap is a sum over contrasts a of group means: of (aᵀH)², |aᵀH| or
+// (aᵀH)² − aᵀ C a. So all of them share one derivative: pairwise and centred, weighted or not. The two
+// divergences are plain means. Everything is computed in double, with sums in the order of the samples.
 #include "loss/loss.h"
 
 #include "util/memory.h"
@@ -34,11 +34,28 @@ static size_t column_of(const LossSample *sample, size_t groups) {
   return sample->group < 0 ? groups : (size_t)sample->group;
 }
 
-static Status check_options(const LossOptions *o, size_t groups) {
+static Status check_symmetric_kl(const LossOptions *o) {
+  if (o->pairing != PAIRING_PAIRED)
+    return status_fail(STATUS_INPUT,
+                       "loss.form = symmetric_kl compares what the prompts of a set make of the "
+                       "same answer: set loss.pairing = paired, or another loss.form");
+  if (o->use_l1 || o->unbiased)
+    return status_fail(STATUS_INPUT,
+                       "%s = true is about the gap of the entropies, which loss.form = symmetric_kl does not "
+                       "train: set it to false, or another loss.form",
+                       o->use_l1 ? "loss.use_l1" : "loss.unbiased");
+  return STATUS_OK;
+}
+
+Status loss_check_options(const LossOptions *o, size_t groups) {
   if (groups < 1 || groups > LOSS_MAX_GROUPS)
     return status_fail(STATUS_INPUT, "%zu groups: the loss needs 1 to %d", groups, LOSS_MAX_GROUPS);
   if (!(isfinite(o->lambda_weight) && isfinite(o->em_weight)))
     return status_fail(STATUS_INPUT, "loss.lambda_weight and loss.em_weight must be finite numbers");
+  if (!(o->kl_weight >= 0 && isfinite(o->kl_weight)))
+    return status_fail(STATUS_INPUT, "loss.kl_weight = %g must be a finite number, at least 0",
+                       (double)o->kl_weight);
+  if (o->form == LOSS_SYMMETRIC_KL) TRY(check_symmetric_kl(o));
   if (o->auto_anneal && !(o->anneal_min >= 0 && o->anneal_min <= o->anneal_max && isfinite(o->anneal_max)))
     return status_fail(STATUS_INPUT,
                        "loss.anneal_min = %g and loss.anneal_max = %g: set 0 <= anneal_min <= anneal_max",
@@ -57,10 +74,11 @@ static Status check_samples(size_t groups, const LossSample *samples, size_t cou
     if (s->group < -1 || s->group >= (int)groups)
       return status_fail(STATUS_FAILED, "sample %zu is in group %d of %zu", i, s->group, groups);
     if (!isfinite(s->H))
-      return status_fail(STATUS_FAILED,
-                         "the entropy of sample %zu (group %d) is %g: the model's numbers are broken; lower "
-                         "train.learning_rate or loss.lambda_weight",
-                         i, s->group, s->H);
+      return status_fail(
+          STATUS_FAILED,
+          "the entropy of sample %zu (group %d) is %g: the model computes numbers that are not finite; lower "
+          "train.learning_rate or loss.lambda_weight",
+          i, s->group, s->H);
     if (!(s->weight >= 0 && isfinite(s->weight) && s->em_weight >= 0 && isfinite(s->em_weight)))
       return status_fail(STATUS_INPUT,
                          "sample %zu has weights %g and %g: [task_weights] must be finite and not negative",
@@ -109,6 +127,13 @@ static void add_contrast(const LossOptions *o, const double *a, Means *m, double
     m->slope[g] += slope * a[g];
     for (size_t h = 0; h < m->columns; h++) m->Q[g][h] += a[g] * a[h];
   }
+}
+
+/// λ of a symmetric KL. As with every form, nothing is compared unless two groups are present.
+static double partner_slope(const LossOptions *o, const Means *m, const LossResult *result) {
+  double total = 0;
+  for (size_t g = 0; g < m->columns; g++) total += m->weight[g];
+  return o->form == LOSS_SYMMETRIC_KL && result->groups_present >= 2 ? result->lambda / total : 0;
 }
 
 /// Contrasts are taken only between groups that are present. `total` is not 0, because at least two are.
@@ -278,7 +303,7 @@ static Status check_result(const LossResult *result, const double *dH, size_t co
 
 Status loss_compute(const LossOptions *options, size_t groups, const LossSample *samples, size_t count,
                     const GapTrend *trend, LossResult *result, double *dH) {
-  TRY(check_options(options, groups));
+  TRY(loss_check_options(options, groups));
   TRY(check_samples(groups, samples, count));
   Means m = {0};
   *result = (LossResult){.trend = *trend};
@@ -286,7 +311,11 @@ Status loss_compute(const LossOptions *options, size_t groups, const LossSample 
   group_means(groups, samples, count, &m, result);
   follow_gap(result, groups, &result->trend);
   result->lambda = annealed_lambda(options, &result->trend);
-  if (result->groups_present >= 2) add_contrasts(options, &m, &result->loss_bias);
+  if (result->groups_present >= 2 && options->form != LOSS_SYMMETRIC_KL)
+    add_contrasts(options, &m, &result->loss_bias);
+  result->kl = NAN;
+  result->kl_slope = (double)options->kl_weight / (double)count;
+  result->partner_slope = partner_slope(options, &m, result);
 
   double em = options->debias_only ? 0 : options->em_weight, em_total = 0;
   for (size_t i = 0; i < count; i++) em_total += samples[i].em_weight;
@@ -302,4 +331,27 @@ Status loss_compute(const LossOptions *options, size_t groups, const LossSample 
     TRY(subtract_variance(groups, samples, count, &m, result, dH));
   result->loss = em * result->loss_em + result->lambda * result->loss_bias;
   return check_result(result, dH, count);
+}
+
+Status loss_add_divergences(const LossOptions *options, const LossSample *samples, size_t count,
+                            LossResult *result) {
+  double kl = 0, apart = 0, weights = 0;
+  for (size_t i = 0; i < count; i++) {
+    kl += samples[i].kl / (double)count;
+    apart += samples[i].weight * samples[i].partner_kl;
+    weights += samples[i].weight;
+  }
+  if (options->form == LOSS_SYMMETRIC_KL && result->groups_present >= 2) {
+    result->loss_bias = apart / weights;
+    result->loss += result->lambda * result->loss_bias;
+  }
+  if (options->kl_weight > 0) {
+    result->kl = kl;
+    result->loss += (double)options->kl_weight * kl;
+  }
+  if (isfinite(result->loss)) return STATUS_OK;
+  return status_fail(STATUS_FAILED,
+                     "the loss is %g with a divergence of %g from %s: lower train.learning_rate",
+                     result->loss, options->kl_weight > 0 ? kl : result->loss_bias,
+                     options->kl_weight > 0 ? "the base model" : "partners");
 }

@@ -118,12 +118,15 @@ static Status take_weight(const Model *model, AdapterFile *adapter, size_t index
 
 static Status replace_weight(Model *model, const AdapterFile *adapter, const WeightSpec *spec,
                              const StoredTensor *stored) {
+  model->changed = true;
   TRY(stored_check_shape(stored, tensors_path(adapter->file), spec->rank, spec->rows, spec->cols));
+  TRY(model_widen(model, spec));
   return weight_read(stored, 0, &model_weight(model, spec)->value);
 }
 
 /// Gives a tied model a head of its own, equal to its embedding.
 static Status untie(Model *model) {
+  model->changed = true;
   const Tensor *embedding = &model->embedding.value;
   TRY(tensor_create(model->ops, "head", MEMORY_WEIGHTS, embedding->dtype, embedding->rows, embedding->cols,
                     &model->head.value));
@@ -198,6 +201,7 @@ static Status take_part(AdapterFile *adapter, const WeightSpec *spec, LoraPart p
 
 static Status merge_weight(Model *model, AdapterFile *adapter, const WeightSpec *spec,
                            const LoraTarget *target) {
+  model->changed = true;
   AdapterParts parts = {.path = tensors_path(adapter->file), .scale = target->scale};
   TRY(take_part(adapter, spec, LORA_A, &parts.a));
   TRY(take_part(adapter, spec, LORA_B, &parts.b));
@@ -207,9 +211,11 @@ static Status merge_weight(Model *model, AdapterFile *adapter, const WeightSpec 
 
 /// Each row of the file's tensor becomes one of the weight's.
 static Status replace_rows(Model *model, AdapterFile *adapter, const WeightSpec *spec, const LoraRows *rows) {
+  model->changed = true;
   const StoredTensor *stored = NULL;
   TRY(take_part(adapter, spec, LORA_ROWS, &stored));
   TRY(stored_check_shape(stored, tensors_path(adapter->file), 2, rows->count, spec->cols));
+  TRY(model_widen(model, spec));
   for (size_t i = 0; i < rows->count; i++) {
     StoredTensor row = *stored;
     row.elements = spec->cols;

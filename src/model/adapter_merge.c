@@ -1,4 +1,5 @@
-// Merges an adapter into its weight. Rule: only into float32, so that nothing is rounded but the result.
+// Merges an adapter into its weight. Rule: only into float32, so that nothing is rounded but the result. A
+// weight as stored is widened first.
 #include "parts.h"
 #include "util/memory.h"
 #include <math.h>
@@ -61,11 +62,12 @@ cleanup:
 }
 
 Status adapter_merge(Model *model, const WeightSpec *weight, size_t rank, const AdapterParts *parts) {
+  TRY(model_widen(model, weight));
   Tensor *value = &model_weight(model, weight)->value;
   if (value->dtype != DTYPE_F32) {
     return status_fail(STATUS_INPUT,
                        "%s: this adapter is merged into %s when it is read, which needs float32 weights; use "
-                       "--dtype f32 or model.dtype = f32",
+                       "--dtype f32 or stored (model.dtype)",
                        parts->path, weight->name);
   }
   // An embedding's rows are what others have as columns: its A and B change places.

@@ -95,6 +95,10 @@ cleanup:
   return status;
 }
 
+bool model_has_base(const Model *model) {
+  return !model->full && !model->changed;
+}
+
 Status model_load_adapter(Model *model, const char *directory) {
   TRY(model_check_untrained(model));
   TRY(lora_read_config(&model->config, directory, &model->lora));

@@ -67,6 +67,7 @@ static Status qkv_backward(Pass *pass, LayerKeep *keep) {
                          .k = &keep->k,
                          .v = &keep->v,
                          .spans = &pass->index.spans,
+                         .host_spans = pass->host_spans,
                          .out = &keep->attended,
                          .lse = &keep->lse,
                          .dq = &now->dq,
@@ -119,15 +120,35 @@ Status layer_backward(Pass *pass, size_t layer) {
 
 // ---- all layers ----
 
-Status pass_backward(Pass *pass, const Batch *batch, float tau, const float *weights, const float *entropy,
-                     const float *log_z) {
-  Model *model = pass->model;
+static Status check_backward(const Pass *pass) {
   if (pass->scratch.dx.ops == NULL) {
     return status_fail(STATUS_FAILED,
                        "this pass has no backward: it is for inference, or nothing is trained");
   }
-  TRY(head_backward(pass, batch, tau, weights, entropy, log_z));
+  if (pass->base) return status_fail(STATUS_FAILED, "the base model has no backward");
+  return STATUS_OK;
+}
+
+/// From now.dx, the gradient of the last layer's output.
+static Status layers_backward(Pass *pass) {
+  Model *model = pass->model;
   for (size_t l = model->config.layers; l-- > 0;) TRY(layer_backward(pass, l));
   if (!model->full) return STATUS_OK;
   return op_embed_backward(&model->embedding.grad, &pass->now.dx, &pass->index.ids, &pass->index.order);
+}
+
+Status pass_backward(Pass *pass, const Batch *batch, const HeadGradient *gradient) {
+  TRY(check_backward(pass));
+  OPS_PHASE(pass->model->ops, "backward");
+  pass->host_spans = batch->spans;
+  TRY(head_backward(pass, batch, gradient));
+  return layers_backward(pass);
+}
+
+Status pass_targets_backward(Pass *pass, const Batch *batch, float scale, HeadTargets *targets) {
+  TRY(check_backward(pass));
+  OPS_PHASE(pass->model->ops, "backward");
+  pass->host_spans = batch->spans;
+  TRY(head_targets_backward(pass, batch, scale, targets));
+  return layers_backward(pass);
 }

@@ -2,7 +2,7 @@
 // W + scale · B · A. Rule: one merged matrix exists at a time.
 #include "arch/model_config_write.h"
 #include "parts.h"
-#include "util/half.h"
+#include "util/dequant.h"
 #include "util/memory.h"
 #include <stdlib.h>
 
@@ -42,8 +42,8 @@ typedef struct Export {
   Model *model;
   Tensor merged;       // the last matrix with an adapter, merged, float32
   size_t merged_index; // its table entry; SIZE_MAX: none yet
-  uint16_t *narrow;    // 16-bit elements to be widened
-  size_t narrow_capacity;
+  uint8_t *stored;     // elements to be widened
+  size_t stored_capacity;
   const atomic_bool *stop; // may be NULL
 } Export;
 
@@ -67,9 +67,10 @@ static Status merge(Export *export, size_t index, const Linear *linear) {
 
 static Status read_widened(Export *export, const Tensor *tensor, size_t first, size_t count, float *out) {
   if (tensor->dtype == DTYPE_F32) return tensor_read(tensor, first, count, out);
-  TRY(mem_reserve(&export->narrow, &export->narrow_capacity, count, "export buffer"));
-  TRY(tensor_read(tensor, first, count, export->narrow));
-  halves_to_floats(tensor->dtype, export->narrow, count, out);
+  TRY(mem_reserve(&export->stored, &export->stored_capacity, dtype_bytes(tensor->dtype, count),
+                  "export buffer"));
+  TRY(tensor_read(tensor, first, count, export->stored));
+  dequantise(tensor->dtype, export->stored, count / dtype_info(tensor->dtype)->block_elements, out);
   return STATUS_OK;
 }
 
@@ -109,7 +110,7 @@ Status model_export_merged(Model *model, const ModelFiles *files, DType type, co
   TRY_CLEAN(hf_write_weights(directory, list, count, export_fill, &export));
 cleanup:
   tensor_free(&export.merged);
-  free(export.narrow);
+  free(export.stored);
   free(list);
   free(specs);
   return status;

@@ -26,7 +26,7 @@ Status adapter_low(Pass *pass, const Linear *linear, const Tensor *x, Tensor *in
 static Status linear_forward(Pass *pass, const Linear *linear, Tensor *out, const Tensor *x) {
   TRY(op_linear(out, x, &linear->weight.value, 1.0f, 0.0f));
   if (weight_present(&linear->bias)) TRY(op_bias(out, &linear->bias.value));
-  if (!weight_present(&linear->a)) return STATUS_OK;
+  if (pass->base || !weight_present(&linear->a)) return STATUS_OK;
   Tensor input, low;
   TRY(adapter_low(pass, linear, x, &input, &low));
   return op_linear(out, &low, &linear->b.value, linear->scale, 1.0f);
@@ -53,6 +53,7 @@ static Status attend(Pass *pass, size_t layer, LayerKeep *keep) {
                          .k = &keep->k,
                          .v = &keep->v,
                          .spans = &index->spans,
+                         .host_spans = pass->host_spans,
                          .out = &keep->attended,
                          .lse = pass->options.kind == PASS_TRAINING ? &keep->lse : NULL};
   if (pass->cached) {
@@ -108,10 +109,20 @@ static Status check_ids(const Pass *pass, const int32_t *ids, size_t rows) {
   return STATUS_OK;
 }
 
+Status pass_check_stop(const Pass *pass) {
+  const atomic_bool *stop = pass->options.stop;
+  if (stop == NULL) return STATUS_OK;
+  TRY(ops_keep_pace(pass->model->ops));
+  return *stop ? status_fail(STATUS_INTERRUPTED, "stopped while computing") : STATUS_OK;
+}
+
 static Status run_layers(Pass *pass) {
   Tensor input = pass_input(pass, 0);
   TRY(op_embed(&input, &pass->model->embedding.value, &pass->index.ids));
-  for (size_t l = 0; l < pass->model->config.layers; l++) TRY(layer_forward(pass, l, false));
+  for (size_t l = 0; l < pass->model->config.layers; l++) {
+    TRY(pass_check_stop(pass));
+    TRY(layer_forward(pass, l, false));
+  }
   return STATUS_OK;
 }
 
@@ -130,14 +141,16 @@ static Status upload_order(Pass *pass, const Batch *batch) {
   return tensor_write(&pass->indices.order, 0, batch->rows, pass->host_order);
 }
 
-Status pass_forward(Pass *pass, const Batch *batch, DropoutDraw dropout) {
+static Status forward_batch(Pass *pass, const Batch *batch, DropoutDraw dropout, bool base) {
   size_t rows = batch->rows;
+  OPS_PHASE(pass->model->ops, "forward");
   pass->rows = 0;
   TRY(check_ids(pass, batch->ids, rows));
   Indices *indices = &pass->indices;
   TRY(tensor_write(&indices->ids, 0, rows, batch->ids));
   TRY(tensor_write(&indices->positions, 0, rows, batch->positions));
   TRY(tensor_write(&indices->spans, 0, 4 * rows, batch->spans));
+  pass->host_spans = batch->spans;
   pass->dropout = dropout;
   pass->dropout.on = dropout.on && indices->row_ids.ops != NULL;
   if (pass->dropout.on) TRY(tensor_write(&indices->row_ids, 0, rows, batch->row_ids));
@@ -145,7 +158,18 @@ Status pass_forward(Pass *pass, const Batch *batch, DropoutDraw dropout) {
   if (indices->order.ops != NULL) TRY(upload_order(pass, batch));
   pass_set_rows(pass, rows);
   pass->cached = false;
+  pass->base = base;
   return run_layers(pass);
+}
+
+Status pass_forward(Pass *pass, const Batch *batch, DropoutDraw dropout) {
+  return forward_batch(pass, batch, dropout, false);
+}
+
+Status pass_forward_base(Pass *pass, const Batch *batch) {
+  if (!model_has_base(pass->model))
+    return status_fail(STATUS_FAILED, "the weights of the base model are trained or replaced");
+  return forward_batch(pass, batch, (DropoutDraw){.on = false}, true);
 }
 
 Status pass_forward_cached(Pass *pass, const CachedRows *rows) {
@@ -157,8 +181,10 @@ Status pass_forward_cached(Pass *pass, const CachedRows *rows) {
   TRY(tensor_write(&indices->positions, 0, rows->rows, rows->positions));
   TRY(tensor_write(&indices->cache_row, 0, rows->rows, rows->cache_row));
   TRY(tensor_write(&indices->spans, 0, 4 * rows->rows, rows->spans));
+  pass->host_spans = rows->spans;
   pass->dropout.on = false;
   pass_set_rows(pass, rows->rows);
   pass->cached = true;
+  pass->base = false;
   return run_layers(pass);
 }

@@ -134,8 +134,9 @@ static Status adopt(Model *model, size_t index) {
   Weight bound = {0};
   if (weight->value.dtype != DTYPE_F32) {
     return status_fail(STATUS_INPUT,
-                       "full fine-tuning needs float32 weights, %s is %s; set model.dtype = f32", spec.name,
-                       dtype_name(weight->value.dtype));
+                       "full fine-tuning needs float32 weights, %s is %s; set model.dtype = f32 and "
+                       "model.quantise = none",
+                       spec.name, dtype_name(weight->value.dtype));
   }
   Status status = params_bind(&model->params, index, &bound);
   if (status == STATUS_OK) status = tensor_copy(&bound.value, &weight->value);

@@ -7,6 +7,7 @@
 
 #include "io/tensors.h"
 #include "model/model.h"
+#include "ops/profile.h"
 
 // ---- the model (weights.c, params.c, adapters.c) ----
 
@@ -39,7 +40,9 @@ struct Model {
   Layer *layers;
   Tensor inv_freq; // [1, D/2]
   Lora lora;
-  bool full; // every weight is trained
+  bool stored;  // matrices have the types of their file
+  bool full;    // every weight is trained
+  bool changed; // an adapter's file has replaced weights of the base model, or was merged into some
   ParamSet params;
 };
 
@@ -56,6 +59,9 @@ static inline Weight *model_head(Model *model) {
 /// The weight that a table entry describes.
 Weight *model_weight(Model *model, const WeightSpec *spec);
 void weight_free(Weight *weight);
+/// Makes a matrix that has its file's type float32, with the same numbers, so that others may be put into it.
+/// A model that was loaded in one type keeps that.
+STATUS_CHECKED Status model_widen(Model *model, const WeightSpec *spec);
 
 /// Gives each of params->specs, whose names and shapes are set, its place in a slab, and creates the slabs.
 STATUS_CHECKED Status params_create(Ops *ops, ParamSet *params);
@@ -73,8 +79,9 @@ STATUS_CHECKED Status params_read(ParamSet *params, size_t index, const StoredTe
 STATUS_CHECKED Status params_list(const ParamSet *params, TensorToWrite **out);
 Status params_fill(void *user, size_t index, size_t first, size_t count, float *out);
 
-/// Copies `stored` to `out` (any float type) through a bounded buffer. If permuted_head > 0, undoes the
-/// interleaving of rows in heads of that size. STATUS_INPUT if a number is not finite, or not in out's type.
+/// Copies `stored` to `out` (a float type, or the stored type) through a bounded buffer. If permuted_head >
+/// 0, undoes the interleaving of rows in heads of that size. STATUS_INPUT if a number is not finite, or not
+/// in out's type.
 STATUS_CHECKED Status weight_read(const StoredTensor *stored, size_t permuted_head, Tensor *out);
 
 /// Fails if the model has trained parameters already: it is trained in one way only.
@@ -96,7 +103,7 @@ typedef struct AdapterParts {
 /// True for the embedding, the head, and matrices with magnitudes.
 bool adapter_is_merged(const Lora *lora, const WeightSpec *weight);
 /// The weight becomes W + scale · B · A, with its rows brought to the length of the magnitudes. It must be
-/// float32.
+/// float32, quantised or as stored, and is float32 then.
 STATUS_CHECKED Status adapter_merge(Model *model, const WeightSpec *weight, size_t rank,
                                     const AdapterParts *parts);
 
@@ -145,10 +152,21 @@ typedef struct Head {
   Tensor rows;                         // I32 [1, T]
   Tensor pick_rows, pick_targets;      // I32 [1, T]
   Tensor picked;                       // [1, T]
-  Tensor logits_out;                   // the view that pass_logits returns
-  float *host;                         // [2T]
-  int32_t *host_rows, *host_targets;   // [T]
-  size_t *host_prediction;             // [T] of each pick, its prediction
+  // with options.targets
+  Tensor largest;        // [1, T] log probability of each row's likeliest token
+  Tensor target_weights; // [1, T] of each pick
+  // with options.kept_rows
+  Tensor kept;                       // [kept_rows, C] after the final norm
+  Tensor other, gradient;            // [T, V] logits of kept rows; what links add to the gradient
+  Tensor other_norm;                 // [T, C]
+  Tensor other_stats, link_weights;  // [T, 2]
+  Tensor kl;                         // [1, T]
+  Tensor link_rows, link_kept;       // I32 [1, T]
+  Tensor logits_out;                 // the view that pass_logits returns
+  float *host;                       // [2T]
+  int32_t *host_rows, *host_targets; // [T]
+  size_t *host_prediction;           // [T] of each pick, its prediction
+  size_t *host_link;                 // [T] of each link of a round, its index
 } Head;
 
 struct Pass {
@@ -164,11 +182,13 @@ struct Pass {
   Scratch now;               // views of `scratch` for the rows of the last forward
   Indices index;             // views of `indices` for them
   Head head;
-  uint64_t *sort_keys; // [M] for `order`
-  int32_t *host_order; // [M]
-  size_t rows;         // of the last forward; 0: none yet, or it failed
-  bool cached;         // the last forward read and wrote the cache
-  DropoutDraw dropout; // of the last forward
+  uint64_t *sort_keys;       // [M] for `order`
+  int32_t *host_order;       // [M]
+  const int32_t *host_spans; // [M,4] of the forward or backward that runs; borrowed from its caller
+  size_t rows;               // of the last forward; 0: none yet, or it failed
+  bool cached;               // the last forward read and wrote the cache
+  bool base;                 // the last forward was that of the base model
+  DropoutDraw dropout;       // of the last forward
 };
 
 /// A view of the first rows of a tensor, or elements of a vector; an absent tensor stays absent.
@@ -183,6 +203,8 @@ Tensor pass_input(const Pass *pass, size_t layer);
 
 /// Computes layer `layer` from its input: what it keeps and, unless `kept_only`, its output.
 STATUS_CHECKED Status layer_forward(Pass *pass, size_t layer, bool kept_only);
+/// STATUS_INTERRUPTED if the pass is to stop (PassOptions.stop).
+STATUS_CHECKED Status pass_check_stop(const Pass *pass);
 AttentionShape attention_shape(const ModelConfig *config);
 /// *low = *input · Aᵀ, where *input is x or, with dropout, a view of scratch memory with the dropped x. *low
 /// is a view of scratch memory.
@@ -191,9 +213,10 @@ STATUS_CHECKED Status adapter_low(Pass *pass, const Linear *linear, const Tensor
 /// Turns now.dx from the gradient of the layer's output into that of its input, and adds to the parameters'
 /// gradients.
 STATUS_CHECKED Status layer_backward(Pass *pass, size_t layer);
-/// now.dx = gradient of Σ weights · H with respect to the output of the last layer.
-STATUS_CHECKED Status head_backward(Pass *pass, const Batch *batch, float tau, const float *weights,
-                                    const float *entropy, const float *log_z);
+/// now.dx = gradient of the loss with respect to the output of the last layer.
+STATUS_CHECKED Status head_backward(Pass *pass, const Batch *batch, const HeadGradient *gradient);
+STATUS_CHECKED Status head_targets_backward(Pass *pass, const Batch *batch, float scale,
+                                            HeadTargets *targets);
 
 // ---- writing (shards.c) ----
 

@@ -184,6 +184,24 @@ static Status create_indices(Pass *pass, Sizes sizes) {
   return index_tensor(pass, "rows by token", 1, sizes.rows, &indices->order);
 }
 
+static Status create_kept(Pass *pass, Sizes sizes) {
+  Head *head = &pass->head;
+  Ops *ops = pass->model->ops;
+  TRY(activation(pass, "kept rows", pass->options.kept_rows, sizes.width, &head->kept));
+  TRY(tensor_create(ops, "other logits", MEMORY_HEAD, DTYPE_F32, sizes.tile, sizes.vocab, &head->other));
+  TRY(tensor_create(ops, "other head input", MEMORY_HEAD, DTYPE_F32, sizes.tile, sizes.width,
+                    &head->other_norm));
+  TRY(tensor_create(ops, "head statistics", MEMORY_HEAD, DTYPE_F32, sizes.tile, 2, &head->other_stats));
+  TRY(tensor_create(ops, "divergences", MEMORY_HEAD, DTYPE_F32, 1, sizes.tile, &head->kl));
+  TRY(tensor_create(ops, "linked rows", MEMORY_HEAD, DTYPE_I32, 1, sizes.tile, &head->link_rows));
+  TRY(tensor_create(ops, "linked rows", MEMORY_HEAD, DTYPE_I32, 1, sizes.tile, &head->link_kept));
+  TRY(mem_array(&head->host_link, sizes.tile, "head"));
+  if (!has_backward(pass)) return STATUS_OK;
+  TRY(tensor_create(ops, "head weights", MEMORY_HEAD, DTYPE_F32, sizes.tile, 2, &head->link_weights));
+  return tensor_create(ops, "head gradient", MEMORY_HEAD, DTYPE_F32, sizes.tile, sizes.vocab,
+                       &head->gradient);
+}
+
 static Status create_head(Pass *pass, Sizes sizes) {
   Head *head = &pass->head;
   Ops *ops = pass->model->ops;
@@ -200,6 +218,11 @@ static Status create_head(Pass *pass, Sizes sizes) {
   TRY(mem_array(&head->host_rows, sizes.tile, "head"));
   TRY(mem_array(&head->host_targets, sizes.tile, "head"));
   TRY(mem_array(&head->host_prediction, sizes.tile, "head"));
+  if (pass->options.targets)
+    TRY(tensor_create(ops, "log probabilities", MEMORY_HEAD, DTYPE_F32, 1, sizes.tile, &head->largest));
+  if (pass->options.targets && has_backward(pass))
+    TRY(tensor_create(ops, "head weights", MEMORY_HEAD, DTYPE_F32, 1, sizes.tile, &head->target_weights));
+  if (pass->options.kept_rows > 0) TRY(create_kept(pass, sizes));
   if (!has_backward(pass)) return STATUS_OK;
   TRY(tensor_create(ops, "head weights", MEMORY_HEAD, DTYPE_F32, 1, sizes.tile, &head->weights));
   TRY(tensor_create(ops, "head gradient", MEMORY_HEAD, DTYPE_F32, sizes.tile, sizes.width, &head->dnorm));
@@ -212,6 +235,11 @@ static Status check_options(const PassOptions *options) {
                        "a pass of %zu rows and a cache of %zu is too large; lower the batch size",
                        options->max_rows, options->cache_rows);
   }
+  if (options->kept_rows > INT32_MAX / 4)
+    return status_fail(STATUS_INPUT,
+                       "a pass that keeps %zu rows to compare others with is too large; lower "
+                       "train.effective_batch or sampling.max_new_tokens",
+                       options->kept_rows);
   if (options->head_tile_rows == 0)
     return status_fail(STATUS_INPUT, "the head needs tiles of at least one row");
   if (options->kind == PASS_TRAINING && options->cache_rows > 0) {
@@ -283,6 +311,9 @@ void pass_free(Pass *pass) {
   Head *head = &pass->head;
   FREE_ALL(&head->logits, &head->hidden, &head->norm, &head->dnorm, &head->dhidden, &head->rstd, &head->stats,
            &head->weights, &head->rows, &head->pick_rows, &head->pick_targets, &head->picked);
+  FREE_ALL(&head->kept, &head->other, &head->gradient, &head->other_norm, &head->other_stats,
+           &head->link_weights, &head->kl, &head->link_rows, &head->link_kept);
+  FREE_ALL(&head->largest, &head->target_weights);
   Indices *indices = &pass->indices;
   FREE_ALL(&indices->ids, &indices->positions, &indices->row_ids, &indices->cache_row, &indices->order,
            &indices->spans, &indices->key_spans);
@@ -290,6 +321,7 @@ void pass_free(Pass *pass) {
   free(head->host_rows);
   free(head->host_targets);
   free(head->host_prediction);
+  free(head->host_link);
   free(pass->sort_keys);
   free(pass->host_order);
   free(pass);

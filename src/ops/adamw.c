@@ -15,6 +15,7 @@ Status op_adamw(Tensor *values, Tensor *m, Tensor *v, const Tensor *grads, AdamW
   size_t count = values->rows * values->cols;
   double step_size = shape.lr / (1 - pow(shape.beta1, shape.step));
   double rescale = 1 / sqrt(1 - pow(shape.beta2, shape.step)), decay = 1 - shape.lr * shape.weight_decay;
+  OPERATION(values->ops, "adamw", 0, values, values, m, m, v, v, grads);
   return LAUNCH(values->ops, adamw, grid_elements(values->ops, count), ARG_TENSOR(values), ARG_TENSOR(m),
                 ARG_TENSOR(v), ARG_TENSOR(grads), ARG_COUNT(count), ARG_FLOAT((float)shape.grad_scale),
                 ARG_FLOAT((float)decay), ARG_FLOAT((float)shape.beta1), ARG_FLOAT((float)shape.beta2),
@@ -29,6 +30,7 @@ Status op_sum_squares(double *out, const Tensor *x) {
   float *sums = NULL;
   Status status = STATUS_OK;
   *out = 0;
+  OPERATION(ops, "sum squares", 0, x);
   TRY(ops_scratch(ops, SCRATCH_REDUCE, chunks, &partial));
   TRY(LAUNCH(ops, sum_squares, grid_rows(ops, chunks), ARG_TENSOR(partial), ARG_TENSOR(x), ARG_COUNT(count),
              ARG_UINT(CHUNK)));

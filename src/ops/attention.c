@@ -3,6 +3,8 @@
 
 #include "context.h"
 #include "grid.h"
+#include "util/memory.h"
+#include <stdlib.h>
 
 enum { HEAD_DIM_MAX = 256 }; // as in cl/attention.cl and cl/attention_cpu.cl
 
@@ -83,10 +85,51 @@ Status attention_backward(const KernelFamily *family, const Attention *a) {
   return ops_launch(a->dq->ops, family->attention.dkv, key_grid(family, a), for_dkv, COUNT(for_dkv));
 }
 
+/// What the query rows see.
+typedef struct Seen {
+  double pairs; // of a query row and a key row
+  double keys;  // key rows that any query row sees
+} Seen;
+
+static void see(const int32_t *range, size_t rows, bool *seen, Seen *sum) {
+  for (size_t key = (size_t)range[0]; key < (size_t)range[1] && key < rows; key++) {
+    sum->pairs++;
+    sum->keys += !seen[key];
+    seen[key] = true;
+  }
+}
+
+/// Without memory it counts nothing, as without host_spans.
+static Seen count_seen(const Attention *a) {
+  Seen sum = {0};
+  bool *seen = NULL;
+  if (!ops_is_profiled(a->q->ops) || a->host_spans == NULL) return sum;
+  if (mem_array(&seen, a->k->rows, "key rows") != STATUS_OK) return sum;
+  for (size_t i = 0; i < 2 * a->q->rows; i++) see(a->host_spans + 2 * i, a->k->rows, seen, &sum);
+  free(seen);
+  return sum;
+}
+
+/// `products` of a head's rows with each key that a query sees, `rows` tensors like q, and `key_rows` like k.
+static OpsWork attention_work(const Attention *a, double products, double rows, double key_rows) {
+  Seen seen = count_seen(a);
+  double width = (double)(a->shape.heads * a->shape.head_dim),
+         key_width = (double)(a->shape.kv_heads * a->shape.head_dim);
+  return (OpsWork){.flops = 2 * products * seen.pairs * width,
+                   .bytes = 4 * (rows * (double)a->q->rows * width + key_rows * seen.keys * key_width)};
+}
+
+// Scores and values; and again in the backward, with the gradients of queries, keys and values.
+enum { FORWARD_PRODUCTS = 2, BACKWARD_PRODUCTS = 5 };
+
 Status op_attention(const Attention *attention) {
+  OpsWork work = attention_work(attention, FORWARD_PRODUCTS, 2, 2);
+  OPERATION_OF(attention->out->ops, "attention", work.flops, work.bytes);
   return attention_forward(attention->out->ops->family, attention);
 }
 
 Status op_attention_backward(const Attention *attention) {
+  OpsWork work = attention_work(attention, BACKWARD_PRODUCTS, 4, 4);
+  OPERATION_OF(attention->dq->ops, "attention backward", work.flops, work.bytes);
   return attention_backward(attention->dq->ops->family, attention);
 }

@@ -5,6 +5,8 @@
 #include "kernel_family.h"
 #include "util/str.h"
 
+typedef struct Profile Profile;
+
 struct Ops {
   Device *device;       // borrowed; NULL in a plan
   const Device *vendor; // the device whose vendor GEMM is asked first; NULL: only gee-cl's own
@@ -19,7 +21,14 @@ struct Ops {
   Kernel *kernels[KERNEL_COUNT]; // NULL for kernels of another family
   Tensor scratch[SCRATCH_SLOTS];
   MemoryUse memory;
+  Profile *profile; // NULL: nothing is recorded
 };
+
+/// Compiles cl/<file> for this Ops.
+STATUS_CHECKED Status ops_create_program(Ops *ops, const char *file, Program **out);
+
+/// Drops a profile that has not ended.
+void ops_profile_free(Ops *ops);
 
 /// Counts `bytes` of `kind` as allocated, or as freed if `sign` is −1.
 void ops_count_memory(Ops *ops, MemoryKind kind, uint64_t bytes, int sign);

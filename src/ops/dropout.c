@@ -12,6 +12,7 @@ Status op_dropout(Tensor *out, const Tensor *x, const Tensor *row_ids, float p, 
   if (!(p >= 0 && p < 1)) return status_fail(STATUS_FAILED, "op_dropout: p = %g is not in [0, 1)", (double)p);
   Grid grid = grid_groups(out->rows, ITEMS);
   grid.groups[1] = pieces(out->cols, ITEMS);
+  OPERATION(out->ops, "dropout", 0, out, x, row_ids);
   return LAUNCH(out->ops, dropout, grid, ARG_TENSOR(out), ARG_TENSOR(x), ARG_TENSOR(row_ids),
                 ARG_UINT(out->cols), ARG_FLOAT(p), ARG_FLOAT(1.0f / (1.0f - p)), ARG_UINT(seed),
                 ARG_UINT(seed >> 32), ARG_UINT(stream));

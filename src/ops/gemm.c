@@ -1,13 +1,13 @@
 // Which GEMM computes a product: the vendor's if one is wanted and can do the call, else the kernel family's
-// own.
+// own; and what is widened to float32 first, because neither reads it.
 #include "gemm.h"
 
 #include "context.h"
+#include "convert.h"
+#include "ops/ops.h"
 
 enum { VENDOR_STEPS = 2048 }; // steps of k in one call of a vendor's GEMM, which sums in one chain
-enum {
-  WIDEN_ELEMENTS = 4 * 1024 * 1024
-}; // scratch for the 16-bit weights that a vendor's GEMM needs as float32
+enum { WIDEN_ELEMENTS = 4 * 1024 * 1024 }; // scratch for weights that are multiplied as float32
 
 static GemmMatrix matrix_of(GemmInput input) {
   const Tensor *tensor = input.tensor;
@@ -38,9 +38,15 @@ static Status vendor_gemm(Ops *ops, GemmCall call) {
   return STATUS_OK;
 }
 
-/// Widens 16-bit weights to float32 some stored rows at a time and multiplies with each part. If b is
-/// transposed, stored rows are columns of c, so each part gives its own columns. Otherwise they are steps of
-/// k, and the products are added.
+/// The vendor's GEMM if one is wanted and can do the call, else the family's own.
+static Status multiply(Ops *ops, const GemmCall *call) {
+  bool vendor = ops->vendor != NULL && device_can_gemm(ops->vendor, call);
+  return vendor ? vendor_gemm(ops, *call) : ops->family->gemm(ops, call);
+}
+
+/// Widens weights to float32 some stored rows at a time and multiplies with each part. If b is transposed,
+/// stored rows are columns of c, so each part gives its own columns. Otherwise they are steps of k, and the
+/// products are added.
 static Status widened_gemm(Ops *ops, GemmCall call, const Tensor *weights) {
   const Tensor *scratch;
   size_t at_once = WIDEN_ELEMENTS / weights->cols;
@@ -52,16 +58,14 @@ static Status widened_gemm(Ops *ops, GemmCall call, const Tensor *weights) {
       .buffer = scratch->buffer, .stride = weights->cols, .type = DTYPE_F32, .transposed = by_columns};
   for (size_t row = 0; row < weights->rows; row += at_once) {
     Tensor part = tensor_rows(weights, row, weights->rows - row < at_once ? weights->rows - row : at_once);
-    size_t count = part.rows * part.cols;
-    TRY(LAUNCH(ops, widen, grid_items(count, ops->group_items), ARG_TENSOR(scratch), ARG_VIEW(&part),
-               ARG_UINT(part.dtype), ARG_UINT(part.cols), ARG_UINT(count)));
+    TRY(convert_widen(scratch, &part));
     if (by_columns) {
       call.n = part.rows;
-      TRY(vendor_gemm(ops, call));
+      TRY(multiply(ops, &call));
       call.c.offset += part.rows;
     } else {
       call.k = part.rows;
-      TRY(vendor_gemm(ops, call));
+      TRY(multiply(ops, &call));
       skip_k(&call.a, call.a.transposed, part.rows);
       call.beta = 1.0f;
     }
@@ -69,10 +73,23 @@ static Status widened_gemm(Ops *ops, GemmCall call, const Tensor *weights) {
   return STATUS_OK;
 }
 
+/// True if a GEMM of this Ops is to read b's type: the vendor's, or the family's own where the vendor's could
+/// not multiply b as float32 either.
+static bool reads_type(const Ops *ops, GemmCall call) {
+  if (ops->vendor != NULL && device_can_gemm(ops->vendor, &call)) return true;
+  const DType type = call.b.type;
+  bool quantised = dtype_info(type)->kind == DTYPE_QUANTISED;
+  call.b.type = DTYPE_F32;
+  if (ops->vendor != NULL && device_can_gemm(ops->vendor, &call)) return false;
+  if (type == DTYPE_NF4) return false; // its codes are no numbers
+  return !quantised || ops->family->gemm_reads_blocks;
+}
+
 Status gemm(Tensor *c, GemmInput a, GemmInput b, float alpha, float beta) {
   Ops *ops = c->ops;
   TRY(ops_check_type("gemm", "c", c, DTYPE_F32));
   TRY(ops_check_type("gemm", "a", a.tensor, DTYPE_F32));
+  TRY(ops_check_readable("gemm", "b", b.tensor));
   GemmCall call = {.m = c->rows,
                    .n = c->cols,
                    .k = a.transposed ? a.tensor->rows : a.tensor->cols,
@@ -82,12 +99,5 @@ Status gemm(Tensor *c, GemmInput a, GemmInput b, float alpha, float beta) {
                    .b = matrix_of(b),
                    .c = matrix_of((GemmInput){c, false}),
                    .math = GEMM_F32};
-  if (ops->vendor == NULL) return ops->family->gemm(ops, &call);
-  if (device_can_gemm(ops->vendor, &call)) return vendor_gemm(ops, call);
-  GemmCall widened = call;
-  widened.b.type = DTYPE_F32;
-  if (dtype_is_half(b.tensor->dtype) && device_can_gemm(ops->vendor, &widened)) {
-    return widened_gemm(ops, call, b.tensor);
-  }
-  return ops->family->gemm(ops, &call);
+  return reads_type(ops, call) ? multiply(ops, &call) : widened_gemm(ops, call, b.tensor);
 }

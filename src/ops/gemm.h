@@ -9,8 +9,8 @@ typedef struct GemmInput {
   bool transposed;
 } GemmInput;
 
-/// c = alpha · a · b + beta · c. All may be views. c and a are float32; b is F32, F16 or BF16, stored as
-/// [N,K] or [K,N]. The caller has checked the shapes.
+/// c = alpha · a · b + beta · c. All may be views. c and a are float32; b is of any type that kernels read,
+/// stored as [N,K] or [K,N]. The caller has checked the shapes.
 STATUS_CHECKED Status gemm(Tensor *c, GemmInput a, GemmInput b, float alpha, float beta);
 
 // gee-cl's own GEMMs, one for each kernel family. In both, a row of the result does not depend on the other

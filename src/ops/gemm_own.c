@@ -4,10 +4,12 @@
 
 #include "context.h"
 #include "grid.h"
+#include "ops/ops.h"
 
-enum { TILE = 64, TILE_ITEMS = 64 };       // as in cl/gemm.cl
-enum { PORTABLE_STEPS = 512 };             // steps of k in one launch of cl/gemm.cl
-enum { CHUNK = 192, COLS_PER_VECTOR = 2 }; // as in cl/gemm_cpu.cl
+enum { TILE = 64, TILE_ITEMS = 64 };            // as in cl/gemm.cl
+enum { PORTABLE_STEPS = 512 };                  // steps of k in one launch of cl/gemm.cl
+enum { CHUNK = 192, COLS_PER_VECTOR = 2 };      // as in cl/gemm_cpu.cl
+enum { FEW_ROWS = 3, FEW_COLS_PER_VECTOR = 4 }; // as in cl/gemv_cpu.cl
 
 /// Elements from one row, or column, of op(matrix) to the next.
 static size_t row_stride(const GemmMatrix *matrix) {
@@ -17,12 +19,8 @@ static size_t col_stride(const GemmMatrix *matrix) {
   return matrix->transposed ? matrix->stride : 1;
 }
 
-static bool is_float(DType type) {
-  return type == DTYPE_F32 || dtype_is_half(type);
-}
-
-static Status check_call(const GemmCall *call) {
-  bool supported = is_float(call->b.type) && call->a.type == DTYPE_F32 && call->c.type == DTYPE_F32;
+static Status check_call(const GemmCall *call, bool reads_b) {
+  bool supported = reads_b && call->a.type == DTYPE_F32 && call->c.type == DTYPE_F32;
   if (supported && call->math == GEMM_F32 && !call->c.transposed) return STATUS_OK;
   return status_fail(STATUS_FAILED, "gemm: no kernel multiplies %s by %s into %s", dtype_name(call->a.type),
                      dtype_name(call->b.type), dtype_name(call->c.type));
@@ -36,7 +34,7 @@ static Status check_call(const GemmCall *call) {
 // reasons. One chain of fma over a vocabulary loses 1e-4 of the result. And Mesa's llvmpipe silently leaves a
 // work item's loops after 65,535 iterations in all, which cl/gemm.cl would reach after 48 slabs.
 Status gemm_portable(Ops *ops, const GemmCall *call) {
-  TRY(check_call(call));
+  TRY(check_call(call, call->b.type == DTYPE_F32 || dtype_is_half(call->b.type)));
   Grid grid = {{pieces(call->n, TILE), pieces(call->m, TILE), 1}, {TILE_ITEMS, 1, 1}};
   for (size_t k = 0; k < call->k; k += PORTABLE_STEPS) {
     size_t end = call->k - k < PORTABLE_STEPS ? call->k : k + PORTABLE_STEPS;
@@ -48,8 +46,18 @@ Status gemm_portable(Ops *ops, const GemmCall *call) {
   return STATUS_OK;
 }
 
+/// cl/gemv_cpu.cl has the bits of cl/gemm_cpu.cl.
+static Status few_rows(Ops *ops, const GemmCall *call) {
+  Grid grid = {{pieces(call->n, FEW_COLS_PER_VECTOR * ops->vector_width), 1, 1}, {1, 1, 1}};
+  return LAUNCH(ops, gemv_cpu, grid, ARG_MATRIX(call->c), ARG_UINT(call->c.stride), ARG_MATRIX(call->a),
+                ARG_MATRIX(call->b), ARG_UINT(call->m), ARG_UINT(call->n), ARG_UINT(call->k),
+                ARG_UINT(call->a.stride), ARG_UINT(call->b.stride), ARG_UINT(call->b.type),
+                ARG_FLOAT(call->alpha), ARG_FLOAT(call->beta));
+}
+
 Status gemm_cpu(Ops *ops, const GemmCall *call) {
-  TRY(check_call(call));
+  TRY(check_call(call, ops_can_read(call->b.type)));
+  if (call->m <= FEW_ROWS && !call->a.transposed && call->b.transposed) return few_rows(ops, call);
   size_t cols = COLS_PER_VECTOR * ops->vector_width;
   Grid grid = {{pieces(call->n, cols), pieces(call->m, CHUNK), 1}, {1, 1, 1}};
   return LAUNCH(ops, gemm_cpu, grid, ARG_MATRIX(call->c), ARG_UINT(call->c.stride), ARG_MATRIX(call->a),

@@ -21,6 +21,6 @@ Grid grid_elements(const Ops *ops, size_t count) {
 
 Grid grid_columns(const Ops *ops, size_t cols, size_t rows) {
   Grid grid = grid_elements(ops, cols);
-  grid.groups[1] = rows;
+  grid.groups[0] *= rows;
   return grid;
 }

@@ -13,5 +13,6 @@ static inline size_t pieces(size_t count, size_t size) {
 Grid grid_rows(const Ops *ops, size_t rows);
 /// One work item per LANES elements.
 Grid grid_elements(const Ops *ops, size_t count);
-/// The same for each of `rows` rows of `cols` elements: axis 0 counts columns, axis 1 rows.
+/// The same for each of `rows` rows of `cols` elements, for kernels that find their place with lanes_row and
+/// lanes_column (cl/lanes.h).
 Grid grid_columns(const Ops *ops, size_t cols, size_t rows);

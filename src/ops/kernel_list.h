@@ -5,8 +5,8 @@
 
 #define KERNEL_LIST(KERNEL_ROW)                                                                              \
   KERNEL_ROW(gemm, gemm)                                                                                     \
-  KERNEL_ROW(gemm, widen)                                                                                    \
   KERNEL_ROW(gemm_cpu, gemm_cpu)                                                                             \
+  KERNEL_ROW(gemv_cpu, gemv_cpu)                                                                             \
   KERNEL_ROW(linear, bias_add)                                                                               \
   KERNEL_ROW(linear, bias_backward)                                                                          \
   KERNEL_ROW(rmsnorm, rmsnorm)                                                                               \
@@ -31,9 +31,15 @@
   KERNEL_ROW(entropy, entropy)                                                                               \
   KERNEL_ROW(entropy, entropy_backward)                                                                      \
   KERNEL_ROW(entropy, pick_logprob)                                                                          \
+  KERNEL_ROW(cross_entropy, largest_logprob)                                                                 \
+  KERNEL_ROW(cross_entropy, cross_entropy_backward)                                                          \
+  KERNEL_ROW(cross_entropy, subtract_targets)                                                                \
+  KERNEL_ROW(divergence, divergence)                                                                         \
+  KERNEL_ROW(divergence, divergence_backward)                                                                \
   KERNEL_ROW(sample, sample)                                                                                 \
   KERNEL_ROW(sample, sample_largest)                                                                         \
   KERNEL_ROW(dropout, dropout)                                                                               \
   KERNEL_ROW(adamw, adamw)                                                                                   \
   KERNEL_ROW(adamw, sum_squares)                                                                             \
-  KERNEL_ROW(convert, convert)
+  KERNEL_ROW(convert, widen)                                                                                 \
+  KERNEL_ROW(convert, narrow)

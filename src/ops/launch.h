@@ -9,6 +9,7 @@
 
 #include "device/device.h"
 #include "kernel_list.h"
+#include "ops/profile.h"
 #include "ops/tensor.h"
 
 typedef enum KernelId {
@@ -52,6 +53,25 @@ STATUS_CHECKED Status ops_launch(Ops *ops, KernelId kernel, Grid grid, const Ker
 KernelArgument ops_tensor_argument(const Tensor *tensor);
 /// A tensor that may be a view, for VIEW(type, name) in a kernel's arguments: pointer, first element, pitch.
 #define ARG_VIEW(tensor) ARG_BUFFER((tensor)->buffer), ARG_COUNT((tensor)->first), ARG_UINT((tensor)->pitch)
+
+/// States what the operation must do at least, from here to the end of the block that it is in; the command
+/// queue's work until then is the operation's. The tensors are those that it reads or writes, one that it
+/// reads and writes twice; NULL is none.
+///
+///   OPERATION(out->ops, "add", 0, out, a, b);
+#define OPERATION(ops, name, flops, ...)                                                                     \
+  OPERATION_OF((ops), (name), (flops),                                                                       \
+               ops_bytes((const Tensor *const[]){__VA_ARGS__},                                               \
+                         sizeof((const Tensor *const[]){__VA_ARGS__}) / sizeof(Tensor *)))
+/// The same where the bytes are not those of whole tensors.
+#define OPERATION_OF(ops, name, flops, bytes)                                                                \
+  OPS_SPAN Ops *const operation_ =                                                                           \
+      ops_is_profiled(ops) ? ops_operation_begin((ops), (name), (OpsWork){(flops), (bytes)}) : NULL
+bool ops_is_profiled(const Ops *ops);
+/// Use OPERATION.
+Ops *ops_operation_begin(Ops *ops, const char *name, OpsWork work);
+/// What the tensors hold.
+double ops_bytes(const Tensor *const tensors[], size_t count);
 
 /// STATUS_FAILED unless the tensor has this shape, which is a caller's mistake. The message names the
 /// operation and the tensor: "op_x: tensor is [r, c], needs [r, c]".

@@ -3,32 +3,42 @@
 #include "grid.h"
 #include "ops/ops.h"
 
+/// 2 · M · N · K of a product into `out` that sums over k.
+static double product_flops(const Tensor *out, size_t k) {
+  return 2 * (double)out->rows * (double)out->cols * (double)k;
+}
+
 Status op_linear(Tensor *out, const Tensor *x, const Tensor *w, float alpha, float beta) {
   TRY(ops_check_shape("op_linear", "out", out, x->rows, w->rows));
   TRY(ops_check_shape("op_linear", "w", w, out->cols, x->cols));
+  OPERATION(out->ops, "linear", product_flops(out, x->cols), out, x, w, beta != 0 ? out : NULL);
   return gemm(out, (GemmInput){x, false}, (GemmInput){w, true}, alpha, beta);
 }
 
 Status op_linear_dx(Tensor *dx, const Tensor *dout, const Tensor *w, float alpha, float beta) {
   TRY(ops_check_shape("op_linear_dx", "dx", dx, dout->rows, w->cols));
   TRY(ops_check_shape("op_linear_dx", "w", w, dout->cols, dx->cols));
+  OPERATION(dx->ops, "linear dx", product_flops(dx, dout->cols), dx, dout, w, beta != 0 ? dx : NULL);
   return gemm(dx, (GemmInput){dout, false}, (GemmInput){w, false}, alpha, beta);
 }
 
 Status op_linear_dw(Tensor *dw, const Tensor *dout, const Tensor *x, float alpha, float beta) {
   TRY(ops_check_shape("op_linear_dw", "dw", dw, dout->cols, x->cols));
   TRY(ops_check_shape("op_linear_dw", "x", x, dout->rows, dw->cols));
+  OPERATION(dw->ops, "linear dw", product_flops(dw, x->rows), dw, dout, x, beta != 0 ? dw : NULL);
   return gemm(dw, (GemmInput){dout, true}, (GemmInput){x, false}, alpha, beta);
 }
 
 Status op_bias(Tensor *x, const Tensor *bias) {
   TRY(ops_check_shape("op_bias", "bias", bias, 1, x->cols));
+  OPERATION(x->ops, "bias", 0, x, x, bias);
   return LAUNCH(x->ops, bias_add, grid_columns(x->ops, x->cols, x->rows), ARG_VIEW(x), ARG_TENSOR(bias),
                 ARG_UINT(x->cols));
 }
 
 Status op_bias_backward(Tensor *dbias, const Tensor *dout) {
   TRY(ops_check_shape("op_bias_backward", "dbias", dbias, 1, dout->cols));
+  OPERATION(dout->ops, "bias backward", 0, dbias, dbias, dout);
   return LAUNCH(dout->ops, bias_backward, grid_elements(dout->ops, dout->cols), ARG_TENSOR(dbias),
                 ARG_VIEW(dout), ARG_UINT(dout->rows), ARG_UINT(dout->cols));
 }

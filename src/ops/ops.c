@@ -2,11 +2,13 @@
 // made once, in ops_create.
 #include "context.h"
 
+#include "block_list.h"
 #include "kernels.h"
 #include "util/memory.h"
 #include "util/str.h"
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 typedef struct KernelRow {
   const char *file, *kernel;
@@ -28,12 +30,13 @@ static Status choose_gemm(Ops *ops, const Device *device, const char *gemm) {
     return STATUS_OK;
   }
   if (strcmp(gemm, "own") == 0) return STATUS_OK;
-  if (strcmp(gemm, "vendor") != 0 && strcmp(gemm, "clblast") != 0) {
-    return status_fail(STATUS_INPUT, "device.gemm = %s: use auto, own, vendor or clblast", gemm);
+  bool named = strcmp(gemm, "clblast") == 0 || strcmp(gemm, "cublas") == 0;
+  if (!named && strcmp(gemm, "vendor") != 0) {
+    return status_fail(STATUS_INPUT, "device.gemm = %s: use auto, own, vendor, clblast or cublas", gemm);
   }
-  if (!available) {
-    return status_fail(STATUS_INPUT, "device.gemm = %s: %s has no vendor GEMM; use own or auto", gemm,
-                       info->name);
+  if (!available || (named && strcasecmp(gemm, info->gemm) != 0)) {
+    return status_fail(STATUS_INPUT, "device.gemm = %s: %s through %s has %s; use own or auto", gemm,
+                       info->name, info->backend, available ? info->gemm : "no vendor GEMM");
   }
   ops->vendor = device;
   return STATUS_OK;
@@ -52,52 +55,73 @@ static size_t choose_width(const DeviceInfo *info) {
   return info->vector_width >= 16 ? 16 : info->vector_width >= 8 ? 8 : 4;
 }
 
+/// The sizes of a quantised type's blocks.
+static Status append_block(Str *out, DType type) {
+  const DTypeInfo *info = dtype_info(type);
+  return str_append_format(out, " -DELEMENTS_%s=%zuu -DBYTES_%s=%zuu", info->name, info->block_elements,
+                           info->name, info->block_bytes);
+}
+
 Status ops_kernel_options(const Ops *ops, Str *out) {
   TRY(str_append_format(out, "-DGROUP=%zu -DLANES=%zu -DVECTOR_WIDTH=%zu", ops->group_items,
                         ops->family->lanes, ops->vector_width));
   for (unsigned type = 0; type < DTYPE_COUNT; type++) {
     TRY(str_append_format(out, " -DTYPE_%s=%uu", dtype_name((DType)type), type));
   }
+#define BLOCK_ROW(name) TRY(append_block(out, DTYPE_##name));
+  BLOCK_LIST(BLOCK_ROW)
+#undef BLOCK_ROW
   return STATUS_OK;
 }
 
-static Status build_program(Ops *ops, size_t index, const char *options) {
-  const char *file = kernel_sources[index].name;
+Status ops_create_program(Ops *ops, const char *file, Program **out) {
   char *source = NULL, *name = NULL;
+  Str options = {0};
   Status status = STATUS_OK;
+  TRY_CLEAN(ops_kernel_options(ops, &options));
   TRY_CLEAN(kernel_source(file, &source));
   TRY_CLEAN(str_copy(&name, file, strlen(file) - strlen(".cl")));
-  TRY_CLEAN(program_create(ops->device, name, source, options, &ops->programs[index]));
-  for (size_t i = 0; i < KERNEL_COUNT; i++) {
-    if (strcmp(kernel_rows[i].file, name) != 0) continue;
-    TRY_CLEAN(kernel_create(ops->programs[index], kernel_rows[i].kernel, &ops->kernels[i]));
-  }
+  TRY_CLEAN(program_create(ops->device, name, source, str_text(&options), out));
 cleanup:
+  str_free(&options);
   free(source);
   free(name);
   return status;
 }
 
-/// True if this family compiles the file: *.cl, but *_cpu.cl only in the CPU family.
+/// True if the kernel is in cl/<file>.
+static bool is_in(const KernelRow *row, const char *file) {
+  size_t size = strlen(row->file);
+  return strncmp(file, row->file, size) == 0 && strcmp(file + size, ".cl") == 0;
+}
+
+static Status build_program(Ops *ops, size_t index) {
+  const char *file = kernel_sources[index].name;
+  TRY(ops_create_program(ops, file, &ops->programs[index]));
+  for (size_t i = 0; i < KERNEL_COUNT; i++) {
+    if (is_in(&kernel_rows[i], file))
+      TRY(kernel_create(ops->programs[index], kernel_rows[i].kernel, &ops->kernels[i]));
+  }
+  return STATUS_OK;
+}
+
+/// True if the family computes with kernels of the file: those of KERNEL_LIST, but *_cpu.cl only in the CPU
+/// family.
 static bool is_compiled(const char *file, const KernelFamily *family) {
-  return str_ends(file, ".cl") && (family->cpu_files || !str_ends(file, "_cpu.cl"));
+  bool listed = false;
+  for (size_t i = 0; i < KERNEL_COUNT; i++) listed = listed || is_in(&kernel_rows[i], file);
+  return listed && (family->cpu_files || !str_ends(file, "_cpu.cl"));
 }
 
 static Status build_programs(Ops *ops) {
-  Str options = {0};
-  Status status = STATUS_OK;
   size_t count = 0;
   while (kernel_sources[count].name != NULL) count++;
-  TRY_CLEAN(mem_array(&ops->programs, count, "programs"));
+  TRY(mem_array(&ops->programs, count, "programs"));
   ops->program_count = count;
-  TRY_CLEAN(ops_kernel_options(ops, &options));
   for (size_t i = 0; i < ops->program_count; i++) {
-    if (is_compiled(kernel_sources[i].name, ops->family))
-      TRY_CLEAN(build_program(ops, i, str_text(&options)));
+    if (is_compiled(kernel_sources[i].name, ops->family)) TRY(build_program(ops, i));
   }
-cleanup:
-  str_free(&options);
-  return status;
+  return STATUS_OK;
 }
 
 /// Sets the family and the sizes that depend on the device.
@@ -136,6 +160,7 @@ Status ops_create_plan(const Device *like, Ops **out) {
 
 void ops_free(Ops *ops) {
   if (ops == NULL) return;
+  ops_profile_free(ops);
   for (size_t i = 0; i < SCRATCH_SLOTS; i++) tensor_free(&ops->scratch[i]);
   for (size_t i = 0; i < KERNEL_COUNT; i++) kernel_free(ops->kernels[i]);
   for (size_t i = 0; i < ops->program_count; i++) program_free(ops->programs[i]);
@@ -161,4 +186,9 @@ uint64_t ops_max_allocation(const Ops *ops) {
 
 Status ops_finish(Ops *ops) {
   return ops->device == NULL ? STATUS_OK : device_finish(ops->device);
+}
+
+Status ops_keep_pace(Ops *ops) {
+  bool is_cpu = ops->device != NULL && device_info(ops->device)->kind == DEVICE_CPU;
+  return is_cpu ? ops_finish(ops) : STATUS_OK;
 }

@@ -9,6 +9,7 @@ Status op_rmsnorm(Tensor *out, Tensor *rstd, const Tensor *x, const Tensor *w, f
   TRY(ops_check_shape("op_rmsnorm", "out", out, x->rows, x->cols));
   TRY(ops_check_shape("op_rmsnorm", "rstd", rstd, 1, x->rows));
   TRY(ops_check_shape("op_rmsnorm", "w", w, 1, x->cols));
+  OPERATION(out->ops, "rmsnorm", 0, out, rstd, x, w);
   return LAUNCH(out->ops, rmsnorm, grid_rows(out->ops, x->rows), ARG_TENSOR(out), ARG_TENSOR(rstd),
                 ARG_TENSOR(x), ARG_TENSOR(w), ARG_UINT(x->cols), ARG_FLOAT(eps));
 }
@@ -31,6 +32,7 @@ Status op_rmsnorm_backward(Tensor *dx, Tensor *dw, const Tensor *dout, const Ten
   TRY(ops_check_shape("op_rmsnorm_backward", "dout", dout, x->rows, x->cols));
   TRY(ops_check_shape("op_rmsnorm_backward", "w", w, 1, x->cols));
   TRY(ops_check_shape("op_rmsnorm_backward", "rstd", rstd, 1, x->rows));
+  OPERATION(dx->ops, "rmsnorm backward", 0, dx, dx, dout, x, w, rstd, dw, dw);
   TRY(LAUNCH(dx->ops, rmsnorm_backward, grid_rows(dx->ops, x->rows), ARG_TENSOR(dx), ARG_TENSOR(dout),
              ARG_TENSOR(x), ARG_TENSOR(w), ARG_TENSOR(rstd), ARG_UINT(x->cols)));
   if (dw == NULL) return STATUS_OK;

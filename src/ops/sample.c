@@ -26,6 +26,7 @@ Status op_sample(Tensor *tokens, Tensor *seen, const Tensor *logits, const Tenso
   Ops *ops = tokens->ops;
   size_t V = logits->cols, at_once = logits->rows < ROWS_AT_ONCE ? logits->rows : ROWS_AT_ONCE;
   const Tensor *scratch;
+  OPERATION(ops, "sample", 0, tokens, seen, logits, uniforms);
   TRY(ops_scratch(ops, SCRATCH_OTHER, at_once * SCRATCH_PER_LOGIT * V, &scratch));
   for (size_t row = 0; row < logits->rows; row += at_once) {
     size_t rows = logits->rows - row < at_once ? logits->rows - row : at_once;

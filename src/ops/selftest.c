@@ -7,7 +7,7 @@
 #include "util/memory.h"
 #include <stdlib.h>
 
-static const SelfCheck *const tables[] = {product_checks, layer_checks, head_checks};
+static const SelfCheck *const tables[] = {product_checks, block_checks, layer_checks, head_checks};
 
 /// Runs one check and reports it. *failed = its operation, if it is the first one that is wrong.
 static Status run_check(Probe *probe, const SelfCheck *check, SelftestReport report, void *user,

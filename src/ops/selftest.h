@@ -4,8 +4,9 @@
 //   selftest.c            runs the tables
 //   selftest_probe.c      the probe
 //   selftest_products.c   matrix products
+//   selftest_blocks.c     quantised weights
 //   selftest_layers.c     norms, rope, attention, elementwise, rows
-//   selftest_head.c       entropy, sampling, optimizer
+//   selftest_head.c       entropy, divergence, sampling, optimizer
 #pragma once
 
 #include "ops/ops.h"
@@ -39,7 +40,7 @@ typedef struct SelfCheck {
 } SelfCheck;
 
 // The tables; each ends with {0}.
-extern const SelfCheck product_checks[], layer_checks[], head_checks[];
+extern const SelfCheck product_checks[], block_checks[], layer_checks[], head_checks[];
 
 /// `count` random numbers in [−scale, scale) that float32 holds exactly.
 double *draw(Probe *probe, size_t count, double scale);

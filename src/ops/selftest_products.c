@@ -7,7 +7,7 @@
 #include <math.h>
 #include <stdlib.h>
 
-enum { M = 5, N = 33, K = 67 };
+enum { M = 5, FEW = 2, N = 33, K = 67 }; // a CPU has another kernel for few rows
 
 /// The types that matrices are stored in on a device.
 static const DType weight_types[] = {DTYPE_F32, DTYPE_F16, DTYPE_BF16};
@@ -15,12 +15,13 @@ enum { WEIGHT_TYPES = sizeof weight_types / sizeof *weight_types };
 
 static Status check_linear(Probe *p) {
   double *x = draw(p, M * K, 1), *w = draw(p, N * K, 1), *out = draw(p, M * N, 1);
-  for (size_t t = 0; t < WEIGHT_TYPES; t++) {
-    Tensor *dev_w = device_rounded(p, weight_types[t], N, K, w);
-    Tensor *dev_out = device_f32(p, M, N, out), *dev_x = device_f32(p, M, K, x);
+  for (size_t i = 0; i < 2 * WEIGHT_TYPES; i++) {
+    size_t m = i % 2 == 0 ? M : FEW;
+    Tensor *dev_w = device_rounded(p, weight_types[i / 2], N, K, w);
+    Tensor *dev_out = device_f32(p, m, N, out), *dev_x = device_f32(p, m, K, x);
     TRY(p->status);
     TRY(op_linear(dev_out, dev_x, dev_w, 0.5f, 2.0f));
-    ref_linear(out, x, w, M, N, K, 0.5, 2);
+    ref_linear(out, x, w, m, N, K, 0.5, 2);
     TRY(expect(p, dev_out, out));
   }
   return STATUS_OK;
@@ -181,6 +182,7 @@ static Status check_large_forms(Probe *p, Form form) {
          k = form == FORM_LINEAR ? 2107 : 203;
   for (size_t t = 0; t < (form == FORM_DW ? 1 : WEIGHT_TYPES); t++) {
     TRY(check_product(p, form, weight_types[t], m, n, k));
+    if (form == FORM_LINEAR) TRY(check_product(p, form, weight_types[t], FEW, n, k));
   }
   return STATUS_OK;
 }

@@ -40,6 +40,7 @@ static Status tensor_bytes(size_t rows, size_t cols, DType type, size_t *bytes) 
 
 /// *out = a buffer of zeros on the ops' device.
 static Status create_buffer(Ops *ops, size_t bytes, Buffer **out) {
+  OPERATION_OF(ops, "zero", 0, (double)bytes);
   TRY(buffer_create(ops->device, bytes, out));
   Status status = buffer_zero(*out, 0, bytes);
   if (status == STATUS_OK) return STATUS_OK;
@@ -164,12 +165,14 @@ static Status locate(const char *what, const Tensor *tensor, size_t first, size_
 Status tensor_write(Tensor *to, size_t first, size_t count, const void *from) {
   size_t offset = 0, size = 0;
   TRY(locate("tensor_write", to, first, count, &offset, &size));
+  OPERATION_OF(to->ops, "to device", 0, (double)size);
   return to->buffer == NULL ? STATUS_OK : buffer_write(to->buffer, offset, from, size);
 }
 
 Status tensor_read(const Tensor *from, size_t first, size_t count, void *to) {
   size_t offset = 0, size = 0;
   TRY(locate("tensor_read", from, first, count, &offset, &size));
+  OPERATION_OF(from->ops, "from device", 0, (double)size);
   if (from->buffer != NULL) return buffer_read(from->buffer, offset, to, size);
   memset(to, 0, size);
   return STATUS_OK;
@@ -182,6 +185,7 @@ Status tensor_zero(Tensor *tensor) {
   // A tensor that owns its memory has whole words, and the padding behind its last element may be zeroed too.
   // A view whose size is not whole words is refused by buffer_zero.
   if (tensor->bytes > 0) size = tensor->bytes;
+  OPERATION_OF(tensor->ops, "zero", 0, (double)size);
   return buffer_zero(tensor->buffer, offset, size);
 }
 
@@ -191,5 +195,6 @@ Status tensor_copy(Tensor *to, const Tensor *from) {
   TRY(ops_check_type("tensor_copy", "to", to, from->dtype));
   TRY(locate("tensor_copy", to, 0, to->rows * to->cols, &to_offset, &size));
   TRY(locate("tensor_copy", from, 0, from->rows * from->cols, &from_offset, &size));
+  OPERATION_OF(to->ops, "copy", 0, 2 * (double)size);
   return to->buffer == NULL ? STATUS_OK : buffer_copy(to->buffer, to_offset, from->buffer, from_offset, size);
 }

@@ -1,4 +1,4 @@
-// Entropy head, sampling, dropout and AdamW in double.
+// Entropy head, divergence, sampling, dropout and AdamW in double.
 #include "ref/ref.h"
 
 #include "util/memory.h"
@@ -16,7 +16,7 @@ void ref_entropy(double *stats, const double *logits, size_t M, size_t V, double
     double log_z = top + log(mass);
     for (size_t j = 0; j < V; j++) entropy -= exp(z[j] / tau - log_z) * (z[j] / tau - log_z);
     stats[2 * m] = log_z;
-    stats[2 * m + 1] = entropy;
+    stats[2 * m + 1] = entropy < 0 ? 0 : entropy; // by rounding; NaN stays
   }
 }
 
@@ -28,6 +28,59 @@ void ref_entropy_backward(double *dlogits, const double *logits, const double *w
     for (size_t j = 0; j < V; j++) {
       double log_p = logits[m * V + j] / tau - stats[0];
       dlogits[m * V + j] = -weights[m] / tau * exp(log_p) * (log_p + stats[1]);
+    }
+  }
+}
+
+double ref_cross_entropy(const double *logits, size_t V, const int32_t *rows, const int32_t *targets,
+                         const double *weights, size_t count) {
+  double loss = 0;
+  for (size_t i = 0; i < count; i++) {
+    double stats[2];
+    const double *z = logits + (size_t)rows[i] * V;
+    ref_entropy(stats, z, 1, V, 1);
+    loss -= weights[i] * (z[targets[i]] - stats[0]);
+  }
+  return loss;
+}
+
+void ref_cross_entropy_backward(double *dlogits, const double *logits, size_t M, size_t V,
+                                const int32_t *rows, const int32_t *targets, const double *weights,
+                                size_t count) {
+  for (size_t j = 0; j < M * V; j++) dlogits[j] = 0;
+  for (size_t i = 0; i < count; i++) {
+    double stats[2], *d = dlogits + (size_t)rows[i] * V;
+    const double *z = logits + (size_t)rows[i] * V;
+    ref_entropy(stats, z, 1, V, 1);
+    for (size_t j = 0; j < V; j++) d[j] += weights[i] * exp(z[j] - stats[0]);
+    d[targets[i]] -= weights[i];
+  }
+}
+
+void ref_divergence(double *kl, const double *logits, const double *other, size_t M, size_t V, double tau) {
+  for (size_t m = 0; m < M; m++) {
+    double p[2], q[2];
+    ref_entropy(p, logits + m * V, 1, V, tau);
+    ref_entropy(q, other + m * V, 1, V, tau);
+    kl[m] = 0;
+    for (size_t j = 0; j < V; j++) {
+      double log_p = logits[m * V + j] / tau - p[0], log_q = other[m * V + j] / tau - q[0];
+      kl[m] += exp(log_p) * (log_p - log_q);
+    }
+  }
+}
+
+void ref_divergence_backward(double *dlogits, const double *logits, const double *other,
+                             const double *weights, size_t M, size_t V, double tau) {
+  for (size_t m = 0; m < M; m++) {
+    double p[2], q[2], kl;
+    ref_entropy(p, logits + m * V, 1, V, tau);
+    ref_entropy(q, other + m * V, 1, V, tau);
+    ref_divergence(&kl, logits + m * V, other + m * V, 1, V, tau);
+    for (size_t j = 0; j < V; j++) {
+      double log_p = logits[m * V + j] / tau - p[0], log_q = other[m * V + j] / tau - q[0];
+      double forward = exp(log_p) * (log_p - log_q - kl), reverse = exp(log_p) - exp(log_q);
+      dlogits[m * V + j] += (weights[2 * m] * forward + weights[2 * m + 1] * reverse) / tau;
     }
   }
 }

@@ -366,12 +366,46 @@ static Status append_first_system(const ChatTemplate *chat, const char *given, S
   return append_turn(chat, turn, "system", content, out);
 }
 
-Status chat_render(const ChatTemplate *chat, const ChatMessage *messages, size_t count, Str *out) {
+/// Refuses a template whose answers do not begin with the text that asks for them. `at`: where the turn
+/// begins. *begin = where the text that asks for it ends.
+static Status find_begin(const ChatTemplate *chat, const Str *text, size_t at, size_t *begin) {
+  Str asks = {0};
+  Status status = append_marked(chat, chat->family->prompt, "", &asks);
+  *begin = at + asks.size;
+  if (status == STATUS_OK &&
+      (*begin > text->size || (asks.size > 0 && memcmp(text->data + at, asks.data, asks.size) != 0)))
+    status = status_fail(STATUS_INPUT,
+                         "the template %s asks for an answer otherwise than it writes one in a chat, so no "
+                         "given answer can follow: name another one with model.chat_template",
+                         chat_name(chat));
+  str_free(&asks);
+  return status;
+}
+
+/// Appends a turn of the assistant. *span = what of it the model is to write: white space behind the token
+/// that ends the turn is the template's.
+static Status append_answer(const ChatTemplate *chat, ChatTurn turn, const char *content, Str *out,
+                            ChatSpan *span) {
+  size_t at = out->size;
+  TRY(append_marked(chat, turn.before, "assistant", out));
+  TRY(find_begin(chat, out, at, &span->begin));
+  TRY(append_content(chat->family, true, content, out));
+  size_t least = out->size;
+  TRY(append_marked(chat, turn.after, "assistant", out));
+  span->end = out->size;
+  while (span->end > least && strchr(" \n", out->data[span->end - 1]) != NULL) span->end--;
+  return STATUS_OK;
+}
+
+/// Renders the messages; `spans` NULL: as they stand before the model answers. Else see chat_render_answers.
+static Status render(const ChatTemplate *chat, const ChatMessage *messages, size_t count, Str *out,
+                     ChatSpan *spans) {
   TRY(check_chat(chat, messages, count));
   const ChatFamily *family = chat->family;
-  const char *system = is_role(&messages[0], "system") ? messages[0].content : NULL;
-  size_t first = system != NULL ? 1 : 0, last = count - 1;
-  bool inside = system != NULL && system_goes_into_a_turn(family);
+  bool begins_with_system = is_role(&messages[0], "system");
+  const char *system = begins_with_system ? messages[0].content : NULL;
+  size_t first = begins_with_system ? 1 : 0, last = count - 1;
+  bool inside = begins_with_system && system_goes_into_a_turn(family);
   size_t host = family->place == SYSTEM_IN_LAST_TURN ? last : first;
   TRY(append_marked(chat, family->start, "", out));
   if (!inside) TRY(append_first_system(chat, system, out));
@@ -381,8 +415,24 @@ Status chat_render(const ChatTemplate *chat, const ChatMessage *messages, size_t
     bool ends = i == last && is_role(message, "assistant") && family->last_answer_after != NULL;
     if (ends) turn.after = family->last_answer_after;
     if (family->skip_empty_system && is_role(message, "system") && message->content[0] == '\0') continue;
-    TRY(inside && i == host ? append_host(chat, system, message, out)
-                            : append_turn(chat, turn, message->role, message->content, out));
+    if (inside && i == host)
+      TRY(append_host(chat, system, message, out));
+    else if (spans != NULL && is_role(message, "assistant"))
+      TRY(append_answer(chat, turn, message->content, out, &spans[i]));
+    else
+      TRY(append_turn(chat, turn, message->role, message->content, out));
   }
-  return append_marked(chat, family->prompt, "", out);
+  return spans != NULL ? STATUS_OK : append_marked(chat, family->prompt, "", out);
+}
+
+Status chat_render(const ChatTemplate *chat, const ChatMessage *messages, size_t count, Str *out) {
+  return render(chat, messages, count, out, NULL);
+}
+
+Status chat_render_answers(const ChatTemplate *chat, const ChatMessage *messages, size_t count, Str *out,
+                           ChatSpan *spans) {
+  for (size_t i = 0; i < count; i++) spans[i] = (ChatSpan){0};
+  if (count > 0 && !is_role(&messages[count - 1], "assistant"))
+    return status_fail(STATUS_INPUT, "a chat whose last message is not an answer of the assistant");
+  return render(chat, messages, count, out, spans);
 }

@@ -17,9 +17,7 @@ static Status append_unmarked(const Tokenizer *tokenizer, int32_t id, Str *out) 
   return STATUS_OK;
 }
 
-/// Appends the bytes of a token, less what is taken away at the start of a text. An id without a token gives
-/// none, because a model's head may be wider than its vocabulary.
-static Status append_token(const Tokenizer *tokenizer, DecodeStream *stream, int32_t id, bool skip_special,
+Status decode_stream_bytes(const Tokenizer *tokenizer, DecodeStream *stream, int32_t id, bool skip_special,
                            Str *out) {
   const VocabEntry *entry = vocab_at(&tokenizer->vocab, id);
   if (entry == NULL || (entry->special && skip_special)) return STATUS_OK;
@@ -45,7 +43,7 @@ Status tokenizer_decode(const Tokenizer *tokenizer, const int32_t *ids, size_t c
   DecodeStream stream = {0};
   Status status = STATUS_OK;
   for (size_t i = 0; i < count; i++)
-    TRY_CLEAN(append_token(tokenizer, &stream, ids[i], skip_special, &bytes));
+    TRY_CLEAN(decode_stream_bytes(tokenizer, &stream, ids[i], skip_special, &bytes));
   status = utf8_append_lossy(out, str_text(&bytes), bytes.size);
 cleanup:
   str_free(&bytes);
@@ -57,7 +55,7 @@ Status decode_stream_push(const Tokenizer *tokenizer, DecodeStream *stream, int3
   Str bytes = {0};
   Status status = STATUS_OK;
   TRY_CLEAN(str_append(&bytes, stream->pending, stream->size));
-  TRY_CLEAN(append_token(tokenizer, stream, id, skip_special, &bytes));
+  TRY_CLEAN(decode_stream_bytes(tokenizer, stream, id, skip_special, &bytes));
   size_t at = 0;
   while (at < bytes.size) {
     Utf8Char c = utf8_read(bytes.data + at, bytes.size - at);

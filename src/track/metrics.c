@@ -5,6 +5,7 @@
 #include "io/json_write.h"
 #include "util/memory.h"
 #include "util/str.h"
+#include "util/utf8.h"
 #include <math.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -44,6 +45,14 @@ void metrics_add_interval(MetricList *list, Interval interval, const char *name,
   va_end(args);
 }
 
+void metrics_add_estimate(MetricList *list, Interval interval, size_t n, const char *name, ...) {
+  va_list args;
+  Metric metric = {NULL, interval.value, true, interval.low, interval.high, n};
+  va_start(args, name);
+  append(list, metric, name, args);
+  va_end(args);
+}
+
 Status metrics_check(const MetricList *list) {
   return list->failed ? status_fail(STATUS_FAILED, "out of memory for metrics") : STATUS_OK;
 }
@@ -68,21 +77,26 @@ Interval metrics_get(const MetricList *list, const char *name, ...) {
   return (Interval){NAN, NAN, NAN};
 }
 
-static Status write_bound(JsonWriter *json, const char *name, const char *end, double value) {
-  char *key = NULL;
-  TRY(str_format(&key, "%s_%s", name, end));
-  json_number(json, key, value);
-  free(key);
-  return STATUS_OK;
+void metrics_flatten(const MetricList *list, const char *source, MetricList *out) {
+  const char *prefix = source != NULL ? source : "", *slash = source != NULL ? "/" : "";
+  for (size_t i = 0; i < list->count; i++) {
+    const Metric *metric = &list->items[i];
+    Str name = {0};
+    if (utf8_append_lossy(&name, metric->name, strlen(metric->name)) != STATUS_OK) out->failed = true;
+    metrics_add(out, metric->value, "%s%s%s", prefix, slash, str_text(&name));
+    if (metric->has_interval) {
+      metrics_add(out, metric->low, "%s%s%s_low", prefix, slash, str_text(&name));
+      metrics_add(out, metric->high, "%s%s%s_high", prefix, slash, str_text(&name));
+    }
+    str_free(&name);
+  }
 }
 
 Status metrics_write_json(const MetricList *list, JsonWriter *json) {
-  for (size_t i = 0; i < list->count; i++) {
-    const Metric *metric = &list->items[i];
-    json_number(json, metric->name, metric->value);
-    if (!metric->has_interval) continue;
-    TRY(write_bound(json, metric->name, "low", metric->low));
-    TRY(write_bound(json, metric->name, "high", metric->high));
-  }
-  return STATUS_OK;
+  MetricList flat = {0};
+  metrics_flatten(list, NULL, &flat);
+  Status status = metrics_check(&flat);
+  for (size_t i = 0; i < flat.count; i++) json_number(json, flat.items[i].name, flat.items[i].value);
+  metrics_free(&flat);
+  return status;
 }

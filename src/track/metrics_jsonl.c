@@ -53,4 +53,5 @@ static void close_sink(MetricSink *sink) {
   free(jsonl);
 }
 
-const MetricSinkType metrics_jsonl = {open_sink, write_record, sync_sink, close_sink};
+const MetricSinkType metrics_jsonl = {
+    .open = open_sink, .write = write_record, .sync = sync_sink, .close = close_sink};

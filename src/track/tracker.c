@@ -25,6 +25,14 @@ Status tracker_sync(Tracker *tracker) {
   return STATUS_OK;
 }
 
+Status tracker_finish(Tracker *tracker) {
+  for (size_t i = 0; i < tracker->count; i++) {
+    MetricSink *sink = tracker->sinks[i];
+    if (sink->type->finish != NULL) TRY(sink->type->finish(sink));
+  }
+  return STATUS_OK;
+}
+
 void tracker_close(Tracker *tracker) {
   if (tracker == NULL) return;
   for (size_t i = 0; i < tracker->count; i++) tracker->sinks[i]->type->close(tracker->sinks[i]);

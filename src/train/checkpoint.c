@@ -4,6 +4,7 @@
 
 #include "io/file.h"
 #include "text/export.h"
+#include "train/bound_files.h"
 #include "util/str.h"
 #include <stdio.h>
 #include <stdlib.h>
@@ -50,9 +51,11 @@ static void write_drift(const Drift *drift, JsonWriter *json) {
   json_object_end(json);
 }
 
+/// Binds the state to the files that are in the folder already: those that a resume reads with it.
 static Status write_state(const Checkpoint *checkpoint, const char *folder) {
   const TrainState *state = checkpoint->state;
   JsonWriter json = {.layout = JSON_PRETTY};
+  Status status = STATUS_OK;
   json_object_begin(&json, NULL);
   json_string(&json, "format", CHECKPOINT_FORMAT);
   json_integer(&json, "step", (int64_t)state->step);
@@ -63,8 +66,12 @@ static Status write_state(const Checkpoint *checkpoint, const char *folder) {
   json_integer(&json, "last_measurement", state->judged);
   json_integer(&json, "extended_from", (int64_t)state->extended_from);
   settings_write(checkpoint->settings, &json);
+  TRY_CLEAN(bound_files_write(folder, &json));
   json_object_end(&json);
-  return json_save(&json, folder, CHECKPOINT_STATE);
+  TRY_CLEAN(json_save(&json, folder, CHECKPOINT_STATE));
+cleanup:
+  json_free(&json);
+  return status;
 }
 
 static Status write_optimizer(const Checkpoint *checkpoint, const char *folder) {
@@ -77,12 +84,13 @@ static Status write_optimizer(const Checkpoint *checkpoint, const char *folder) 
 
 static Status write_files(const Checkpoint *checkpoint, const char *folder) {
   TRY(model_save_trained(checkpoint->model, folder));
+  TRY(write_optimizer(checkpoint, folder));
+  TRY(write_state(checkpoint, folder));
   if (checkpoint->base != NULL) TRY(identity_write(checkpoint->base, checkpoint->model_path, folder));
   if (checkpoint->tokenizer_of != NULL) TRY(tokenizer_export(checkpoint->tokenizer_of, folder));
-  TRY(write_optimizer(checkpoint, folder));
   if (checkpoint->card != NULL) TRY(write_text(folder, "README.md", checkpoint->card));
-  if (checkpoint->config_text != NULL) TRY(write_text(folder, "config.ini", checkpoint->config_text));
-  return write_state(checkpoint, folder);
+  if (checkpoint->config_text != NULL) return write_text(folder, "config.ini", checkpoint->config_text);
+  return STATUS_OK;
 }
 
 Status checkpoint_save(const Checkpoint *checkpoint, const char *folder, const char *name, char **path) {

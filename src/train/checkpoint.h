@@ -2,7 +2,8 @@
 //
 //   step_N/   adapter_config.json, adapter_model.safetensors   or, fully trained, a Hugging Face folder
 //             optimizer.safetensors                            AdamW's m and v
-//             trainer_state.json                               TrainState and the settings of the run
+//             trainer_state.json                               TrainState, the settings of the run, and the
+//                                                              SHA-256 of the files above (bound_files.h)
 //             config.ini                                       the config as run
 //   final/    the same, and for those who use it its tokenizer and README.md
 //             adapter_base.json                                for an adapter: the model it was made for
@@ -13,8 +14,9 @@
 #include "drift.h"
 #include "optimizer.h"
 #include "settings.h"
+#include "train/bound_files.h"
 
-#define CHECKPOINT_STATE     "trainer_state.json"
+#define CHECKPOINT_STATE     BOUND_FILES_STATE
 #define CHECKPOINT_OPTIMIZER "optimizer.safetensors"
 #define CHECKPOINT_TREND     "gap_trend"
 #define CHECKPOINT_DRIFT     "entropy_drift"
@@ -63,9 +65,9 @@ STATUS_CHECKED Status checkpoint_find(const char *folder, bool warn, char **path
 /// `max_drift`, or NULL if there is none; the caller frees it. Those that cannot be read are passed over.
 STATUS_CHECKED Status checkpoint_find_good(const char *folder, size_t before, double max_drift, char **path);
 /// Reads the state of a checkpoint. It must have been made with these settings; if they extend, its
-/// SETTING_EXTENDS must be smaller. STATUS_INPUT names the key that differs, the unknown format, or the
-/// missing file.
-STATUS_CHECKED Status checkpoint_read(const char *path, const Settings *settings, TrainState *state);
+/// SETTING_EXTENDS must be smaller. Its files must be those that were saved with it. STATUS_INPUT names the
+/// key that differs, the unknown format, or the file.
+STATUS_CHECKED Status checkpoint_read(const char *path, Settings *settings, TrainState *state);
 /// Restores the tensors, and logs the settings that make this run round differently than the checkpoint's run
 /// did.
 STATUS_CHECKED Status checkpoint_load(const char *path, const Settings *settings, Model *model,

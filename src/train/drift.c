@@ -69,20 +69,34 @@ Status drift_add(Drift *drift, const LossSample *samples, size_t count) {
   return STATUS_OK;
 }
 
-DriftEstimate drift_estimate(const Drift *drift) {
-  if (!(drift->first > 0)) return (DriftEstimate){0, INFINITY};
-  if (drift->freedom == 0) return (DriftEstimate){drift->smoothed / drift->first - 1, INFINITY};
-  double error = sqrt(drift->variance * (1 + smoothed_share));
-  return (DriftEstimate){.relative = drift->smoothed / drift->first - 1,
-                         .noise = errors_of_noise[drift->freedom] * error / drift->first};
+/// Of H, whose variance is `share` of a step's.
+static DriftEstimate estimate(const Drift *drift, double H, double share, bool of_last) {
+  if (!(drift->first > 0)) return (DriftEstimate){.noise = INFINITY, .of_last = of_last};
+  DriftEstimate out = {.relative = H / drift->first - 1, .noise = INFINITY, .of_last = of_last};
+  double error = sqrt(drift->variance * (1 + share));
+  if (drift->freedom > 0) out.noise = errors_of_noise[drift->freedom] * error / drift->first;
+  return out;
 }
 
-bool drift_beyond(const Drift *drift, double limit) {
-  DriftEstimate drifted = drift_estimate(drift);
-  return limit > 0 && fabs(drifted.relative) - drifted.noise > limit;
+DriftEstimate drift_estimate(const Drift *drift) {
+  return estimate(drift, drift->smoothed, smoothed_share, false);
+}
+
+/// How far it has moved beyond the noise; below 0 if the noise may explain it.
+static double certain_move(DriftEstimate drifted) {
+  return fabs(drifted.relative) - drifted.noise;
+}
+
+DriftEstimate drift_judged(const Drift *drift, bool ends) {
+  DriftEstimate smoothed = drift_estimate(drift), last = estimate(drift, drift->last, 1, true);
+  return ends && certain_move(last) > certain_move(smoothed) ? last : smoothed;
+}
+
+bool drift_beyond(DriftEstimate drifted, double limit) {
+  return limit > 0 && certain_move(drifted) > limit;
 }
 
 bool drift_is_good(const Drift *drift, double limit) {
-  if (drift_beyond(drift, limit / 2)) return false;
+  if (drift_beyond(drift_estimate(drift), limit / 2)) return false;
   return !(limit > 0 && drift->first > 0 && fabs(drift->last / drift->first - 1) > limit);
 }

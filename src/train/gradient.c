@@ -1,8 +1,9 @@
-// From answers to the gradient. Rule: the loss of the whole effective batch is known before the first
-// backward. So the backward of each micro batch starts from the final dL/dH, and the size of the micro
-// batches cannot change the result.
+// From answers to the gradient. Rule: the derivatives of the whole effective batch's loss are known before
+// the first backward. So the backward of each micro batch starts from the final dL/dH, and the size of the
+// micro batches cannot change the result.
 #include "gradient.h"
 
+#include "ops/profile.h"
 #include "util/memory.h"
 #include <stdlib.h>
 #include <string.h>
@@ -14,15 +15,28 @@ typedef enum Measuring {
   // answers are also scored under other prompts: they are read again while the sampling pass still caches the
   // prompts
   MEASURED_IN_CACHE,
-  // a forward of the training pass: with dropout it must draw what the gradient's forward draws, and with a
-  // single micro batch its activations serve the gradient too
+  // a forward of the training pass: with dropout it must draw what the gradient's forward draws, partners are
+  // compared with the rows that it keeps, and with a single micro batch its activations serve the gradient
+  // too
   MEASURED_BY_FORWARD,
 } Measuring;
 
 static Measuring choose_measuring(const StepPasses *passes, const StepBatch *batch) {
-  if (passes->dropout.on) return MEASURED_BY_FORWARD;
+  if (passes->dropout.on || passes->divergences.partners) return MEASURED_BY_FORWARD;
   if (!batch->shape.paired) return MEASURED_BY_SAMPLING;
   return batch->micro_count == 1 ? MEASURED_BY_FORWARD : MEASURED_IN_CACHE;
+}
+
+/// The forward whose activations serve the gradient. The base model's comes first, because it uses the same
+/// memory.
+static Status forward_for_gradient(const StepPasses *passes, const StepBatch *all, const Batch *batch) {
+  if (passes->divergences.base) TRY(divergence_keep_base(passes->training, passes->divergences, all, batch));
+  return pass_forward(passes->training, batch, passes->dropout);
+}
+
+/// Whether the forward that measures serves the gradient too.
+static bool is_forward_shared(const StepPasses *passes, const StepBatch *batch) {
+  return choose_measuring(passes, batch) == MEASURED_BY_FORWARD && batch->micro_count == 1;
 }
 
 /// Runs a micro batch forward and copies the statistics of its head rows to its predictions.
@@ -34,8 +48,12 @@ static Status measure_micro(const StepPasses *passes, MicroBatch micro, StepBatc
   Status status = STATUS_OK;
   TRY_CLEAN(mem_array(&entropy, batch.head_rows, "entropies"));
   TRY_CLEAN(mem_array(&log_z, batch.head_rows, "entropies"));
-  TRY_CLEAN(pass_forward(passes->training, &batch, passes->dropout));
+  if (is_forward_shared(passes, all))
+    TRY_CLEAN(forward_for_gradient(passes, all, &batch));
+  else
+    TRY_CLEAN(pass_forward(passes->training, &batch, passes->dropout));
   TRY_CLEAN(pass_statistics(passes->training, &batch, passes->tau, entropy, log_z, NULL));
+  if (passes->divergences.partners) TRY_CLEAN(divergence_keep_partners(passes->training, all, micro, &batch));
   for (size_t i = 0; i < batch.predictions; i++) {
     all->entropy[first + i] = entropy[batch.pred_head[i]];
     all->log_z[first + i] = log_z[batch.pred_head[i]];
@@ -93,6 +111,7 @@ cleanup:
 
 Status measure_entropies(const StepPasses *passes, const GenerateJob *sampled, StepBatch *batch) {
   Measuring measuring = choose_measuring(passes, batch);
+  OPS_PHASE(model_ops(pass_model(passes->training)), "measure");
   if (measuring == MEASURED_BY_FORWARD) {
     for (size_t m = 0; m < batch->micro_count; m++) TRY(measure_micro(passes, batch->micro[m], batch));
   } else {
@@ -127,10 +146,9 @@ static Status head_weights(const StepBatch *all, MicroBatch micro, const Batch *
   return STATUS_OK;
 }
 
-/// With `forward_done` the pass still holds this micro batch's activations.
-static Status backward_micro(const StepPasses *passes, const StepBatch *all, MicroBatch micro,
-                             bool forward_done) {
+static Status backward_micro(const StepPasses *passes, StepBatch *all, MicroBatch micro) {
   Batch batch = {0};
+  DivergenceList list = {0};
   float *weights = NULL, *entropy = NULL, *log_z = NULL;
   TRY(step_batch_pack(all, micro, &batch));
   Status status = STATUS_OK;
@@ -138,9 +156,18 @@ static Status backward_micro(const StepPasses *passes, const StepBatch *all, Mic
   TRY_CLEAN(mem_array(&entropy, batch.head_rows, "entropies"));
   TRY_CLEAN(mem_array(&log_z, batch.head_rows, "entropies"));
   TRY_CLEAN(head_weights(all, micro, &batch, weights, entropy, log_z));
-  if (!forward_done) TRY_CLEAN(pass_forward(passes->training, &batch, passes->dropout));
-  TRY_CLEAN(pass_backward(passes->training, &batch, passes->tau, weights, entropy, log_z));
+  TRY_CLEAN(divergence_list(passes->divergences, all, micro, &batch, &list));
+  if (!is_forward_shared(passes, all)) TRY_CLEAN(forward_for_gradient(passes, all, &batch));
+  HeadGradient gradient = {.tau = passes->tau,
+                           .weights = weights,
+                           .entropy = entropy,
+                           .log_z = log_z,
+                           .links = list.links,
+                           .link_count = list.link_count};
+  TRY_CLEAN(pass_backward(passes->training, &batch, &gradient));
+  divergence_collect(&list, all, micro);
 cleanup:
+  divergence_free(&list);
   free(weights);
   free(entropy);
   free(log_z);
@@ -148,19 +175,19 @@ cleanup:
   return status;
 }
 
-static bool has_gradient(const StepBatch *batch, MicroBatch micro) {
+/// A divergence is measured even where its weight is 0.
+static bool has_gradient(const StepPasses *passes, const StepBatch *batch, MicroBatch micro) {
+  if (passes->divergences.base || passes->divergences.partners) return true;
   for (size_t s = micro.begin; s < micro.end; s++) {
     if (batch->dH[s] != 0) return true;
   }
   return false;
 }
 
-Status compute_gradient(const StepPasses *passes, const StepBatch *batch, ParamSet *params) {
-  bool forward_done = choose_measuring(passes, batch) == MEASURED_BY_FORWARD && batch->micro_count == 1;
+Status compute_gradient(const StepPasses *passes, StepBatch *batch, ParamSet *params) {
   TRY(params_zero_grads(params));
   for (size_t m = 0; m < batch->micro_count; m++) {
-    if (has_gradient(batch, batch->micro[m]))
-      TRY(backward_micro(passes, batch, batch->micro[m], forward_done));
+    if (has_gradient(passes, batch, batch->micro[m])) TRY(backward_micro(passes, batch, batch->micro[m]));
   }
   return STATUS_OK;
 }

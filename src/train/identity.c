@@ -11,10 +11,13 @@
 
 #define BASE_FILE   "adapter_base.json"
 #define CONSTANTS   "model_constants"
+#define QUANTISED   "quantised"
 #define BASE_FORMAT "gee-cl adapter base 1"
 
 Status identity_of(const ModelFiles *files, const Tokenizer *tokenizer, ModelIdentity *out) {
   *out = (ModelIdentity){.tokenizer = "none"};
+  DType quantised = model_files_quantised(files);
+  if (quantised != DTYPE_STORED) out->quantised = dtype_name(quantised);
   const ModelConfig *config = model_files_config(files);
   fact_shape(config, out->constants);
   fact_append(out->constants, ", ");
@@ -31,6 +34,7 @@ Status identity_write(const ModelIdentity *identity, const char *model, const ch
   json_string(&json, "weights_sha256", identity->weights);
   json_string(&json, "tokenizer_sha256", identity->tokenizer);
   json_string(&json, CONSTANTS, identity->constants);
+  if (identity->quantised != NULL) json_string(&json, QUANTISED, identity->quantised);
   json_object_end(&json);
   return json_save(&json, directory, BASE_FILE);
 }
@@ -64,6 +68,25 @@ static Status refuse(const Use *use, const char *what, const char *was, const ch
       "%s was made for another %s (SHA-256 %.12s...) than that of %s (%.12s...): give the model it was "
       "made for, %s, or --force to use it on this one",
       use->directory, what, was, use->model, is, use->made_for);
+}
+
+/// Weights that are quantised when they are loaded are others than those of the file; `is` may be NULL.
+static Status check_quantised(const Use *use, const cJSON *base, const char *path, const char *is) {
+  const char *was = "none";
+  if (cJSON_GetObjectItemCaseSensitive(base, QUANTISED) != NULL)
+    TRY(json_get_string(base, QUANTISED, path, &was));
+  if (is == NULL) is = "none";
+  if (strcmp(was, is) == 0) return STATUS_OK;
+  if (use->force) {
+    log_say(LOG_WARNING, "%s was made for model.quantise = %.20s, not for %s, as --force allows",
+            use->directory, was, is);
+    return STATUS_OK;
+  }
+  return status_fail(
+      STATUS_INPUT,
+      "%s was made for a model with model.quantise (--quantise) = %.20s, here it is %s: give that, "
+      "or --force to use the adapter on these weights",
+      use->directory, was, is);
 }
 
 /// The same weights are another model under another rope, norm or division into heads.
@@ -100,9 +123,18 @@ static Status check(const ModelIdentity *identity, const char *model, const char
   TRY(read_sha256(base, "weights_sha256", path, &weights));
   TRY(read_sha256(base, "tokenizer_sha256", path, &tokenizer));
   TRY(json_get_string(base, "base_model_name_or_path", path, &use.made_for));
+  TRY(check_quantised(&use, base, path, identity->quantised));
   TRY(refuse(&use, "model", weights, identity->weights));
   TRY(check_constants(&use, base, path, identity->constants));
   return refuse(&use, "tokenizer", tokenizer, identity->tokenizer);
+}
+
+static Status has_file(const char *directory, const char *name, bool *out) {
+  char *path = NULL;
+  TRY(path_join(&path, directory, name));
+  *out = file_exists(path);
+  free(path);
+  return STATUS_OK;
 }
 
 Status identity_check_adapter(const ModelIdentity *identity, const char *model, const char *directory,
@@ -112,7 +144,9 @@ Status identity_check_adapter(const ModelIdentity *identity, const char *model, 
   Status status = STATUS_OK;
   TRY(path_join(&path, directory, BASE_FILE));
   if (!file_exists(path)) {
-    if (file_is_directory(directory))
+    bool is_adapter = false; // of a folder that is none, loading says so
+    TRY_CLEAN(has_file(directory, "adapter_config.json", &is_adapter));
+    if (is_adapter)
       log_say(LOG_NOTE, "%s does not say which model it was made for (it has no %s), so that is not checked",
               directory, BASE_FILE);
     goto cleanup;

@@ -18,8 +18,8 @@ static Status append_header(const TrainJob *job, Str *out) {
   TRY(str_append_text(out, "---\nbase_model: "));
   TRY(append_quoted(out, model_files_path(job->files)));
   TRY(str_append_format(out, "\nlibrary_name: %s\n", job->train.full ? "transformers" : "peft"));
-  return str_append_format(out, "pipeline_tag: text-generation\ntags: [gee, debiasing%s]\n---\n\n",
-                           job->train.full ? "" : ", lora");
+  return str_append_format(out, "pipeline_tag: text-generation\ntags: [%s%s]\n---\n\n",
+                           job->examples != NULL ? "sft" : "gee, debiasing", job->train.full ? "" : ", lora");
 }
 
 static Status append_groups(const GroupFile *groups, Str *out) {
@@ -29,6 +29,22 @@ static Status append_groups(const GroupFile *groups, Str *out) {
   return STATUS_OK;
 }
 
+/// What it was trained for, as the rest of a sentence, and what is not known.
+static Status append_aim(const TrainJob *job, Str *out) {
+  if (job->examples != NULL)
+    return str_append_format(out,
+                             " on given answers (the cross-entropy of the answers of %zu rows) by gee-cl %s. "
+                             "What training did to biases and to other skills is not known from this.\n\n",
+                             job->examples->count, GEE_VERSION);
+  TRY(str_append_format(out,
+                        " with One-shot Group-Entropy Equalization by gee-cl %s, to bring the mean "
+                        "token entropies of groups together (",
+                        GEE_VERSION));
+  TRY(append_groups(job->dataset->groups, out));
+  return str_append_text(out,
+                         "). What training did to other biases and to skill is not known from this.\n\n");
+}
+
 static Status append_summary(const TrainJob *job, size_t steps, Str *out) {
   const char *model = model_files_path(job->files);
   TRY(str_append_format(out, "# %s\n\n", job->output.run_name));
@@ -36,17 +52,16 @@ static Status append_summary(const TrainJob *job, size_t steps, Str *out) {
     TRY(str_append_format(out, "`%s`, every weight of it trained for", model));
   else
     TRY(str_append_format(out, "A LoRA adapter of rank %zu for `%s`, trained for", job->lora.rank, model));
-  TRY(str_append_format(
-      out,
-      " %zu step%s with One-shot Group-Entropy Equalization by gee-cl %s, to bring the mean "
-      "token entropies of groups together (",
-      steps, str_plural(steps), GEE_VERSION));
-  TRY(append_groups(job->dataset->groups, out));
-  TRY(str_append_text(out, "). What training did to other biases and to skill is not known from this.\n\n"));
+  TRY(str_append_format(out, " %zu step%s", steps, str_plural(steps)));
+  TRY(append_aim(job, out));
   if (job->identity != NULL && !job->train.full)
     TRY(str_append_format(
         out, "It belongs to the model with the SHA-256 `%s` (of its weights, as gee-cl reads them).\n",
         job->identity->weights));
+  if (job->identity != NULL && job->identity->quantised != NULL)
+    TRY(str_append_format(
+        out, "The matrices of its layers were quantised to %s when it was loaded (model.quantise).\n",
+        job->identity->quantised));
   return str_append_text(out, "`config.ini` is the config as run.\n\n");
 }
 
@@ -68,16 +83,40 @@ static Status append_python(const TrainJob *job, const char *path, Str *out) {
   return str_append_text(out, ")\n```\n\n");
 }
 
+/// Appends `before`, and folder/name as a shell reads it.
+static Status append_path(Str *out, const char *before, const char *folder, const char *name) {
+  Str path = {0};
+  Status status = str_append_format(&path, "%s%s", folder, name);
+  if (status == STATUS_OK) status = str_append_text(out, before);
+  if (status == STATUS_OK) status = str_append_shell(out, str_text(&path));
+  str_free(&path);
+  return status;
+}
+
+/// What was not held out cannot be measured, so other prompts are asked for.
+static Status append_gap(const TrainJob *job, const char *path, Str *out) {
+  TRY(append_path(out, "gee-cl gap ", path, "/config.ini"));
+  TRY(append_path(out, job->train.full ? " --set " : " --adapter ", job->train.full ? "model.path=" : "",
+                  path));
+  if (!job->dataset->counterfactual) TRY(str_append_text(out, " --set groups.counterfactual=auto"));
+  if (!job->measurable) TRY(str_append_text(out, " --set data.eval=FILE"));
+  return str_append_text(out, job->train.full ? "\n" : "    # the gap before and after\n");
+}
+
 static Status append_commands(const TrainJob *job, const char *path, Str *out) {
-  const char *model = model_files_path(job->files);
+  bool gap = job->examples == NULL;
+  if (!gap && job->train.full) return STATUS_OK;
+  if (gap && !job->measurable)
+    TRY(str_append_format(out, "%s, so the gap can only be measured on prompts of another FILE:\n\n",
+                          job->dataset->counterfactual ? "No prompts were held out from training"
+                                                       : "Training used no counterfactual sets"));
   TRY(str_append_text(out, "```sh\n"));
-  if (job->train.full)
-    TRY(str_append_format(out, "gee-cl gap '%s/config.ini' --set model.path='%s'\n", path, path));
-  else
-    TRY(str_append_format(out,
-                          "gee-cl gap '%s/config.ini' --adapter '%s'    # the gap before and after\n"
-                          "gee-cl export --model '%s' --adapter '%s' --output merged\n",
-                          path, path, model, path));
+  if (gap) TRY(append_gap(job, path, out));
+  if (!job->train.full) {
+    TRY(append_path(out, "gee-cl export --model ", model_files_path(job->files), ""));
+    TRY(append_path(out, " --adapter ", path, ""));
+    TRY(str_append_text(out, " --output merged\n"));
+  }
   return str_append_text(out, "```\n");
 }
 

@@ -3,6 +3,7 @@
 #include "optimizer.h"
 
 #include "io/tensors.h"
+#include "ops/profile.h"
 #include "util/memory.h"
 #include "util/str.h"
 #include <math.h>
@@ -58,6 +59,7 @@ static Status gradient_norm(const ParamSet *params, double *norm) {
 
 Status optimizer_step(Optimizer *optimizer, ParamSet *params, const TrainOptions *options, size_t step,
                       double *norm) {
+  OPS_PHASE(params->values[0].ops, "update");
   TRY(gradient_norm(params, norm));
   double scale = 1, limit = (double)options->max_grad_norm;
   if (limit > 0 && limit < *norm + 1e-6) scale = limit / (*norm + 1e-6); // 1e-6 as in clip_grad_norm_

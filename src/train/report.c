@@ -2,18 +2,25 @@
 // only others begin with "seconds_".
 //
 // metrics.jsonl, a line per step:
-//   step, loss, loss_em, loss_bias, entropy_gap (max − min H_g), gap_relative (gap / H_bar), H_bar, H_<group>
-//   H_drift (how far the smoothed H_bar is from the first step's, as a share of it), H_drift_noise (what of
-//   that may be noise; null while unknown: drift.h); stopped_by_drift: 1 if train.max_drift ended the run
-//   here lambda_weight (after annealing), grad_norm (before clipping), lr extended_from: max_steps before
+//   step, loss, loss_em, loss_bias, kl (with loss.kl_weight: from the base model), entropy_gap (max − min
+//   H_g), gap_relative (gap / H_bar), H_bar, H_<group> H_drift (how far the smoothed H_bar is from the first
+//   step's, as a share of it), H_drift_noise (what of that may be noise; null while unknown: drift.h);
+//   stopped_by_drift: 1 if train.max_drift ended the run here lambda_weight (after annealing), grad_norm
+//   (before clipping), lr extended_from: max_steps before
 //   --extend; from the first step that follows the new learning rate curve tokens (answer tokens sampled),
 //   tokens_scored (predictions in the loss; with pairing = paired each answer counts under every prompt),
 //   answers, answers_ended (by an end token), sequences seconds_sampling, seconds_training (measuring, loss,
 //   gradient), seconds_update (clipping, AdamW)
 //
+// and with train.objective = sft:
+//   step, loss (mean over the tokens that count), perplexity, token_accuracy, entropy (mean over tokens),
+//   grad_norm, lr, extended_from, epoch (rows drawn / rows), tokens (of all sequences), tokens_scored (that
+//   count), sequences, seconds_training, seconds_update
+//
 // samples.jsonl, a line per sequence, enough to compute the loss again:
 //   step, group, type, prompt_tokens, answer_tokens, answer, H, set, answer_of (group whose prompt it was
-//   sampled from), unit (one observation for loss.unbiased), weight, em_weight (of its type)
+//   sampled from), unit (one observation for loss.unbiased), weight, em_weight (of its type), and what of
+//   it the loss has: kl (from the base model), partner_kl (from the answer under the other groups' prompts)
 //
 // <evaluation>.jsonl (bias_eval.jsonl: the gap), a line per evaluation, step 0 before the first step:
 //   what evaluation_write_json writes (eval/gap.h), and step: the steps done when it ran
@@ -23,6 +30,7 @@
 #include "io/json_write.h"
 #include "util/memory.h"
 #include "util/str.h"
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -50,11 +58,10 @@ static Status open_evaluation_files(Report *report, const TrackedRun *run) {
 }
 
 Status report_open(Report *report, const TrainJob *job, const char *folder, size_t steps, bool resumed) {
-  // a new run starts at 0: the evaluation before its first step has step 0
-  TrackedRun run = {.folder = folder,
-                    .name = job->output.run_name,
-                    .config_text = job->config_text,
-                    .first_step = resumed ? steps + 1 : 0};
+  TrackedRun run = job->tracked;
+  run.folder = folder;
+  run.config_text = job->config_text;
+  run.first_step = resumed ? steps + 1 : 0; // the evaluation before the first step has step 0
   report->job = job;
   TRY(tracker_add(&report->tracker, &metrics_jsonl, &run));
   for (size_t i = 0; i < job->sink_count; i++) TRY(tracker_add(&report->tracker, job->sinks[i], &run));
@@ -82,6 +89,11 @@ Status report_sync(Report *report) {
   return tracker_sync(&report->tracker);
 }
 
+Status report_finish(Report *report) {
+  TRY(tracker_finish(&report->tracker));
+  return report_sync(report);
+}
+
 // ---- metrics ----
 
 static double relative_gap(const LossResult *loss) {
@@ -94,6 +106,7 @@ static void list_metrics(const StepReport *r, const StepBatch *batch, MetricList
   metrics_add(metrics, loss->loss, "loss");
   metrics_add(metrics, loss->loss_em, "loss_em");
   metrics_add(metrics, loss->loss_bias, "loss_bias");
+  if (!isnan(loss->kl)) metrics_add(metrics, loss->kl, "kl");
   metrics_add(metrics, loss->gap, "entropy_gap");
   metrics_add(metrics, relative_gap(loss), "gap_relative");
   metrics_add(metrics, loss->H_bar, "H_bar");
@@ -116,11 +129,28 @@ static void list_metrics(const StepReport *r, const StepBatch *batch, MetricList
   metrics_add(metrics, r->seconds_update, "seconds_update");
 }
 
-static Status track_step(Report *report, const StepReport *r, const StepBatch *batch) {
-  MetricList metrics = {0};
-  list_metrics(r, batch, &metrics);
-  Status status = tracker_write(&report->tracker, &(MetricRecord){.step = r->step, .metrics = &metrics});
-  metrics_free(&metrics);
+/// The same for given answers.
+static void list_given_metrics(const StepReport *r, size_t rows, MetricList *metrics) {
+  double tokens = (double)r->given.tokens, loss = r->given.nll / tokens;
+  metrics_add(metrics, loss, "loss");
+  metrics_add(metrics, exp(loss), "perplexity");
+  metrics_add(metrics, (double)r->given.likeliest / tokens, "token_accuracy");
+  metrics_add(metrics, r->given.entropy / tokens, "entropy");
+  metrics_add(metrics, r->grad_norm, "grad_norm");
+  metrics_add(metrics, r->lr, "lr");
+  if (r->extended_from > 0) metrics_add(metrics, (double)r->extended_from, "extended_from");
+  metrics_add(metrics, r->epoch, "epoch");
+  metrics_add(metrics, (double)r->tokens_read, "tokens");
+  metrics_add(metrics, tokens, "tokens_scored");
+  metrics_add(metrics, (double)rows, "sequences");
+  metrics_add(metrics, r->seconds_training, "seconds_training");
+  metrics_add(metrics, r->seconds_update, "seconds_update");
+}
+
+/// Frees the metrics.
+static Status track_step(Report *report, const StepReport *r, MetricList *metrics) {
+  Status status = tracker_write(&report->tracker, &(MetricRecord){.step = r->step, .metrics = metrics});
+  metrics_free(metrics);
   return status;
 }
 
@@ -151,6 +181,8 @@ static Status write_sample(const Report *report, size_t step, const StepBatch *b
   json_integer(&json, "unit", (int64_t)batch->samples[s].unit);
   json_number(&json, "weight", batch->samples[s].weight);
   json_number(&json, "em_weight", batch->samples[s].em_weight);
+  if (report->job->loss.kl_weight > 0) json_number(&json, "kl", sequence->kl);
+  if (report->job->loss.form == LOSS_SYMMETRIC_KL) json_number(&json, "partner_kl", sequence->partner_kl);
   json_object_end(&json);
   TRY_CLEAN(jsonlines_write(report->samples, &json));
 cleanup:
@@ -161,28 +193,50 @@ cleanup:
 
 // ---- a step ----
 
+/// Shows the line, or only how far the run is, as train.log_steps says.
+static void show_line(const TrainJob *job, size_t step, const char *line) {
+  const TrainOptions *options = &job->train;
+  if (options->log_steps > 1 && step % options->log_steps != 0 && step < options->max_steps)
+    progress_update(job->progress, step);
+  else
+    progress_line(job->progress, step, line);
+}
+
+static double per_second(size_t count, const StepReport *r) {
+  double seconds = r->seconds_sampling + r->seconds_training + r->seconds_update;
+  return seconds > 0 ? (double)count / seconds : 0;
+}
+
 /// The gap is that of gee-cl gap: H of the second group less that of the first, or max − min of more groups.
 static void show_step(const TrainJob *job, const StepReport *r) {
-  const TrainOptions *options = &job->train;
-  if (options->log_steps > 1 && r->step % options->log_steps != 0 && r->step < options->max_steps) {
-    progress_update(job->progress, r->step);
-    return;
-  }
-  double seconds = r->seconds_sampling + r->seconds_training + r->seconds_update;
   bool is_signed = groups_count(job->dataset->groups) == 2 && r->loss.groups_present == 2;
   char gap[32], line[160];
   (void)snprintf(gap, sizeof gap, is_signed ? "%+.4f" : "%.4f",
                  is_signed ? r->loss.H[1] - r->loss.H[0] : r->loss.gap);
   (void)snprintf(line, sizeof line, "loss %.4f  gap %s  H %.3f  %.0f tokens/s", r->loss.loss, gap,
-                 r->loss.H_bar, seconds > 0 ? (double)r->tokens_sampled / seconds : 0);
-  progress_line(job->progress, r->step, line);
+                 r->loss.H_bar, per_second(r->tokens_sampled, r));
+  show_line(job, r->step, line);
 }
 
 Status report_step(Report *report, const StepReport *step, const StepBatch *batch) {
+  MetricList metrics = {0};
   for (size_t s = 0; report->samples != NULL && s < batch->sequence_count; s++)
     TRY(write_sample(report, step->step, batch, s));
-  TRY(track_step(report, step, batch));
+  list_metrics(step, batch, &metrics);
+  TRY(track_step(report, step, &metrics));
   show_step(report->job, step);
+  return STATUS_OK;
+}
+
+Status report_given_step(Report *report, const StepReport *step) {
+  MetricList metrics = {0};
+  double tokens = (double)step->given.tokens;
+  char line[160];
+  list_given_metrics(step, report->job->train.effective_batch, &metrics);
+  TRY(track_step(report, step, &metrics));
+  (void)snprintf(line, sizeof line, "loss %.4f  accuracy %.1f %%  %.0f tokens/s", step->given.nll / tokens,
+                 100 * (double)step->given.likeliest / tokens, per_second(step->tokens_read, step));
+  show_line(report->job, step->step, line);
   return STATUS_OK;
 }
 

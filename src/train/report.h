@@ -2,6 +2,7 @@
 #pragma once
 
 #include "drift.h"
+#include "eval/given.h"
 #include "step_batch.h"
 #include "track/jsonlines.h"
 #include "track/tracker.h"
@@ -17,6 +18,10 @@ typedef struct StepReport {
   size_t extended_from; // as in TrainState
   size_t tokens_sampled, tokens_scored, answers_ended;
   double seconds_sampling, seconds_training, seconds_update;
+  // of sft
+  GivenSum given;
+  size_t tokens_read; // of all rows, prompts too
+  double epoch;       // drawn so far
 } StepReport;
 
 /// Zero-initialise.
@@ -36,6 +41,8 @@ STATUS_CHECKED Status report_open(Report *report, const TrainJob *job, const cha
 void report_close(Report *report);
 /// Reports a step; `batch` is the step's batch.
 STATUS_CHECKED Status report_step(Report *report, const StepReport *step, const StepBatch *batch);
+/// Reports a step on given answers.
+STATUS_CHECKED Status report_given_step(Report *report, const StepReport *step);
 /// Reports what the job's evaluation `index` measured after `steps` steps.
 STATUS_CHECKED Status report_evaluation(Report *report, size_t index, size_t steps,
                                         const MetricList *metrics);
@@ -43,3 +50,5 @@ STATUS_CHECKED Status report_evaluation(Report *report, size_t index, size_t ste
 bool report_has_evaluation(const Report *report, size_t index, size_t steps);
 /// Waits until everything written is on the disk.
 STATUS_CHECKED Status report_sync(Report *report);
+/// Reports that the run has done all its steps.
+STATUS_CHECKED Status report_finish(Report *report);

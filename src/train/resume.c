@@ -4,6 +4,7 @@
 
 #include "io/file.h"
 #include "io/json.h"
+#include "train/bound_files.h"
 #include "util/log.h"
 #include "util/str.h"
 #include <errno.h>
@@ -124,6 +125,17 @@ static Status parse_state(const cJSON *object, const char *name, TrainState *sta
   return STATUS_OK;
 }
 
+Status train_first_entropy(const char *folder, double *out) {
+  cJSON *object = NULL;
+  TrainState state = {0};
+  *out = NAN;
+  Status status = read_state(folder, &object);
+  if (status == STATUS_OK) status = parse_state(object, folder, &state);
+  if (status == STATUS_OK && state.drift.first > 0) *out = state.drift.first;
+  cJSON_Delete(object);
+  return status == STATUS_INPUT ? STATUS_OK : status;
+}
+
 // ---- finding ----
 
 /// Which checkpoints are looked for.
@@ -207,7 +219,7 @@ static Status check_optimizer_file(const char *path) {
   return status;
 }
 
-Status checkpoint_read(const char *path, const Settings *settings, TrainState *state) {
+Status checkpoint_read(const char *path, Settings *settings, TrainState *state) {
   cJSON *object = NULL;
   size_t extended_from = 0;
   Status status = STATUS_OK;
@@ -216,6 +228,7 @@ Status checkpoint_read(const char *path, const Settings *settings, TrainState *s
   TRY_CLEAN(check_optimizer_file(path));
   TRY_CLEAN(settings_compare(settings, object, path, &extended_from));
   TRY_CLEAN(parse_state(object, path, state));
+  TRY_CLEAN(bound_files_check(object, path));
   if (extended_from > 0) state->extended_from = extended_from;
 cleanup:
   cJSON_Delete(object);

@@ -1,5 +1,6 @@
 // What a run depends on. Rule: a checkpoint is resumed only with the settings it was made with. Two
-// differences are allowed: one that only changes rounding, and one that the user asks for (--extend).
+// differences are allowed: one that only changes rounding, and one that the user asks for (--extend). What is
+// measured beside the training may begin or end with a resume, but not become another measurement.
 #include "settings.h"
 
 #include "facts.h"
@@ -14,25 +15,34 @@
 
 // ---- facts ----
 
-/// Hashes the prompts as the run sees them: tokens, groups, types, sets, and which prompts are equal.
-static uint64_t hash_data(const Dataset *dataset) {
-  uint64_t header[2] = {groups_count(dataset->groups), dataset->counterfactual};
-  uint64_t sum = hash_bytes(HASH_START, header, sizeof header);
-  for (size_t i = 0; i < dataset->count; i++) {
-    const Prompt *prompt = &dataset->prompts[i];
-    uint64_t fields[5] = {prompt->tokens.count, (uint64_t)prompt->group, (uint64_t)prompt->type, prompt->set,
-                          prompt->distinct};
-    sum = hash_bytes(sum, fields, sizeof fields);
-    sum = hash_bytes(sum, prompt->tokens.ids, prompt->tokens.count * sizeof *prompt->tokens.ids);
-  }
-  return sum;
-}
-
 /// Adds a fact and returns the buffer for its value.
 static char *add_fact(Settings *s, size_t job_settings, const char *key, SettingKind kind) {
   char *value = s->facts[s->count - job_settings];
   s->list[s->count++] = (Setting){key, value, kind};
   return value;
+}
+
+/// *what = the empty text of a measurement that is not listed yet.
+static Status add_measured(Settings *s, const char *name, Str **what) {
+  TRY(mem_reserve(&s->measured, &s->measured_capacity, s->measured_count + 1, "settings"));
+  Measured *measured = &s->measured[s->measured_count];
+  *measured = (Measured){0};
+  TRY(str_copy(&measured->name, name, strlen(name)));
+  *what = &measured->what;
+  s->measured_count++;
+  return STATUS_OK;
+}
+
+static Status collect_measured(const TrainJob *job, Settings *out) {
+  if (job->train.bias_eval_steps == 0) return STATUS_OK;
+  for (size_t i = 0; i < job->evaluation_count; i++) {
+    const Evaluation *evaluation = job->evaluations[i];
+    Str *what = NULL;
+    if (evaluation->type->describe == NULL) continue;
+    TRY(add_measured(out, evaluation->name, &what));
+    TRY(evaluation->type->describe(evaluation, what));
+  }
+  return STATUS_OK;
 }
 
 Status settings_collect(const TrainJob *job, size_t new_tokens, const double *type_weights, Settings *out) {
@@ -49,17 +59,26 @@ Status settings_collect(const TrainJob *job, size_t new_tokens, const double *ty
               job->identity->weights);
   fact_append(add_fact(out, given, "model (tokenizer)", SETTING_IDENTIFIES), "SHA-256 %s",
               job->identity->tokenizer);
-  fact_append(add_fact(out, given, "data (contents)", SETTING_DECIDES), "%zu prompts, %016" PRIx64,
-              job->dataset->count, hash_data(job->dataset));
+  char *contents = add_fact(out, given, "data (contents)", SETTING_DECIDES);
+  if (job->examples != NULL) {
+    fact_append(contents, "%zu rows, %016" PRIx64, job->examples->count, examples_hash(job->examples));
+    return collect_measured(job, out);
+  }
+  fact_append(contents, "%zu prompts, %016" PRIx64, job->dataset->count, dataset_hash(job->dataset));
   fact_append(add_fact(out, given, "[task_weights]", SETTING_DECIDES), "%016" PRIx64,
               hash_bytes(HASH_START, type_weights, DATA_MAX_TYPES * sizeof *type_weights));
   fact_append(
       add_fact(out, given, "sampling.max_new_tokens (within train.max_sequence_tokens)", SETTING_DECIDES),
       "%zu", new_tokens);
-  return STATUS_OK;
+  return collect_measured(job, out);
 }
 
 void settings_free(Settings *settings) {
+  for (size_t i = 0; i < settings->measured_count; i++) {
+    free(settings->measured[i].name);
+    str_free(&settings->measured[i].what);
+  }
+  free(settings->measured);
   free(settings->list);
   *settings = (Settings){0};
 }
@@ -68,6 +87,7 @@ void settings_free(Settings *settings) {
 
 #define MEMBER_SETTINGS "settings"
 #define MEMBER_ROUNDING "rounding"
+#define MEMBER_MEASURED "measured"
 
 static void write_member(const Settings *settings, bool rounding, JsonWriter *json) {
   json_object_begin(json, rounding ? MEMBER_ROUNDING : MEMBER_SETTINGS);
@@ -81,6 +101,10 @@ static void write_member(const Settings *settings, bool rounding, JsonWriter *js
 void settings_write(const Settings *settings, JsonWriter *json) {
   write_member(settings, false, json);
   write_member(settings, true, json);
+  json_object_begin(json, MEMBER_MEASURED);
+  for (size_t i = 0; i < settings->measured_count; i++)
+    json_string(json, settings->measured[i].name, str_text(&settings->measured[i].what));
+  json_object_end(json);
 }
 
 // ---- comparing ----
@@ -207,7 +231,52 @@ void settings_note_rounding(const Settings *now, const cJSON *saved) {
   }
 }
 
-Status settings_compare(const Settings *now, const cJSON *saved, const char *name, size_t *extended_from) {
+// ---- what is measured ----
+
+static const Measured *find_measured(const Settings *settings, const char *name) {
+  for (size_t i = 0; i < settings->measured_count; i++) {
+    if (strcmp(settings->measured[i].name, name) == 0) return &settings->measured[i];
+  }
+  return NULL;
+}
+
+/// Keeps what the run measured before and does not measure now, for a later resume that measures it again.
+static Status keep_measured(Settings *now, const cJSON *item, const char *name) {
+  Str *what = NULL;
+  if (cJSON_GetStringValue(item) == NULL)
+    return status_fail(STATUS_INPUT, "%s: \"%s\" of \"" MEMBER_MEASURED "\" is not a text", name,
+                       item->string);
+  TRY(add_measured(now, item->string, &what));
+  return str_append_text(what, cJSON_GetStringValue(item));
+}
+
+/// Refuses to go on in the file of an evaluation with numbers of another measurement: its lines are compared
+/// with each other, by people and by loss.debias_only.
+static Status compare_measured(Settings *now, const cJSON *saved, const char *name) {
+  const cJSON *before = cJSON_GetObjectItemCaseSensitive(saved, MEMBER_MEASURED), *item = NULL;
+  if (before == NULL && now->measured_count > 0)
+    log_say(
+        LOG_NOTE,
+        "%s does not say what was measured (its trainer_state.json has no \"%s\"), so that is not compared",
+        name, MEMBER_MEASURED);
+  cJSON_ArrayForEach(item, before) {
+    const Measured *is = find_measured(now, item->string);
+    const char *was = cJSON_GetStringValue(item);
+    if (is == NULL) {
+      TRY(keep_measured(now, item, name));
+    } else if (was == NULL || strcmp(was, str_text(&is->what)) != 0) {
+      return status_fail(
+          STATUS_INPUT,
+          "%s was made with %s = %s, which is now %s: the two cannot be compared; measure as "
+          "before (data.eval and what is set beside it, or the file itself, has changed), or set "
+          "another output.run_name",
+          name, is->name, was != NULL ? was : "nothing", str_text(&is->what));
+    }
+  }
+  return STATUS_OK;
+}
+
+Status settings_compare(Settings *now, const cJSON *saved, const char *name, size_t *extended_from) {
   const cJSON *deciding = NULL;
   const Setting *extension = NULL;
   *extended_from = 0;
@@ -221,5 +290,5 @@ Status settings_compare(const Settings *now, const cJSON *saved, const char *nam
   } else if (now->extend) {
     return fail_nothing_to_extend(now, name);
   }
-  return STATUS_OK;
+  return compare_measured(now, saved, name);
 }

@@ -137,12 +137,13 @@ static Status find_start(const Trainer *t, bool warn, char **found) {
   return status_fail(STATUS_INPUT, "--extend: %s has no checkpoint to extend: drop --extend", t->folder);
 }
 
-/// Refuses to go on from where max_drift ended the run: the next step would end it again.
+/// Refuses to go on from where max_drift ended the run: it would end again.
 static Status check_drift(const Trainer *t, const char *found) {
   double limit = (double)t->job->train.max_drift;
+  DriftEstimate drifted = trainer_drift(t);
   Str text = {0};
-  if (!drift_beyond(&t->state.drift, limit)) return STATUS_OK;
-  TRY(describe_drift(&t->state.drift, &text));
+  if (!drift_beyond(drifted, limit)) return STATUS_OK;
+  TRY(describe_drift(&t->state.drift, drifted, &text));
   Status status =
       status_fail(STATUS_INPUT,
                   "%s is beyond train.max_drift = %g: %s; raise train.max_drift to go on (0 turns "
@@ -154,6 +155,7 @@ static Status check_drift(const Trainer *t, const char *found) {
 
 Status start_prepare(Trainer *t, bool warn, char **found) {
   TRY(find_start(t, warn, found));
+  TRY(run_record_read(&t->record, t->job, t->folder));
   TRY(trainer_prepare(t));
   TRY(settings_collect(t->job, t->sampling.max_new_tokens, t->weights.bias, &t->settings));
   if (*found == NULL) return STATUS_OK;

@@ -26,6 +26,8 @@ Status step_batch_create(const StepShape *shape, StepBatch *batch) {
   TRY(mem_array(&batch->samples, sequences, "a batch"));
   TRY(mem_array(&batch->dH, sequences, "a batch"));
   TRY(mem_array(&batch->readings, sequences, "a batch"));
+  TRY(mem_array(&batch->sequence_of, sequences, "a batch"));
+  TRY(mem_array(&batch->first_of, count, "a batch"));
   TRY(mem_array(&batch->entropy, tokens, "a batch"));
   return mem_array(&batch->log_z, tokens, "a batch");
 }
@@ -42,6 +44,8 @@ void step_batch_free(StepBatch *batch) {
   free(batch->samples);
   free(batch->dH);
   free(batch->readings);
+  free(batch->sequence_of);
+  free(batch->first_of);
   free(batch->entropy);
   free(batch->log_z);
   *batch = (StepBatch){0};
@@ -176,8 +180,12 @@ void step_batch_arrange(StepBatch *batch) {
   }
   qsort(batch->sequences, count, sizeof *batch->sequences, by_prompt);
   for (size_t s = 0; s < count; s++) {
-    batch->sequences[s].first_token = predictions;
-    predictions += batch->sequences[s].tokens;
+    Sequence *sequence = &batch->sequences[s];
+    sequence->first_token = predictions;
+    predictions += sequence->tokens;
+    if (s == 0 || sequence->prompt != sequence[-1].prompt) batch->first_of[sequence->prompt] = s;
+    if (shape->paired)
+      batch->sequence_of[sequence->answer * shape->groups + sequence->under % shape->groups] = s;
   }
   batch->sequence_count = count;
   batch->predictions = predictions;

@@ -28,6 +28,8 @@ typedef struct Sequence {
   size_t first_token; // its first prediction in StepBatch.entropy and log_z
   size_t tokens;      // predictions
   double H;           // mean entropy in nats
+  double kl;          // mean KL from the base model in nats, if loss.kl_weight is above 0
+  double partner_kl;  // mean KL from the answer's other sequences, with loss.form = symmetric_kl
 } Sequence;
 
 /// Sequences [begin, end) that go through the training pass together.
@@ -51,13 +53,17 @@ typedef struct StepBatch {
   Answer *answers;         // [count]
   Sequence *sequences;     // [sequence_count], by prompt, then by answer
   size_t sequence_count;
-  MicroBatch *micro; // [micro_count]
+  size_t *sequence_of; // [sequence_count] paired: of answer a under drawn[set + g] at a · groups + g
+  size_t *first_of;    // [prompt_count] the first sequence of each prompt
+  MicroBatch *micro;   // [micro_count]
   size_t micro_count;
   Reading *readings;      // [sequence_count] those under other prompts than the answer's own
   float *entropy, *log_z; // [predictions] at τ_H, by sequence and token
   size_t predictions;     // Σ sequences' tokens
   LossSample *samples;    // [sequence_count]
   double *dH;             // [sequence_count] dL/dH
+  double kl_slope;        // dL/dkl of every sequence
+  double partner_slope;   // dL/dpartner_kl of a sequence = its sample's weight · this
 } StepBatch;
 
 /// Call step_batch_free in any case, also after a failure.

@@ -2,6 +2,7 @@
 // ends where an uninterrupted one does.
 #include "target.h"
 
+#include "eval/gap.h"
 #include <math.h>
 
 Status target_judge(const LossOptions *options, const MetricList *metrics, TrainState *state) {
@@ -12,7 +13,8 @@ Status target_judge(const LossOptions *options, const MetricList *metrics, Train
                        "loss.debias_only ends a run by the interval of the held-out gap, which a "
                        "single set does not have: raise data.held_out or data.eval_sets");
   double limit = (double)options->target_gap;
-  state->within = gap.low >= -limit && gap.high <= limit ? state->within + 1 : 0;
+  bool valid = gap_void(metrics) == GAP_VALID;
+  state->within = valid && gap.low >= -limit && gap.high <= limit ? state->within + 1 : 0;
   state->judged = (int64_t)state->step;
   return STATUS_OK;
 }

@@ -7,6 +7,8 @@
 // target_gap is then taken for reached in up to 6 % with three in a row, in up to 10 % with two, and in up to
 // 40 % with one, whatever the correlation of the noise from one measurement to the next. Before the first
 // step there is one look only, and it is enough.
+//
+// A gap that says nothing (gap_void) is not within the target, however near to 0 it is.
 #pragma once
 
 #include "checkpoint.h"

@@ -1,10 +1,11 @@
-// Training with GEE: the order of a run and of a step. Rule: a step reads nothing but the model, the
+// Training: the order of a run and of a step. Rule: a step reads nothing but the model, the
 // optimizer and TrainState, and a checkpoint holds all of them. So a resumed run computes the same bits as an
 // uninterrupted one.
 #include "trainer.h"
 
 #include "io/file.h"
 #include "model_card.h"
+#include "ops/profile.h"
 #include "util/clock.h"
 #include "util/log.h"
 #include "util/memory.h"
@@ -15,59 +16,10 @@
 
 // ---- a step ----
 
-static Status sample_answers(Pass *pass, const GenerateJob *job, Answer *answers, StepReport *report) {
-  for (size_t i = 0; i < job->request_count; i++) answer_free(&answers[i]);
-  TRY(generate(pass, job, answers));
-  for (size_t i = 0; i < job->request_count; i++) {
-    report->tokens_sampled += answers[i].count;
-    report->answers_ended += answers[i].ended;
-  }
-  return STATUS_OK;
-}
-
-/// The loss over the whole effective batch, and dL/dH of every sequence.
-static Status compute_loss(Trainer *t, LossResult *result) {
-  StepBatch *batch = &t->batch;
-  step_batch_list_samples(batch, &t->weights);
-  TRY(loss_compute(&t->job->loss, batch->shape.groups, batch->samples, batch->sequence_count, &t->state.trend,
-                   result, batch->dH));
-  // a plan has no entropies; weights other than 0 make the backward run as in a real step
-  for (size_t s = 0; t->plan && s < batch->sequence_count; s++) batch->dH[s] = 1;
-  return STATUS_OK;
-}
-
-Status trainer_gradient(Trainer *t, StepReport *report) {
-  const TrainJob *job = t->job;
-  StepBatch *batch = &t->batch;
-  uint32_t step = (uint32_t)(t->state.step + 1);
-  bool has_dropout = !job->train.full && job->lora.dropout > 0;
-  StepPasses passes = {.sampling = t->sampling_pass,
-                       .training = t->training_pass,
-                       .tau = job->loss.entropy_temperature,
-                       .dropout = {.on = has_dropout, .seed = job->train.seed, .step = step}};
-  *report = (StepReport){
-      .step = step, .lr = learning_rate_at(&job->train, step), .extended_from = t->state.extended_from};
-  double start = clock_seconds();
-  TRY(t->plan ? step_batch_draw_largest(batch) : step_batch_draw(batch, job->train.seed, &t->state.data));
-  progress_phase(job->progress, "sampling");
-  GenerateJob sampling = step_batch_sampling(batch, &t->sampling, passes.tau, job->train.seed, step);
-  TRY(sample_answers(t->sampling_pass, &sampling, batch->answers, report));
-  step_batch_arrange(batch);
-  report->tokens_scored = batch->predictions;
-  double sampled = clock_seconds();
-  progress_phase(job->progress, "training");
-  TRY(measure_entropies(&passes, &sampling, batch));
-  TRY(compute_loss(t, &report->loss));
-  TRY(compute_gradient(&passes, batch, model_params(t->model)));
-  TRY(ops_finish(job->ops));
-  report->seconds_sampling = sampled - start;
-  report->seconds_training = clock_seconds() - sampled;
-  return STATUS_OK;
-}
-
 /// Computes the gradient and takes a clipped AdamW step.
 static Status train_step(Trainer *t, StepReport *report) {
-  TRY(trainer_gradient(t, report));
+  OPS_PHASE(t->job->ops, "step");
+  TRY(t->objective->gradient(t, report));
   double start = clock_seconds();
   TRY(optimizer_step(&t->optimizer, model_params(t->model), &t->job->train, report->step,
                      &report->grad_norm));
@@ -76,13 +28,12 @@ static Status train_step(Trainer *t, StepReport *report) {
   return STATUS_OK;
 }
 
-static Status advance_state(Trainer *t, StepReport *report) {
-  t->state.step = report->step;
-  t->state.trend = report->loss.trend;
-  TRY(drift_add(&t->state.drift, t->batch.samples, t->batch.sequence_count));
-  report->drift = drift_estimate(&t->state.drift);
-  report->stopped = drift_beyond(&t->state.drift, (double)t->job->train.max_drift);
-  return STATUS_OK;
+DriftEstimate trainer_drift(const Trainer *t) {
+  return drift_judged(&t->state.drift, trainer_finished(t));
+}
+
+bool trainer_drifts(const Trainer *t) {
+  return drift_beyond(trainer_drift(t), (double)t->job->train.max_drift);
 }
 
 // ---- the state of a run ----
@@ -226,15 +177,16 @@ static Status plan_evaluations(Trainer *t) {
 /// Ends a run whose mean entropy has drifted too far. The step is saved, so that a larger max_drift can go on
 /// from it.
 static Status stop_drifting(Trainer *t) {
+  DriftEstimate drifted = trainer_drift(t);
   Str text = {0};
   Status status = STATUS_OK;
   if (t->saved_step != t->state.step) TRY_CLEAN(save_step(t));
-  TRY_CLEAN(describe_drift(&t->state.drift, &text));
+  TRY_CLEAN(describe_drift(&t->state.drift, drifted, &text));
   status = status_fail(STATUS_FAILED,
                        "stopped after step %zu: %s, beyond train.max_drift = %g: %s under another "
                        "output.run_name, or raise train.max_drift and --resume",
                        t->state.step, str_text(&text), (double)t->job->train.max_drift,
-                       drift_remedy(&t->state.drift, t->job));
+                       drift_remedy(drifted, t->job));
   status = trainer_name_good_checkpoint(t, status);
 cleanup:
   str_free(&text);
@@ -244,9 +196,7 @@ cleanup:
 static Status run_step(Trainer *t) {
   StepReport report;
   TRY(fail_step(t, t->state.step + 1, train_step(t, &report)));
-  TRY(advance_state(t, &report));
-  TRY(report_step(&t->report, &report, &t->batch));
-  watch_step(&t->watch, t->job, &report, &t->batch, &t->state.drift);
+  TRY(t->objective->advance(t, &report));
   if (report.stopped) return stop_drifting(t);
   if (every(t->job->output.save_steps, report.step)) TRY(save_step(t));
   return evaluate_if_due(t);
@@ -259,9 +209,13 @@ static Status run_steps(Trainer *t, TrainOutcome *outcome) {
     if (stopping(t)) return interrupt(t);
     TRY(run_step(t));
   }
+  // an evaluation may have ended it, after which the step before it is the last
+  if (t->state.step > before && trainer_drifts(t)) return stop_drifting(t);
   bool reached = target_reached(&t->job->loss, &t->state);
-  *outcome = (TrainOutcome){
-      .end = reached ? TRAIN_TARGET : TRAIN_ALL_STEPS, .before = before, .step = t->state.step};
+  *outcome = (TrainOutcome){.end = reached ? TRAIN_TARGET : TRAIN_ALL_STEPS,
+                            .before = before,
+                            .step = t->state.step,
+                            .answers = t->answers};
   if (t->finished_before) return STATUS_OK;
   if (!reached || t->state.step > 0) return save_final(t);
   outcome->end = TRAIN_NOTHING_TO_DO;
@@ -282,7 +236,7 @@ cleanup:
 }
 
 Status train_run(const TrainJob *job, TrainOutcome *outcome) {
-  TrainOutcome ended;
+  TrainOutcome ended = {0};
   Trainer t = {.job = job, .saved_step = SIZE_MAX};
   char *found = NULL;
   Status status = STATUS_OK;
@@ -294,10 +248,14 @@ Status train_run(const TrainJob *job, TrainOutcome *outcome) {
     log_say(LOG_NOTE, "%s has no checkpoint yet: starting at step 1", t.folder);
   TRY_CLEAN(trainer_create(&t));
   if (found != NULL) TRY_CLEAN(start_restore(&t, found));
+  if (!t.finished_before) TRY_CLEAN(run_record_begin(&t.record, job, t.folder, t.state.step));
   TRY_CLEAN(report_open(&t.report, job, t.folder, t.state.step, found != NULL));
   if (job->output.save_initial && t.state.step == 0 && found == NULL) TRY_CLEAN(save_step(&t));
-  TRY_CLEAN(run_steps(&t, outcome != NULL ? outcome : &ended));
+  TRY_CLEAN(run_steps(&t, &ended));
+  TRY_CLEAN(report_finish(&t.report));
+  if (outcome != NULL) *outcome = ended;
 cleanup:
+  status = run_record_end(&t.record, ended.end, t.state.step, status);
   trainer_free(&t);
   free(found);
   return status;

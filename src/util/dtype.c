@@ -14,7 +14,7 @@ const DTypeInfo *dtype_info(DType type) {
 }
 
 const char *dtype_name(DType type) {
-  return (unsigned)type < DTYPE_COUNT ? types[type].name : "unknown";
+  return (unsigned)type < DTYPE_COUNT ? types[type].name : type == DTYPE_STORED ? "stored" : "unknown";
 }
 
 bool dtype_is_half(DType type) {
@@ -36,7 +36,7 @@ bool dtype_from_name(const char *name, DType *out) {
 
 bool dtype_from_gguf(unsigned number, DType *out) {
   for (unsigned i = 0; i < DTYPE_COUNT; i++) {
-    if ((unsigned)types[i].gguf != number) continue;
+    if (types[i].gguf == GGUF_NONE || (unsigned)types[i].gguf != number) continue;
     *out = (DType)i;
     return true;
   }

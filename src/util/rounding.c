@@ -29,8 +29,8 @@ static bool all_halves_finite(DType type, const uint16_t *halves, size_t count) 
 static Status fail_not_finite(const RoundingCheck *check, const float *values, size_t count) {
   size_t i = 0;
   while (i < count && isfinite(values[i])) i++;
-  return status_fail(STATUS_INPUT, "element %zu is %g: the numbers are broken", check->seen + i,
-                     i < count ? (double)values[i] : 0.0);
+  return status_fail(STATUS_INPUT, "element %zu is %g; every element must be a finite number",
+                     check->seen + i, i < count ? (double)values[i] : 0.0);
 }
 
 static Status fail_too_large(const RoundingCheck *check, const float *values, const uint16_t *halves,
@@ -66,6 +66,6 @@ Status rounding_add(RoundingCheck *check, const float *values, const uint16_t *h
 Status rounding_finish(const RoundingCheck *check) {
   double loss = sqrt(check->lost / check->squares); // NaN if all numbers are zero
   if (!(loss > largest_loss)) return STATUS_OK;
-  return status_fail(STATUS_INPUT, "rounding to %s takes %.2g %% of its numbers away; use bf16 or f32",
+  return status_fail(STATUS_INPUT, "rounding to %s takes %.3g %% of its numbers away; use bf16 or f32",
                      dtype_name(check->type), 100 * loss);
 }

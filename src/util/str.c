@@ -48,6 +48,14 @@ Status str_append_item(Str *str, const char *word, size_t index, size_t count, c
   return str_append_text(str, word);
 }
 
+Status str_append_shell(Str *str, const char *word) {
+  static const char plain[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_./:=@%+,-";
+  if (word[0] != '\0' && strspn(word, plain) == strlen(word)) return str_append_text(str, word);
+  TRY(str_append_text(str, "'"));
+  for (; *word != '\0'; word++) TRY(str_append_text(str, *word == '\'' ? "'\\''" : (char[]){*word, '\0'}));
+  return str_append_text(str, "'");
+}
+
 void str_clear(Str *str) {
   str->size = 0;
   if (str->data != NULL) str->data[0] = '\0';

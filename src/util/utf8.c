@@ -87,6 +87,22 @@ Status utf8_append_lossy(Str *out, const char *bytes, size_t size) {
   return STATUS_OK;
 }
 
+bool utf8_is_control(uint32_t code) {
+  bool turns = code == 0x061C || code == 0x200E || code == 0x200F || (code >= 0x202A && code <= 0x202E) ||
+               (code >= 0x2066 && code <= 0x2069);
+  return code < 0x20 || (code >= 0x7F && code < 0xA0) || turns;
+}
+
+bool utf8_has_control(const char *text) {
+  for (size_t left = strlen(text); left > 0;) {
+    Utf8Char c = utf8_read(text, left);
+    if (utf8_is_control(c.code)) return true;
+    text += c.size;
+    left -= c.size;
+  }
+  return false;
+}
+
 bool utf8_is_space(uint32_t code) {
   return (code >= 0x09 && code <= 0x0D) || code == 0x20 || code == 0x85 || code == 0xA0 || code == 0x1680 ||
          (code >= 0x2000 && code <= 0x200A) || code == 0x2028 || code == 0x2029 || code == 0x202F ||

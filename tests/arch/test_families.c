@@ -214,6 +214,9 @@ static void test_targets(void **state) {
   assert_fails(lora_from_options(&config, &options, &lora), STATUS_INPUT,
                "lora.targets: LoRA target \"nose\" is unknown; known are q_proj k_proj v_proj o_proj "
                "gate_proj up_proj down_proj and all");
+  options.targets = "all,q_proj";
+  assert_fails(lora_from_options(&config, &options, &lora), STATUS_INPUT,
+               "lora.targets: \"all\" stands for every matrix: give it alone, or leave it out");
   options.targets = "all";
   assert_ok(lora_from_options(&config, &options, &lora));
   for (LinearRole role = 0; role < LINEARS; role++) assert_int_equal(lora_target(&lora, 0, role)->rank, 4);

@@ -1,5 +1,5 @@
-// How fast the linear operations are on a device, compared with its peak rates: those of a kernel that only
-// multiplies and adds in registers, and of one that only reads memory. Not a test.
+// How fast the linear operations are on a device, on a CPU compared with its peak rates: those of a kernel
+// that only multiplies and adds in registers, and of one that only reads memory. Not a test.
 //
 //   build/bench_gemm [DEVICE [own|vendor]]
 //
@@ -10,6 +10,7 @@
 #include "device/device.h"
 #include "ops/ops.h"
 #include "util/clock.h"
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
@@ -59,6 +60,7 @@ static const Shape shapes[] = {
     {INPUT_GRADIENT, 512, 576, 1536, DTYPE_F32},  {INPUT_GRADIENT, 2048, 1536, 576, DTYPE_F32},
     {INPUT_GRADIENT, 128, 49152, 576, DTYPE_F32}, {WEIGHT_GRADIENT, 2048, 576, 576, DTYPE_F32},
     {WEIGHT_GRADIENT, 2048, 8, 576, DTYPE_F32},   {WEIGHT_GRADIENT, 2048, 576, 8, DTYPE_F32},
+    {FORWARD, 4096, 4096, 4096, DTYPE_F32},       {FORWARD, 4096, 4096, 4096, DTYPE_BF16},
 };
 
 /// The best times of one piece of work in seconds: wall time, and processor time (on a GPU wall time too).
@@ -98,7 +100,7 @@ static Status time_launch(Device *device, Kernel *kernel, size_t groups, const K
   return STATUS_OK;
 }
 
-/// The device's peak rates per core.
+/// A CPU's peak rates per core.
 static Status measure_peaks(Device *device, double *gflops, double *gbytes) {
   Status status = STATUS_OK;
   Program *program = NULL;
@@ -168,12 +170,14 @@ static Status measure(Device *device, const char *gemm) {
   static const char *const forms[] = {"out = x w'", "dx = dout w", "dw = dout' x"};
   static const char *const types[] = {"f32", "f16", "bf16"};
   Ops *ops;
-  double gflops = 0, gbytes = 0;
-  TRY(measure_peaks(device, &gflops, &gbytes));
-  (void)printf(
-      "%s %s, GEMM %s\npeak a core: %.0f GFLOP/s of fma in registers, %.1f GB/s read from memory\n\n",
-      device_info(device)->platform, device_info(device)->name, gemm, gflops, gbytes);
-  (void)printf("form             M     N     K  weights        ms  GFLOP/s a core  of peak  GB/s a core\n");
+  double gflops = INFINITY, gbytes = 0;
+  (void)printf("%s %s, GEMM %s\n", device_info(device)->platform, device_info(device)->name, gemm);
+  if (device_info(device)->kind == DEVICE_CPU) {
+    TRY(measure_peaks(device, &gflops, &gbytes));
+    (void)printf("peak a core: %.0f GFLOP/s of fma in registers, %.1f GB/s read from memory\n", gflops,
+                 gbytes);
+  }
+  (void)printf("\nform             M     N     K  weights        ms  GFLOP/s a core  of peak  GB/s a core\n");
   TRY(ops_create(device, gemm, &ops));
   Status status = STATUS_OK;
   for (size_t i = 0; i < sizeof shapes / sizeof shapes[0]; i++) {

@@ -2,13 +2,15 @@
 // weights, so they come from memory, as in a run. tests/bench/peer_gemm.py measures the same with PyTorch.
 // Not a test.
 //
-//   build/bench_gemm_stream [DEVICE]
+//   build/bench_gemm_stream [DEVICE [TYPE]]
 //
-// Prints GFLOP/s of the whole device by wall time: of the fastest product, and the mean.
+// The weights are zeros of the type, f32 unless said otherwise (q4_1, bf16, …). Prints GFLOP/s of the whole
+// device by wall time, of the fastest product and the mean, and by the processor time of all threads.
 #include "device/device.h"
 #include "ops/ops.h"
 #include "util/clock.h"
 #include <stdio.h>
+#include <time.h>
 
 enum { LAYERS = 30, LARGE = 10000000 }; // a matrix of more than LARGE words is a head, and two are enough
 static const double seconds = 2;        // per shape
@@ -27,7 +29,11 @@ static Status multiply(const Shape *s, Tensor *out, const Tensor *in, const Tens
   return ops_finish(out->ops);
 }
 
-static Status measure(Ops *ops, const Shape *s) {
+static double processor_seconds(void) {
+  return (double)clock() / CLOCKS_PER_SEC;
+}
+
+static Status measure(Ops *ops, const Shape *s, DType type) {
   Tensor in = {0}, out = {0}, weights[LAYERS] = {0};
   size_t layers = s->n * s->k > LARGE ? 2 : LAYERS, calls = 0;
   double best = 0, flops = 2e-9 * (double)s->m * (double)s->n * (double)s->k;
@@ -35,17 +41,18 @@ static Status measure(Ops *ops, const Shape *s) {
   TRY_CLEAN(tensor_create(ops, "in", MEMORY_ACTIVATIONS, DTYPE_F32, s->m, s->dx ? s->n : s->k, &in));
   TRY_CLEAN(tensor_create(ops, "out", MEMORY_ACTIVATIONS, DTYPE_F32, s->m, s->dx ? s->k : s->n, &out));
   for (size_t i = 0; i < layers; i++)
-    TRY_CLEAN(tensor_create(ops, "weights", MEMORY_WEIGHTS, DTYPE_F32, s->n, s->k, &weights[i]));
+    TRY_CLEAN(tensor_create(ops, "weights", MEMORY_WEIGHTS, type, s->n, s->k, &weights[i]));
   for (size_t i = 0; i < layers; i++) TRY_CLEAN(multiply(s, &out, &in, &weights[i])); // warm-up
-  double began = clock_seconds(), now = began;
+  double began = clock_seconds(), now = began, used = processor_seconds();
   for (; now - began < seconds; calls++) {
     double start = now;
     TRY_CLEAN(multiply(s, &out, &in, &weights[calls % layers]));
     now = clock_seconds();
     if (flops / (now - start) > best) best = flops / (now - start);
   }
-  (void)printf("%-12s %5zu %5zu %5zu  %8.1f  %8.1f\n", s->dx ? "dx = dout w" : "out = x w'", s->m, s->n, s->k,
-               best, flops * (double)calls / (now - began));
+  (void)printf("%-12s %5zu %5zu %5zu  %8.1f  %8.1f  %8.1f\n", s->dx ? "dx = dout w" : "out = x w'", s->m,
+               s->n, s->k, best, flops * (double)calls / (now - began),
+               flops * (double)calls / (processor_seconds() - used));
   (void)fflush(stdout);
 cleanup:
   tensor_free(&in);
@@ -54,13 +61,13 @@ cleanup:
   return status;
 }
 
-static Status measure_all(Device *device) {
+static Status measure_all(Device *device, DType type) {
   Ops *ops = NULL;
   Status status = STATUS_OK;
   TRY(ops_create(device, "auto", &ops));
-  (void)printf("%s %s, GFLOP/s\nform             M     N     K      best      mean\n",
-               device_info(device)->platform, device_info(device)->name);
-  for (size_t i = 0; i < sizeof shapes / sizeof shapes[0]; i++) TRY_CLEAN(measure(ops, &shapes[i]));
+  (void)printf("%s %s, weights %s, GFLOP/s\nform             M     N     K      best      mean  of a core\n",
+               device_info(device)->platform, device_info(device)->name, dtype_name(type));
+  for (size_t i = 0; i < sizeof shapes / sizeof shapes[0]; i++) TRY_CLEAN(measure(ops, &shapes[i], type));
 cleanup:
   ops_free(ops);
   return status;
@@ -68,10 +75,15 @@ cleanup:
 
 int main(int count, char **arguments) {
   DeviceOptions options = {.name = count > 1 ? arguments[1] : NULL};
+  DType type = DTYPE_F32;
   Device *device;
+  if (count > 2 && !(dtype_from_name(arguments[2], &type) && ops_can_read(type))) {
+    (void)fprintf(stderr, "bench_gemm_stream: no kernel reads %s\n", arguments[2]);
+    return 1;
+  }
   Status status = device_open(&options, &device);
   if (status == STATUS_OK) {
-    status = measure_all(device);
+    status = measure_all(device, type);
     device_close(device);
   }
   if (status != STATUS_OK) (void)fprintf(stderr, "bench_gemm_stream: %s\n", status_message());

@@ -32,6 +32,7 @@ typedef struct Bench {
   size_t rows;
   AttentionShape shape;
   Tensor x, y, w, rstd, q, k, v, out, dq, dk, dv, lse, delta, gate, up, hidden, logits, stats, weights;
+  Tensor other, gradient, kl, pair_weights, head_rows;
   Tensor spans, key_spans, decode_spans, positions, inv_freq, tokens, seen, uniforms, values, m, v2, grads;
 } Bench;
 
@@ -110,6 +111,18 @@ cleanup:
   return status;
 }
 
+/// What a divergence needs besides the logits: other logits, of which a row belongs to each of theirs.
+static Status make_pairs(Bench *bench) {
+  int32_t rows[HEAD_ROWS];
+  for (int32_t r = 0; r < HEAD_ROWS; r++) rows[r] = r;
+  TRY(make(bench, &bench->other, HEAD_ROWS, VOCAB));
+  TRY(fill_logits(&bench->other));
+  TRY(make(bench, &bench->gradient, HEAD_ROWS, VOCAB));
+  TRY(make(bench, &bench->kl, 1, HEAD_ROWS));
+  TRY(make(bench, &bench->pair_weights, HEAD_ROWS, 2));
+  return make_ints(bench, &bench->head_rows, 1, HEAD_ROWS, rows);
+}
+
 static Status make_all(Bench *bench) {
   size_t M = bench->rows;
   TRY(make(bench, &bench->x, M, WIDTH));
@@ -132,6 +145,7 @@ static Status make_all(Bench *bench) {
   TRY(fill_logits(&bench->logits));
   TRY(make(bench, &bench->stats, HEAD_ROWS, 2));
   TRY(make(bench, &bench->weights, 1, HEAD_ROWS));
+  TRY(make_pairs(bench));
   TRY(make(bench, &bench->inv_freq, 1, HEAD_DIM / 2));
   TRY(make(bench, &bench->values, 1, PARAMETERS));
   TRY(make(bench, &bench->m, 1, PARAMETERS));
@@ -147,14 +161,42 @@ static Status make_all(Bench *bench) {
 }
 
 static void free_all(Bench *bench) {
-  Tensor *all[] = {&bench->x,         &bench->y,       &bench->w,        &bench->rstd,
-                   &bench->q,         &bench->k,       &bench->v,        &bench->out,
-                   &bench->dq,        &bench->dk,      &bench->dv,       &bench->lse,
-                   &bench->delta,     &bench->gate,    &bench->up,       &bench->hidden,
-                   &bench->logits,    &bench->stats,   &bench->spans,    &bench->key_spans,
-                   &bench->positions, &bench->weights, &bench->inv_freq, &bench->decode_spans,
-                   &bench->tokens,    &bench->seen,    &bench->uniforms, &bench->values,
-                   &bench->m,         &bench->v2,      &bench->grads};
+  Tensor *all[] = {&bench->x,
+                   &bench->y,
+                   &bench->w,
+                   &bench->rstd,
+                   &bench->q,
+                   &bench->k,
+                   &bench->v,
+                   &bench->out,
+                   &bench->dq,
+                   &bench->dk,
+                   &bench->dv,
+                   &bench->lse,
+                   &bench->delta,
+                   &bench->gate,
+                   &bench->up,
+                   &bench->hidden,
+                   &bench->logits,
+                   &bench->stats,
+                   &bench->spans,
+                   &bench->key_spans,
+                   &bench->positions,
+                   &bench->weights,
+                   &bench->inv_freq,
+                   &bench->decode_spans,
+                   &bench->tokens,
+                   &bench->seen,
+                   &bench->uniforms,
+                   &bench->values,
+                   &bench->m,
+                   &bench->v2,
+                   &bench->grads,
+                   &bench->other,
+                   &bench->gradient,
+                   &bench->kl,
+                   &bench->pair_weights,
+                   &bench->head_rows};
   for (size_t i = 0; i < sizeof all / sizeof *all; i++) tensor_free(all[i]);
 }
 
@@ -220,6 +262,17 @@ static Status run_add(Bench *b) {
 static Status run_entropy(Bench *b) {
   return op_entropy(&b->stats, &b->logits, 1.0f);
 }
+static Divergence pairs_of(const Bench *b) {
+  return (Divergence){&b->logits, &b->stats, &b->head_rows, &b->other, &b->stats, 1.0f};
+}
+static Status run_divergence(Bench *b) {
+  Divergence pairs = pairs_of(b);
+  return op_divergence(&b->kl, &pairs);
+}
+static Status run_divergence_backward(Bench *b) {
+  Divergence pairs = pairs_of(b);
+  return op_divergence_backward(&b->gradient, &b->kl, &b->pair_weights, &pairs);
+}
 static Status run_entropy_backward(Bench *b) {
   return op_entropy_backward(&b->logits, &b->stats, &b->weights, 1.0f);
 }
@@ -263,6 +316,8 @@ static Status bench_all(Bench *bench) {
   TRY(time_case(bench, "swiglu", run_swiglu, 3 * M * wide));
   TRY(time_case(bench, "swiglu backward", run_swiglu_backward, 5 * M * wide));
   TRY(time_case(bench, "entropy", run_entropy, head));
+  TRY(time_case(bench, "divergence", run_divergence, 2 * head));
+  TRY(time_case(bench, "divergence backward", run_divergence_backward, 4 * head));
   return time_case(bench, "entropy backward", run_entropy_backward, 2 * head);
 }
 

@@ -366,6 +366,7 @@ static cJSON *find_recording(const cJSON *machine) {
   if (found != NULL) return found;
   char *here = cJSON_PrintUnformatted(machine);
   (void)fprintf(stderr, "skipped: no recording in tests/golden/bits was made on such a machine: %s\n", here);
+  free(here);
   exit(TEST_SKIPPED);
 }
 

@@ -47,15 +47,8 @@ static size_t count_lines(const char *path) {
   return lines;
 }
 
-/// The commands that a run printed last are what a shell can run.
-static void the_verdict_can_be_followed(void **state) {
-  (void)state;
-  Ran ran = GEE("train", config, "--set=output.run_name=verdict", "--set=train.bias_eval_steps=2");
-  assert_code(ran, 0);
-  expect(ran.out, "4 steps\n");
-  expect(ran.out,
-         "On held-out prompts, in nats with 95 % intervals; gap = H male - H female:\n  step 0     gap ");
-  expect(ran.out, "\n  step 4     gap ");
+/// Runs the commands that a training printed last, in a shell.
+static Ran follow(Ran ran) {
   const char *next = strstr(ran.out, " Next:\n");
   if (next == NULL) next = strstr(ran.out, "\nNext:\n");
   assert_non_null(next);
@@ -68,8 +61,130 @@ static void the_verdict_can_be_followed(void **state) {
   ran = GEE(in_folder(folder, "next.sh"));
   use_binary(GEE_BINARY);
   assert_code(ran, 0);
+  return ran;
+}
+
+/// The commands that a run printed last are what a shell can run.
+static void the_verdict_can_be_followed(void **state) {
+  (void)state;
+  Ran ran = GEE("train", config, "--set=output.run_name=verdict", "--set=train.bias_eval_steps=2");
+  assert_code(ran, 0);
+  expect(ran.out, "4 steps\n");
+  expect(ran.out,
+         "On held-out prompts, in nats with 95 % intervals; gap = H male - H female:\n  step 0     gap ");
+  expect(ran.out, "\n  step 4     gap ");
+  ran = follow(ran);
   expect(ran.out, "entropy of each token, in nats\n");
   expect(ran.out, "mean of ");
+}
+
+/// Fails unless the text has `part`, wherever its lines are broken.
+static void expect_wrapped(const char *text, const char *part) {
+  char *flat = NULL;
+  assert_ok(str_copy(&flat, text, strlen(text)));
+  for (char *c = flat; *c != '\0'; c++) *c = *c == '\n' ? ' ' : *c;
+  expect(flat, part);
+  free(flat);
+}
+
+/// A set that leaves three tokens to an answer after the longest prompt, which the program states.
+static const char *cutting_limit(void) {
+  static char set[64];
+  size_t longest = 0;
+  Ran ran = GEE("train", config, "--dry-run", "--set=train.max_sequence_tokens=2");
+  const char *place = strstr(ran.err, "the longest prompt has ");
+  assert_non_null(place);
+  assert_int_equal(sscanf(place, "the longest prompt has %zu", &longest), 1);
+  (void)snprintf(set, sizeof set, "--set=train.max_sequence_tokens=%zu", longest + 3);
+  return set;
+}
+
+/// What cuts the answers is named: the option, a sequence's limit or the model's. And what is suggested works
+/// even where the model has no room for sampling.max_new_tokens, with and without the measurement, and in
+/// full training.
+static void the_limit_of_answers_is_named(void **state) {
+  (void)state;
+  const struct {
+    const char *run, *limit, *measure, *mode, *by;
+  } cases[] = {
+      {"option", "--set=sampling.max_new_tokens=2", "--set=train.bias_eval_steps=0", "lora",
+       "all were cut at 2 tokens (sampling.max_new_tokens)."},
+      {"sequence", cutting_limit(), "--set=train.bias_eval_steps=0", "lora",
+       "all were cut at 3 tokens (the longest prompt leaves no more of train.max_sequence_tokens)."},
+      {"model", "--set=sampling.max_new_tokens=600", "--set=train.bias_eval_steps=0", "lora", NULL},
+      {"both", "--set=sampling.max_new_tokens=600", "--set=train.bias_eval_steps=1", "full", NULL},
+  };
+  for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+    char run[64], mode[32];
+    (void)snprintf(run, sizeof run, "--set=output.run_name=%s", cases[i].run);
+    (void)snprintf(mode, sizeof mode, "--set=train.mode=%s", cases[i].mode);
+    Ran ran = GEE("train", config, run, mode, cases[i].limit, cases[i].measure, "--set=train.max_steps=1",
+                  "--set=data.eval_sets=2", "--set=train.effective_batch=2");
+    assert_code(ran, 0);
+    if (cases[i].by == NULL)
+      expect(ran.err, "the longest prompt leaves no more of the model's positions");
+    else
+      expect_wrapped(ran.out, cases[i].by);
+    ran = follow(ran);
+    expect(ran.out, "paired gap");
+  }
+}
+
+/// Runs the commands between ```sh and ``` of a card, with FILE as the prompts to measure on; returns what it
+/// says before them in `card`.
+static Ran follow_card(const char *run, char **card) {
+  Str script = {0};
+  *card = read_file(run_file(run, "final/README.md"), NULL);
+  char *begin = strstr(*card, "```sh\n"), *file = NULL;
+  assert_non_null(begin);
+  begin += strlen("```sh\n");
+  *strstr(begin, "```") = '\0';
+  assert_ok(str_append_format(&script, "set -e\ncd '%s'\ngee-cl() { '%s' \"$@\"; }\n", folder, GEE_BINARY));
+  file = strstr(begin, "FILE");
+  if (file != NULL) *file = '\0';
+  assert_ok(str_append_format(&script, "%s%s%s", begin, file != NULL ? "other.txt" : "",
+                              file != NULL ? file + strlen("FILE") : ""));
+  write_text(in_folder(folder, "card.sh"), str_text(&script));
+  str_free(&script);
+  use_binary("/bin/bash");
+  Ran ran = GEE(in_folder(folder, "card.sh"));
+  use_binary(GEE_BINARY);
+  return ran;
+}
+
+/// The card in final/ advises what works, whatever was held out.
+static void the_card_can_be_followed(void **state) {
+  (void)state;
+  static const struct {
+    const char *run, *set, *says;
+  } cases[] = {
+      {"held", "--set=data.held_out=0.5", NULL},
+      {"none_held", "--set=data.held_out=0", "No prompts were held out from training"},
+      {"few", "--set=data.held_out=0.001", "No prompts were held out from training"},
+      {"off", "--set=groups.counterfactual=off", "Training used no counterfactual sets"},
+      {"own", "--set=data.eval=%s/other.txt", NULL},
+  };
+  write_text(in_folder(folder, "other.txt"), "He sings well.\nShe runs far.\n");
+  write_text(in_folder(folder, "named.txt"), "He sings.\nShe runs.\nHe works.\nShe walks.\n");
+  for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+    char run[64], set[400], named[300], *card = NULL;
+    (void)snprintf(run, sizeof run, "--set=output.run_name=%s", cases[i].run);
+    (void)snprintf(set, sizeof set, cases[i].set, folder);
+    bool off = strcmp(cases[i].run, "off") == 0;
+    (void)snprintf(named, sizeof named, "--set=data.train=%s/named.txt", folder);
+    Ran ran =
+        GEE("train", config, run, set, "--set=train.max_steps=1", "--set=train.effective_batch=2",
+            off ? named : "--set=data.types=", off ? "--set=data.use_test_data=false" : "--set=data.types=",
+            off ? "--set=loss.pairing=own" : "--set=data.types=");
+    assert_code(ran, 0);
+    ran = follow_card(cases[i].run, &card);
+    if (cases[i].says != NULL) expect(card, cases[i].says);
+    assert_true(test_contains(card, "data.eval=") == (cases[i].says != NULL));
+    free(card);
+    assert_code(ran, 0);
+    expect(ran.out, "paired gap");
+    assert_ok(directory_remove(in_folder(folder, "merged")));
+  }
 }
 
 /// What `gap` would refuse is not advised.
@@ -145,17 +260,17 @@ static void debias_only_needs_a_measurement(void **state) {
 /// What debias_only sets aside is said, unless it is the default or 0.
 static void an_unused_em_weight_is_noted(void **state) {
   (void)state;
-  static const char note[] = "loss.em_weight = 1 is set aside: loss.debias_only trains the gap alone";
+  static const char note[] = "loss.em_weight = 1 has no effect: loss.debias_only trains the gap alone";
   const char *const sets[] = {"--set=loss.debias_only=true", "--set=train.bias_eval_steps=1"};
   Ran ran = GEE("train", config, "--dry-run", sets[0], sets[1], "--set=loss.em_weight=1");
   assert_code(ran, 0);
   expect(ran.err, note);
   ran = GEE("train", config, "--dry-run", sets[0], sets[1]); // the file says 0
   assert_code(ran, 0);
-  assert_false(test_contains(ran.err, "set aside"));
+  assert_false(test_contains(ran.err, "loss.em_weight"));
   ran = GEE("train", config, "--dry-run", sets[1], "--set=loss.em_weight=1");
   assert_code(ran, 0);
-  assert_false(test_contains(ran.err, "set aside"));
+  assert_false(test_contains(ran.err, "loss.em_weight"));
 }
 
 static void nothing_to_do_is_said(void **state) {
@@ -260,7 +375,8 @@ int main(void) {
       cmocka_unit_test(noise_is_no_success),          cmocka_unit_test(debias_only_needs_a_measurement),
       cmocka_unit_test(an_unused_em_weight_is_noted), cmocka_unit_test(no_gap_without_prompts_for_it),
       cmocka_unit_test(nothing_to_do_is_said),        cmocka_unit_test(a_collapse_fails),
-      cmocka_unit_test(compare_shows_the_base),
+      cmocka_unit_test(compare_shows_the_base),       cmocka_unit_test(the_limit_of_answers_is_named),
+      cmocka_unit_test(the_card_can_be_followed),
   };
   return cmocka_run_group_tests(tests, set_up, NULL);
 }

@@ -285,6 +285,9 @@ static void lines_that_cannot_be_scored(void **state) {
   write_text(input, "{\"prompt\": \"a\", \"answer\": [\"b\"]}\n");
   ASSERT_ERROR(GEE("score", "--model", model, "--input", input, "--output", output), 2,
                "lines.jsonl: line 1: column \"answer\" is a list, but must be text");
+  write_text(input, "{\"prompt\": \"a\", \"answer\": \"b\\u0000\"}\n"); // as data.train is refused
+  ASSERT_ERROR(GEE("score", "--model", model, "--input", input, "--output", output), 2,
+               "lines.jsonl: line 1: contains a NUL byte, as \\u0000, so it is not text");
   const char *latin = in_folder(folder, "latin.csv");
   write_text(latin, "prompt,answer\na,\xe9\n");
   ASSERT_ERROR(GEE("score", "--model", model, "--input", latin, "--output", output), 2,
@@ -316,8 +319,7 @@ static void lines_that_cannot_be_scored(void **state) {
   assert_code(same, 0);
   assert_string_equal(same.out, ran.out);
   // a file that cannot be written once the work is done: the scores are printed
-  assert_ok(directory_create(in_folder(folder, "scored.jsonl.partial")));
-  ran = GEE("score", "--model", model, "--input", input, "--output", output);
+  ran = GEE("score", "--model", model, "--input", input, "--output", "/dev/full");
   assert_code(ran, 1);
   assert_true(test_contains(ran.out, "{\"prompt_tokens\":") && test_contains(ran.err, "printed instead"));
 }

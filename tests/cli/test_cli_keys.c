@@ -21,6 +21,12 @@ typedef struct Base {
   const char *sets[STOPPED_MAX_SETS];
 } Base;
 
+/// Given answers, without the keys of stopped_run.h that only gee uses.
+#define GIVEN(file)                                                                                          \
+  "train.objective=sft", "model.chat_template=chatml", "data.use_test_data=false",                           \
+      "data.train=%s/" file ".jsonl", "loss.pairing=own", "loss.lambda_weight=3",                            \
+      "sampling.sample_temp=0.5", "sampling.max_new_tokens=512", "track.samples=false"
+
 // %s is the folder of this test
 static const Base bases[] = {
     {"plain", {NULL}},
@@ -34,13 +40,22 @@ static const Base bases[] = {
     {"debias", {"loss.debias_only=true", "loss.target_gap=1e-9", "train.bias_eval_steps=2"}},
     {"weighted", {"data.use_test_data=false", "data.train=%s/prompts.jsonl", "task_weights.math=0.2"}},
     {"measured", {"train.bias_eval_steps=2"}},
+    {"evaluated", {"train.bias_eval_steps=2", "data.eval=%s/prompts.jsonl"}},
     {"full", {"train.mode=full"}},
+    {"apart", {"loss.form=symmetric_kl", "loss.kl_weight=0.5"}},
+    {"sft", {GIVEN("rows"), "data.answer_column=answer"}},
+    {"chats", {GIVEN("chats")}},
+    // the four rows that are not held out make a step each epoch
+    {"epochs",
+     {GIVEN("rows"), "data.answer_column=answer", "train.max_steps=50", "train.epochs=4",
+      "train.schedule=linear"}},
 };
 enum { BASES = sizeof bases / sizeof bases[0] };
 
 typedef enum Leads {
-  OTHER, // the new value leads to other contents
-  SAME,  // to the same
+  OTHER,    // the new value leads to other contents
+  SAME,     // to the same
+  MEASURED, // to the same run, measured otherwise
 } Leads;
 
 typedef struct Trial {
@@ -55,20 +70,28 @@ static const Trial trials[] = {
     {"model.path", "%s/moved", NULL, SAME},
     {"model.path", "%s/other", NULL, OTHER},
     {"model.dtype", "f16", NULL, OTHER},
+    {"model.quantise", "q8_0", NULL, OTHER},
     {"model.chat_template", "chatml", NULL, OTHER},
     {"model.chat_date", "1 Jan 2025", "dated", OTHER},
     {"model.chat_date", "26 Jul 2024", "dated", SAME},
     {"data.train", "%s/copy.jsonl", "file", SAME},
     {"data.train", "%s/others.jsonl", "file", OTHER},
     {"data.column", "story", NULL, OTHER},
+    {"data.answer_column", "other", "sft", OTHER},
+    {"data.answer_column", "answer", "sft", SAME},
+    {"data.train", "%s/chats.jsonl", "chats", SAME},
     {"data.use_test_data", "true", "file", OTHER},
     {"data.balance_dataset", "false", NULL, SAME}, // sets have every group
     {"data.target_size", "20", NULL, OTHER},
     {"data.held_out", "0.25", NULL, OTHER},
     {"data.eval", "%s/prompts.jsonl", NULL, OTHER}, // nothing is held out then
-    {"data.eval_column", "text", "measured", SAME},
-    {"data.eval_sets", "2", "measured", SAME},
-    {"data.eval_answers", "2", "measured", SAME},
+    {"data.eval", "%s/copy.jsonl", "evaluated", SAME},
+    {"data.eval", "%s/others.jsonl", "evaluated", MEASURED},
+    {"data.eval_column", "text", "evaluated", MEASURED},
+    {"data.eval_sets", "2", "measured", MEASURED},
+    {"data.eval_sets", "2", NULL, SAME},
+    {"data.eval_answers", "2", "measured", MEASURED},
+    {"data.eval_answers", "2", NULL, SAME},
     {"data.chat", "off", NULL, SAME}, // the model has no template
     {"data.chat", "off", "chat", OTHER},
     {"data.system", "Be brief.", "chat", OTHER},
@@ -85,6 +108,10 @@ static const Trial trials[] = {
     {"loss.lambda_weight", "99", NULL, OTHER},
     {"loss.use_l1", "true", NULL, OTHER},
     {"loss.form", "centred", NULL, OTHER},
+    {"loss.form", "symmetric_kl", NULL, OTHER},
+    {"loss.form", "pairwise", "apart", OTHER},
+    {"loss.kl_weight", "0.5", NULL, OTHER},
+    {"loss.kl_weight", "0", "apart", OTHER},
     {"loss.em_weight", "0.5", NULL, OTHER},
     {"loss.em_weight", "0.5", "debias", SAME},
     {"loss.auto_anneal", "true", "six", OTHER},
@@ -108,11 +135,18 @@ static const Trial trials[] = {
     {"lora.dropout", "0.1", "full", SAME},
     {"lora.targets", "all", NULL, OTHER},
     {"lora.targets", "all", "full", SAME},
+    {"train.objective", "gee", "chats", OTHER},
+    {"train.epochs", "6", "epochs", OTHER},
+    {"train.micro_batch_size", "3", "sft", SAME},
+    {"train.share_prompts", "false", "sft", SAME},
+    {"train.head_tile_rows", "3", "sft", SAME},
+    {"train.seed", "16", "sft", OTHER},
     {"train.mode", "full", NULL, OTHER},
     {"train.max_steps", "8", "linear", OTHER},
     {"train.effective_batch", "8", NULL, OTHER},
     {"train.micro_batch_size", "3", NULL, SAME},
     {"train.micro_batch_size", "100", NULL, SAME},
+    {"train.micro_batch_size", "3", "apart", SAME},
     {"train.learning_rate", "1e-3", NULL, OTHER},
     {"train.beta1", "0.8", NULL, OTHER},
     {"train.beta2", "0.99", NULL, OTHER},
@@ -123,6 +157,7 @@ static const Trial trials[] = {
     {"train.schedule", "cosine", NULL, OTHER},
     {"train.activation_checkpointing", "true", NULL, SAME},
     {"train.activation_checkpointing", "true", "full", SAME},
+    {"train.activation_checkpointing", "true", "apart", SAME},
     {"train.head_tile_rows", "3", NULL, SAME},
     {"train.head_tile_rows", "3", "full", SAME},
     {"train.max_sequence_tokens", "500", NULL, SAME},
@@ -137,11 +172,18 @@ static const Trial trials[] = {
     {"output.run_name", "named_otherwise", NULL, SAME},
     {"output.save_steps", "1", NULL, SAME},
     {"output.save_initial", "true", NULL, SAME},
+    {"eval.tasks", "crows_pairs", NULL, SAME},
+    {"eval.data_dir", "data", NULL, SAME},
+    {"eval.limit", "3", NULL, SAME},
     {"device.backend", "opencl", NULL, SAME},
     {"device.name", "0", NULL, SAME},
     {"device.gemm", "own", NULL, SAME},
     {"device.cache", "%s/cache", NULL, SAME},
     {"track.samples", "false", NULL, SAME},
+    {"track.tensorboard", "true", NULL, SAME},
+    {"track.wandb", "true", NULL, SAME},
+    {"track.wandb_project", "other", NULL, SAME},
+    {"track.wandb_name", "named", NULL, SAME},
 };
 enum { TRIALS = sizeof trials / sizeof trials[0] };
 
@@ -196,6 +238,7 @@ static const Base *find_base(const char *run) {
 
 static size_t last_step(const Base *base) {
   static const char steps[] = "train.max_steps=";
+  if (strcmp(base->run, "epochs") == 0) return STOPPED_STEPS;
   for (size_t i = 0; base->sets[i] != NULL; i++) {
     if (str_starts(base->sets[i], steps)) return strtoul(base->sets[i] + sizeof steps - 1, NULL, 10);
   }
@@ -211,13 +254,16 @@ static void in_place(char *out, size_t size, const char *text) {
     (void)snprintf(out, size, "%.*s%s%s", (int)(mark - text), text, folder, mark + 2);
 }
 
-/// The sets of a base, and `more` unless it is NULL; in static memory until the next call.
+/// The sets of a base, `more` unless it is NULL, and what must go with it; in static memory until the next
+/// call.
 static const char *const *sets_of(const Base *base, const char *more) {
   static char texts[STOPPED_MAX_SETS][512];
   static const char *sets[STOPPED_MAX_SETS + 1];
   size_t count = 0;
   for (; base->sets[count] != NULL; count++) in_place(texts[count], sizeof texts[0], base->sets[count]);
   if (more != NULL) (void)snprintf(texts[count++], sizeof texts[0], "%s", more);
+  if (more != NULL && strcmp(more, "data.use_test_data=true") == 0)
+    (void)snprintf(texts[count++], sizeof texts[0], "data.train=");
   for (size_t i = 0; i < count; i++) sets[i] = texts[i];
   sets[count] = NULL;
   return sets;
@@ -242,10 +288,13 @@ static void check_same(const Trial *trial, const Key *key, const char *root, con
 }
 
 static void check_refused(const Trial *trial, const Key *key, Ran ran, const char *name) {
-  char was_made[200];
-  const char *named = trial->key, *fact = strstr(key->effect, "may change if this stays the same: ");
-  if (fact != NULL) named = strchr(fact, ':') + 2;
-  (void)snprintf(was_made, sizeof was_made, "/step_2 was made with %s = ", named);
+  static const char leads[] = "may change if this stays the same: ", measured[] = ", bias_eval";
+  char was_made[300], named[256];
+  bool is_fact = str_starts(key->effect, leads);
+  (void)snprintf(named, sizeof named, "%s", is_fact ? key->effect + sizeof leads - 1 : trial->key);
+  if (is_fact && str_ends(named, measured)) named[strlen(named) - strlen(measured)] = '\0';
+  (void)snprintf(was_made, sizeof was_made,
+                 "/step_2 was made with %s = ", trial->leads == MEASURED ? "bias_eval" : named);
   if (ran.code != 2 || !test_contains(ran.err, was_made))
     fail_msg("%s: exit code %d without \"%s\": %s", name, ran.code, was_made, ran.err);
 }
@@ -262,7 +311,7 @@ static void try_value(const Trial *trial, size_t index) {
   stopped_copy(base->run, root, runs_name ? value : name);
   Ran ran = stopped_train(root, runs_name ? value : name, sets_of(base, set),
                           (const char *const[]){"--resume", NULL});
-  if (trial->leads == OTHER) {
+  if (trial->leads != SAME) {
     check_refused(trial, key, ran, name);
   } else {
     if (ran.code != 0) fail_msg("%s: exit code %d: %s", name, ran.code, ran.err);
@@ -283,7 +332,7 @@ static void every_key_is_tried(void **state) {
     size_t other = 0, same = 0;
     for (size_t i = 0; i < TRIALS; i++) {
       if (strcmp(trials[i].key, key->name) != 0) continue;
-      *(trials[i].leads == OTHER ? &other : &same) += 1;
+      *(trials[i].leads != SAME ? &other : &same) += 1;
     }
     bool decides = str_starts(key->effect, "must stay the same");
     bool leads = str_starts(key->effect, "may change if this stays the same: ");
@@ -364,6 +413,23 @@ static void write_prompts(const char *name, const char *place) {
   write_text(in_folder(folder, name), text);
 }
 
+/// Rows with two columns of answers, and chats.
+static void write_answers(void) {
+  char rows[4000] = "", chats[4000] = "";
+  static const char *const jobs[] = {"pilot", "nurse", "judge", "baker", "miner", "clerk", "guard", "actor"};
+  for (size_t i = 0; i < sizeof jobs / sizeof jobs[0]; i++) {
+    (void)snprintf(rows + strlen(rows), sizeof rows - strlen(rows),
+                   "{\"prompt\": \"Who is %s?\", \"answer\": \"The %s is Kim.\", \"other\": \"Lee.\"}\n",
+                   jobs[i], jobs[i]);
+    (void)snprintf(chats + strlen(chats), sizeof chats - strlen(chats),
+                   "{\"prompt\": [{\"role\": \"user\", \"content\": \"Is she a %s?\"}, "
+                   "{\"role\": \"assistant\", \"content\": \"Yes.\"}]}\n",
+                   jobs[i]);
+  }
+  write_text(in_folder(folder, "rows.jsonl"), rows);
+  write_text(in_folder(folder, "chats.jsonl"), chats);
+}
+
 static void copy_types(void) {
   char *text = read_file(GEE_SOURCE_DIR "/configs/types.json", NULL);
   write_text(in_folder(folder, "types.json"), text);
@@ -390,6 +456,7 @@ static int set_up(void **state) {
   write_prompts("prompts.jsonl", "");
   write_prompts("copy.jsonl", "");
   write_prompts("others.jsonl", " in town");
+  write_answers();
   copy_types();
   find_cutting_limit();
   read_table();

@@ -96,7 +96,7 @@ static void assert_overflow(Ran ran) {
   assert_code(ran, 1);
   assert_true(test_contains(ran.err, "gee-cl: error: "));
   assert_true(test_contains(ran.err, "an entropy is "));
-  assert_true(test_contains(ran.err, "the model's numbers are broken"));
+  assert_true(test_contains(ran.err, "the model computes numbers that are not finite"));
   assert_silent(ran);
 }
 
@@ -108,9 +108,9 @@ static void broken_weights_are_refused(void **state) {
   (void)state;
   static const char tensor[] = "tensor model.layers.1.mlp.down_proj.weight: element 1535 is ";
   const char *model = model_with(INFINITY);
-  ASSERT_BROKEN(score(model), model, tensor, "inf: the numbers are broken");
+  ASSERT_BROKEN(score(model), model, tensor, "is inf; every element must be a finite number");
   model = model_with(NAN);
-  ASSERT_BROKEN(score(model), model, tensor, "nan: the numbers are broken");
+  ASSERT_BROKEN(score(model), model, tensor, "is nan; every element must be a finite number");
   ASSERT_BROKEN(GEE("generate", "--model", model, "--prompt", "x", "--max-new-tokens", "2"), tensor);
   ASSERT_BROKEN(export(model, "f32"), tensor);
   ASSERT_BROKEN(gap(model), tensor);
@@ -143,7 +143,7 @@ static void a_stopped_export_leaves_nothing(void **state) {
 static void an_empty_output_is_refused_at_once(void **state) {
   (void)state;
   const char *model = in_folder(folder, "no_model"); // which is not looked at
-  ASSERT_BROKEN(GEE("export", "--model", model, "--output", ""), "--output is empty; name a folder");
+  ASSERT_BROKEN(GEE("export", "--model", model, "--output", ""), "--output is empty; give a folder");
   ASSERT_BROKEN(GEE("score", "--model", model, "--input", "x", "--output", ""), "--output is empty");
 }
 

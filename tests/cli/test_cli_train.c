@@ -2,6 +2,7 @@
 // adapter in gap, generate, score and export.
 #include "support/process.h"
 #include "support/tiny_model.h"
+#include "support/tracker_files.h"
 
 #include "io/file.h"
 #include <cjson/cJSON.h>
@@ -111,6 +112,53 @@ static void a_run_leaves_what_it_promises(void **state) {
   free(metrics);
   assert_code(GEE("train", config, named("again")), 0);
   assert_same_run("whole", "again");
+}
+
+/// Both trackers at once, over a resume: the same steps as metrics.jsonl, the config with its types, and the
+/// end.
+static void trackers_are_where_their_keys_ask(void **state) {
+  (void)state;
+  static const char *const parts[] = {
+      "2 run idle/quick model={\"path\":\"",
+      " train={\"objective\":\"gee\",\"epochs\":0,\"mode\":\"lora\",\"max_steps\":2,",
+      ",\"learning_rate\":0.01,",
+      ",\"seed\":15}",
+      " step=0 bias_eval/total_gap=",
+      " step=3 loss=",
+      " config model={",
+      "exit 0\n"};
+  Str board = {0}, wandb = {0};
+  char resumed[] = "--set=train.max_steps=3";
+  for (size_t i = 0; i < 2; i++) {
+    Ran ran =
+        GEE("train", config, named("tracked"), "--set=track.tensorboard=true", "--set=track.wandb=true",
+            "--set=track.wandb_project=idle", "--set=track.wandb_name=quick", "--set=train.bias_eval_steps=1",
+            "--set=output.save_steps=1", i == 0 ? "--set=train.max_steps=2" : resumed,
+            i == 0 ? "--set=track.samples=false" : "--resume");
+    assert_code(ran, 0);
+    assert_true(test_contains(ran.out, "events.out.tfevents.*") && test_contains(ran.out, "sync"));
+  }
+  tensorboard_read(run_file("tracked", ""), &board);
+  wandb_read(run_file("tracked", ""), &wandb);
+  for (size_t i = 0; i < sizeof parts / sizeof *parts; i++) {
+    if (!test_contains(str_text(&wandb), parts[i])) fail_msg("no \"%s\" in %s", parts[i], str_text(&wandb));
+  }
+  for (int step = 1; step <= 3; step++) {
+    char text[32];
+    (void)snprintf(text, sizeof text, "\n%d loss=", step);
+    assert_true(test_contains(str_text(&board), text));
+  }
+  assert_true(test_contains(str_text(&board), "\n3 bias_eval/total_gap="));
+  assert_false(file_exists(run_file("whole", "wandb")));
+  static const char *const projects[] = {"me/gee", "gee: 1", "50%", "what?", "c#", "a\\b"};
+  for (size_t i = 0; i < sizeof projects / sizeof *projects; i++) {
+    char set[64];
+    (void)snprintf(set, sizeof set, "--set=track.wandb_project=%s", projects[i]);
+    ASSERT_ERROR(GEE("train", config, "--set=track.wandb=true", set, "--dry-run"), 2, "track.wandb_project",
+                 projects[i]);
+  }
+  str_free(&board);
+  str_free(&wandb);
 }
 
 static void the_saved_config_makes_the_same_run(void **state) {
@@ -240,8 +288,16 @@ static void gaps_on_the_way_are_what_gap_measures(void **state) {
   assert_code(ran, 0);
   cJSON *gaps = parse(ran.out), *gap = cJSON_GetArrayItem(cJSON_GetObjectItem(gaps, "adapters"), 0);
   cJSON_DeleteItemFromObject(gap, "adapter");
+  cJSON_DeleteItemFromObject(gap, "sha256");
   assert_true(number(gap, "trained_on") < 1); // prompts that are held out
   cJSON_DeleteItemFromObject(gap, "trained_on");
+  free(text);
+  text = read_file(run_file("evaluated", "metrics.jsonl"), NULL);
+  text[strcspn(text, "\n")] = '\0';
+  cJSON *first = parse(text);
+  assert_true(fabs(number(gap, "first_step_H") - number(first, "H_bar")) < 1e-12);
+  cJSON_DeleteItemFromObject(gap, "first_step_H");
+  cJSON_Delete(first);
   assert_true(cJSON_Compare(gap, last, true));
   cJSON_Delete(gaps);
   cJSON_Delete(last);
@@ -355,6 +411,7 @@ static int set_up(void **state) {
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(a_run_leaves_what_it_promises),
+      cmocka_unit_test(trackers_are_where_their_keys_ask),
       cmocka_unit_test(the_saved_config_makes_the_same_run),
       cmocka_unit_test(interrupted_and_killed_runs_go_on_to_the_same_bits),
       cmocka_unit_test(closed_streams_leave_the_files_alone),

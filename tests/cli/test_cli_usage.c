@@ -1,6 +1,7 @@
 // The command line without a model: help, suggestions for unknown words, configs and their keys.
 #include "support/process.h"
 
+#include "io/file.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,8 +17,8 @@ static const char *config(const char *text) {
 
 static void every_subcommand_teaches(void **state) {
   (void)state;
-  static const char *const names[] = {"train", "gap",     "generate", "score",    "export",
-                                      "data",  "devices", "doctor",   "selftest", "version"};
+  static const char *const names[] = {"train",  "gap",      "generate", "score",  "export", "data", "devices",
+                                      "doctor", "selftest", "version",  "report", "eval",   "bench"};
   for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
     Ran ran = GEE(names[i], "--help");
     assert_code(ran, 0);
@@ -31,7 +32,10 @@ static void every_subcommand_teaches(void **state) {
   Ran ran = GEE("help");
   assert_code(ran, 0);
   for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) assert_true(test_contains(ran.out, names[i]));
-  assert_code(GEE("--version"), 0);
+  Ran version = GEE("--version");
+  assert_code(version, 0);
+  char number[32], revision[64];
+  assert_int_equal(sscanf(version.out, "gee-cl %31s %63s", number, revision), 2);
 }
 
 static void unknown_words_name_the_nearest(void **state) {
@@ -53,8 +57,8 @@ static void unknown_words_name_the_nearest(void **state) {
 static void what_is_meant_is_suggested(void **state) {
   (void)state;
   ASSERT_ERROR(GEE("evaluate", "x"), 2, "no subcommand \"evaluate\"", "gee-cl gap");
-  ASSERT_ERROR(GEE("Compare"), 2, "gee-cl gap --adapter");
-  ASSERT_ERROR(GEE("plot"), 2, "metrics.jsonl");
+  ASSERT_ERROR(GEE("Diff"), 2, "gee-cl compare");
+  ASSERT_ERROR(GEE("plot"), 2, "gee-cl report");
   ASSERT_ERROR(GEE("chat"), 2, "gee-cl generate --chat");
   ASSERT_ERROR(GEE("train", "--lambda_weight", "3"), 2, "--set loss.lambda_weight=3");
   ASSERT_ERROR(GEE("gap", "--lambda-weight=3"), 2, "--set loss.lambda_weight=3");
@@ -65,6 +69,16 @@ static void what_is_meant_is_suggested(void **state) {
   ASSERT_ERROR(GEE("generate", "-p", "hi"), 2, "unknown option -p;", "did you mean --prompt?");
   ASSERT_ERROR(GEE("generate", "-z"), 2, "unknown option -z;", "gee-cl generate --help");
   ASSERT_ERROR(GEE("generate", "--prompt", "a", "--prompt=b"), 2, "--prompt is given twice");
+}
+
+/// A path that a script left empty is not a file without a name.
+static void empty_paths_are_named(void **state) {
+  (void)state;
+  ASSERT_ERROR(GEE("generate", "--model=", "--prompt", "a"), 2, "--model is empty; give a path");
+  ASSERT_ERROR(GEE("generate", "--model", "x", "--prompt", "a", "--adapter", ""), 2,
+               "--adapter is empty; give a folder");
+  ASSERT_ERROR(GEE("gap", "a.ini", "--adapter=x", "--adapter="), 2, "--adapter is empty; give a folder");
+  ASSERT_ERROR(GEE("score", "--model", "x", "--input", ""), 2, "--input is empty; give a path");
 }
 
 /// Help is wrapped at the width of the screen, 80 columns where there is none. Examples stay whole.
@@ -114,9 +128,14 @@ static void broken_configs_name_file_line_and_key(void **state) {
   ASSERT_ERROR(GEE("train", config("[train]\nseed\n")), 2, "config.ini:2", "neither");
   ASSERT_ERROR(GEE("train", config("seed = 1\n")), 2, "before any [section]");
   ASSERT_ERROR(GEE("train", config("[task_weights]\nopen = -1\n")), 2, "task_weights.open", "-1");
-  char line[400] = "[model]\npath = ";
-  memset(line + strlen(line), 'x', 300);
-  ASSERT_ERROR(GEE("train", config(line)), 2, "config.ini:2", "longer than");
+  char *line = calloc(70001, 1);
+  assert_non_null(line);
+  memset(line, 'x', 70000);
+  memcpy(line, "[model]\npath = ", 15);
+  ASSERT_ERROR(GEE("train", config(line)), 2, "config.ini:2", "the line is longer than 65536 bytes");
+  line[40000] = '\0';
+  ASSERT_ERROR(GEE("train", config(line)), 2, "config.ini:2", "at most 32000 bytes");
+  free(line);
   ASSERT_ERROR(GEE("train", config("[data]\nuse_test_data = yes\n")), 2, "model.path is not set");
   ASSERT_ERROR(GEE("train", config("[model]\npath = x\n")), 2, "data.train is not set");
 }
@@ -135,7 +154,7 @@ static void set_overrides_and_is_checked(void **state) {
                "a/b");
 }
 
-/// inih would read an indented key as part of the value before it.
+/// Some readers would take an indented key for more of the value before it.
 static void an_indented_key_is_a_key(void **state) {
   (void)state;
   const char *path = config("[data]\n  use_test_data = yes\n\tmax_prompt_tokens = 0\n");
@@ -151,25 +170,42 @@ static void an_output_that_cannot_be_written_is_refused(void **state) {
   ASSERT_ERROR(GEE("gap", path, "--output", "/no/such/gap.json"), 2, "there is no folder /no/such");
 }
 
-/// The config as run is saved, so it must read back.
-static void what_no_line_of_an_ini_holds_is_refused(void **state) {
+static void values_that_no_key_takes_are_refused(void **state) {
   (void)state;
   const char *path = config("[data]\nuse_test_data = yes\n");
-  char wide[260] = "--set=data.system=";
-  memset(wide + strlen(wide), 'x', 200);
-  ASSERT_ERROR(GEE("train", path, wide), 2, "data.system", "at most 189 bytes");
-  static const char *const values[] = {"#x", ";x", "a\t;b", "a #b", " a", "a\v"};
-  for (size_t i = 0; i < sizeof values / sizeof values[0]; i++) {
-    char set[64];
-    (void)snprintf(set, sizeof set, "--set=data.system=%s", values[i]);
-    ASSERT_ERROR(GEE("train", path, set), 2, "data.system", "comment");
-  }
+  ASSERT_ERROR(GEE("train", path, "--set=model.path=a\nb"), 2, "model.path", "one line");
   static const char *const names[] = {"", "a;b", "[a", " a"};
   for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
     char set[64];
     (void)snprintf(set, sizeof set, "--set=task_weights.%s=1", names[i]);
     ASSERT_ERROR(GEE("train", path, set), 2, "task_weights", "cannot be a prompt type");
   }
+}
+
+/// Nothing of a line is dropped without a word.
+static void half_lines_are_refused(void **state) {
+  (void)state;
+  static const char *const cases[][2] = {
+      {"[data]\nsystem = \"Be # good\n", "config.ini:2: the value \"Be # good has no closing quote"},
+      {"[data]\nsystem = \"Be \\\n", "no closing quote"},
+      {"[data]\nsystem = \"\n", "no closing quote"},
+      {"[data]\nsystem = \"Be\" good\n", "config.ini:2: text after the closing quote: \"good\""},
+      {"[data]\nsystem = 'Be good'\n", "a value is quoted with \", not with '"},
+      {"[data]\nsystem = \"C:\\models\"\n", "\"\\m\" in quotes: known are"},
+      {"[track] samples=true\n",
+       "config.ini:1: text after the section [track]: \"samples=true\"; put it on a line"},
+      {"[track\n", "config.ini:1: the section [track has no \"]\""},
+      {"[nosuch]\n", "config.ini:1: unknown section [nosuch]"},
+      {"[model]\npath = x\n[trian]\n", "config.ini:3: unknown section [trian]; did you mean [train]?"},
+      {"[data]\nsystem\n", "config.ini:2: this is neither [section] nor key = value"},
+      {"[data]\n= 3\n", "config.ini:2: unknown key data."},
+      {"[train]\nmax_steps = \"3\n", "no closing quote"},
+  };
+  for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
+    ASSERT_ERROR(GEE("train", config(cases[i][0])), 2, cases[i][1]);
+  char nul[] = "[data]\nsystem = a\0b\n";
+  assert_ok(file_write_atomic(in_folder(folder, "nul.ini"), nul, sizeof nul - 1));
+  ASSERT_ERROR(GEE("train", in_folder(folder, "nul.ini")), 2, "nul.ini:2: a NUL byte, so it is not text");
 }
 
 static void help_config_is_a_config(void **state) {
@@ -215,13 +251,15 @@ int main(void) {
       cmocka_unit_test(every_subcommand_teaches),
       cmocka_unit_test(unknown_words_name_the_nearest),
       cmocka_unit_test(what_is_meant_is_suggested),
+      cmocka_unit_test(empty_paths_are_named),
       cmocka_unit_test(help_fits_the_screen),
       cmocka_unit_test(a_full_disk_is_told),
       cmocka_unit_test(broken_configs_name_file_line_and_key),
       cmocka_unit_test(set_overrides_and_is_checked),
       cmocka_unit_test(an_indented_key_is_a_key),
       cmocka_unit_test(an_output_that_cannot_be_written_is_refused),
-      cmocka_unit_test(what_no_line_of_an_ini_holds_is_refused),
+      cmocka_unit_test(values_that_no_key_takes_are_refused),
+      cmocka_unit_test(half_lines_are_refused),
       cmocka_unit_test(help_config_is_a_config),
   };
   return cmocka_run_group_tests(tests, set_up, NULL);

@@ -58,7 +58,9 @@ static EndedRun make_run(const Config *config) {
                     .config = config,
                     .folder = folder,
                     .prompts = &dataset,
-                    .outcome = {TRAIN_ALL_STEPS, 0, 10},
+                    .positions = 512,
+                    .measurable = true,
+                    .outcome = {TRAIN_ALL_STEPS, 0, 10, {32, "sampling.max_new_tokens"}},
                     .seconds = 65};
 }
 
@@ -141,8 +143,46 @@ static void without_intervals_nothing_is_claimed(void **state) {
   expect(text, "  step 1     gap +0.2500  entropy 2.500   step 10    gap -0.1250  entropy 2.500");
   expect(text, "Every step draws other prompts and answers, so this does not tell whether it worked");
   expect(text, "all were cut at 32 tokens (sampling.max_new_tokens)");
+  run.outcome.answers = (AnswerLimit){1, "the longest prompt leaves no more of the model's positions"};
+  text = verdict_of(&run, 80);
+  expect(text, "all were cut at 1 token (the longest prompt leaves no more of the model's positions)");
   write_text(in_folder(folder, "metrics.jsonl"), ""); // max_steps = 0
   expect_none(verdict_of(&run, 80), "step 1 ");
+}
+
+/// Gaps of 0 that are no success: empty answers before and after, a collapse, and steps without a gradient.
+static void nothing_is_no_success(void **state) {
+  (void)state;
+  static const char line[] = "{\"paired\": {\"gap\": 0, \"low\": 0, \"high\": 0, \"standard_error\": 0}, "
+                             "\"H_bar\": %s, \"step\": %d%s}\n";
+  static const char empty[] = ", \"void\": \"every answer is empty\"";
+  Config config = make_config();
+  EndedRun run = make_run(&config);
+  char text[1024];
+  config.loss.debias_only = true;
+  int used = snprintf(text, sizeof text, line, "1e-33", 0, empty);
+  (void)snprintf(text + used, sizeof text - (size_t)used, line, "1e-33", 10, empty);
+  write_text(in_folder(folder, "bias_eval.jsonl"), text);
+  write_text(in_folder(folder, "metrics.jsonl"), "{\"step\": 1, \"H_bar\": 1e-33, \"grad_norm\": 0}\n"
+                                                 "{\"step\": 10, \"H_bar\": 1e-33, \"grad_norm\": 0}\n");
+  const char *said = verdict_of(&run, 80);
+  expect(said, "10 steps. NOTHING WAS TRAINED: the gradient was exactly 0 in every step.");
+  expect(said, "The gap says NOTHING about bias: every answer is empty. Check model.path, data.chat");
+  expect_none(said, "did not come within");
+  expect_none(said, "It worked");
+  used = snprintf(text, sizeof text, line, "2.5", 0, "");
+  (void)snprintf(text + used, sizeof text - (size_t)used, line, "0.001", 10, empty);
+  write_text(in_folder(folder, "bias_eval.jsonl"), text);
+  write_text(in_folder(folder, "metrics.jsonl"), "{\"step\": 1, \"H_bar\": 2.5, \"grad_norm\": 0}\n"
+                                                 "{\"step\": 10, \"H_bar\": 0.001, \"grad_norm\": 0.5}\n");
+  said = verdict_of(&run, 80);
+  expect_none(said, "NOTHING WAS TRAINED");
+  expect(said, "every answer is empty. It did not before: lower train.learning_rate.");
+  config.train.bias_eval_steps = 0; // without held-out gaps the steps tell
+  config.loss.debias_only = false;
+  said = verdict_of(&run, 80);
+  expect(said,
+         "about bias: the model is sure of every token (its mean entropy is below 0.02 nats). It did not");
 }
 
 static void advice_follows_the_numbers(void **state) {
@@ -186,12 +226,12 @@ static void debias_only_says_why_it_ended(void **state) {
          "done in 1 min 05 s: 10 steps. The held-out gap, with its interval, did not come within "
          "0.01 nats (loss.target_gap).");
   expect(verdict_of(&run, 80), "Try more steps");
-  run.outcome = (TrainOutcome){TRAIN_TARGET, 0, 1};
+  run.outcome = (TrainOutcome){.end = TRAIN_TARGET, .step = 1};
   expect(verdict_of(&run, 80),
          "done in 1 min 05 s: 1 step of at most 10. The held-out gap, with its interval, is within "
          "0.01 nats (loss.target_gap), in 2 measurements in a row.");
   expect_none(verdict_of(&run, 80), "Try more steps");
-  run.outcome = (TrainOutcome){TRAIN_NOTHING_TO_DO, 0, 0};
+  run.outcome = (TrainOutcome){.end = TRAIN_NOTHING_TO_DO};
   write_text(in_folder(folder, "metrics.jsonl"), "");
   const char *text = verdict_of(&run, 80);
   expect(text, "Nothing to do: before the first step");
@@ -292,7 +332,15 @@ static void commands_are_quoted_for_the_shell(void **state) {
   text = run_commands(&run);
   assert_string_equal(text,
                       "gap\nruns/x/final/config.ini\n--set\nmodel.path=runs/x/final\ngenerate\n--model\n"
-                      "runs/x/final\n--prompt\nWho's \"she\"?\n");
+                      "runs/x/final\n--max-new-tokens\n24\n--prompt\nWho's \"she\"?\n");
+  free(text);
+  run.measurable = false;
+  run.positions = 9; // of which the prompt takes some
+  prompts[1].tokens.count = 4;
+  text = run_commands(&run);
+  prompts[1].tokens.count = 0;
+  assert_string_equal(text,
+                      "generate\n--model\nruns/x/final\n--max-new-tokens\n5\n--prompt\nWho's \"she\"?\n");
   free(text);
 }
 
@@ -312,6 +360,7 @@ int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(the_finding_follows_the_intervals),
       cmocka_unit_test(without_intervals_nothing_is_claimed),
+      cmocka_unit_test(nothing_is_no_success),
       cmocka_unit_test(advice_follows_the_numbers),
       cmocka_unit_test(debias_only_says_why_it_ended),
       cmocka_unit_test(a_resumed_run_counts_its_own_steps),

@@ -1,6 +1,6 @@
 // Failing allocations while a data set is built: from every kind of file, with group words found and swapped,
 // types matched, and prompts balanced, cut and tokenised.
-#include "data/data.h"
+#include "data/examples.h"
 #include "io/file.h"
 #include "support/alloc_faults.h"
 #include <stdio.h>
@@ -94,6 +94,39 @@ static void builds_from_every_kind_of_file(void **state) {
   sweep("Parquet", &job);
 }
 
+static Status build_examples(void *user) {
+  const Job *job = user;
+  Examples examples = {0};
+  Status status = examples_build(&job->options, 4096, job->tokenizer, job->chat, &examples);
+  if (status != STATUS_OK) assert_null(examples.list);
+  examples_free(&examples);
+  return status;
+}
+
+/// Answers in a column, with a split; and two in a chat, of which rows are drawn.
+static void builds_given_answers(void **state) {
+  (void)state;
+  static const char rows[] = "{\"text\": \"A tiny dog\", \"answer\": \"runs\"}\n"
+                             "{\"text\": \"A cat\", \"answer\": \"sits\"}\n";
+  static const char chats[] =
+      "{\"text\": [{\"role\": \"user\", \"content\": \"A\"}, {\"role\": \"assistant\", \"content\": \"B\"}, "
+      "{\"role\": \"user\", \"content\": \"C\"}, {\"role\": \"assistant\", \"content\": \"D\"}]}\n"
+      "{\"text\": [{\"role\": \"user\", \"content\": \"E\"}, {\"role\": \"assistant\", \"content\": "
+      "\"F\"}]}\n";
+  Job job = small_job(write_file("rows.jsonl", rows), "text");
+  job.options.max_prompt_tokens = 0;
+  job.options.answer_column = "answer";
+  job.options.held_out = 0.5f;
+  FaultSweep all = {.name = "answers in a column", .run = build_examples, .user = &job};
+  faults_sweep(&all);
+  job.options.train = write_file("chats.jsonl", chats);
+  job.options.answer_column = NULL;
+  job.options.split = DATA_ALL;
+  job.options.max_sets = 1;
+  all.name = "answers in chats";
+  faults_sweep(&all);
+}
+
 static Status load_groups(void *user) {
   GroupFile *file = NULL;
   Status status = groups_load(user, &file);
@@ -111,6 +144,7 @@ static void loads_a_built_in_group_file(void **state) {
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(builds_from_every_kind_of_file),
+      cmocka_unit_test(builds_given_answers),
       cmocka_unit_test(loads_a_built_in_group_file),
   };
   return cmocka_run_group_tests(tests, open_tokenizer, free_tokenizer);

@@ -3,6 +3,7 @@
 
 #include "data/data.h"
 #include "io/file.h"
+#include "util/str.h"
 #include <stdio.h>
 #include <string.h>
 
@@ -114,11 +115,103 @@ static void test_split_joins_shared_prompts(void **state) {
   }
 }
 
+/// The prompts of both sides of a split in halves.
+static void split(const char *text, Dataset *train, Dataset *held_out) {
+  DataOptions options = from_text(text);
+  options.held_out = 0.5F;
+  options.split = DATA_TRAIN;
+  assert_ok(dataset_build(&options, tokenizer, NULL, train));
+  options.split = DATA_HELD_OUT;
+  assert_ok(dataset_build(&options, tokenizer, NULL, held_out));
+}
+
+// Prompts that a person reads as the same: other blanks, case, and accents as parts of letters or behind
+// them.
+static void test_alike_prompts(void **state) {
+  (void)state;
+  static const char *const variants[] = {"%s she sings",       " %s she sings", "%s she sings ",
+                                         "%s  she\tsings",     "%s SHE SINGS",  "%s\u00A0she sings",
+                                         "%s \u3000 she Sings"};
+  static const char *const starts[] = {"caf\u00E9", "cafe\u0301", "CAF\u00C9"};
+  Str text = {0};
+  for (size_t row = 0; row < 8; row++) {
+    assert_ok(str_append_format(&text, "Song %zu: ", row));
+    for (size_t v = 0; v < 7; v++) {
+      char prompt[200];
+      (void)snprintf(prompt, sizeof prompt, variants[v], starts[v % 3]);
+      if (v > 0) assert_ok(str_append_format(&text, "%ssong %zu: ", v % 2 == 0 ? " " : "", row));
+      assert_ok(str_append_format(&text, "%s\n", prompt));
+    }
+  }
+  Dataset train, held_out;
+  split(str_text(&text), &train, &held_out);
+  assert_int_equal(train.sets, 28); // 4 of 8 songs, in 7 ways each
+  assert_int_equal(held_out.sets, 28);
+  assert_int_equal(dataset_distinct_sets(&train), 4);
+  assert_int_equal(dataset_distinct_sets(&held_out), 4);
+  for (size_t i = 0; i < train.count; i++)
+    for (size_t j = 0; j < held_out.count; j++) {
+      const char *a = strpbrk(train.prompts[i].text, "0123456789"),
+                 *b = strpbrk(held_out.prompts[j].text, "0123456789");
+      assert_true(*a != *b); // the number of the song
+    }
+  dataset_free(&train);
+  dataset_free(&held_out);
+  str_free(&text);
+}
+
+// Sets whose first prompts differ, but another does not: "my mom" and "my mum" both become "my dad".
+static void test_sets_that_share_a_prompt(void **state) {
+  (void)state;
+  Dataset data;
+  DataOptions options = from_text("My mom sings\nMy mum sings\nMy aunt sings\n");
+  assert_ok(dataset_build(&options, tokenizer, NULL, &data));
+  assert_int_equal(data.sets, 3);
+  assert_int_equal(dataset_distinct_sets(&data), 2);
+  dataset_free(&data);
+}
+
+static size_t overlap(const DataOptions *options, const Dataset *trained) {
+  Dataset data;
+  size_t count = 0;
+  assert_ok(dataset_build(options, tokenizer, NULL, &data));
+  assert_ok(dataset_overlap(&data, trained, &count));
+  dataset_free(&data);
+  return count;
+}
+
+// The same prompts under another wrapping have other tokens, and were trained on all the same.
+static void test_overlap_is_by_what_the_user_wrote(void **state) {
+  (void)state;
+  Dataset trained;
+  DataOptions options = from_text("She is a nurse of one\nHe was there\n");
+  assert_ok(dataset_build(&options, tokenizer, NULL, &trained));
+  assert_int_equal(overlap(&options, &trained), 4);
+  options.max_prompt_tokens = 3;
+  assert_int_equal(overlap(&options, &trained), 4);
+  options.max_prompt_tokens = 0;
+  options.counterfactual = COUNTERFACTUAL_TEMPLATE;
+  assert_int_equal(overlap(&options, &trained), 4);
+  options.groups_file = "race";
+  assert_int_equal(overlap(&options, &trained), 2 * 4);
+  // the partner of what was trained on, a chat with a message of the system, and another prompt
+  options = from_text("{\"prompt\": \"She was there\"}\n{\"prompt\": [{\"role\": \"system\", \"content\": "
+                      "\"Be brief.\"}, {\"role\": \"user\", \"content\": \"He was there\"}]}\n"
+                      "{\"prompt\": \"She was here\"}\n");
+  assert_int_equal(overlap(&options, &trained), 4);
+  options = from_text("She was here\nA nurse of one\nHe is a nurse of two\n");
+  assert_int_equal(overlap(&options, &trained), 0);
+  dataset_free(&trained);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(test_cut_group_words),
+      cmocka_unit_test(test_alike_prompts),
+      cmocka_unit_test(test_sets_that_share_a_prompt),
       cmocka_unit_test(test_distinct_is_by_tokens),
       cmocka_unit_test(test_split_joins_shared_prompts),
+      cmocka_unit_test(test_overlap_is_by_what_the_user_wrote),
   };
   return cmocka_run_group_tests(tests, open_tokenizer, free_tokenizer);
 }

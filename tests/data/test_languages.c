@@ -70,6 +70,12 @@ static void expect_left(const GroupFile *groups, const char *text) {
   if (found.group < 0 || found.swappable) complain(text, "must name one group and not be swapped", "not so");
 }
 
+/// As if a doubtful word were in it: its other words may name one group.
+static void expect_kept(const GroupFile *groups, const char *text) {
+  Found found = find(groups, text);
+  if (found.group >= 0 && found.swappable) complain(text, "must not be swapped", "swapped");
+}
+
 /// Takes the next of a line's columns; "\n" in it is a line end.
 static char *column(char **at) {
   char *text = *at, *end = text + strcspn(text, "\t");
@@ -107,27 +113,44 @@ static size_t check_line(GroupFile **file, char *line) {
     expect_names(groups, a, SEVERAL);
   else if (strcmp(kind, "left") == 0)
     expect_left(groups, a);
+  else if (strcmp(kind, "kept") == 0)
+    expect_kept(groups, a);
   else
-    fail_msg("chinese.tsv has a line of the unknown kind \"%s\"", kind);
+    fail_msg("there is a line of the unknown kind \"%s\"", kind);
   return 1;
 }
 
-static void test_chinese(void **state) {
-  (void)state;
+/// Checks a file of at least 300 sentences.
+static void check_sentences(const char *path) {
   GroupFile *groups = NULL;
   MappedFile map;
   char *text = NULL;
   size_t sentences = 0;
-  assert_ok(file_map("tests/data/chinese.tsv", &map));
+  assert_ok(file_map(path, &map));
   assert_ok(str_copy(&text, (const char *)map.bytes, map.size));
   file_unmap(&map);
   for (char *line = strtok(text, "\n"); line != NULL; line = strtok(NULL, "\n"))
     if (line[0] != '#') sentences += check_line(&groups, line);
-  print_message("%zu Chinese sentences, %zu wrong\n", sentences, failures);
+  print_message("%s: %zu sentences, %zu wrong\n", path, sentences, failures);
   assert_true(sentences >= 300);
   assert_int_equal(failures, 0);
   free(text);
   groups_free(groups);
+}
+
+static void test_chinese(void **state) {
+  (void)state;
+  check_sentences("tests/data/chinese.tsv");
+}
+
+static void test_english(void **state) {
+  (void)state;
+  check_sentences("tests/data/english.tsv");
+}
+
+static void test_pronouns(void **state) {
+  (void)state;
+  check_sentences("tests/data/pronouns.tsv");
 }
 
 // ---- borders of words ----
@@ -368,6 +391,8 @@ static void test_script_counts(void **state) {
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(test_chinese),
+      cmocka_unit_test(test_english),
+      cmocka_unit_test(test_pronouns),
       cmocka_unit_test(test_scripts_without_blanks),
       cmocka_unit_test(test_characters_stay_whole),
       cmocka_unit_test(test_mixed_scripts),

@@ -1,5 +1,6 @@
 // Compiled programs on disk: a stored binary is found under its own key and no other, damaged files are
 // ignored, and a device with a damaged cache still compiles. Only the last test needs a device.
+#include "support/kernel_words.h"
 #include "support/test.h"
 
 #include "cache.h"
@@ -141,7 +142,7 @@ static size_t damage_all(const char *folder) {
 
 static void a_device_compiles_beside_a_damaged_cache(void **state) {
   (void)state;
-  const char *folder = test_folder(), *source = "__kernel void one(__global int *x) { x[0] = 1; }\n";
+  const char *folder = test_folder(), *source = KERNEL_WORDS "KERNEL one(GLOBAL int *x) { x[0] = 1; }\n";
   DeviceOptions options = {.name = getenv("GEE_TEST_DEVICE"), .cache_directory = folder};
   Device *device;
   if (device_open(&options, &device) != STATUS_OK) skip();

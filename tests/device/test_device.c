@@ -1,8 +1,11 @@
 // Devices: the list, the choice, buffers, views, programs, launches, and what each refuses. Runs on
 // $GEE_TEST_DEVICE, or on the device that "auto" chooses.
+#include "support/kernel_words.h"
 #include "support/test.h"
 
 #include "device/device.h"
+#include "util/half.h"
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -30,7 +33,8 @@ static void every_device_is_described(void **state) {
   assert_ok(device_list(&list, &count));
   assert_true(count > 0);
   for (size_t i = 0; i < count; i++) {
-    assert_string_equal(list[i].backend, "opencl");
+    assert_true(strcmp(list[i].backend, "opencl") == 0 || strcmp(list[i].backend, "cuda") == 0);
+    assert_true(list[i].gemm[0] != '\0');
     assert_true(list[i].name[0] != '\0' && list[i].platform[0] != '\0' && list[i].driver[0] != '\0');
     assert_true(list[i].memory > 0 && list[i].max_allocation > 0 && list[i].max_allocation <= list[i].memory);
     assert_true(list[i].max_group > 0 && list[i].compute_units > 0 && list[i].vector_width > 0);
@@ -39,7 +43,7 @@ static void every_device_is_described(void **state) {
   free(list);
 }
 
-/// Three made-up devices.
+/// Made-up devices.
 static const DeviceInfo devices[] = {
     {.backend = "opencl", .platform = "Portable Computing Language", .name = "pthread", .kind = DEVICE_CPU},
     {.backend = "opencl", .platform = "AMD APP", .name = "gfx1100", .kind = DEVICE_GPU},
@@ -67,13 +71,43 @@ static void the_choice_follows_its_rules(void **state) {
   assert_int_equal(index, 1);
 }
 
+/// A GPU that two back ends show: CUDA's is listed first.
+static void a_back_end_can_be_chosen(void **state) {
+  (void)state;
+  static const DeviceInfo both[] = {
+      {.backend = "cuda", .platform = "CUDA", .name = "RTX 4090", .kind = DEVICE_GPU},
+      {.backend = "cuda", .platform = "CUDA", .name = "RTX 3060", .kind = DEVICE_GPU},
+      {.backend = "opencl", .platform = "pocl", .name = "pthread", .kind = DEVICE_CPU},
+      {.backend = "opencl", .platform = "NVIDIA CUDA", .name = "RTX 4090", .kind = DEVICE_GPU},
+  };
+  static const struct {
+    const char *backend, *name;
+    size_t index;
+  } cases[] = {
+      {NULL, NULL, 0},      {"cuda", NULL, 0},     {"OpenCL", NULL, 3},   {NULL, "cuda:1", 1},
+      {NULL, "CUDA:0", 0},  {NULL, "rtx 3060", 1}, {NULL, "opencl:1", 3}, {NULL, "opencl:0", 2},
+      {"opencl", "rtx", 3}, {NULL, "cpu", 2},      {"cuda", "cuda:1", 1}, {NULL, "nvidia cuda", 3},
+  };
+  size_t index = 99;
+  for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+    DeviceOptions options = {.backend = cases[i].backend, .name = cases[i].name};
+    assert_ok(device_choose(&options, both, 4, &index));
+    if (index != cases[i].index) fail_msg("case %zu: %zu", i, index);
+  }
+  static const char *const wrong[] = {"cuda:2", "cuda:", "cuda:x", "cuda:-1", "cuda:00000000001", "opencl:9"};
+  for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++)
+    assert_fails(device_choose(&(DeviceOptions){.name = wrong[i]}, both, 4, &index), STATUS_INPUT, wrong[i]);
+  assert_fails(device_choose(&(DeviceOptions){.backend = "cuda", .name = "opencl:0"}, both, 4, &index),
+               STATUS_INPUT, "opencl:0");
+}
+
 static void a_choice_without_a_match_lists_the_devices(void **state) {
   (void)state;
   size_t index;
   DeviceOptions options = {.name = "tpu"};
   assert_fails(device_choose(&options, devices, 3, &index), STATUS_INPUT, "\"tpu\"");
   assert_fails(device_choose(&options, devices, 3, &index), STATUS_INPUT, "1: AMD APP gfx1100 (gpu)");
-  assert_fails(device_choose(&options, devices, 0, &index), STATUS_INPUT, "no OpenCL device was found");
+  assert_fails(device_choose(&options, devices, 0, &index), STATUS_INPUT, "no device was found");
   options.name = "7";
   assert_fails(device_choose(&options, devices, 3, &index), STATUS_INPUT, "\"7\"");
   options = (DeviceOptions){.name = "gpu"};
@@ -148,10 +182,10 @@ static void what_does_not_fit_is_refused(void **state) {
 }
 
 static const char scale_source[] =
-    "__kernel void scale(__global float *x, __global const float *y, float f, uint n) {\n"
-    "  uint i = get_global_id(0);\n"
-    "  if (i < n) x[i] = x[i] * f + (y ? y[i] : STEP);\n"
-    "}\n";
+    KERNEL_WORDS "KERNEL scale(GLOBAL float *x, GLOBAL const float *y, float f, uint n) {\n"
+                 "  uint i = ITEM;\n"
+                 "  if (i < n) x[i] = x[i] * f + (y ? y[i] : STEP);\n"
+                 "}\n";
 
 static void a_kernel_runs_with_its_arguments(void **state) {
   (void)state;
@@ -192,7 +226,7 @@ static void a_kernel_runs_with_its_arguments(void **state) {
 static void a_compiler_error_reaches_the_message(void **state) {
   (void)state;
   Program *program;
-  const char *wrong = "__kernel void f(__global float *x) { x[0] = no_such_name; }\n";
+  const char *wrong = KERNEL_WORDS "KERNEL f(GLOBAL float *x) { x[0] = no_such_name; }\n";
   assert_fails(program_create(device, "wrong", wrong, "", &program), STATUS_FAILED, "no_such_name");
   assert_fails(program_create(device, "wrong", wrong, "", &program), STATUS_FAILED, "kernels wrong");
   assert_null(strchr(status_message(), '\n'));
@@ -233,10 +267,58 @@ static void the_device_says_which_gemms_it_has(void **state) {
   assert_fails(device_gemm(device, &half), STATUS_FAILED, "no vendor GEMM for F32 · F16 to F32");
 }
 
+/// out[r][c] of x · w, in double precision, of the values that the buffers hold.
+static double exact(const float *x, const float *w, size_t row, size_t col, size_t n, size_t k) {
+  double sum = 0;
+  for (size_t i = 0; i < k; i++) sum += (double)x[row * k + i] * (double)w[i * n + col];
+  return sum;
+}
+
+/// Where a call allows it, values of 16 bits are multiplied as they are, and float32 values may be rounded.
+static void half_inputs_are_multiplied_where_they_may_be(void **state) {
+  (void)state;
+  enum { M = 17, N = 24, K = 40 };
+  static const DType types[] = {DTYPE_F32, DTYPE_F16, DTYPE_BF16};
+  float x[M * K], w[K * N], out[M * N];
+  uint16_t halves[K * N];
+  test_random(x, M * K, 1);
+  test_random(w, K * N, 2);
+  for (size_t t = 0; t < 3; t++) {
+    GemmCall call = {.m = M, .n = N, .k = K, .alpha = 1, .math = GEMM_HALF_INPUTS};
+    call.a = (GemmMatrix){.stride = K, .type = types[t]};
+    call.b = (GemmMatrix){.stride = N, .type = types[t]};
+    call.c = (GemmMatrix){.stride = N};
+    if (!device_can_gemm(device, &call)) skip();
+    GemmCall strict = call;
+    strict.math = GEMM_F32;
+    assert_int_equal(device_can_gemm(device, &strict), types[t] == DTYPE_F32);
+    Buffer *buffers[3];
+    for (size_t i = 0; i < 3; i++) {
+      const float *values = i == 0 ? x : w;
+      size_t count = i == 0 ? M * K : K * N;
+      if (types[t] != DTYPE_F32) halves_from_floats(types[t], values, count, halves);
+      assert_ok(buffer_create(device, sizeof x + sizeof w, &buffers[i]));
+      assert_ok(buffer_write(buffers[i], 0, types[t] == DTYPE_F32 ? (const void *)values : halves,
+                             dtype_bytes(types[t], count)));
+    }
+    call.a.buffer = buffers[0];
+    call.b.buffer = buffers[1];
+    call.c.buffer = buffers[2];
+    assert_ok(device_gemm(device, &call));
+    assert_ok(buffer_read(buffers[2], 0, out, sizeof out));
+    for (size_t i = 0; i < M * N; i++) {
+      // 8 bits of digits, over K products of values up to 1.
+      assert_true(fabs((double)out[i] - exact(x, w, i / N, i % N, N, K)) <= 2.0 / 256 * sqrt(K));
+    }
+    for (size_t i = 0; i < 3; i++) buffer_free(buffers[i]);
+  }
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(every_device_is_described),
       cmocka_unit_test(the_choice_follows_its_rules),
+      cmocka_unit_test(a_back_end_can_be_chosen),
       cmocka_unit_test(a_choice_without_a_match_lists_the_devices),
       cmocka_unit_test(buffers_hold_what_is_written),
       cmocka_unit_test(views_share_memory_and_keep_it_alive),
@@ -245,6 +327,7 @@ int main(void) {
       cmocka_unit_test(a_compiler_error_reaches_the_message),
       cmocka_unit_test(the_vendors_gemm_checks_its_matrices),
       cmocka_unit_test(the_device_says_which_gemms_it_has),
+      cmocka_unit_test(half_inputs_are_multiplied_where_they_may_be),
   };
   return cmocka_run_group_tests(tests, open_device, close_device);
 }

@@ -1,13 +1,14 @@
 // Every allocation fails once, and from then on: while devices are listed, while one is opened, and while
 // buffers, views, programs and kernels are made on it.
 #include "support/alloc_faults.h"
+#include "support/kernel_words.h"
 
 #include "device/device.h"
 #include <stdio.h>
 #include <stdlib.h>
 
 static const char source[] =
-    "__kernel void fill(__global float *out, float value) { out[get_global_id(0)] = value; }";
+    KERNEL_WORDS "KERNEL fill(GLOBAL float *out, float value) { out[ITEM] = value; }";
 
 static DeviceOptions options = {.cache_directory = ""};
 

@@ -1,9 +1,10 @@
 #!/usr/bin/env bash
-# on_driver.sh DRIVER PROGRAM: runs a test program so that it sees only one OpenCL driver. Exits with 77 (skipped) and a
+# on_driver.sh DRIVER PROGRAM: runs a test program so that it sees, or takes, one driver. Exits with 77 (skipped) and a
 # reason if the driver is missing or has no device.
 #   intel      Intel's CPU runtime; $GEE_INTEL_OPENCL names libintelocl.so, else where scripts/test.sh puts it
 #   rusticl    Mesa's rusticl on llvmpipe, Debian's mesa-opencl-icd
 #   oclgrind   a simulator that finds races and bad accesses; a finding fails the test
+#   cuda       the double of NVIDIA's libraries in $GEE_CUDA_DOUBLE (tests/cuda_double), which runs CUDA's kernels here
 set -euo pipefail
 driver=$1 program=$2
 vendors=${GEE_OPENCL_VENDORS:-/etc/OpenCL/vendors}
@@ -22,6 +23,11 @@ only() {
   export OCL_ICD_VENDORS=$folder
 }
 
+# Drawing from a whole vocabulary takes minutes where work items run one after another.
+draw_small() {
+  case $program in */test_sample) export GEE_TEST_SMALL=1 ;; esac
+}
+
 case $driver in
 intel)
   library=${GEE_INTEL_OPENCL:-$XDG_CACHE_HOME/gee-cl/intel/lib/libintelocl.so}
@@ -33,7 +39,9 @@ intel)
   ;;
 rusticl)
   only "$vendors/rusticl.icd"
-  RUSTICL_ENABLE=llvmpipe "$program"
+  export RUSTICL_ENABLE=llvmpipe
+  draw_small
+  "$program"
   ;;
 oclgrind)
   command -v oclgrind >/dev/null || skip "oclgrind is not installed"
@@ -42,6 +50,13 @@ oclgrind)
     head -40 "$folder/findings"
     exit 1
   fi
+  ;;
+cuda)
+  [ -f "$GEE_CUDA_DOUBLE/libcuda.so.1" ] || skip "the double of CUDA was not built: it needs x86-64"
+  command -v c++ >/dev/null || skip "no C++ compiler for the kernels"
+  export CUDA_PATH=$GEE_CUDA_DOUBLE XDG_CACHE_HOME=$GEE_CUDA_DOUBLE/cache GEE_TEST_DEVICE=cuda:0
+  draw_small
+  "$program"
   ;;
 *)
   echo "unknown driver $driver"

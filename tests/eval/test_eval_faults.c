@@ -35,17 +35,22 @@ static Status measure(void *user) {
   GapOptions options = {
       .sampling = {.max_new_tokens = 2, .temperature = 1, .top_p = 1, .repetition_penalty = 1},
       .entropy_tau = 1,
-      .answers = 1,
+      .answers = 2,
       .seed = 15};
   Evaluation *gap = NULL;
   MetricList metrics = {0};
+  GapPlan plan;
   Status status = STATUS_OK;
   TRY_CLEAN(gap_evaluation_create("gap", m->dataset, &options, &gap));
+  gap_evaluation_measure_kl(gap);
+  TRY_CLEAN(gap_evaluation_keep_answers(gap));
   TRY_CLEAN(evaluation_run(gap, &(EvaluationRun){.model = m->model}, &metrics));
   metrics_free(&metrics);
   TRY_CLEAN(gap_evaluation_keep_base(gap));
   TRY_CLEAN(evaluation_run(gap, &(EvaluationRun){.model = m->model}, &metrics));
   TRY_CLEAN(tell(gap, &metrics));
+  TRY_CLEAN(gap_evaluation_plan(gap, 0.1, &plan));
+  TRY_CLEAN(gap_evaluation_plan_change(gap, 0.1, &plan));
 cleanup:
   metrics_free(&metrics);
   evaluation_free(gap);
@@ -64,6 +69,7 @@ static void measures_the_gap(void **state) {
   TrainFixture fixture;
   train_fixture_open(&fixture, "llama", fixture_ops());
   Measured measured = {.dataset = &fixture.dataset, .model = fixture_model("llama", DTYPE_F32)};
+  fixture_lora(measured.model, 0);
   assert_ok(measure(&measured)); // passes keep the work space that their first use takes
   measured.held = ops_memory(fixture_ops())->now_total;
   FaultSweep sweep = {.name = "measuring the gap", .run = measure, .check = check_device, .user = &measured};

@@ -1,5 +1,6 @@
 // The gap on a tiny model: equal to sampling and scoring one by one, for every chunk size, and 0 for equal
 // prompts.
+#include "support/gap_fixture.h"
 #include "support/model_fixture.h"
 
 #include "eval/gap.h"
@@ -9,47 +10,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { SETS = 5, ANSWERS = 3, NEW_TOKENS = 6 };
-
-static const GapOptions OPTIONS = {
-    .sampling = {.max_new_tokens = NEW_TOKENS, .temperature = 1, .top_p = 1, .repetition_penalty = 1},
-    .entropy_tau = 1,
-    .answers = ANSWERS,
-    .seed = 15};
-
-/// Sets of a prompt per group, of 3 to 7 tokens, that differ in one token; the last prompt equals the one
-/// before it.
-static Dataset make_dataset(const char *file) {
-  Dataset data = {.sets = SETS, .counterfactual = true};
-  assert_ok(groups_load(file, &data.groups));
-  size_t groups = groups_count(data.groups);
-  data.count = groups * SETS;
-  data.prompts = calloc(data.count, sizeof *data.prompts);
-  data.set_start = calloc(SETS + 1, sizeof *data.set_start);
-  assert_non_null(data.prompts);
-  assert_non_null(data.set_start);
-  for (size_t i = 0; i < data.count; i++) {
-    size_t set = i / groups;
-    data.prompts[i] = (Prompt){.group = (int)(i % groups), .set = set, .source = set, .distinct = i};
-    if (i == data.count - 1) data.prompts[i].distinct = i - 1;
-    for (size_t t = 0; t < 3 + set; t++) {
-      size_t part = t == 1 ? (size_t)data.prompts[data.prompts[i].distinct].group : 0;
-      assert_ok(tokens_append(&data.prompts[i].tokens, (int32_t)(5 + 7 * set + 3 * t + part)));
-    }
-    data.set_start[set + 1] = i + 1;
-  }
-  return data;
-}
-
-static TokenSpan span_of(const Prompt *prompt) {
-  return (TokenSpan){prompt->tokens.ids, prompt->tokens.count};
-}
-
 /// h(answer | prompt), the only sequence in its pass.
 static double score_one(Pass *pass, const Prompt *prompt, const Answer *answer) {
-  TokenSpan span = span_of(prompt);
+  TokenSpan span = gap_span(prompt);
   BatchAnswer one = {.tokens = {answer->tokens, answer->count}};
-  float entropy[NEW_TOKENS];
+  float entropy[GAP_NEW_TOKENS];
   double sum = 0;
   ScoreJob job = {.prompts = &span, .prompt_count = 1, .answers = &one, .answer_count = 1, .tau = 1};
   assert_ok(score_answers(pass, &job, entropy, NULL));
@@ -60,27 +25,27 @@ static double score_one(Pass *pass, const Prompt *prompt, const Answer *answer) 
 /// Computes own and paired group means over the sets, one answer at a time.
 static void measure_one_by_one(Model *model, const Dataset *data, double *own, double *paired) {
   size_t groups = groups_count(data->groups);
-  PassOptions options = generate_pass_options(16, 32, 1, NEW_TOKENS);
+  PassOptions options = generate_pass_options(16, 32, 1, GAP_NEW_TOKENS);
   Pass *pass = NULL;
   assert_ok(pass_create(model, &options, &pass));
   for (size_t i = 0; i < data->count; i++) {
-    for (uint32_t a = 0; a < ANSWERS; a++) {
-      TokenSpan span = span_of(&data->prompts[i]);
-      AnswerRequest request = {0, (uint32_t)(i / groups) * ANSWERS + a};
+    for (uint32_t a = 0; a < GAP_ANSWERS; a++) {
+      TokenSpan span = gap_span(&data->prompts[i]);
+      AnswerRequest request = {0, (uint32_t)(i / groups) * GAP_ANSWERS + a};
       GenerateJob job = {.prompts = &span,
                          .prompt_count = 1,
                          .requests = &request,
                          .request_count = 1,
-                         .sampling = OPTIONS.sampling,
+                         .sampling = gap_options.sampling,
                          .entropy_tau = 1,
                          .seed = 15,
                          .step = UINT32_MAX};
       Answer answer = {0};
       assert_ok(generate(pass, &job, &answer));
-      own[i % groups] += score_one(pass, &data->prompts[i], &answer) / (SETS * ANSWERS);
+      own[i % groups] += score_one(pass, &data->prompts[i], &answer) / (GAP_SETS * GAP_ANSWERS);
       for (size_t g = 0; g < groups; g++)
         paired[g] += score_one(pass, &data->prompts[i / groups * groups + g], &answer) /
-                     (double)(groups * SETS * ANSWERS);
+                     (double)(groups * GAP_SETS * GAP_ANSWERS);
       answer_free(&answer);
     }
   }
@@ -123,20 +88,20 @@ static void check_pairs(const MetricList *found, const GroupFile *groups, const 
 /// Compares every chunk size with measuring one by one.
 static void check_measure(const char *file) {
   Model *model = fixture_model("llama", DTYPE_F32);
-  Dataset data = make_dataset(file);
+  Dataset data = gap_dataset(file);
   size_t groups = groups_count(data.groups);
   double own[DATA_MAX_GROUPS] = {0}, paired[DATA_MAX_GROUPS] = {0}, mean = 0;
   measure_one_by_one(model, &data, own, paired);
   static const uint64_t memories[] = {0, 1, 8192}; // all at once, a set at a time, something between
   for (size_t m = 0; m < 3; m++) {
-    GapOptions options = OPTIONS;
+    GapOptions options = gap_options;
     options.memory = memories[m];
     MetricList found = measure(model, &data, &options);
-    assert_int_equal(value_of(&found, "sets"), SETS);
-    assert_int_equal(value_of(&found, "distinct_sets"), SETS);
-    assert_int_equal(value_of(&found, "answers"), groups * SETS * ANSWERS);
+    assert_int_equal(value_of(&found, "sets"), GAP_SETS);
+    assert_int_equal(value_of(&found, "distinct_sets"), GAP_SETS);
+    assert_int_equal(value_of(&found, "answers"), groups * GAP_SETS * GAP_ANSWERS);
     double answers = value_of(&found, "answers"), tokens = value_of(&found, "tokens");
-    assert_true(tokens >= answers && tokens <= answers * NEW_TOKENS);
+    assert_true(tokens >= answers && tokens <= answers * GAP_NEW_TOKENS);
     mean = 0;
     for (size_t g = 0; g < groups; g++) {
       const char *group = groups_name(data.groups, g);
@@ -171,12 +136,12 @@ static void test_four_groups(void **state) {
 static void test_equal_prompts_have_no_gap(void **state) {
   (void)state;
   Model *model = fixture_model("llama", DTYPE_F32);
-  Dataset data = make_dataset("gender");
-  for (size_t s = 0; s < SETS; s++) { // partners become equal
+  Dataset data = gap_dataset("gender");
+  for (size_t s = 0; s < GAP_SETS; s++) { // partners become equal
     data.prompts[2 * s + 1].tokens.ids[1] = data.prompts[2 * s].tokens.ids[1];
     data.prompts[2 * s + 1].distinct = 2 * s;
   }
-  MetricList found = measure(model, &data, &OPTIONS);
+  MetricList found = measure(model, &data, &gap_options);
   // the same prompt and the same random numbers: the same answers
   assert_near(value_of(&found, "total_gap"), 0, 0);
   assert_near(value_of(&found, "paired_gap"), 0, 1e-6);
@@ -185,24 +150,83 @@ static void test_equal_prompts_have_no_gap(void **state) {
   model_free(model);
 }
 
+// ---- gaps that say nothing ----
+
+static Status keep_first_token(void *user, const GapReading *reading) {
+  *(int32_t *)user = reading->answer->tokens[0];
+  return STATUS_OK;
+}
+
+static void check_void(Model *model, const Dataset *data, const GapOptions *options, GapVoid expected,
+                       int32_t *token) {
+  Evaluation *gap = NULL;
+  MetricList found = {0};
+  Str text = {0};
+  assert_ok(gap_evaluation_create("gap", data, options, &gap));
+  gap_evaluation_listen(gap, keep_first_token, token);
+  assert_ok(evaluation_run(gap, &(EvaluationRun){.model = model}, &found));
+  assert_int_equal(gap_void(&found), expected);
+  assert_ok(evaluation_summarize(gap, &found, &text));
+  assert_true(test_contains(str_text(&text), "; that says nothing: ") == (expected != GAP_VALID));
+  str_free(&text);
+  metrics_free(&found);
+  evaluation_free(gap);
+}
+
+/// Empty answers, answers without any entropy, and answers that are all the same have no gap either.
+static void test_void_gaps(void **state) {
+  (void)state;
+  Model *model = fixture_model("llama", DTYPE_F32);
+  ModelConfig *config = (ModelConfig *)(uintptr_t)model_config(model);
+  Dataset data = gap_dataset("gender");
+  GapOptions options = gap_options;
+  int32_t token = 0;
+  check_void(model, &data, &options, GAP_VALID, &token);
+  options.entropy_tau = 1e-4f;
+  check_void(model, &data, &options, GAP_CERTAIN, &token);
+  options.entropy_tau = 1;
+  options.sampling.temperature = 0;
+  check_void(model, &data, &options, GAP_VALID, &token); // the answers of a prompt agree, not those of all
+  for (size_t i = 1; i < data.count; i++) {
+    data.prompts[i].tokens.count = data.prompts[0].tokens.count;
+    memcpy(data.prompts[i].tokens.ids, data.prompts[0].tokens.ids,
+           data.prompts[0].tokens.count * sizeof *data.prompts[0].tokens.ids);
+    data.prompts[i].distinct = 0;
+  }
+  check_void(model, &data, &options, GAP_EQUAL, &token);
+  options.answers = 1; // five in all: that may happen
+  check_void(model, &data, &options, GAP_VALID, &token);
+  config->eos[0] = token;
+  config->eos_count = 1;
+  check_void(model, &data, &options, GAP_EMPTY, &token);
+  options.sampling.max_new_tokens = 1;
+  config->eos[0] = token + 1; // cut, not ended
+  check_void(model, &data, &options, GAP_VALID, &token);
+  dataset_free(&data);
+  model_free(model);
+}
+
 // ---- as an Evaluation ----
 
 static void test_errors(void **state) {
   (void)state;
-  Dataset data = make_dataset("gender"), empty = {.counterfactual = true, .groups = data.groups};
+  Dataset data = gap_dataset("gender"), empty = {.counterfactual = true, .groups = data.groups};
   Evaluation *gap = NULL;
-  GapOptions options = OPTIONS;
+  GapOptions options = gap_options;
   options.answers = 0;
   assert_fails(gap_evaluation_create("gap", &data, &options, &gap), STATUS_INPUT, "at least one answer");
   options.answers = UINT32_MAX;
   assert_fails(gap_evaluation_create("gap", &data, &options, &gap), STATUS_INPUT, "too many");
-  assert_fails(gap_evaluation_create("gap", &empty, &OPTIONS, &gap), STATUS_INPUT, "no prompts");
+  assert_fails(gap_evaluation_create("gap", &empty, &gap_options, &gap), STATUS_INPUT, "no prompts");
   data.prompts[3].group = 0; // a second prompt of this group in set 1, and none of the other
-  assert_fails(gap_evaluation_create("gap", &data, &OPTIONS, &gap), STATUS_INPUT, "set 1 does not have one");
+  assert_fails(gap_evaluation_create("gap", &data, &gap_options, &gap), STATUS_INPUT,
+               "set 1 does not have one");
   data.set_start[1] = 1; // sets of one and three prompts
-  assert_fails(gap_evaluation_create("gap", &data, &OPTIONS, &gap), STATUS_INPUT, "set 0 does not have one");
+  assert_fails(gap_evaluation_create("gap", &data, &gap_options, &gap), STATUS_INPUT,
+               "set 0 does not have one");
   data.counterfactual = false;
-  assert_fails(gap_evaluation_create("gap", &data, &OPTIONS, &gap), STATUS_INPUT, "groups.counterfactual");
+  assert_fails(gap_evaluation_create("gap", &data, &gap_options, &gap), STATUS_INPUT,
+               "groups.counterfactual");
   assert_null(gap);
   evaluation_free(gap);
   dataset_free(&data);
@@ -260,11 +284,11 @@ static void test_stop(void **state) {
   static const ProgressType type = {stopper_begin, stopper_update, stopper_line, stopper_phase, stopper_end};
   Stopper stopper = {.progress = {&type}, .stop = &stop};
   Model *model = fixture_model("llama", DTYPE_F32);
-  Dataset data = make_dataset("gender");
+  Dataset data = gap_dataset("gender");
   Evaluation *gap = NULL;
   MetricList found = {0};
   EvaluationRun run = {.model = model, .progress = &stopper.progress, .stop = &stop};
-  GapOptions options = OPTIONS;
+  GapOptions options = gap_options;
   options.memory = 1; // a set at a time
   assert_ok(gap_evaluation_create("gap", &data, &options, &gap));
   stop = true;
@@ -272,7 +296,7 @@ static void test_stop(void **state) {
   assert_true(stopper.begun == 1 && stopper.phases == 1 && stopper.ended == 1);
   stop = false;
   stopper.phases = 0;
-  assert_fails(evaluation_run(gap, &run, &found), STATUS_INTERRUPTED, "stopped while measuring the gap");
+  assert_fails(evaluation_run(gap, &run, &found), STATUS_INTERRUPTED, "stopped while computing");
   assert_true(stopper.begun == 2 && stopper.phases == 2 && stopper.ended == 2); // of ten
   assert_int_equal(found.count, 0);
   stop = false;
@@ -290,20 +314,23 @@ static void test_stop(void **state) {
 /// The plan counts what a run takes, and only a plan is planned on.
 static void test_plan(void **state) {
   (void)state;
-  Dataset data = make_dataset("race");
+  Dataset data = gap_dataset("race");
   ModelFiles *files = NULL;
   Ops *plan = NULL, *ops = NULL;
   Model *planned = NULL, *model = NULL;
   Evaluation *gap = NULL;
   MetricList found = {0};
-  GapOptions options = OPTIONS;
+  GapOptions options = gap_options;
   options.memory = 8192;
   assert_ok(model_files_open(golden_path("llama"), &files));
   assert_ok(ops_create_plan(fixture_device(), &plan));
   assert_ok(ops_create(fixture_device(), "auto", &ops));
   assert_ok(model_load(plan, files, DTYPE_F32, &planned));
   assert_ok(model_load(ops, files, DTYPE_F32, &model));
+  fixture_lora(planned, 0);
+  fixture_lora(model, 0);
   assert_ok(gap_evaluation_create("gap", &data, &options, &gap));
+  gap_evaluation_measure_kl(gap);
   assert_ok(evaluation_plan(gap, planned));
   assert_ok(evaluation_run(gap, &(EvaluationRun){.model = model}, &found));
   assert_true(ops_memory(ops)->peak[MEMORY_CACHE] > 0);
@@ -344,7 +371,7 @@ static MetricList fixed_metrics(void) {
 
 static void tell_json(const Evaluation *gap, const MetricList *metrics, Str *text) {
   JsonWriter json = {0};
-  str_clear(text);
+  str_free(text);
   json_object_begin(&json, NULL);
   assert_ok(evaluation_write_json(gap, metrics, &json));
   json_object_end(&json);
@@ -354,11 +381,11 @@ static void tell_json(const Evaluation *gap, const MetricList *metrics, Str *tex
 /// As `gee-cl gap --json` and bias_eval.jsonl have it, and the line beside the steps.
 static void test_json_and_line(void **state) {
   (void)state;
-  Dataset data = make_dataset("gender");
+  Dataset data = gap_dataset("gender");
   MetricList metrics = fixed_metrics();
   Evaluation *gap = NULL;
   Str text = {0};
-  assert_ok(gap_evaluation_create("gap", &data, &OPTIONS, &gap));
+  assert_ok(gap_evaluation_create("gap", &data, &gap_options, &gap));
   tell_json(gap, &metrics, &text);
   assert_string_equal(
       str_text(&text),
@@ -367,9 +394,16 @@ static void test_json_and_line(void **state) {
       "\"paired\":{\"gap\":0.0625,\"low\":null,\"high\":null,\"standard_error\":null,\"p\":null,"
       "\"H\":{\"female\":3,\"male\":3.0625}},\"H_bar\":2.125,\"sets\":1,\"distinct_sets\":1,\"answers\":2,"
       "\"tokens\":12}");
+  metrics_add_interval(&metrics, (Interval){0.5, 0.25, 0.75}, "kl");
+  tell_json(gap, &metrics, &text);
+  assert_true(str_ends(str_text(&text), ",\"tokens\":12,\"kl\":{\"mean\":0.5,\"low\":0.25,\"high\":0.75}}"));
   str_clear(&text);
   assert_ok(evaluation_summarize(gap, &metrics, &text));
   assert_string_equal(str_text(&text), "held out: gap +0.0625 (one set: no interval)  H 2.125");
+  metrics_add(&metrics, GAP_CERTAIN, "void");
+  tell_json(gap, &metrics, &text);
+  assert_true(test_contains(str_text(&text), "\"void\":\"the model is sure of every token (its mean entropy "
+                                             "is below 0.02 nats)\"}"));
   str_free(&text);
   metrics_free(&metrics);
   evaluation_free(gap);
@@ -380,9 +414,9 @@ static void test_json_and_line(void **state) {
 
 /// Measures two models on the same sets, and the second again as compared with the first.
 static void check_base(const char *file, float max_drift, bool drifts) {
-  Dataset data = make_dataset(file);
+  Dataset data = gap_dataset(file);
   Model *model = fixture_model("llama", DTYPE_F32), *other = fixture_model("qwen2", DTYPE_F32);
-  GapOptions options = OPTIONS;
+  GapOptions options = gap_options;
   Evaluation *gap = NULL;
   MetricList alone = {0}, base = {0}, found = {0};
   Str text = {0};
@@ -430,9 +464,9 @@ static void test_base(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      OPS_TEST(test_two_groups),    OPS_TEST(test_four_groups), OPS_TEST(test_equal_prompts_have_no_gap),
-      OPS_TEST(test_errors),        OPS_TEST(test_stop),        OPS_TEST(test_plan),
-      OPS_TEST(test_json_and_line), OPS_TEST(test_base),
+      OPS_TEST(test_two_groups), OPS_TEST(test_four_groups),   OPS_TEST(test_equal_prompts_have_no_gap),
+      OPS_TEST(test_void_gaps),  OPS_TEST(test_errors),        OPS_TEST(test_stop),
+      OPS_TEST(test_plan),       OPS_TEST(test_json_and_line), OPS_TEST(test_base),
   };
   return RUN_OPS_TESTS(tests);
 }

@@ -256,6 +256,20 @@ static void test_change_is_paired(void **state) {
   assert_near(mean.high - mean.value, 3.182446305283710 * mean.standard_error, 1e-12);
 }
 
+/// Against numpy and scipy: mean, std(ddof=1) / sqrt(5), t.ppf(0.975, 4).
+static void test_mean_of_sets(void **state) {
+  (void)state;
+  static const double values[] = {0.5, 0.25, 1, 0.125, 0.75};
+  GapMean mean;
+  assert_ok(gap_mean(values, 5, &mean));
+  assert_near(mean.value, 0.525, 1e-15);
+  assert_near(mean.standard_error, 0.16007810593582122, 1e-14);
+  assert_near(mean.low, 0.525 - 2.7764451051977987 * 0.16007810593582122, 1e-12);
+  assert_near(mean.high, 0.525 + 2.7764451051977987 * 0.16007810593582122, 1e-12);
+  assert_ok(gap_mean(values, 1, &mean));
+  assert_true(mean.value == 0.5 && isnan(mean.low) && isnan(mean.high));
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(test_student),       cmocka_unit_test(test_golden),
@@ -263,6 +277,7 @@ int main(void) {
       cmocka_unit_test(test_no_difference), cmocka_unit_test(test_one_set_has_no_interval),
       cmocka_unit_test(test_no_variance),   cmocka_unit_test(test_broken_numbers),
       cmocka_unit_test(test_sizes),         cmocka_unit_test(test_change_is_paired),
+      cmocka_unit_test(test_mean_of_sets),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

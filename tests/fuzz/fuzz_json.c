@@ -20,6 +20,11 @@ static void read_members(const cJSON *root) {
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size) {
   cJSON *root = NULL, *again = NULL;
+  if (fuzz_accepted(json_parse_with_nul((const char *)bytes, size, "in", &root))) {
+    read_members(root);
+    cJSON_Delete(root);
+    root = NULL;
+  }
   if (!fuzz_accepted(json_parse((const char *)bytes, size, "in", &root))) return 0;
   read_members(root);
   for (JsonLayout layout = JSON_COMPACT; layout <= JSON_PRETTY; layout++) {

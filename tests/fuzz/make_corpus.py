@@ -228,6 +228,12 @@ def configs():
         "templates": {"default": [["A woman asks: {prompt}", "A man asks: {prompt}"]]},
     }
     put("groups", "own", json.dumps(group), "She gave her hat to Mary, and a apple to him.")
+    group["lists"] = {"verbs": ["makes", "*ly", "#", "."], "and": ["and"]}
+    group["joins"] = "and"
+    group["swaps"] = [["she", "he"], {"words": ["actress", "actor"], "from": "female"},
+                      {"words": ["her", "his"], "from": "female", "previous_in": ["verbs", "and"], "keep": True},
+                      {"words": ["girl", "boy"], "next_not_in": "and", "second_in": "verbs"}]
+    put("groups", "rows", json.dumps(group), "It makes her, or a girl and boy 7, cry. Actors and an actress.")
     put("groups", "age", pathlib.Path("configs/groups/age.json").read_bytes(), b"The old man and the young woman.")
     put("types", "built_in", pathlib.Path("configs/types.json").read_bytes(), b"Solve 3 + 4 = x, how many?")
     put("types", "small", '{"default": "open", "types": [{"name": "math", "patterns": ["(a+)+$", "[0-9]"]}]}', "aaaa 1")
@@ -253,6 +259,38 @@ def runs():
     put("records", "json_list", '[{"text": "a"}, {"text": [{"role": "user", "content": "b"}]}]')
 
 
+def varint(value):
+    return bytes([value & 127 | 128]) + varint(value >> 7) if value > 127 else bytes([value])
+
+
+def field(number, data):
+    """A number or bytes as a protobuf field."""
+    if isinstance(data, int):
+        return varint(number << 3) + varint(data)
+    return varint(number << 3 | 2) + varint(len(data)) + data
+
+
+def trackers():
+    """Messages of an event file and of W&B's log: before, at and behind the step that a run resumes with."""
+    value = field(1, b"loss") + b"\x15" + struct.pack("<f", 0.5)
+    events = [field(3, b"brain.Event:2"), field(7, field(1, 1))]
+    events += [field(2, step) + field(5, field(1, value)) for step in (1, 2, 3, 4)]
+    put("trackers", "events", b"\2" + b"".join(bytes([len(event)]) + event for event in events))
+
+    def row(step):
+        items = {"_step": step - 1, "_runtime": 1.5, "step": step, "loss": 0.5}
+        return [field(1, key.encode()) + field(16, str(number).encode()) for key, number in items.items()]
+
+    records = [field(21, field(1, field(1, b"gee-cl 1"))), field(17, field(1, b"abcd1234")), field(12, field(2, b"*"))]
+    for step in (1, 2, 3):
+        records.append(field(2, b"".join(field(1, item) for item in row(step)) + field(2, field(1, step - 1))))
+        records.append(field(3, b"".join(field(1, item) for item in row(step))))
+    records += [field(5, field(1, field(1, b"train") + field(16, b"{}"))), field(18, b"")]
+    put("trackers", "log", b"\3" + b"".join(bytes([len(record)]) + record for record in records))
+    put("trackers", "log_begin", b"\1:W&B\xe1\xbe\0")
+
+
+trackers()
 tokenizers()
 models()
 texts()

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Writes what tests/io/test_dequant.c and tests/model read about GGUF's quantised types, with ggml's own Python library.
+"""Writes what tests/util/test_dequant.c and tests/model read about GGUF's quantised types, with ggml's own Python library.
 
     python tests/golden/make_quants.py           needs what make_golden.py needs
 
@@ -8,8 +8,10 @@ Writes beside itself:
                       them in float64 from the values that gguf decodes, are in quants_gguf.safetensors
     llama-0000N-of-00003.gguf   llama.gguf in three parts, as gguf's writer splits it
 and further:
-    tests/io/data/quants.txt    for each type, a checksum of many blocks of random bytes, decoded
-    src/io/dequant_grids.h      the grids of IQ1, IQ2 and IQ3, packed
+    tests/util/data/quants.txt    for each type, a checksum of many blocks of random bytes, decoded
+    tests/util/data/quantised.txt checksums of what gguf makes of numbers (Q8_0) and of what QLoRA's paper says (NF4), and
+                                  the errors of gguf's Q4_0 and Q4_1, which those of our Q4_K must be below
+    src/util/dequant_grids.h      the grids of IQ1, IQ2 and IQ3, packed
 
 The blocks are random bytes, so every code and every sign is met; only their scales are chosen in quants.gguf.
 """
@@ -37,7 +39,7 @@ SCALE = {Q.Q4_1: (0, 2, -7.5), Q.Q5_1: (0, 2, -15.5), Q.Q2_K: (80, 82, 1.5), Q.Q
 # ---- checksums ----
 
 def random_bytes(count, seed):
-    """Bytes that tests/io/test_dequant.c makes in the same way."""
+    """Bytes that tests/util/test_dequant.c makes in the same way."""
     x = np.arange(count, dtype=np.uint32) + np.uint32(seed * 0x9E3779B9 & 0xFFFFFFFF)
     for shift, factor in ((16, 0x85EBCA6B), (13, 0xC2B2AE35)):
         x = (x ^ (x >> np.uint32(shift))) * np.uint32(factor)
@@ -60,7 +62,56 @@ def make_checksums():
         with np.errstate(all="ignore"):
             values = quants.dequantize(data, kind)
         lines.append(f"{kind.name} {number} {blocks} {checksum(values):016x}\n")
-    with open(os.path.join(ROOT, "tests", "io", "data", "quants.txt"), "w") as file:
+    with open(os.path.join(ROOT, "tests", "util", "data", "quants.txt"), "w") as file:
+        file.writelines(lines)
+
+
+# ---- numbers quantised ----
+
+# bitsandbytes' list (functional.py, get_4bit_type), which rounds what QLoRA's paper defines to float32.
+NF4 = np.array([-1.0, -0.6961928009986877, -0.5250730514526367, -0.39491748809814453, -0.28444138169288635,
+                -0.18477343022823334, -0.09105003625154495, 0.0, 0.07958029955625534, 0.16093020141124725,
+                0.24611230194568634, 0.33791524171829224, 0.44070982933044434, 0.5626170039176941, 0.7229568362236023, 1.0],
+               np.float32)  # fmt: skip
+
+
+def random_numbers(count):
+    """Numbers that tests/util/test_quantise.c makes in the same way: sums of four bytes, by blocks of 256 in steps of
+    2^-20 to 2^7. Of the first block all are 0, and the second has halves of an integer scale, which must be rounded."""
+    data = random_bytes(4 * count, 99).astype(np.int32).reshape(-1, 4)
+    values = (data.sum(1) - 510).astype(np.float32).reshape(-1, 256)
+    values *= np.exp2(np.arange(len(values)) % 28 - 20).astype(np.float32)[:, None]
+    values[0] = 0
+    values[1] = (data[256:512, 0] - 127) * np.float32(0.5)
+    values[1, ::32] = 127
+    return values
+
+
+def nf4(values):
+    blocks = values.reshape(-1, 64)
+    scale = np.abs(blocks).max(1, keepdims=True)
+    inverse = np.where(scale == 0, np.float32(0), np.float32(1) / np.where(scale == 0, 1, scale)).astype(np.float32)
+    middles = ((NF4[1:].astype(np.float64) + NF4[:-1]) / 2).astype(np.float32)
+    codes = (blocks * inverse)[:, :, None] > middles
+    codes = codes.sum(2)
+    assert np.abs(NF4[codes] - blocks * inverse).max() <= 0.16  # half of the widest gap
+    packed = np.concatenate([scale.view(np.uint8), (codes[:, :32] | codes[:, 32:] << 4).astype(np.uint8)], 1)
+    return packed, scale * NF4[codes]
+
+
+def make_quantised():
+    values = random_numbers(256 * 1024)
+    packed, decoded = nf4(values)
+    sums = [(1 + 2 * np.arange(b.size, dtype=np.uint64)) * b.ravel().astype(np.uint64)
+            for b in (quants.quantize(values, Q.Q8_0), packed)]  # fmt: skip
+    lines = [f"{name} {int(s.sum(dtype=np.uint64)):016x}\n" for name, s in zip(("Q8_0", "NF4"), sums)]
+    lines.append(f"NF4 {checksum(decoded):016x}\n")
+    normal = values[32:]
+    for kind in (Q.Q4_0, Q.Q4_1):
+        lost = quants.dequantize(quants.quantize(normal, kind), kind).astype(np.float64) - normal
+        error = np.sqrt((lost**2).sum(1) / (normal.astype(np.float64) ** 2).sum(1)).mean()
+        lines.append(f"{kind.name} {error:.6f}\n")
+    with open(os.path.join(ROOT, "tests", "util", "data", "quantised.txt"), "w") as file:
         file.writelines(lines)
 
 
@@ -78,7 +129,7 @@ def make_grids():
         assert len(entries) == kind.grid_shape[0]
         assert all(((entries >> shift) & ((1 << bits) - 1)).max() < codes for shift in range(0, 16, bits))
         parts.append(f"static const uint16_t {name}[{len(entries)}] = {{" + ", ".join(f"0x{x:04x}" for x in entries) + "};\n")
-    path = os.path.join(ROOT, "src", "io", "dequant_grids.h")
+    path = os.path.join(ROOT, "src", "util", "dequant_grids.h")
     with open(path, "w") as file:
         file.write("\n".join(parts))
     os.system(f"clang-format -i {path}")
@@ -194,5 +245,6 @@ if __name__ == "__main__":
     torch.set_num_threads(1)
     make_grids()
     make_checksums()
+    make_quantised()
     make_model()
     make_parts()

@@ -3,7 +3,7 @@
 #include "support/gguf_bytes.h"
 
 #include "io/file.h"
-#include "io/tensors.h"
+#include "tensor_file.h"
 #include "util/str.h"
 #include <math.h>
 #include <stdio.h>
@@ -358,13 +358,32 @@ static void reads_the_real_model(void **state) {
   tensors_close(file);
 }
 
+/// A row holds whole blocks, whatever its type.
+static void measures_whole_rows(void **state) {
+  (void)state;
+  for (unsigned type = 0; type < DTYPE_COUNT; type++) {
+    const DTypeInfo *info = dtype_info((DType)type);
+    size_t block = info->block_elements, elements = 0, size = 0;
+    size_t shape[3] = {3, 5, 2 * block};
+    assert_ok(tensor_measure((DType)type, 3, shape, &elements, &size));
+    assert_int_equal(elements, 30 * block);
+    assert_int_equal(size, 30 * info->block_bytes);
+    if (block == 1) continue;
+    shape[1] = 2 * block; // the number of rows does not make up for a broken one
+    for (shape[2] = block - 1; shape[2] <= block + 1; shape[2] += 2)
+      assert_fails(tensor_measure((DType)type, 3, shape, &elements, &size), STATUS_INPUT, info->name);
+    assert_fails(tensor_measure((DType)type, 0, shape, &elements, &size), STATUS_INPUT, info->name);
+  }
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(reads_metadata),         cmocka_unit_test(reads_arrays),
       cmocka_unit_test(dequantises_to_the_bit), cmocka_unit_test(refuses_wrong_counts),
       cmocka_unit_test(refuses_wrong_tensors),  cmocka_unit_test(refuses_wrong_settings),
       cmocka_unit_test(refuses_cut_strings),    cmocka_unit_test(drops_outer_ones),
-      cmocka_unit_test(checks_the_layouts),     cmocka_unit_test(reads_the_real_model),
+      cmocka_unit_test(checks_the_layouts),     cmocka_unit_test(measures_whole_rows),
+      cmocka_unit_test(reads_the_real_model),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

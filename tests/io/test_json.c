@@ -81,6 +81,28 @@ static void refuses_broken_text(void **state) {
   assert_refused("nul", "not valid JSON");
 }
 
+// Only \u0000 passes: everything else is checked as always.
+static void keeps_what_stands_beside_a_nul(void **state) {
+  (void)state;
+  static const char text[] = "{\"answer\": \"a\\u0000\\\\u0000\\\"\", \"step\": 7, \"last\": \"b\"}";
+  static const char *const refused[] = {"{\"a\": \"\\u0000\", \"b\": 01}", "[\"\\ud800\"]", "[\"\\u000\"]",
+                                        "[\"\\u0000]"};
+  cJSON *root = NULL;
+  int64_t step = 0;
+  assert_fails(json_parse(text, strlen(text), "in", &root), STATUS_INPUT, "contains a NUL byte, as \\u0000");
+  assert_ok(json_parse_with_nul(text, strlen(text), "in", &root));
+  assert_ok(json_get_integer(root, "step", "in", 0, 10, &step));
+  assert_int_equal(step, 7);
+  assert_string_equal(cJSON_GetObjectItemCaseSensitive(root, "answer")->valuestring,
+                      "a\xEF\xBF\xBD\\u0000\"");
+  assert_string_equal(cJSON_GetObjectItemCaseSensitive(root, "last")->valuestring, "b");
+  cJSON_Delete(root);
+  for (size_t i = 0; i < sizeof refused / sizeof *refused; i++)
+    assert_fails(json_parse_with_nul(refused[i], strlen(refused[i]), "in", &root), STATUS_INPUT,
+                 "not valid JSON");
+  assert_fails(json_parse_with_nul("[\"\0\"]", 5, "in", &root), STATUS_INPUT, "contains a NUL byte");
+}
+
 /// What cJSON alone reads otherwise than Python's json module.
 static void refuses_what_python_refuses(void **state) {
   (void)state;
@@ -183,6 +205,7 @@ int main(void) {
       cmocka_unit_test(names_what_is_wrong),
       cmocka_unit_test(refuses_broken_text),
       cmocka_unit_test(refuses_what_python_refuses),
+      cmocka_unit_test(keeps_what_stands_beside_a_nul),
       cmocka_unit_test(reads_what_python_reads),
       cmocka_unit_test(refuses_deep_nesting),
       cmocka_unit_test(reads_to_the_last_byte_of_a_page),

@@ -151,6 +151,58 @@ static void writes_integers_and_floats(void **state) {
   assert_text(&json, "[-9223372036854775808,9223372036854775807,0.100000001,-16777216,null]");
 }
 
+static void assert_exact(double value, const char *expected) {
+  JsonWriter json = {0};
+  Str text = {0};
+  json_exact(&json, NULL, value);
+  assert_ok(json_finish(&json, "a number", &text));
+  assert_string_equal(text.data, expected);
+  str_free(&text);
+}
+
+/// Also where json_number does not: cJSON takes a neighbour for the same.
+static void exact_numbers_read_back_as_the_same_bits(void **state) {
+  (void)state;
+  assert_exact(0.1, "0.1");
+  assert_exact(-140.86549186706543, "-140.86549186706543");
+  assert_exact(5e-324, "4.94065645841247e-324");
+  assert_exact(-INFINITY, "null");
+  assert_exact(NAN, "null");
+  for (unsigned i = 0; i < 20000; i++) {
+    uint64_t bits = UINT64_C(0x9E3779B97F4A7C15) * (i + 1);
+    double value = 0;
+    char text[40];
+    memcpy(&value, &bits, sizeof value);
+    if (i % 2 == 0) value = (double)i / 7;
+    if (!isfinite(value)) continue;
+    JsonWriter json = {0};
+    Str out = {0};
+    json_exact(&json, NULL, value);
+    assert_ok(json_finish(&json, "a number", &out));
+    (void)snprintf(text, sizeof text, "%s", out.data);
+    str_free(&out);
+    double back = strtod(text, NULL);
+    assert_memory_equal(&back, &value, sizeof value);
+  }
+}
+
+static void an_object_is_continued(void **state) {
+  (void)state;
+  JsonWriter json = {.layout = JSON_SPACED};
+  Str text = {0};
+  json_continue(&json, "{\"a\": {\"b\": 1}}", 15);
+  json_integer(&json, "c", 2);
+  json_object_end(&json);
+  assert_ok(json_finish(&json, "an object", &text));
+  assert_string_equal(text.data, "{\"a\": {\"b\": 1}, \"c\": 2}");
+  str_free(&text);
+  static const char *const none[] = {"", "{}", "[1]", "{\"a\": 1"};
+  for (size_t i = 0; i < sizeof none / sizeof *none; i++) {
+    json_continue(&json, none[i], strlen(none[i]));
+    assert_fails(json_finish(&json, "an object", &text), STATUS_FAILED, "no proper JSON");
+  }
+}
+
 static void writes_invalid_utf8(void **state) {
   (void)state;
   JsonWriter json = {0};
@@ -220,9 +272,14 @@ static void saves_whole_files_or_none(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(writes_the_layouts),          cmocka_unit_test(writes_the_bytes_of_cjson),
-      cmocka_unit_test(writes_the_numbers_of_cjson), cmocka_unit_test(writes_integers_and_floats),
-      cmocka_unit_test(writes_invalid_utf8),         cmocka_unit_test(refuses_misuse),
+      cmocka_unit_test(writes_the_layouts),
+      cmocka_unit_test(writes_the_bytes_of_cjson),
+      cmocka_unit_test(writes_the_numbers_of_cjson),
+      cmocka_unit_test(writes_integers_and_floats),
+      cmocka_unit_test(writes_invalid_utf8),
+      cmocka_unit_test(exact_numbers_read_back_as_the_same_bits),
+      cmocka_unit_test(an_object_is_continued),
+      cmocka_unit_test(refuses_misuse),
       cmocka_unit_test(saves_whole_files_or_none),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);

@@ -288,7 +288,8 @@ static void reads_shards(void **state) {
   assert_fails(open_index(folder, MAP("\"a\":\"m-1.safetensors\",\"a\":\"m-3.safetensors\""), &file),
                STATUS_INPUT, "\"a\" appears twice");
   assert_fails(open_index(folder, MAP("\"a\":1"), &file), STATUS_INPUT, "not a file name");
-  assert_fails(open_index(folder, "{}", &file), STATUS_INPUT, "\"weight_map\" is missing");
+  assert_fails(open_index(folder, "{}", &file), STATUS_INPUT,
+               "(\"weight_map\" is missing); for a model give its folder");
 }
 
 int main(void) {

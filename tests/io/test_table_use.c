@@ -124,6 +124,41 @@ static void refuses_other_kinds(void **state) {
 
 // ---- typed access ----
 
+static void reads_csv_without_names(void **state) {
+  (void)state;
+  static const char *const names[] = {"first", "second"};
+  char path[600];
+  Table *table = NULL;
+  char *text = NULL;
+  size_t rows = 0;
+  (void)snprintf(path, sizeof path, "%s/unnamed.csv", test_folder());
+  const char text_of_rows[] = "a,\"b\nc\"\n\nd,e\n", broken[] = "a,\"b\nc\"\n\nd,e\nf\n";
+  assert_ok(file_write_atomic(path, broken, sizeof broken - 1));
+  assert_ok(table_open_unnamed(path, names, 2, &table));
+  assert_ok(select_one(table, "second"));
+  assert_fails(table_next_group(table, &rows), STATUS_INPUT,
+               "unnamed.csv: line 5 has 1 cell, but the file must have 2 columns");
+  table_close(table);
+  assert_ok(file_write_atomic(path, text_of_rows, sizeof text_of_rows - 1));
+  assert_ok(table_open_unnamed(path, names, 2, &table));
+  assert_fails(select_one(table, "third"), STATUS_INPUT, "no column \"third\"; there are: first, second");
+  table_close(table);
+  assert_ok(table_open_unnamed(path, names, 2, &table));
+  assert_ok(select_one(table, "second"));
+  assert_ok(table_next_group(table, &rows));
+  assert_int_equal(rows, 2);
+  assert_ok(table_string(table, 0, 0, &text));
+  assert_string_equal(text, "b\nc");
+  free(text);
+  assert_ok(table_next_group(table, &rows));
+  assert_int_equal(rows, 0);
+  table_close(table);
+  (void)snprintf(path, sizeof path, "%s/unnamed.jsonl", test_folder());
+  assert_ok(file_write_atomic(path, "{}", 2));
+  assert_fails(table_open_unnamed(path, names, 2, &table), STATUS_INPUT, "must be a .csv or .tsv file");
+  assert_null(table);
+}
+
 static void converts_untyped_cells(void **state) {
   (void)state;
   Table *table = NULL;
@@ -374,6 +409,7 @@ int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(tells_the_kind_by_content_then_name),
       cmocka_unit_test(refuses_other_kinds),
+      cmocka_unit_test(reads_csv_without_names),
       cmocka_unit_test(converts_untyped_cells),
       cmocka_unit_test(keeps_typed_cells),
       cmocka_unit_test(selects_before_it_reads),

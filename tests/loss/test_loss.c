@@ -301,6 +301,69 @@ static void test_derivative_of_every_combination(void **state) {
   }
 }
 
+/// Both divergences are plain means; each derivative is its slope, also with an absent group and weights.
+static void test_divergences(void **state) {
+  (void)state;
+  static const double weights[] = {1, 0.5, 2, 0.5};
+  LossSample s[4];
+  LossResult r;
+  double dH[4];
+  LossOptions o = PLAIN;
+  hand_samples(s);
+  for (size_t i = 0; i < 4; i++) {
+    s[i].kl = 0.1 * (double)(i + 1);
+    s[i].partner_kl = (double)(i * i);
+    s[i].weight = weights[i];
+  }
+  assert_ok(loss_compute(&o, 3, s, 4, &NEW, &r, dH));
+  double without = r.loss;
+  assert_ok(loss_add_divergences(&o, s, 4, &r)); // the loss has neither
+  assert_true(r.loss == without && isnan(r.kl) && r.kl_slope == 0 && r.partner_slope == 0);
+
+  o.kl_weight = 2;
+  assert_ok(loss_compute(&o, 3, s, 4, &NEW, &r, dH));
+  assert_true(r.loss == without);
+  assert_ok(loss_add_divergences(&o, s, 4, &r));
+  assert_near(r.kl, 0.25, 1e-15);
+  assert_near(r.loss, without + 0.5, 1e-13);
+  assert_near(r.kl_slope, 2.0 / 4, 1e-15);
+
+  o.form = LOSS_SYMMETRIC_KL;
+  o.pairing = PAIRING_PAIRED;
+  assert_ok(loss_compute(&o, 3, s, 4, &NEW, &r, dH));
+  for (size_t i = 0; i < 4; i++) assert_near(dH[i], 0.25, 1e-15); // no contrast of the entropies
+  assert_ok(loss_add_divergences(&o, s, 4, &r));
+  assert_near(r.gap, 4 - (1 * 1 + 0.5 * 2) / 1.5, 1e-14); // is measured as before
+  assert_near(r.loss_bias, (0 + 0.5 * 1 + 2 * 4 + 0.5 * 9) / 4, 1e-14);
+  assert_near(r.loss, 2.625 + 3 * r.loss_bias + 2 * 0.25, 1e-13);
+  assert_near(r.partner_slope, 3.0 / 4, 1e-15);
+
+  for (size_t i = 0; i < 4; i++) s[i].weight = s[i].group == 0; // a single group is left
+  assert_ok(loss_compute(&o, 3, s, 4, &NEW, &r, dH));
+  assert_ok(loss_add_divergences(&o, s, 4, &r));
+  assert_true(r.partner_slope == 0 && r.loss_bias == 0);
+  assert_near(r.loss, 2.625 + 0.5, 1e-13);
+
+  s[2].kl = INFINITY;
+  assert_fails(loss_add_divergences(&o, s, 4, &r), STATUS_FAILED, "from the base model");
+}
+
+/// λ of the symmetric KL is annealed too, by the gap of the entropies.
+static void test_annealing_of_a_symmetric_kl(void **state) {
+  (void)state;
+  LossSample s[2] = {sample(0, 2, 0), sample(1, 1.35, 0)};
+  LossResult gap, divergence;
+  double dH[2];
+  LossOptions o = PLAIN;
+  o.auto_anneal = true;
+  assert_ok(loss_compute(&o, 2, s, 2, &LATER, &gap, dH));
+  o.form = LOSS_SYMMETRIC_KL;
+  o.pairing = PAIRING_PAIRED;
+  assert_ok(loss_compute(&o, 2, s, 2, &LATER, &divergence, dH));
+  assert_true(gap.lambda < 3 && divergence.lambda == gap.lambda);
+  assert_near(divergence.partner_slope, gap.lambda / 2, 1e-15);
+}
+
 static void test_errors(void **state) {
   (void)state;
   LossSample s[4];
@@ -345,6 +408,8 @@ int main(void) {
       cmocka_unit_test(test_single_unit_has_no_variance),
       cmocka_unit_test(test_unbiased_over_all_outcomes),
       cmocka_unit_test(test_derivative_of_every_combination),
+      cmocka_unit_test(test_divergences),
+      cmocka_unit_test(test_annealing_of_a_symmetric_kl),
       cmocka_unit_test(test_errors),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);

@@ -15,13 +15,13 @@ enum { PATH_SIZE = 1024 };
 
 // ---- what is read ----
 
-static void logprobs_of(Model *model, float *out) {
+static void logprobs_of(Model *model, bool base, float *out) {
   const Samples *samples = golden_samples();
   Batch batch = samples_batch(samples, 0, samples->answer_count, true);
   PassOptions options = {.kind = PASS_INFERENCE, .max_rows = batch.rows, .head_tile_rows = 8};
   Pass *pass = NULL;
   assert_ok(pass_create(model, &options, &pass));
-  assert_ok(pass_forward(pass, &batch, (DropoutDraw){0}));
+  assert_ok(base ? pass_forward_base(pass, &batch) : pass_forward(pass, &batch, (DropoutDraw){0}));
   assert_ok(pass_statistics(pass, &batch, 1.0f, NULL, NULL, out));
   pass_free(pass);
   batch_free(&batch);
@@ -33,13 +33,36 @@ static double largest_error(Model *model, const cJSON *expected) {
   size_t count = 0;
   double worst = 0;
   const cJSON *number = NULL;
-  logprobs_of(model, found);
+  logprobs_of(model, false, found);
   cJSON_ArrayForEach(number, expected) {
     double error = fabs((double)found[count++] - number->valuedouble);
     if (!(error <= worst)) worst = error;
   }
   assert_int_equal(count, 19);
   return worst;
+}
+
+/// Forms that bring weights of the base model, or are merged into some, by how their names begin.
+static bool replaces_weights(const char *name) {
+  static const char *const begins[] = {"saved_", "trained_", "kept_tied", "bias_all", "bias_of_adapted",
+                                       "dora",   "head",     "embedding", "tokens"};
+  for (size_t i = 0; i < sizeof begins / sizeof *begins; i++) {
+    if (str_starts(name, begins[i])) return true;
+  }
+  return false;
+}
+
+/// An adapter that is computed beside its weights leaves the base model there: the same bits as without it.
+/// With one that replaces weights, the model refuses to pass for its base.
+static void check_base(Model *model, const char *name, const char *base) {
+  float expected[SAMPLES_TOKENS] = {0}, found[SAMPLES_TOKENS] = {0};
+  if (model_has_base(model) == replaces_weights(name)) fail_msg("%s: wrong about its base", name);
+  if (!model_has_base(model)) return;
+  Model *plain = fixture_model(base, DTYPE_F32);
+  logprobs_of(plain, false, expected);
+  logprobs_of(model, true, found);
+  assert_memory_equal(found, expected, sizeof found);
+  model_free(plain);
 }
 
 static void check_form(const char *name, const cJSON *form, const char *folder) {
@@ -52,6 +75,7 @@ static void check_form(const char *name, const cJSON *form, const char *folder) 
   if (status != STATUS_OK) fail_msg("%s", status_message());
   double error = largest_error(model, expected);
   if (!(error <= 1e-4)) fail_msg("%s: the log probabilities are off by %g", name, error);
+  check_base(model, name, base);
 
   ModelFiles *files = NULL;
   assert_ok(model_files_open(golden_path(base), &files));

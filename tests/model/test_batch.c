@@ -45,6 +45,28 @@ static void test_shared_prompts(void **state) {
   batch_free(&batch);
 }
 
+/// An answer that goes on with a turn of the user: its rows are there, but nothing is predicted from them.
+static void test_scored(void **state) {
+  (void)state;
+  static const int32_t ids[6] = {30, 31, 32, 33, 34, 35};
+  static const bool scored[6] = {true, true, false, false, true, true}, late[2] = {false, true};
+  BatchAnswer chats[2] = {{.prompt = 0, .tokens = {ids, 6}, .scored = scored},
+                          {.prompt = 0, .tokens = {ids, 2}}};
+  Batch batch;
+  assert_ok(batch_build(prompts, 1, chats, 2, true, &batch));
+  assert_int_equal(batch.rows, 4 + 5 + 1);
+  assert_int_equal(batch.predictions, 6);
+  assert_int_equal(batch.head_rows, 5);
+  assert_numbers(batch.head_row, (int32_t[]){3, 4, 7, 8, 9}, 5);
+  assert_numbers(batch.pred_head, (int32_t[]){0, 1, 2, 3, 0, 4}, 6);
+  assert_numbers(batch.pred_target, (int32_t[]){30, 31, 34, 35, 30, 31}, 6);
+  assert_int_equal(batch.answer_start[1], 4);
+  assert_int_equal(batch.answer_start[2], 6);
+  batch_free(&batch);
+  chats[1].scored = late;
+  assert_fails(batch_build(prompts, 1, chats, 2, true, &batch), STATUS_FAILED, "answer 1");
+}
+
 static void test_unshared(void **state) {
   (void)state;
   Batch batch;
@@ -54,6 +76,35 @@ static void test_unshared(void **state) {
   assert_numbers(batch.ids + 4, first_prompt, 4);
   assert_numbers(batch.spans + 4 * 13, (int32_t[]){4, 8, 13, 14}, 4);
   assert_numbers(batch.pred_head, (int32_t[]){0, 3, 4, 1, 5, 6, 7, 2, 8}, 9);
+  batch_free(&batch);
+}
+
+// The answers begin with tokens that the prompt ends with: b with two, c with one. So the rows of these
+// predict too, and each answer has the fewer rows.
+static const int32_t ending_prompt[] = {10, 40, 41};
+static const int32_t answer_d[] = {41, 60, 61};
+static const TokenSpan ending[] = {{ending_prompt, 3}, {second_prompt, 3}};
+static const BatchAnswer begun[] = {
+    {.prompt = 0, .tokens = {answer_b, 4}, .row_id = 8, .in_prompt = 2},
+    {.prompt = 0, .tokens = {answer_d, 3}, .row_id = 9, .in_prompt = 1},
+    {.prompt = 1, .tokens = {answer_c, 2}, .row_id = 10},
+};
+
+static void test_begun_in_the_prompt(void **state) {
+  (void)state;
+  Batch batch;
+  assert_ok(batch_build(ending, 2, begun, 3, true, &batch));
+  assert_int_equal(batch.rows, 9);
+  assert_int_equal(batch_rows(ending, 2, begun, 3, true), 9);
+  assert_numbers(batch.ids, (int32_t[]){10, 40, 41, 20, 21, 22, 42, 60, 50}, 9);
+  assert_numbers(batch.positions, (int32_t[]){0, 1, 2, 0, 1, 2, 3, 3, 3}, 9);
+  assert_numbers(batch.spans + 4 * 7, (int32_t[]){0, 3, 7, 8}, 4);
+  assert_int_equal(batch.head_rows, 7);
+  assert_numbers(batch.head_row, (int32_t[]){0, 1, 2, 5, 6, 7, 8}, 7);
+  assert_int_equal(batch.predictions, 9);
+  assert_numbers(batch.pred_head, (int32_t[]){0, 1, 2, 4, 1, 2, 5, 3, 6}, 9);
+  assert_numbers(batch.pred_target, (int32_t[]){40, 41, 42, 43, 41, 60, 61, 50, 51}, 9);
+  assert_int_equal(batch.answer_start[2], 7);
   batch_free(&batch);
 }
 
@@ -119,12 +170,20 @@ static void test_refused(void **state) {
   assert_fails(batch_build(prompts, 2, empty_answer, 1, true, &batch), STATUS_INPUT, "answer 0");
   assert_fails(batch_build(prompts, 2, disordered, 2, true, &batch), STATUS_FAILED, "out of order");
   assert_fails(batch_build(prompts, 1, answers, 3, true, &batch), STATUS_FAILED, "prompt 1");
+  const BatchAnswer other = {.tokens = {answer_a, 3}, .in_prompt = 1};
+  const BatchAnswer all = {.tokens = {answer_d, 1}, .in_prompt = 1};
+  const BatchAnswer first = {.tokens = {ending_prompt, 3}, .in_prompt = 3};
+  assert_fails(batch_build(ending, 1, &other, 1, true, &batch), STATUS_FAILED, "begin in its prompt");
+  assert_fails(batch_build(ending, 1, &all, 1, true, &batch), STATUS_FAILED, "begin in its prompt");
+  assert_fails(batch_build(ending, 1, &first, 1, true, &batch), STATUS_FAILED, "begin in its prompt");
 }
 
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(test_shared_prompts),
+      cmocka_unit_test(test_scored),
       cmocka_unit_test(test_unshared),
+      cmocka_unit_test(test_begun_in_the_prompt),
       cmocka_unit_test(test_spans_agree),
       cmocka_unit_test(test_row_ids),
       cmocka_unit_test(test_prompt_without_answers),

@@ -350,7 +350,9 @@ static void test_kept_statistics(void **state) {
   assert_ok(pass_statistics(pass, &batch, 0.5f, entropy, log_z, NULL));
   for (int round = 0; round < 2; round++) {
     assert_ok(params_zero_grads(model_params(model)));
-    assert_ok(pass_backward(pass, &batch, 0.5f, weights, round ? entropy : NULL, round ? log_z : NULL));
+    HeadGradient gradient = {
+        .tau = 0.5f, .weights = weights, .entropy = round ? entropy : NULL, .log_z = round ? log_z : NULL};
+    assert_ok(pass_backward(pass, &batch, &gradient));
     assert_ok(tensor_read(&model_params(model)->grads[0], 0, count, round ? kept : fresh));
   }
   assert_memory_equal(kept, fresh, count * sizeof *kept);

@@ -230,7 +230,7 @@ static void biases_have_their_gradients(void **state) {
   for (size_t i = 0; i < batch.head_rows; i++) weights[i] = 1;
   assert_ok(params_zero_grads(model_params(model)));
   assert_ok(pass_forward(pass, &batch, (DropoutDraw){0}));
-  assert_ok(pass_backward(pass, &batch, 1.0f, weights, NULL, NULL));
+  assert_ok(pass_backward(pass, &batch, &(HeadGradient){.tau = 1.0f, .weights = weights}));
   for (size_t i = 0; i < model_params(model)->count; i++) {
     if (!str_ends(model_params(model)->specs[i].name, ".bias")) continue;
     compare_slope(model, pass, &batch, i);

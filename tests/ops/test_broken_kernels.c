@@ -27,8 +27,16 @@ static const Break everywhere[] = {
     {"entropy.cl", KERNEL_ID(entropy), "log(s) - t / s", "log(s)", "entropy"},
     {"entropy.cl", KERNEL_ID(entropy_backward), "(log_p + entropy)", "log_p", "entropy_backward"},
     {"entropy.cl", KERNEL_ID(pick_logprob), " - stats[2 * row]", "", "pick_logprob"},
+    {"cross_entropy.cl", KERNEL_ID(largest_logprob), " - stats[2 * row]", "", "largest_logprob"},
+    {"cross_entropy.cl", KERNEL_ID(cross_entropy_backward), " * weights[row]", "", "cross_entropy_backward"},
+    {"cross_entropy.cl", KERNEL_ID(subtract_targets), "-= weights[i]", "-= 0.0f", "cross_entropy_backward"},
+    {"divergence.cl", KERNEL_ID(divergence), "fma(p, r, q - p)", "p * r", "divergence"},
+    {"divergence.cl", KERNEL_ID(divergence), "lanes_of(-1.0f / 6.0f)", "lanes_of(0.0f)", "divergence"},
+    {"divergence.cl", KERNEL_ID(divergence_backward), "(r - kl[pair])", "r", "divergence_backward"},
+    {"divergence.cl", KERNEL_ID(divergence_backward), " + toward * reverse", "", "divergence_backward"},
     {"embed.cl", KERNEL_ID(embed_backward), "place + 1;", "place + 1; end = rows < end ? rows : end; if (0)",
      "embed_backward"},
+    {"embed.cl", KERNEL_ID(embed), " + lanes_of(shift)", "", "quantised, decoded"},
     {"rows.cl", KERNEL_ID(scatter_add_rows), "lanes_load(out + c, cols - c, 0.0f) + ", "",
      "scatter_add_rows"},
     {"dropout.cl", KERNEL_ID(dropout), "x[i] * scale", "x[i]", "dropout"},
@@ -41,6 +49,11 @@ static const Break everywhere[] = {
 };
 
 static const Break on_cpus[] = {
+    {"gemm_cpu.cl", KERNEL_ID(gemm_cpu), "vector_product(scale, numbers) + shift",
+     "vector_product(scale, numbers)", "quantised, linear"},
+    {"gemm_cpu.cl", KERNEL_ID(gemm_cpu), " + lanes_of(shift)", "", "quantised, linear_dx"},
+    {"gemv_cpu.cl", KERNEL_ID(gemv_cpu), "fma(scale, codes, shift)", "scale * codes", "quantised, linear"},
+    {"gemv_cpu.cl", KERNEL_ID(gemv_cpu), "if (type == TYPE_F16) add_plain", "if (0) add_plain", "linear"},
     {"attention_cpu.cl", KERNEL_ID(attention_cpu), "mass *= shrink", "", "attention"},
     {"attention_cpu.cl", KERNEL_ID(attention_dq_cpu), "(dp##i - row_delta)", "dp##i", "attention_backward"},
     {"attention_cpu.cl", KERNEL_ID(attention_dkv_cpu), "(ds##i - delta[index##i])", "ds##i",
@@ -134,7 +147,8 @@ static void everywhere_found(void **state) {
 static void tiles_found(void **state) {
   (void)state;
   bool cpu = fixture_ops()->family == &cpu_family;
-  for (size_t i = 0; i < (fixture_small() ? 1 : 3); i++) check_break(cpu ? &on_cpus[i] : &on_gpus[i]);
+  size_t count = cpu ? sizeof on_cpus / sizeof *on_cpus : sizeof on_gpus / sizeof *on_gpus;
+  for (size_t i = 0; i < (fixture_small() ? 1 : count); i++) check_break(cpu ? &on_cpus[i] : &on_gpus[i]);
 }
 
 /// Some faults show only in long sums or long spans: the quick self-test misses them, the deep one finds
@@ -143,6 +157,7 @@ static void what_only_large_sizes_show_is_found(void **state) {
   (void)state;
   static const Break breaks[] = {
       {"gemm_cpu.cl", KERNEL_ID(gemm_cpu), "if (!ends.first)", "if (0)", "linear, large"},
+      {"gemv_cpu.cl", KERNEL_ID(gemv_cpu), "few->k == 0 ?", "1 ?", "linear, large"},
       {"attention_cpu.cl", KERNEL_ID(attention_cpu), "return last;",
        "return last > *begin + 99 ? *begin + 99 : last;", "attention, long spans"},
       {"gemm.cl", KERNEL_ID(gemm), "for (uint k = k_begin;", "for (uint k = 0;", "linear, large"},
@@ -154,7 +169,7 @@ static void what_only_large_sizes_show_is_found(void **state) {
   bool cpu = ops->family == &cpu_family;
   const Device *vendor = ops->vendor;
   ops->vendor = NULL; // the broken kernels are gee-cl's own
-  for (size_t i = 0; i < 4; i++) {
+  for (size_t i = 0; i < sizeof breaks / sizeof *breaks; i++) {
     if (str_ends(breaks[i].file, "_cpu.cl") != cpu) continue;
     Verdict verdict = {.operation = breaks[i].operation};
     BrokenKernel broken = put_in(&breaks[i]);

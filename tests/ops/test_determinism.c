@@ -53,6 +53,53 @@ static void rows_of_entropy(void **state) {
   }
 }
 
+static void rows_of_cross_entropy(void **state) {
+  (void)state;
+  double *logits = fixture_random(M * C, 8), *weights = fixture_random(M, 1);
+  Tensor *all = fixture_f32(M, C, logits), *stats = fixture_f32(M, 2, NULL),
+         *largest = fixture_f32(1, M, NULL);
+  assert_ok(op_entropy(stats, all, 1.0f));
+  assert_ok(op_largest_logprob(largest, all, stats));
+  assert_ok(op_cross_entropy_backward(all, stats, fixture_f32(1, M, weights)));
+  for (size_t m = 0; m < M; m += 8) {
+    Tensor *one = fixture_f32(1, C, logits + m * C), *one_stats = fixture_f32(1, 2, NULL),
+           *one_largest = fixture_f32(1, 1, NULL);
+    assert_ok(op_entropy(one_stats, one, 1.0f));
+    assert_ok(op_largest_logprob(one_largest, one, one_stats));
+    assert_same_bits(largest, m, one_largest, 0, 1);
+    assert_ok(op_cross_entropy_backward(one, one_stats, fixture_f32(1, 1, weights + m)));
+    assert_same_bits(all, m * C, one, 0, C);
+  }
+}
+
+static void rows_of_divergence(void **state) {
+  (void)state;
+  double *logits = fixture_random(M * C, 8), *other = fixture_random(M * C, 8),
+         *weights = fixture_random(2 * M, 1), *zeros = fixture_zeros(M * C);
+  int32_t *order = fixture_ints(M);
+  for (size_t m = 0; m < M; m++) order[m] = (int32_t)m;
+  Tensor *stats = fixture_f32(M, 2, NULL), *other_stats = fixture_f32(M, 2, NULL),
+         *kl = fixture_f32(1, M, NULL);
+  Tensor *gradient = fixture_f32(M, C, zeros);
+  Divergence all = {fixture_f32(M, C, logits), stats,       fixture_i32(1, M, order),
+                    fixture_f32(M, C, other),  other_stats, 0.5f};
+  assert_ok(op_entropy(stats, all.logits, 0.5f));
+  assert_ok(op_entropy(other_stats, all.other, 0.5f));
+  assert_ok(op_divergence(kl, &all));
+  assert_ok(op_divergence_backward(gradient, kl, fixture_f32(M, 2, weights), &all));
+  for (size_t m = 0; m < M; m += 8) {
+    Tensor *one_other_stats = fixture_f32(1, 2, NULL), *one_kl = fixture_f32(1, 1, NULL);
+    Tensor *one_gradient = fixture_f32(M, C, zeros);
+    Divergence one = {all.logits,      stats, fixture_i32(1, 1, order + m), fixture_f32(1, C, other + m * C),
+                      one_other_stats, 0.5f};
+    assert_ok(op_entropy(one_other_stats, one.other, 0.5f));
+    assert_ok(op_divergence(one_kl, &one));
+    assert_same_bits(kl, m, one_kl, 0, 1);
+    assert_ok(op_divergence_backward(one_gradient, one_kl, fixture_f32(1, 2, weights + 2 * m), &one));
+    assert_same_bits(gradient, m * C, one_gradient, m * C, C);
+  }
+}
+
 /// Sums over rows, computed twice.
 static void sums_repeat(void **state) {
   (void)state;
@@ -112,7 +159,8 @@ static void attention_repeats(void **state) {
 }
 
 int main(void) {
-  const struct CMUnitTest tests[] = {OPS_TEST(rows_of_norms), OPS_TEST(rows_of_entropy),
-                                     OPS_TEST(sums_repeat), OPS_TEST(attention_repeats)};
+  const struct CMUnitTest tests[] = {OPS_TEST(rows_of_norms),      OPS_TEST(rows_of_entropy),
+                                     OPS_TEST(rows_of_divergence), OPS_TEST(rows_of_cross_entropy),
+                                     OPS_TEST(sums_repeat),        OPS_TEST(attention_repeats)};
   return RUN_OPS_TESTS(tests);
 }

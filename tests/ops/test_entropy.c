@@ -65,6 +65,38 @@ static void shift(void **state) {
   check_row(logits, 1, V, 1.0);
 }
 
+/// Rows in which one token is nearly certain: rounding must not put H below 0 or log p above it.
+static void nearly_certain(void **state) {
+  (void)state;
+  enum { M = 200, V = 67 };
+  static const float taus[] = {1e-3f, 0.01f, 0.05f, 0.2f};
+  int32_t *rows = fixture_ints(M), *targets = fixture_ints(M);
+  for (size_t i = 0; i < sizeof taus / sizeof *taus; i++) {
+    double *logits = fixture_random(M * V, 8), *stats = fixture_zeros(2 * M);
+    for (size_t m = 0; m < M; m++) {
+      rows[m] = (int32_t)m;
+      targets[m] = 0;
+      for (int32_t v = 1; v < V; v++)
+        if (logits[m * V + (size_t)v] > logits[m * V + (size_t)targets[m]]) targets[m] = v;
+    }
+    Tensor *dev = fixture_f32(M, V, logits), *dev_stats = fixture_f32(M, 2, NULL),
+           *picked = fixture_f32(1, M, NULL);
+    float found[2 * M], log_p[M];
+    ref_entropy(stats, logits, M, V, (double)taus[i]);
+    assert_ok(op_entropy(dev_stats, dev, taus[i]));
+    assert_ok(op_pick_logprob(picked, dev, dev_stats, fixture_i32(1, M, rows), fixture_i32(1, M, targets),
+                              taus[i]));
+    assert_ok(tensor_read(dev_stats, 0, 2 * M, found));
+    assert_ok(tensor_read(picked, 0, M, log_p));
+    for (size_t m = 0; m < M; m++) {
+      if (!(found[2 * m + 1] >= 0 && stats[2 * m + 1] >= 0))
+        fail_msg("tau %g: entropy %g, its twin's %g", (double)taus[i], (double)found[2 * m + 1],
+                 stats[2 * m + 1]);
+      if (!(log_p[m] <= 0)) fail_msg("tau %g: log probability %g", (double)taus[i], (double)log_p[m]);
+    }
+  }
+}
+
 static void refuses_to_hide_nan(void **state) {
   (void)state;
   enum { V = 257 };
@@ -77,6 +109,12 @@ static void refuses_to_hide_nan(void **state) {
     assert_ok(op_entropy(stats, fixture_f32(1, V, logits), 1.0f));
     assert_ok(tensor_read(stats, 0, 2, found));
     assert_true(isnan(found[1]));
+    const int32_t first[] = {40};
+    Tensor *picked = fixture_f32(1, 1, NULL);
+    assert_ok(op_pick_logprob(picked, fixture_f32(1, V, logits), stats,
+                              fixture_i32(1, 1, (const int32_t[]){0}), fixture_i32(1, 1, first), 1.0f));
+    assert_ok(tensor_read(picked, 0, 1, found));
+    assert_true(isnan(found[0]));
   }
 }
 
@@ -100,8 +138,8 @@ static void picked_log_probabilities(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      OPS_TEST(sizes_and_temperatures), OPS_TEST(order_of_maxima),          OPS_TEST(shift),
-      OPS_TEST(refuses_to_hide_nan),    OPS_TEST(picked_log_probabilities),
+      OPS_TEST(sizes_and_temperatures), OPS_TEST(order_of_maxima),     OPS_TEST(shift),
+      OPS_TEST(nearly_certain),         OPS_TEST(refuses_to_hide_nan), OPS_TEST(picked_log_probabilities),
   };
   return RUN_OPS_TESTS(tests);
 }

@@ -195,6 +195,39 @@ static void entropy(void **state) {
   }
 }
 
+/// KL(p‖q) and KL(q‖p) of each row.
+static void forward_divergence(double *out, double *const *in) {
+  double forward[M], reverse[M];
+  ref_divergence(forward, in[0], in[1], M, V, 0.5);
+  ref_divergence(reverse, in[1], in[0], M, V, 0.5);
+  for (size_t m = 0; m < M; m++) {
+    out[2 * m] = forward[m];
+    out[2 * m + 1] = reverse[m];
+  }
+}
+
+static void divergence(void **state) {
+  (void)state;
+  double *in[MAX_INPUTS] = {fixture_random(M * V, 2), fixture_random(M * V, 2)},
+         *c = fixture_random(2 * M, 1), *dlogits = fixture_zeros(M * V);
+  ref_divergence_backward(dlogits, in[0], in[1], c, M, V, 0.5);
+  check("divergence", (Forward){forward_divergence, 2 * M}, in, 0, M * V, c, dlogits);
+}
+
+static const int32_t given_rows[4] = {0, 2, 2, 2}, given_tokens[4] = {1, 0, 3, V - 1};
+static const double given_weights[4] = {0.7, 0.25, 1.5, 0.5};
+
+static void forward_cross_entropy(double *out, double *const *in) {
+  out[0] = ref_cross_entropy(in[0], V, given_rows, given_tokens, given_weights, 4);
+}
+
+static void cross_entropy(void **state) {
+  (void)state;
+  double *in[MAX_INPUTS] = {fixture_random(M * V, 2)}, c[1] = {1}, *dlogits = fixture_zeros(M * V);
+  ref_cross_entropy_backward(dlogits, in[0], M, V, given_rows, given_tokens, given_weights, 4);
+  check("cross_entropy", (Forward){forward_cross_entropy, 1}, in, 0, M * V, c, dlogits);
+}
+
 /// Shows that the check can fail: a gradient without one of its terms is found wrong.
 static void notices_a_missing_term(void **state) {
   (void)state;
@@ -217,9 +250,17 @@ static void notices_a_missing_term(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      OPS_TEST(linear),  OPS_TEST(bias),    OPS_TEST(embed),
-      OPS_TEST(rmsnorm), OPS_TEST(rope),    OPS_TEST(attention),
-      OPS_TEST(swiglu),  OPS_TEST(entropy), OPS_TEST(notices_a_missing_term),
+      OPS_TEST(linear),
+      OPS_TEST(bias),
+      OPS_TEST(embed),
+      OPS_TEST(rmsnorm),
+      OPS_TEST(rope),
+      OPS_TEST(attention),
+      OPS_TEST(swiglu),
+      OPS_TEST(entropy),
+      OPS_TEST(divergence),
+      OPS_TEST(cross_entropy),
+      OPS_TEST(notices_a_missing_term),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

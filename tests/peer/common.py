@@ -57,11 +57,16 @@ def json_lines(name):
         return [json.loads(line) for line in file]
 
 
-def predictions(model, prompt, answer, tau):
-    """(log p of each answer token, entropy of the distribution it is predicted from), both [len(answer)]."""
+def distributions(model, prompt, answer, tau):
+    """log p of the distribution that each answer token is predicted from, [len(answer), vocabulary]."""
     hidden = model.get_decoder()(input_ids=torch.tensor([prompt + answer[:-1]])).last_hidden_state[0]
     logits = model.get_output_embeddings()(hidden[len(prompt) - 1 :])
-    logp = torch.log_softmax(logits / tau, dim=-1)
+    return torch.log_softmax(logits / tau, dim=-1)
+
+
+def predictions(model, prompt, answer, tau):
+    """(log p of each answer token, entropy of the distribution it is predicted from), both [len(answer)]."""
+    logp = distributions(model, prompt, answer, tau)
     return logp[torch.arange(len(answer)), torch.tensor(answer)], -(logp.exp() * logp).sum(-1)
 
 

@@ -4,7 +4,7 @@ the weights that gee-cl logged and saved."""
 import shutil
 
 import torch
-from common import FOLDER, MODEL, base_model, check, gee, json_lines, path, predictions
+from common import FOLDER, MODEL, base_model, check, distributions, gee, json_lines, path
 from peft import PeftModel, get_peft_model_state_dict, set_peft_model_state_dict
 from safetensors.torch import load_file
 
@@ -25,6 +25,8 @@ lambda_weight = {lam}
 em_weight = {em}
 temperature = {tau}
 use_l1 = {l1}
+form = {form}
+kl_weight = {kl}
 [lora]
 rank = 4
 alpha = 8
@@ -50,7 +52,7 @@ samples = true
 # rounding (a clipped gradient's elements are about 1e-3), so over several steps a few such elements decide the comparison;
 # at 1e-6 it compares the arithmetic.
 DEFAULTS = dict(model=MODEL, pairing="own", lam=3.0, em=1.0, tau=1.0, l1="false", targets="q_proj,v_proj", mode="lora",
-                steps=2, lr=5e-4, clip=1.0, eps=1e-6, gradients=0)  # fmt: skip
+                steps=2, lr=5e-4, clip=1.0, eps=1e-6, form="pairwise", kl=0.0, gradients=0)  # fmt: skip
 # `gradients` names the step whose gradients are compared tensor by tensor: with adapters the second, when B is no longer 0 and
 # A's are not.
 RUNS = [
@@ -58,17 +60,41 @@ RUNS = [
     dict(DEFAULTS, name="default_epsilon", eps=1e-8, steps=1),
     dict(DEFAULTS, name="paired", pairing="paired", lam=100.0, em=0.0, targets="all", gradients=2),
     dict(DEFAULTS, name="l1", pairing="paired", l1="true", tau=0.5, targets="o_proj,gate_proj,down_proj", clip=0.1),
+    # Both divergences; at this rate they are far from 0 in the second step.
+    dict(DEFAULTS, name="divergences", pairing="paired", form="symmetric_kl", kl=0.5, tau=0.8, targets="all", lr=2e-3,
+         gradients=2),
     # At a small rate the change would drown in the rounding of the float32 weights it is added to.
     dict(DEFAULTS, name="full", mode="full", steps=1, lr=1e-3, gradients=1),
 ]
 
 
-def loss_of(H, groups, run):
-    """em_weight · H̄ + λ · (H_g − H_h)² or |·|, as the method defines it."""
-    means = [torch.stack([h for h, g in zip(H, groups) if g == name]).mean() for name in GROUPS]
+def kl(logp, logq):
+    """The mean over the answer's tokens of KL(p ‖ q)."""
+    return (logp.exp() * (logp - logq)).sum(-1).mean()
+
+
+def entropy_bias(logps, batch, run):
+    """(H_g − H_h)² or |·| of the groups' mean entropies."""
+    H = [-(logp.exp() * logp).sum(-1).mean() for logp in logps]
+    means = [torch.stack([h for h, s in zip(H, batch) if s["group"] == name]).mean() for name in GROUPS]
     difference = means[0] - means[1]
-    bias = difference.abs() if run["l1"] == "true" else difference**2
-    return run["em"] * torch.stack(H).mean() + run["lam"] * bias
+    return difference.abs() if run["l1"] == "true" else difference**2
+
+
+def partner_bias(logps, batch):
+    """The mean of KL(p ‖ q) over answers under either prompt, q under the other."""
+    keys = [(s["unit"], s["answer_of"], s["group"]) for s in batch]
+    other = {GROUPS[0]: GROUPS[1], GROUPS[1]: GROUPS[0]}
+    partners = [keys.index((unit, of, other[group])) for unit, of, group in keys]
+    return torch.stack([kl(logp, logps[partner]) for logp, partner in zip(logps, partners)]).mean()
+
+
+def loss_of(logps, bases, batch, run):
+    """em_weight · H̄ + λ · the bias + kl_weight · KL(trained ‖ base), as the method defines it."""
+    H = torch.stack([-(logp.exp() * logp).sum(-1).mean() for logp in logps]).mean()
+    bias = partner_bias(logps, batch) if run["form"] == "symmetric_kl" else entropy_bias(logps, batch, run)
+    loss = run["em"] * H + run["lam"] * bias
+    return loss + run["kl"] * torch.stack([kl(p, q) for p, q in zip(logps, bases)]).mean() if bases else loss
 
 
 def saved(run, step):
@@ -128,13 +154,19 @@ def check_run(run):
     for name, value in saved(run, 0).items():
         assert torch.equal(value, start[name].float()), f"step_0: {name} is not what PyTorch loads"
 
+    def read(batch):
+        return [distributions(inner, s["prompt_tokens"], s["answer_tokens"], run["tau"]) for s in batch]
+
     def backward(step):
         """The loss over the step's samples and its gradient's norm; leaves the clipped gradient."""
         batch = [s for s in samples if s["step"] == step]
         scored = 4 * len(GROUPS) if run["pairing"] == "paired" else 4  # a line for each prompt an answer is scored under
         assert len(batch) == scored, f"samples.jsonl has {len(batch)} lines for step {step}"
-        H = [predictions(inner, s["prompt_tokens"], s["answer_tokens"], run["tau"])[1].mean() for s in batch]
-        loss = loss_of(H, [s["group"] for s in batch], run)
+        logps, bases = read(batch), []
+        if run["kl"] > 0:
+            with torch.no_grad(), model.disable_adapter():
+                bases = read(batch)
+        loss = loss_of(logps, bases, batch, run)
         optimizer.zero_grad()
         loss.backward()
         return loss.item(), torch.nn.utils.clip_grad_norm_(trained, run["clip"]).item()

@@ -16,6 +16,7 @@
 #include <string.h>
 #include <strings.h>
 #include <sys/mman.h>
+#include <unwind.h>
 #include <utf8proc.h>
 #include <zlib.h>
 #include <zstd.h>
@@ -43,9 +44,62 @@ size_t faults_count(void) {
   return seen;
 }
 
+void *__real_calloc(size_t count, size_t size);
+void *__real_realloc(void *memory, size_t size);
+void __real_free(void *memory);
+
+// ---- call paths ----
+
+typedef struct Call {
+  uint64_t path; // hash of the return addresses
+  size_t n;      // the allocation's number
+} Call;
+
+static Call *calls;
+static size_t call_room;
+static bool recording;
+
+/// (glibc's backtrace() would do, but leaves memory behind that LeakSanitizer finds.)
+static _Unwind_Reason_Code add_frame(struct _Unwind_Context *context, void *path) {
+  uint64_t *hash = path;
+  *hash = (*hash ^ _Unwind_GetIP(context)) * UINT64_C(0x100000001b3);
+  return _URC_NO_REASON;
+}
+
+static void record_call(void) {
+  uint64_t path = UINT64_C(0xcbf29ce484222325);
+  (void)_Unwind_Backtrace(add_frame, &path);
+  if (seen > call_room) {
+    call_room = 2 * seen;
+    calls = __real_realloc(calls, call_room * sizeof *calls);
+    if (calls == NULL) abort();
+  }
+  calls[seen - 1] = (Call){path, seen};
+}
+
+static int by_path(const void *first, const void *second) {
+  const Call *a = first, *b = second;
+  if (a->path != b->path) return a->path < b->path ? -1 : 1;
+  return a->n < b->n ? -1 : a->n > b->n;
+}
+
+/// Keeps of `calls` the first two and the last of each path, and returns how many remain.
+static size_t keep_ends_of_paths(size_t count) {
+  size_t kept = 0, place = 0; // place: which of its path
+  if (count == 0) return 0;
+  qsort(calls, count, sizeof *calls, by_path);
+  for (size_t i = 0; i < count; i++) {
+    place = i > 0 && calls[i].path == calls[i - 1].path ? place + 1 : 0;
+    bool last = i + 1 == count || calls[i + 1].path != calls[i].path;
+    if (place < 2 || last) calls[kept++] = calls[i];
+  }
+  return kept;
+}
+
 /// Counts an allocation; true if it must fail.
 static bool fails(void) {
   seen++;
+  if (recording) record_call();
   bool now = failing != 0 && (failing_mode == FAULT_ONCE ? seen == failing : seen >= failing);
   if (!now) return false;
   delivered = true;
@@ -57,9 +111,6 @@ static bool fails(void) {
 
 static uintptr_t *table; // 0: free
 static size_t slots, used;
-
-void *__real_calloc(size_t count, size_t size);
-void __real_free(void *memory);
 
 static size_t slot_of(uintptr_t key) {
   size_t slot = (size_t)((key * UINT64_C(0x9E3779B97F4A7C15)) >> 20) & (slots - 1);
@@ -139,7 +190,6 @@ WRAP(void *, malloc, (size_t size), (size), NULL)
 WRAP(void *, calloc, (size_t count, size_t size), (count, size), NULL)
 WRAP_FREE(void, free, (void *memory), memory, (memory))
 
-void *__real_realloc(void *memory, size_t size);
 void *__wrap_realloc(void *memory, size_t size);
 void *__wrap_realloc(void *memory, size_t size) {
   if (fails()) return NULL;
@@ -278,24 +328,30 @@ const char *faults_try(const FaultSweep *sweep, size_t n, FaultMode mode, bool *
   return verdict;
 }
 
+static void check_disk(const FaultSweep *sweep, bool failed, FaultMode mode) {
+  if (sweep->check != NULL) sweep->check(sweep->user, failed, mode);
+}
+
 void faults_sweep(const FaultSweep *sweep) {
   bool fired = false;
+  const char *all = getenv("GEE_FAULTS");
   (void)sweep->run(sweep->user); // allocations that are made once and kept happen here
-  if (sweep->check != NULL) sweep->check(sweep->user, false, FAULT_ONCE);
+  check_disk(sweep, false, FAULT_ONCE);
+  recording = true;
   const char *verdict = faults_try(sweep, SIZE_MAX, FAULT_ONCE, &fired);
-  if (verdict != NULL) fail_msg("%s", verdict);
+  recording = false;
   size_t total = faults_count();
-  if (sweep->check != NULL) sweep->check(sweep->user, false, FAULT_ONCE);
+  if (verdict != NULL) fail_msg("%s", verdict);
+  check_disk(sweep, false, FAULT_ONCE);
+  size_t chosen = all != NULL && strcmp(all, "all") == 0 ? total : keep_ends_of_paths(total);
   for (FaultMode mode = FAULT_ONCE; mode <= FAULT_FROM; mode++) {
-    size_t n = 0;
-    do {
-      verdict = faults_try(sweep, ++n, mode, &fired);
+    for (size_t i = 0; i < chosen; i++) {
+      verdict = faults_try(sweep, calls[i].n, mode, &fired);
       if (verdict != NULL) fail_msg("%s", verdict);
-      if (sweep->check != NULL) sweep->check(sweep->user, fired, mode);
-    } while (fired);
-    // A run may make more allocations than the one that was counted, because it cleans up after others, but
-    // never fewer.
-    if (n <= total) fail_msg("%s: only %zu of %zu allocations failed", sweep->name, n - 1, total);
+      check_disk(sweep, fired, mode);
+      // A run may make more allocations than were counted, as it cleans up after others, but never fewer.
+      if (!fired) fail_msg("%s: allocation %zu of %zu was not made", sweep->name, calls[i].n, total);
+    }
   }
-  print_message("%s: each of %zu allocations failed\n", sweep->name, total);
+  print_message("%s: %zu of %zu allocations failed\n", sweep->name, chosen, total);
 }

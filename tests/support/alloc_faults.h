@@ -35,6 +35,8 @@ typedef struct FaultSweep {
 /// STATUS_FAILED with a message about memory and freed everything, or if it succeeded with fewer allocations
 /// (*fired false).
 const char *faults_try(const FaultSweep *sweep, size_t n, FaultMode mode, bool *fired);
-/// Runs the operation without failures, then in both modes with n = 1, 2, 3 … until it has fewer than n
-/// allocations. Fails the test at the first n where something is wrong. Prints the number of allocations.
+/// Runs the operation without failures, then in both modes with one allocation after the other failing: of
+/// those that one call path makes, the first two and the last, since what the ones between them would show is
+/// shown by these. GEE_FAULTS=all in the environment: each, which takes minutes. Fails the test at the first
+/// where something is wrong. Prints the number of allocations, and of those that failed.
 void faults_sweep(const FaultSweep *sweep);

@@ -1,5 +1,7 @@
 #include "support/evaluation_double.h"
 
+#include "eval/gap.h"
+
 static Status take_memory(const EvaluationDouble *self, Model *model) {
   Tensor tensor = {0};
   if (self->cache_rows == 0) return STATUS_OK;
@@ -40,6 +42,7 @@ static Status run_double(Evaluation *evaluation, const EvaluationRun *run, Metri
   metrics_add(metrics, sum, "sum");
   size_t last = self->gap_count < self->runs ? self->gap_count : self->runs;
   if (self->gaps != NULL) metrics_add_interval(metrics, self->gaps[last - 1], "paired_gap");
+  if (self->runs <= self->void_until) metrics_add(metrics, GAP_EMPTY, "void");
   return STATUS_OK;
 }
 

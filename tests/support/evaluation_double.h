@@ -17,6 +17,7 @@ typedef struct EvaluationDouble {
   // paired_gap of each run, the last of which stays; NULL: none is measured
   const Interval *gaps;
   size_t gap_count;
+  size_t void_until; // the first runs, whose gap says nothing (GapVoid)
 } EvaluationDouble;
 
 /// Lives in the caller's memory; there is nothing to free.

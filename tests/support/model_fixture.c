@@ -137,7 +137,7 @@ double samples_backward(Model *model, Pass *pass, const Samples *samples, size_t
     float weights[SAMPLES_TOKENS];
     samples_weights(samples, &batch, first, dH, weights);
     assert_ok(pass_forward(pass, &batch, dropout));
-    assert_ok(pass_backward(pass, &batch, samples->tau, weights, NULL, NULL));
+    assert_ok(pass_backward(pass, &batch, &(HeadGradient){.tau = samples->tau, .weights = weights}));
     batch_free(&batch);
   }
   return loss;

@@ -1,16 +1,20 @@
 // Child processes for tests: stdout and stderr go to files, so a child never blocks on a full pipe.
 #include "support/process.h"
 
+#include "util/str.h"
+
 #include "io/file.h"
 #include "util/clock.h"
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
+#include <termios.h>
 #include <unistd.h>
 
 enum { MAX_WORDS = 64, KEPT = 2 };
@@ -44,20 +48,29 @@ static const char *output_path(const char *name) {
   return in_folder(output_folder, name);
 }
 
-pid_t start_words(const char *const *words) {
+/// Starts a run whose stdout is `out`, or the file of outputs if that is NULL.
+static pid_t start_run(const char *const *words, const char *out) {
   char *argv[MAX_WORDS + 2] = {(char *)(uintptr_t)binary};
   for (size_t i = 0; words[i] != NULL && i < MAX_WORDS; i++) argv[i + 1] = (char *)(uintptr_t)words[i];
   if (output_folder == NULL) output_folder = test_folder();
   assert_non_null(output_folder);
+  (void)unlink(output_path("out")); // what is there at first is not an earlier run's
   pid_t pid = fork();
-  if (pid == 0) run_child(argv, output_path("out"), output_path("err"));
+  if (pid == 0) run_child(argv, out != NULL ? out : output_path("out"), output_path("err"));
   assert_true(pid > 0);
   return pid;
 }
 
-Ran finish_run(pid_t pid) {
-  int status = 0;
-  while (waitpid(pid, &status, 0) < 0) assert_int_equal(errno, EINTR);
+pid_t start_words(const char *const *words) {
+  return start_run(words, NULL);
+}
+
+const char *started_output(void) {
+  return output_path("out");
+}
+
+/// What a run left that ended with `status`.
+static Ran take_run(int status) {
   char **slot = kept[runs++ % KEPT];
   free(slot[0]);
   free(slot[1]);
@@ -65,6 +78,53 @@ Ran finish_run(pid_t pid) {
   slot[1] = read_file(output_path("err"), NULL);
   int code = WIFEXITED(status) ? WEXITSTATUS(status) : -WTERMSIG(status);
   return (Ran){code, slot[0], slot[1]};
+}
+
+Ran finish_run(pid_t pid) {
+  int status = 0;
+  while (waitpid(pid, &status, 0) < 0) assert_int_equal(errno, EINTR);
+  return take_run(status);
+}
+
+/// A pseudo-terminal that passes bytes as they are; `end` is what a program opens, and stays open here, so
+/// that reading does not fail before the program has begun.
+static int open_terminal(int *end) {
+  struct termios raw;
+  int terminal = posix_openpt(O_RDWR | O_NOCTTY);
+  if (terminal < 0 || grantpt(terminal) != 0 || unlockpt(terminal) != 0) {
+    print_message("no pseudo-terminal can be opened here\n");
+    skip();
+  }
+  *end = open(ptsname(terminal), O_RDWR | O_NOCTTY);
+  assert_true(*end >= 0 && tcgetattr(*end, &raw) == 0);
+  cfmakeraw(&raw);
+  assert_int_equal(tcsetattr(*end, TCSANOW, &raw), 0);
+  return terminal;
+}
+
+Ran terminal_words(const char *const *words) {
+  int end = -1, status = 0, terminal = open_terminal(&end);
+  Str shown = {0};
+  bool ended = false;
+  pid_t pid = start_run(words, ptsname(terminal));
+  for (;;) {
+    char bytes[1024];
+    struct pollfd wait = {.fd = terminal, .events = POLLIN};
+    if (poll(&wait, 1, 10) > 0) {
+      ssize_t count = read(terminal, bytes, sizeof bytes);
+      assert_true(count > 0);
+      assert_ok(str_append(&shown, bytes, (size_t)count));
+    } else if (ended) {
+      break; // what it wrote last is read too
+    } else {
+      ended = waitpid(pid, &status, WNOHANG) == pid;
+    }
+  }
+  (void)close(end);
+  (void)close(terminal);
+  write_file(output_path("out"), str_text(&shown), shown.size);
+  str_free(&shown);
+  return take_run(status);
 }
 
 Ran run_words(const char *const *words) {
@@ -137,4 +197,16 @@ void assert_same_file(const char *a, const char *b) {
   if (size_a != size_b || memcmp(bytes_a, bytes_b, size_a) != 0) fail_msg("%s and %s differ", a, b);
   free(bytes_a);
   free(bytes_b);
+}
+
+void copy_changed(const char *folder, const char *name, const char *copy, const char *from, const char *to) {
+  char *text = read_file(in_folder(folder, name), NULL), *at = strstr(text, from);
+  Str out = {0};
+  assert_non_null(at);
+  assert_ok(str_append(&out, text, (size_t)(at - text)));
+  assert_ok(str_append_text(&out, to));
+  assert_ok(str_append_text(&out, at + strlen(from)));
+  write_file(in_folder(folder, copy), out.data, out.size);
+  str_free(&out);
+  free(text);
 }

@@ -16,9 +16,16 @@ typedef struct Ran {
 Ran run_words(const char *const *words);
 pid_t start_words(const char *const *words);
 Ran finish_run(pid_t pid);
+/// The file that the run started last writes its stdout to.
+const char *started_output(void);
 
-#define GEE(...)       run_words((const char *const[]){__VA_ARGS__, NULL})
-#define START_GEE(...) start_words((const char *const[]){__VA_ARGS__, NULL})
+/// Runs "gee-cl" with a terminal as its stdout, whose bytes are `out`. Skips the test where none can be
+/// opened.
+Ran terminal_words(const char *const *words);
+
+#define GEE(...)          run_words((const char *const[]){__VA_ARGS__, NULL})
+#define TERMINAL_GEE(...) terminal_words((const char *const[]){__VA_ARGS__, NULL})
+#define START_GEE(...)    start_words((const char *const[]){__VA_ARGS__, NULL})
 
 /// Makes later runs start `path` instead of build/gee-cl; `path` is borrowed.
 void use_binary(const char *path);
@@ -43,3 +50,5 @@ char *read_file(const char *path, size_t *size);
 void assert_same_file(const char *a, const char *b);
 /// Waits up to `seconds` until a file has at least `lines` line ends.
 bool wait_for_lines(const char *path, size_t lines, double seconds);
+/// Copies a file of the folder with the first `from` in it, which must be there, replaced by `to`.
+void copy_changed(const char *folder, const char *name, const char *copy, const char *from, const char *to);

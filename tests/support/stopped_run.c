@@ -83,7 +83,8 @@ void stopped_copy(const char *run, const char *root, const char *name) {
   for (size_t i = 0; i < count; i++) copy_file(in_folder(from, names[i]), in_folder(to, names[i]));
   directory_free_list(names);
   for (size_t i = 0; i < sizeof lines / sizeof lines[0]; i++) // with the steps that came after the checkpoint
-    copy_file(run_file(NULL, run, lines[i]), run_file(root, name, lines[i]));
+    if (file_exists(run_file(NULL, run, lines[i])))
+      copy_file(run_file(NULL, run, lines[i]), run_file(root, name, lines[i]));
 }
 
 // ---- what a run left ----

@@ -4,7 +4,7 @@
 
 #include "support/process.h"
 
-enum { STOPPED_STEPS = 4, STOPPED_AFTER = 2, STOPPED_MAX_SETS = 12 };
+enum { STOPPED_STEPS = 4, STOPPED_AFTER = 2, STOPPED_MAX_SETS = 16 };
 
 /// Makes a folder with model/ and run.ini, and returns it. Exits with TEST_SKIPPED if there is no OpenCL
 /// device.

@@ -24,7 +24,8 @@ static void make_prompt(TrainFixture *f, size_t set, size_t group) {
                                .type = (int)(set % 2),
                                .set = set,
                                .source = set,
-                               .distinct = index};
+                               .distinct = index,
+                               .alike = index};
 }
 
 static void make_dataset(TrainFixture *f) {

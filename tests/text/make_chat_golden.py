@@ -479,4 +479,5 @@ def main():
     print(json.dumps({"plain": PLAIN, "short": short, "conversations": CONVERSATIONS, "templates": out}, indent=1))
 
 
-main()
+if __name__ == "__main__":
+    main()

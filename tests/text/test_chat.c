@@ -145,6 +145,51 @@ static void test_tokens_and_dates(void **state) {
   cJSON_Delete(golden);
 }
 
+static void check_answers(const cJSON *golden, const cJSON *expected, const ChatTemplate *chat) {
+  ChatMessage messages[MAX_MESSAGES];
+  ChatSpan spans[MAX_MESSAGES];
+  size_t count = read_messages(cJSON_GetObjectItem(golden, "chat"), messages);
+  Str text = {0};
+  assert_ok(chat_render_answers(chat, messages, count, &text, spans));
+  const char *whole = text_at(expected, "text"), *name = chat_name(chat);
+  for (size_t i = 1; i < count; i += 2) { // the answers
+    const char *before = cJSON_GetArrayItem(cJSON_GetObjectItem(expected, "before"), (int)i / 2)->valuestring;
+    if (spans[i].begin != strlen(before) || strncmp(whole, before, spans[i].begin) != 0)
+      fail_msg("%s: message %zu does not begin where the model is asked for it", name, i);
+    if (strncmp(whole, str_text(&text), spans[i].end) != 0)
+      fail_msg("%s: %s is not the start of %s", name, str_text(&text), whole);
+    if (text.data[spans[i].end - 1] != '>') fail_msg("%s: no <|im_end|> or the like ends %zu", name, i);
+  }
+  str_free(&text);
+}
+
+/// Answers lie where transformers has them: the text before each is what the model sees when it is asked for
+/// it.
+static void test_answers(void **state) {
+  (void)state;
+  cJSON *golden = NULL;
+  Tokenizer *tokenizer = tokenizer_with(true, true);
+  const cJSON *entry = NULL;
+  assert_ok(json_parse_file(GEE_SOURCE_DIR "/tests/text/chat_answers.json", &golden));
+  cJSON_ArrayForEach(entry, cJSON_GetObjectItem(golden, "texts")) {
+    ChatTemplate *chat = named(entry->string, tokenizer, NULL);
+    if (strcmp(entry->string, "deepseek-r1") != 0) check_answers(golden, entry, chat);
+    chat_free(chat);
+  }
+  assert_int_equal(cJSON_GetArraySize(cJSON_GetObjectItem(golden, "texts")), 28);
+  ChatTemplate *chat = named("deepseek-r1", tokenizer, NULL); // asks with <think>, and drops thoughts
+  const ChatMessage messages[2] = {{"user", "A"}, {"assistant", "B"}};
+  ChatSpan spans[2];
+  Str text = {0};
+  assert_fails(chat_render_answers(chat, messages, 2, &text, spans), STATUS_INPUT,
+               "otherwise than it writes");
+  assert_fails(chat_render_answers(chat, messages, 1, &text, spans), STATUS_INPUT, "not an answer");
+  str_free(&text);
+  chat_free(chat);
+  tokenizer_free(tokenizer);
+  cJSON_Delete(golden);
+}
+
 /// A template that prints something else must not be recognised.
 static void test_changed_templates(void **state) {
   (void)state;
@@ -440,6 +485,7 @@ static void test_real_smollm2(void **state) {
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(test_golden),
+      cmocka_unit_test(test_answers),
       cmocka_unit_test(test_tokens_and_dates),
       cmocka_unit_test(test_changed_templates),
       cmocka_unit_test(test_line_ends),

@@ -189,6 +189,9 @@ static void test_streaming_holds_back(void **state) {
   assert_string_equal(str_text(&out), "\U0001F600\uFFFDa");
   assert_ok(decode_stream_end(&decode, &out));
   assert_string_equal(str_text(&out), "\U0001F600\uFFFDa");
+  str_clear(&out);
+  assert_ok(decode_stream_bytes(tokenizer, &decode, tokenizer_find(tokenizer, bytes[1]), true, &out));
+  assert_string_equal(str_text(&out), "\x9F"); // as it is, for those who show tokens one by one
   str_free(&out);
   tokenizer_free(tokenizer);
 }

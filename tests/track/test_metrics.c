@@ -43,9 +43,12 @@ static void a_list_keeps_order_and_intervals(void **state) {
   assert_true(share.value == 0.5 && share.low == 0.25 && share.high == 0.75);
   assert_true(single.value == 1 && isnan(single.low) && isnan(single.high));
   assert_true(isnan(metrics_get(&list, "a").value)); // a part of a name is no name
+  metrics_add_estimate(&list, (Interval){3, 2, 4}, 17, "of_%d", 17);
+  assert_int_equal(list.items[5].n, 17);
+  assert_true(list.items[5].has_interval && list.items[0].n == 0);
   for (int i = 0; i < 1000; i++) metrics_add(&list, i, "m%d", i);
   assert_ok(metrics_check(&list));
-  assert_int_equal(list.count, 1005);
+  assert_int_equal(list.count, 1006);
   assert_true(metrics_get(&list, "m%d", 999).value == 999);
   metrics_free(&list);
   assert_json(&list, "{}");
@@ -139,7 +142,7 @@ static void a_resumed_run_drops_what_comes_again(void **state) {
 
 /// A sink that appends what it receives to `received`, and fails on demand.
 static Str received;
-static const char *failing; // "open", "write", "sync", or NULL
+static const char *failing; // "open", "write", "sync", "finish", or NULL
 
 typedef struct RecordingSink {
   MetricSink sink;
@@ -178,12 +181,18 @@ static Status recorder_sync(MetricSink *sink) {
   return str_append_format(&received, "%d: sync\n", ((RecordingSink *)sink)->number);
 }
 
+static Status recorder_finish(MetricSink *sink) {
+  TRY(fail_if("finish"));
+  return str_append_format(&received, "%d: finish\n", ((RecordingSink *)sink)->number);
+}
+
 static void recorder_close(MetricSink *sink) {
   assert_ok(str_append_format(&received, "%d: close\n", ((RecordingSink *)sink)->number));
   free(sink);
 }
 
-static const MetricSinkType recorder_type = {recorder_open, recorder_write, recorder_sync, recorder_close};
+static const MetricSinkType recorder_type = {recorder_open, recorder_write, recorder_sync, recorder_finish,
+                                             recorder_close};
 
 static void every_sink_gets_the_same(void **state) {
   (void)state;
@@ -194,13 +203,14 @@ static void every_sink_gets_the_same(void **state) {
   write_step(&tracker, 5, NULL, 0.5);
   write_step(&tracker, 5, "gap", 2);
   assert_ok(tracker_sync(&tracker));
+  assert_ok(tracker_finish(&tracker));
   tracker_close(&tracker);
   tracker_close(&tracker);
   tracker_close(NULL);
   assert_string_equal(str_text(&received), "1: open run from 5\n2: open run from 5\n"
                                            "1: 5 - {\"loss\":0.5}\n2: 5 - {\"loss\":0.5}\n"
                                            "1: 5 gap {\"loss\":2}\n2: 5 gap {\"loss\":2}\n"
-                                           "1: sync\n2: sync\n1: close\n2: close\n");
+                                           "1: sync\n2: sync\n1: finish\n2: finish\n1: close\n2: close\n");
   str_free(&received);
 }
 
@@ -218,6 +228,8 @@ static void a_failure_is_returned(void **state) {
   assert_fails(tracker_write(&tracker, &(MetricRecord){1, NULL, &list}), STATUS_FAILED, "cannot write");
   failing = "sync";
   assert_fails(tracker_sync(&tracker), STATUS_FAILED, "cannot sync");
+  failing = "finish";
+  assert_fails(tracker_finish(&tracker), STATUS_FAILED, "cannot finish");
   failing = NULL;
   list.failed = true; // as when memory was out: something is missing in it, so no sink sees it
   assert_fails(tracker_write(&tracker, &(MetricRecord){1, NULL, &list}), STATUS_FAILED, "out of memory");

@@ -89,6 +89,31 @@ static void test_half_line_is_cut(void **state) {
   }
 }
 
+// An answer may hold any character of its vocabulary. U+FFFD stands for what is not UTF-8.
+static void test_any_answer_can_be_read_back(void **state) {
+  (void)state;
+  char answer[256 + 8];
+  for (int i = 0; i < 256; i++) answer[i] = (char)i;
+  memcpy(answer + 256, "\xE2\x80\xA8\xF0\x9F\x98\x80\0", 8);
+  JsonLines *lines = NULL;
+  set_path();
+  (void)remove(path);
+  for (int step = 1; step <= 2; step++) {
+    JsonWriter json = {0};
+    assert_ok(jsonlines_open(path, step, &lines));
+    assert_int_equal(jsonlines_last_step(lines), step == 1 ? -1 : 1);
+    json_object_begin(&json, NULL);
+    json_bytes(&json, "answer", answer, sizeof answer);
+    json_integer(&json, "step", step);
+    json_object_end(&json);
+    assert_ok(jsonlines_write(lines, &json));
+    jsonlines_close(lines);
+  }
+  assert_ok(jsonlines_open(path, 3, &lines));
+  assert_int_equal(jsonlines_last_step(lines), 2);
+  jsonlines_close(lines);
+}
+
 static void test_foreign_lines_are_refused(void **state) {
   (void)state;
   static const char *const texts[] = {"{\"step\":1}\nnot json\n", "[1]\n", "{\"steps\":1}\n",
@@ -104,6 +129,31 @@ static void test_foreign_lines_are_refused(void **state) {
   JsonLines *lines = NULL;
   assert_fails(jsonlines_open("/nonexistent/folder/lines", -1, &lines), STATUS_FAILED,
                "/nonexistent/folder/lines");
+}
+
+/// Keeps the lines that do not begin with an x, and refuses an empty one.
+static Status read_any(void *user, size_t number, const char *line, size_t size, bool *keep) {
+  size_t *lines = user;
+  *lines += number;
+  *keep = size > 0 && line[0] != 'x';
+  return size > 0 ? STATUS_OK : status_fail(STATUS_INPUT, "an empty line");
+}
+
+static void test_any_lines_are_read_and_appended(void **state) {
+  (void)state;
+  JsonLines *lines = NULL;
+  size_t seen = 0;
+  set_path();
+  put_text("[1]\nx\nhello\nhalf a");
+  assert_ok(jsonlines_open_read(path, read_any, &seen, &lines));
+  assert_int_equal(seen, 1 + 2 + 3);
+  assert_ok(jsonlines_append(lines, "more than this", 4));
+  assert_ok(jsonlines_sync(lines));
+  jsonlines_close(lines);
+  expect_text("[1]\nhello\nmore\n");
+  put_text("[1]\n\nhello\n");
+  assert_fails(jsonlines_open_read(path, read_any, &seen, &lines), STATUS_INPUT, "line 2: an empty line");
+  expect_text("[1]\n\nhello\n");
 }
 
 static void test_last_step(void **state) {
@@ -183,8 +233,10 @@ int main(void) {
       cmocka_unit_test(test_lines_append_and_cut),
       cmocka_unit_test(test_lines_between_others_are_cut),
       cmocka_unit_test(test_half_line_is_cut),
+      cmocka_unit_test(test_any_answer_can_be_read_back),
       cmocka_unit_test(test_foreign_lines_are_refused),
       cmocka_unit_test(test_last_step),
+      cmocka_unit_test(test_any_lines_are_read_and_appended),
       cmocka_unit_test(test_kill_leaves_whole_lines),
       cmocka_unit_test(test_full_disk_leaves_whole_lines),
   };

@@ -71,6 +71,25 @@ static void test_target_ends_the_run(void **state) {
   debias_close(&d);
 }
 
+/// A run that trains the divergence of partners ends by the gap of the entropies too; nothing but it and the
+/// divergence from the base model is in its loss.
+static void test_target_ends_a_run_of_any_form(void **state) {
+  (void)state;
+  Debias d;
+  debias_open(&d, closing, 6);
+  d.fixture.job.loss.form = LOSS_SYMMETRIC_KL;
+  d.fixture.job.loss.kl_weight = 0.5f;
+  d.fixture.job.loss.em_weight = 7;
+  assert_ok(train_run(&d.fixture.job, &d.outcome));
+  assert_int_equal(d.outcome.end, TRAIN_TARGET);
+  assert_int_equal(d.outcome.step, 8);
+  double loss =
+      100 * train_metric(&d.fixture, "run", 7, "loss_bias") + 0.5 * train_metric(&d.fixture, "run", 7, "kl");
+  assert_true(train_metric(&d.fixture, "run", 7, "kl") > 0);
+  assert_true(fabs(train_metric(&d.fixture, "run", 7, "loss") - loss) <= 1e-9 * loss);
+  debias_close(&d);
+}
+
 /// An interval that reaches past the target on either side, and the best gap of a step, end nothing.
 static void test_other_gaps_end_nothing(void **state) {
   (void)state;
@@ -98,6 +117,19 @@ static void test_nothing_to_do(void **state) {
   assert_int_equal(d.outcome.step, 0);
   assert_int_equal(d.gap.runs, 1);
   assert_false(has(&d.fixture, "run", "final"));
+  debias_close(&d);
+}
+
+/// A gap of 0 between empty answers is not within the target: neither before the first step nor in a row.
+static void test_a_void_gap_reaches_no_target(void **state) {
+  (void)state;
+  static const Interval zero[] = {{0, 0, 0}};
+  Debias d;
+  debias_open(&d, zero, 1);
+  d.gap.void_until = 3;
+  assert_ok(train_run(&d.fixture.job, &d.outcome));
+  assert_int_equal(d.outcome.end, TRAIN_TARGET);
+  assert_int_equal(d.outcome.step, 8); // measured after 0, 2 and 4 steps in vain
   debias_close(&d);
 }
 
@@ -222,6 +254,31 @@ static void test_a_blow_up_ends_the_run(void **state) {
   check_drift_stops(-5, "has risen by", "0.25: lower train.learning_rate or raise loss.em_weight under");
 }
 
+/// A collapse so late that the smoothed entropy does not show it: the run does not count as done. More steps
+/// may follow, as the smoothed entropy is what they are judged by.
+static void test_a_late_collapse_is_no_end(void **state) {
+  (void)state;
+  TrainFixture f;
+  collapsing_open(&f, 5);
+  f.job.train.learning_rate = 0.03f;
+  f.job.train.max_steps = 4;
+  heard_start();
+  assert_fails(train_run(&f.job, NULL), STATUS_FAILED,
+               "stopped after step 4: the mean entropy has fallen by ");
+  assert_string_equal(heard_stop(), "");
+  assert_true(test_contains(status_message(), " nats, in the last step; up to "));
+  assert_true(test_contains(status_message(), "0.25: lower train.learning_rate or loss.em_weight under"));
+  assert_false(has(&f, "run", "final"));
+  assert_true(has(&f, "run", "step_4"));
+  assert_true(train_metric(&f, "run", 3, "stopped_by_drift") == 1);
+  f.job.resume = true;
+  assert_fails(train_run(&f.job, NULL), STATUS_INPUT, "raise train.max_drift to go on");
+  f.job.train.max_drift = 0;
+  assert_ok(train_run(&f.job, NULL));
+  assert_true(has(&f, "run", "final"));
+  train_fixture_close(&f);
+}
+
 /// In a run that was stopped and resumed between, the drift is what it is in one that was not.
 static void test_drift_survives_a_resume(void **state) {
   (void)state;
@@ -231,11 +288,13 @@ static void test_drift_survives_a_resume(void **state) {
   size_t steps = steps_of(&f, "run");
   char *whole = train_lines(&f, "run", "metrics.jsonl");
   f.job.output.run_name = "parts";
+  f.job.train.max_drift = 0; // or a part would be judged by its last step
   for (size_t end = 2; end < steps; end += 2) {
     f.job.train.max_steps = end;
     f.job.resume = end > 2;
     assert_ok(train_run(&f.job, NULL));
   }
+  f.job.train.max_drift = 0.25f;
   f.job.train.max_steps = 40;
   assert_fails(train_run(&f.job, NULL), STATUS_FAILED, "max_drift");
   char *parts = train_lines(&f, "parts", "metrics.jsonl");
@@ -337,10 +396,13 @@ int main(void) {
       OPS_TEST(test_target_ends_the_run),
       OPS_TEST(test_other_gaps_end_nothing),
       OPS_TEST(test_nothing_to_do),
+      OPS_TEST(test_a_void_gap_reaches_no_target),
       OPS_TEST(test_what_debias_only_needs),
+      OPS_TEST(test_target_ends_a_run_of_any_form),
       OPS_TEST(test_a_measurement_counts_once),
       OPS_TEST(test_a_collapse_ends_the_run),
       OPS_TEST(test_a_blow_up_ends_the_run),
+      OPS_TEST(test_a_late_collapse_is_no_end),
       OPS_TEST(test_drift_survives_a_resume),
       OPS_TEST(test_a_healthy_run_is_left_alone),
       OPS_TEST(test_a_broken_checkpoint_is_not_good),

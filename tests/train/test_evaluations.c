@@ -52,11 +52,17 @@ static Status recorder_sync(MetricSink *sink) {
   return STATUS_OK;
 }
 
+static Status recorder_finish(MetricSink *sink) {
+  (void)sink;
+  return str_append_text(&recorded, "finish\n");
+}
+
 static void recorder_close(MetricSink *sink) {
   free(sink);
 }
 
-static const MetricSinkType recorder_type = {recorder_open, recorder_write, recorder_sync, recorder_close};
+static const MetricSinkType recorder_type = {recorder_open, recorder_write, recorder_sync, recorder_finish,
+                                             recorder_close};
 static const MetricSinkType *const recorder_sinks[] = {&recorder_type};
 
 /// The lines of `text` that begin with `start`, without that beginning. The caller frees them.
@@ -96,6 +102,7 @@ static void suite_open(Suite *s) {
   job->evaluation_count = 2;
   job->sinks = recorder_sinks;
   job->sink_count = 1;
+  job->tracked.name = "the run";
   job->stop = &s->stop;
   job->train.bias_eval_steps = 2;
   job->output.save_steps = 3;
@@ -161,8 +168,9 @@ static void test_metrics_reach_every_sink(void **state) {
   assert_ok(train_run(&s.fixture.job, NULL));
   assert_int_equal(s.first.runs, 4);
   assert_int_equal(s.second.runs, 4);
-  assert_true(
-      str_starts(str_text(&recorded), "open run from 0\nfirst {\"step\":0,\"score\":1,\"score_low\":0.5,"));
+  assert_true(str_starts(str_text(&recorded),
+                         "open the run from 0\nfirst {\"step\":0,\"score\":1,\"score_low\":0.5,"));
+  assert_true(str_ends(str_text(&recorded), "}\nfinish\n"));
   char *steps = lines_with(str_text(&recorded), "{\"step\":"),
        *file = train_lines(&s.fixture, "run", "metrics.jsonl");
   char *from_file = lines_with(file, "{\"step\":");
@@ -337,10 +345,12 @@ static void test_failing_sink(void **state) {
   fails_at = 8; // two evaluations each before steps 1 and 3, the steps 1 to 3, and the fourth
   assert_fails(train_run(&s.fixture.job, NULL), STATUS_FAILED, "the recorder is full");
   assert_true(file_exists(train_path(&s.fixture, "run", "step_3/trainer_state.json")));
+  assert_false(test_contains(str_text(&recorded), "finish"));
   fails_at = 0;
   s.fixture.job.resume = true;
   assert_ok(train_run(&s.fixture.job, NULL));
-  assert_true(test_contains(str_text(&recorded), "open run from 4\n{\"step\":4,"));
+  assert_true(str_ends(str_text(&recorded), "finish\n"));
+  assert_true(test_contains(str_text(&recorded), "open the run from 4\n{\"step\":4,"));
   assert_string_equal(steps_of(&s, "run", "metrics.jsonl"), "1 2 3 4 5 6 ");
   suite_close(&s);
 }

@@ -62,7 +62,8 @@ static void add_part(Whole *whole, size_t first, size_t count, double *sum) {
   StepPasses passes = {t->sampling_pass,
                        t->training_pass,
                        job->loss.entropy_temperature,
-                       {job->lora.dropout > 0, job->train.seed, 1}};
+                       {job->lora.dropout > 0, job->train.seed, 1},
+                       trainer_divergences(job)};
   StepShape shape = t->batch.shape;
   shape.first = first;
   shape.count = count;
@@ -77,11 +78,13 @@ static void add_part(Whole *whole, size_t first, size_t count, double *sum) {
   step_batch_arrange(&part);
   assert_ok(measure_entropies(&passes, &sampling, &part));
   step_batch_list_samples(&part, &t->weights);
+  part.kl_slope = t->batch.kl_slope; // the loss is over the whole batch
+  part.partner_slope = t->batch.partner_slope;
   for (size_t s = 0; s < part.sequence_count; s++) {
     size_t index = find_sequence(&t->batch, &part, &part.sequences[s]);
     assert_true(part.samples[s].H == t->batch.samples[index].H);
     assert_int_equal(part.samples[s].unit, t->batch.samples[index].unit);
-    part.dH[s] = t->batch.dH[index]; // the loss is over the whole batch
+    part.dH[s] = t->batch.dH[index];
   }
   float *gradient = calloc(whole->count, sizeof *gradient);
   assert_non_null(gradient);
@@ -112,7 +115,15 @@ static void test_parts_make_the_whole(void **state) {
   check_parts(&f);
   f.job.lora.dropout = 0.3f;
   check_parts(&f);
+  f.job.loss.kl_weight = 2;
+  f.job.loss.form = LOSS_SYMMETRIC_KL;
+  check_parts(&f);
+  f.job.lora.dropout = 0;
+  check_parts(&f);
+  f.job.loss.form = LOSS_PAIRWISE;
   f.job.loss.pairing = PAIRING_OWN;
+  check_parts(&f);
+  f.job.lora.dropout = 0.3f;
   check_parts(&f);
   train_fixture_close(&f);
 }

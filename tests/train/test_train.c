@@ -389,7 +389,7 @@ static void test_wrong_jobs_are_refused(void **state) {
 /// A run whose answers all have the full length takes the planned memory, to the byte.
 static void test_plan_is_what_is_taken(void **state) {
   (void)state;
-  for (int kind = 0; kind < 5; kind++) {
+  for (int kind = 0; kind < 7; kind++) {
     TrainFixture f, planned;
     Ops *plan = NULL, *ops = NULL;
     assert_ok(ops_create_plan(fixture_device(), &plan));
@@ -404,7 +404,9 @@ static void test_plan_is_what_is_taken(void **state) {
       jobs[i]->train.max_steps = 2;
       jobs[i]->train.effective_batch = TRAIN_SETS * TRAIN_GROUPS;
       jobs[i]->train.full = kind == 1;
-      jobs[i]->train.micro_batch_size = kind == 2 ? 0 : 2;
+      jobs[i]->train.micro_batch_size = kind == 2 || kind == 6 ? 0 : 2;
+      jobs[i]->loss.kl_weight = kind >= 5 ? 1 : 0;
+      jobs[i]->loss.form = kind >= 5 ? LOSS_SYMMETRIC_KL : LOSS_PAIRWISE;
       jobs[i]->train.activation_checkpointing = kind == 3;
       jobs[i]->lora.dropout = kind == 3 ? 0.1f : 0;
       jobs[i]->sampling.max_new_tokens = 2;

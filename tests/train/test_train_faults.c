@@ -4,6 +4,7 @@
 #include "support/train_fixture.h"
 // (test.h includes what cmocka needs)
 #include "eval/gap.h"
+#include "eval/given_loss.h"
 #include "io/file.h"
 #include "trainer.h"
 #include "util/str.h"
@@ -87,6 +88,37 @@ static void sets_up(void **state) {
 
 // ---- a step ----
 
+static int32_t given_ids[2][6] = {{3, 17, 42, 8, 44, 2}, {3, 17, 42, 9, 12, 30}};
+static bool given_scored[2][3] = {{true, true, true}, {true, false, true}};
+static Example given_rows[2] = {
+    {.tokens = {given_ids[0], 6, 6}, .prompt = 3, .scored = given_scored[0], .answered = 3},
+    {.tokens = {given_ids[1], 6, 6}, .prompt = 3, .scored = given_scored[1], .answered = 2}};
+static const Examples given = {.list = given_rows, .count = 2};
+
+/// Repeats the first step on given answers.
+static Status given_step(void *user) {
+  StepReport report;
+  Trainer *t = &run.trainer;
+  (void)user;
+  t->state = (TrainState){.judged = -1};
+  TRY(t->objective->gradient(t, &report));
+  TRY(optimizer_step(&t->optimizer, model_params(t->model), &t->job->train, 1, &report.grad_norm));
+  return t->objective->advance(t, &report);
+}
+
+static Status measure_given(void *user) {
+  Evaluation *evaluation = NULL;
+  MetricList metrics = {0};
+  Status status = STATUS_OK;
+  (void)user;
+  TRY(given_loss_create("loss_eval", &given, &(GivenLossOptions){0}, &evaluation));
+  TRY_CLEAN(evaluation_run(evaluation, &(EvaluationRun){.model = run.trainer.model}, &metrics));
+cleanup:
+  metrics_free(&metrics);
+  evaluation_free(evaluation);
+  return status;
+}
+
 /// Repeats the first step; frees what it keeps for the next one.
 static Status step(void *user) {
   StepReport report;
@@ -108,15 +140,37 @@ static void check_lines(void *user, bool failed, FaultMode mode) {
   check_device(user, failed, mode);
 }
 
+static void check_given_lines(void *user, bool failed, FaultMode mode) {
+  free(train_lines(&run.fixture, "run", "metrics.jsonl"));
+  check_device(user, failed, mode);
+}
+
+static void takes_steps_on_given_answers(void **state) {
+  (void)state;
+  open_run(false);
+  run.fixture.job.dataset = NULL;
+  run.fixture.job.examples = &given;
+  run.fixture.job.track_samples = false;
+  start_run();
+  assert_ok(given_step(NULL));
+  sweep("a step on given answers", given_step, check_given_lines);
+  assert_ok(measure_given(NULL));
+  sweep("the loss of given answers", measure_given, check_device);
+  close_run();
+}
+
 static void takes_steps(void **state) {
   (void)state;
-  static const float dropouts[] = {0, 0.1f};
-  for (size_t i = 0; i < 2; i++) {
+  static const char *const names[] = {"a training step", "a training step with dropout",
+                                      "a training step with divergences"};
+  for (size_t i = 0; i < 3; i++) {
     open_run(false);
-    run.fixture.job.lora.dropout = dropouts[i];
+    run.fixture.job.lora.dropout = i == 1 ? 0.1f : 0;
+    run.fixture.job.loss.kl_weight = i == 2 ? 1 : 0;
+    run.fixture.job.loss.form = i == 2 ? LOSS_SYMMETRIC_KL : LOSS_PAIRWISE;
     start_run();
     assert_ok(step(NULL)); // passes keep the work space that their first use takes
-    sweep(i == 0 ? "a training step" : "a training step with dropout", step, check_lines);
+    sweep(names[i], step, check_lines);
     close_run();
   }
 }
@@ -267,6 +321,7 @@ int main(void) {
   const struct CMUnitTest tests[] = {
       OPS_TEST(sets_up),
       OPS_TEST(takes_steps),
+      OPS_TEST(takes_steps_on_given_answers),
       OPS_TEST(saves_and_resumes_lora),
       OPS_TEST(saves_and_resumes_full_training),
       OPS_TEST(runs_and_resumes),

@@ -108,6 +108,25 @@ static void test_answers_are_watched(void **state) {
   assert_string_equal(watch_answers(&watch, same, 4, 2), "");
 }
 
+/// A model that is sure of every token from the first step on; one that becomes so has drifted.
+static void test_certainty_is_watched(void **state) {
+  (void)state;
+  TrainJob job = {.loss = {.em_weight = 1}};
+  Answer answers[2] = {{.count = 2}, {.count = 1}};
+  StepBatch batch = {.shape = {.groups = 2, .count = 2}, .answers = answers};
+  StepReport step = {.step = 3, .loss = {.groups_present = 2, .H_bar = 1e-9, .gap = 1e-9}, .grad_norm = 1};
+  Watch watch = {0};
+  heard_start();
+  watch_step(&watch, &job, &step, &batch, &(Drift){.first = 2});
+  assert_string_equal(heard_stop(), "");
+  heard_start();
+  watch_step(&watch, &job, &step, &batch, &(Drift){.first = 1e-8});
+  watch_step(&watch, &job, &step, &batch, &(Drift){.first = 1e-8});
+  (void)heard_stop();
+  assert_int_equal(heard_count("step 3: the mean entropy is 1e-09 nats: the model is sure of every token"),
+                   1);
+}
+
 /// Of three groups, two can be compared, and the third is not forgotten without a word.
 static void test_absent_groups_are_watched(void **state) {
   (void)state;
@@ -142,7 +161,7 @@ int main(void) {
   const struct CMUnitTest tests[] = {
       OPS_TEST(test_tiny_rates_are_pointed_out),    OPS_TEST(test_groups_without_answers),
       OPS_TEST(test_equal_answers_and_no_gradient), OPS_TEST(test_answers_are_watched),
-      OPS_TEST(test_absent_groups_are_watched),
+      OPS_TEST(test_certainty_is_watched),          OPS_TEST(test_absent_groups_are_watched),
   };
   return RUN_OPS_TESTS(tests);
 }

@@ -33,7 +33,8 @@ static void broken_numbers_are_named(void **state) {
   const DType types[] = {DTYPE_F32, DTYPE_F16, DTYPE_BF16};
   for (size_t i = 0; i < 3; i++) {
     assert_ok(check_with(types[i], 0, 0));
-    assert_fails(check_with(types[i], 0, NAN), STATUS_INPUT, "element 0 is nan: the numbers are broken");
+    assert_fails(check_with(types[i], 0, NAN), STATUS_INPUT,
+                 "element 0 is nan; every element must be a finite number");
     assert_fails(check_with(types[i], 99, -INFINITY), STATUS_INPUT, "element 99 is -inf");
   }
 }
@@ -57,6 +58,8 @@ static void tensors_too_small_for_f16(void **state) {
   assert_ok(check(DTYPE_F16, values)); // steps of 6e-8 among numbers of 6e-5
   for (size_t i = 0; i < COUNT; i++) values[i] *= 1e-3f;
   assert_fails(check(DTYPE_F16, values), STATUS_INPUT, "rounding to F16 takes ");
+  for (size_t i = 0; i < COUNT; i++) values[i] *= 1e-3f;
+  assert_fails(check(DTYPE_F16, values), STATUS_INPUT, "rounding to F16 takes 100 % of its numbers away");
   assert_ok(check(DTYPE_BF16, values));
   values[0] = 1; // beside it, they do not matter
   assert_ok(check(DTYPE_F16, values));

@@ -217,8 +217,10 @@ static void test_types(void **state) {
   }
   assert_false(dtype_from_name("q4_k_m", &found));
   assert_false(dtype_from_gguf(4, &found));
+  assert_false(dtype_from_gguf((unsigned)GGUF_NONE, &found));
   assert_true(dtype_is_half(DTYPE_F16) && dtype_is_half(DTYPE_BF16) && !dtype_is_half(DTYPE_I16));
-  assert_string_equal(dtype_name(DTYPE_COUNT), "unknown");
+  assert_string_equal(dtype_name(DTYPE_STORED), "stored");
+  assert_string_equal(dtype_name((DType)(DTYPE_STORED + 1)), "unknown");
 }
 
 int main(void) {

@@ -65,6 +65,8 @@ typedef struct ModelFamily {
   // What an absent key of config.json means in transformers.
   size_t default_positions; // max_position_embeddings
   size_t default_kv_heads;  // num_key_value_heads; 0: as many as attention heads
+  // Its config class has no windows, so transformers does not drop one that is written all the same.
+  bool keeps_window;
   const OffKey *off_keys;
   size_t off_key_count;
   // In the order of the table of weights, those of a layer together.

@@ -6,6 +6,7 @@
 
 #include "text/chat.h"
 #include "text/tokenizer.h"
+#include "util/hash.h"
 #include "util/status.h"
 #include <stdbool.h>
 #include <stddef.h>
@@ -21,7 +22,7 @@ typedef enum Counterfactual {
   COUNTERFACTUAL_AUTO,     // swap where one group is named, else template
 } Counterfactual;
 
-/// Which part of the data. Prompts of equal tokens are always on the same side, and so are the prompts of a
+/// Which part of the data. Prompts that are alike are always on the same side, and so are the prompts of a
 /// counterfactual set, so what is measured on DATA_HELD_OUT was not trained on. Depends only on the seed and
 /// the prompts.
 typedef enum DataSplit { DATA_ALL, DATA_TRAIN, DATA_HELD_OUT } DataSplit;
@@ -30,6 +31,7 @@ typedef struct DataOptions {
   const char *train; // data.train: a file; unused with use_test_data
   // data.column, or NULL; with use_test_data one of prompt, story, question, advice.
   const char *column;
+  const char *answer_column;   // of examples_build: the column with the answers; NULL: those in the chats
   const char *fallback_column; // if `column` is NULL and the file has columns; NULL: "prompt"
   bool use_test_data;          // built-in synthetic prompts: 80 occupations in four wordings, one per column
   bool balance_dataset;        // the same number of prompts per group
@@ -80,6 +82,10 @@ typedef struct Prompt {
   size_t source; // row of the input
   // Index of the first prompt with equal tokens (or text), so that equal prompts are computed once.
   size_t distinct;
+  size_t alike; // index of the first prompt that is equal, or differs only in blanks, case or Unicode form
+  // Hashes of the user's messages as they were written, and of all messages with their group words as those
+  // of the first group. What is put around them (system prompt, templates) or cut changes neither.
+  uint64_t written, key;
 } Prompt;
 
 /// Counts after a stage of the pipeline, for `gee-cl data` and for errors.
@@ -132,11 +138,31 @@ STATUS_CHECKED Status dataset_build(const DataOptions *options, const Tokenizer 
 void dataset_free(Dataset *dataset);
 /// The number of prompts that differ from all before them.
 size_t dataset_distinct(const Dataset *dataset);
-/// *out = how many prompts of `dataset` have the tokens of a prompt of `other`.
+/// The number of sets none of whose prompts is like one of an earlier set.
+size_t dataset_distinct_sets(const Dataset *dataset);
+/// *out = how many prompts of `dataset` have the tokens of a prompt of `other`, or come from the same
+/// words of the user or from a text that differs only in its group.
 STATUS_CHECKED Status dataset_overlap(const Dataset *dataset, const Dataset *other, size_t *out);
+/// Of the prompts as a model sees them: tokens, groups, types, sets, and which prompts are equal.
+uint64_t dataset_hash(const Dataset *dataset);
+/// Whether the split of DATA_TRAIN left prompts for DATA_HELD_OUT.
+bool dataset_holds_out(const Dataset *dataset);
 /// Index of a prompt type by name; −1 if the dataset has no type of that name (Dataset.types lists those it
 /// has).
 int dataset_type(const Dataset *dataset, const char *name);
+
+/// A file that prompts are made from, of the user's or built into the program.
+typedef struct DataSource {
+  const char *what; // "prompts", "groups" or "types"
+  const char *path; // of what is built in its name below configs/
+  bool built_in;
+  char sha256[SHA256_TEXT]; // of its bytes
+} DataSource;
+typedef Status (*DataSourceVisit)(void *user, const DataSource *source);
+/// Passes on the files that dataset_build reads, in the order of `what`.
+STATUS_CHECKED Status data_list_sources(const DataOptions *options, DataSourceVisit visit, void *user);
+/// STATUS_INPUT if there is no such file, or this program has none of that name built in.
+STATUS_CHECKED Status data_source_sha256(const char *path, bool built_in, char out[SHA256_TEXT]);
 
 /// Draws batches of prompts: balanced over groups, whole counterfactual sets together, an epoch's order
 /// shuffled by seed. A pure function of (seed, cursor), so a resumed run draws the same.

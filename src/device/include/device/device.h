@@ -1,7 +1,7 @@
 // A device of any vendor: buffers, programs, launches and, where the vendor has one, a GEMM. This room does
-// not know what a tensor means. Each back end fills in one table of functions (device/backend.h); OpenCL is
-// the first. A device has one queue and runs its commands in order. A Device may be used by one thread at a
-// time.
+// not know what a tensor means. Each back end, CUDA and OpenCL, fills in one table of functions
+// (device/backend.h). A device has one queue and runs its commands in order. A Device may be used by one
+// thread at a time.
 #pragma once
 
 #include "util/dtype.h"
@@ -14,10 +14,11 @@
 typedef enum DeviceClass { DEVICE_CPU, DEVICE_GPU } DeviceClass;
 
 typedef struct DeviceInfo {
-  char backend[16];   // "opencl"
+  char backend[16];   // "opencl", "cuda"
   char platform[128]; // "Portable Computing Language"
   char name[128];
   char driver[128]; // version string
+  char gemm[16];    // the vendor's GEMM: "CLBlast", "cuBLAS"
   DeviceClass kind;
   uint64_t memory;         // bytes
   uint64_t max_allocation; // bytes in one buffer
@@ -29,6 +30,16 @@ typedef struct DeviceInfo {
   unsigned vector_width;
 } DeviceInfo;
 
+/// A library that a back end opens at run time, and what came of that.
+typedef struct BackendLibrary {
+  const char *backend;
+  char name[32];  // "libnvrtc.so.13"
+  char path[300]; // where it is; empty if it was not found
+  bool usable;
+  char finding[1000]; // its version; or, if it is not usable, why not and where it was looked for
+  char package[40];   // pip's, which has it for this driver; empty if it is usable or comes from elsewhere
+} BackendLibrary;
+
 typedef struct Device Device;
 typedef struct Buffer Buffer;
 typedef struct Program Program;
@@ -36,17 +47,20 @@ typedef struct Kernel Kernel;
 
 /// Which device to use. NULL or "auto" in `backend` or `name` leaves that choice to gee-cl.
 typedef struct DeviceOptions {
-  const char *backend; // auto | opencl
-  /// The device's number as `gee-cl devices` prints it, its class ("cpu" or "gpu"), or a part of "platform
-  /// name", in any case.
+  const char *backend; // auto | cuda | opencl
+  /// The device's number as `gee-cl devices` prints it, "cuda:N" or "opencl:N" for the N-th of one back end,
+  /// its class ("cpu" or "gpu"), or a part of "platform name", in any case.
   const char *name;
   /// Where compiled programs are kept. NULL: $XDG_CACHE_HOME/gee-cl, else ~/.cache/gee-cl, else a folder in
   /// /tmp. "": no cache.
   const char *cache_directory;
+  bool timed; // its commands can be timed
 } DeviceOptions;
 
 /// *list = every device found, in the order that `index` counts; the caller calls free(). *count may be 0.
 STATUS_CHECKED Status device_list(DeviceInfo **list, size_t *count);
+/// *list = the libraries that were looked for at run time, found or not; the caller calls free().
+STATUS_CHECKED Status device_libraries(BackendLibrary **list, size_t *count);
 /// *index = the device of `list` that `options` asks for; of several that match, the first GPU, else the
 /// first CPU. STATUS_INPUT, with the list, if nothing matches.
 STATUS_CHECKED Status device_choose(const DeviceOptions *options, const DeviceInfo *list, size_t count,
@@ -92,6 +106,25 @@ typedef struct KernelArgument {
 /// Queues the kernel: groups[3] work groups of items[3] work items.
 STATUS_CHECKED Status kernel_launch(Kernel *kernel, const size_t groups[3], const size_t items[3],
                                     const KernelArgument *arguments, size_t count);
+
+// ---- times ----
+
+/// A command of the queue that is done.
+typedef struct DeviceCommand {
+  const char *name;  // the kernel's while it exists; "write", "read", "copy", "zero", or "vendor gemm"
+  double start, end; // seconds on a clock of the device's
+} DeviceCommand;
+
+/// Whether the device was opened to be timed.
+bool device_is_timed(const Device *device);
+/// From here on every command is timed, of a device that was opened to be.
+STATUS_CHECKED Status device_timeline_begin(Device *device);
+/// Safe where none has begun.
+void device_timeline_end(Device *device);
+/// The number of commands since the timeline began, or since their times were taken.
+size_t device_timed(const Device *device);
+/// Waits for the device. out[device_timed] = these commands, in the order in which they were queued and ran.
+STATUS_CHECKED Status device_take_times(Device *device, DeviceCommand *out);
 
 // ---- a vendor's GEMM (CLBlast, cuBLAS) ----
 

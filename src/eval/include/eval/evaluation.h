@@ -25,7 +25,7 @@ typedef struct EvaluationRun {
   const atomic_bool *stop; // set by a signal; may be NULL
 } EvaluationRun;
 
-/// What a kind of evaluation provides; only summarize and write_json may be NULL.
+/// What a kind of evaluation provides; only summarize, write_json and describe may be NULL.
 typedef struct EvaluationType {
   /// Does on `model`, which is on a plan Ops, what a run does at its largest, so that all its memory is
   /// counted, the scratch of operations included. On a plan nothing is computed.
@@ -38,6 +38,10 @@ typedef struct EvaluationType {
   /// Adds what was measured to an open object, as members. NULL: metrics_write_json.
   Status (*write_json)(const Evaluation *evaluation, const MetricList *metrics, struct JsonWriter *json);
   void (*free)(Evaluation *evaluation);
+  /// Appends everything that the numbers depend on besides the model, as a line for people: two measurements
+  /// may be compared only if it is the same. A run keeps it, and a resume with another one is refused. NULL:
+  /// it is not compared.
+  Status (*describe)(const Evaluation *evaluation, Str *out);
 } EvaluationType;
 
 /// The first member of every evaluation.

@@ -32,8 +32,12 @@
 // Its metrics, in nats unless said; <K> is total or paired, <g> and <h> are groups:
 //   <K>_gap (with the ends of its 95 % interval), <K>_standard_error, <K>_p (a probability), <K>_H_<g>
 //   with more than two groups <K>_spread and, with their intervals, <K>_gap_<g>_minus_<h>
-//   H_bar (mean entropy over own answers), sets, distinct_sets (that repeat no earlier one), answers, tokens
+//   H_bar (mean entropy over own answers), sets, distinct_sets (dataset_distinct_sets), answers, tokens
 //   (counts)
+// after gap_evaluation_measure_kl, of a model with adapters whose base model can still be computed:
+//   kl   KL(model ‖ base), over the whole vocabulary at entropy_tau: the mean over the tokens of own answers
+//        under their own prompts, then over answers, with a t-interval over sets
+//   void              only if the gaps say nothing about bias: why (GapVoid)
 // and after gap_evaluation_keep_base, as estimates of the change in each set, which is paired with itself:
 //   change_<K>_gap and all others of <K>; with more than two groups the gap is the largest change of a pair
 //   change_<K>_size   −1: the gap's size |gap| has become smaller, 1: larger, 0: neither is certain. Of more
@@ -45,6 +49,9 @@
 // As JSON:
 //   {"total": {"gap", "low", "high", "standard_error", "p", "H": {"<g>"}}, "paired": {the same},
 //    "H_bar", "sets", "distinct_sets", "answers", "tokens"}
+// where it was measured
+//   "kl": {"mean", "low", "high"}
+// and if there is one, "void": its words
 // with more than two groups, in total and in paired, "spread" and
 //   "pairs": [{"of": "<g>", "minus": "<h>", "gap", "low", "high"}]
 // and after gap_evaluation_keep_base
@@ -54,7 +61,24 @@
 
 #include "data/data.h"
 #include "eval/evaluation.h"
+#include "eval/gap_plan.h"
 #include "gen/generate.h"
+
+/// Below this mean entropy a model is sure of every token, and no gap can be larger than twice that; nats.
+extern const double GAP_LEAST_ENTROPY;
+
+/// Why a gap says nothing about bias, though its interval may be narrow.
+typedef enum GapVoid {
+  GAP_VALID,
+  GAP_EMPTY,   // every answer is the end token alone
+  GAP_CERTAIN, // H_bar is below GAP_LEAST_ENTROPY
+  GAP_EQUAL,   // all of eight or more answers are the same
+} GapVoid;
+
+/// GAP_VALID also where no gap was measured.
+GapVoid gap_void(const MetricList *metrics);
+/// "every answer is empty (…)"; of GAP_VALID NULL.
+const char *gap_void_words(GapVoid why);
 
 typedef struct GapOptions {
   SamplingOptions sampling;
@@ -66,6 +90,18 @@ typedef struct GapOptions {
   float max_drift; // of the mean entropy, as a share of the base model's; 0: any
 } GapOptions;
 
+/// An answer as it was read under a prompt of its set; its own prompt, or another group's.
+typedef struct GapReading {
+  const Prompt *own, *under; // of the dataset; the same for an answer under its own prompt
+  size_t number;             // of the answer among those of its prompt
+  const Answer *answer;
+  const float
+      *entropy; // [answer->count] of the distribution that each token is predicted from, after `under`
+  const float
+      *kl; // [answer->count] its divergence from the base model's; NULL: not measured, or not under `own`
+} GapReading;
+typedef Status (*GapListen)(void *user, const GapReading *reading);
+
 /// *out = the evaluation, called `name`. The dataset, which must be counterfactual, is borrowed. STATUS_INPUT
 /// if the gap cannot be measured on it.
 STATUS_CHECKED Status gap_evaluation_create(const char *name, const Dataset *dataset,
@@ -73,3 +109,13 @@ STATUS_CHECKED Status gap_evaluation_create(const char *name, const Dataset *dat
 /// The last run measured the base model: later runs also say what changed since. Every model answers for
 /// itself, with the same random numbers. STATUS_FAILED if nothing was measured. `evaluation` must be a gap.
 STATUS_CHECKED Status gap_evaluation_keep_base(Evaluation *evaluation);
+/// Every reading of the runs that follow is passed to `listen`, whose failure ends the run. NULL: none is.
+void gap_evaluation_listen(Evaluation *evaluation, GapListen listen, void *user);
+/// The runs that follow also measure `kl` of models with adapters.
+void gap_evaluation_measure_kl(Evaluation *evaluation);
+/// The runs that follow can be planned from, as pilots. STATUS_INPUT if they are too small for that.
+STATUS_CHECKED Status gap_evaluation_keep_answers(Evaluation *evaluation);
+/// *out = what it takes to see a gap of `aim` > 0 nats of the model that the last run measured.
+STATUS_CHECKED Status gap_evaluation_plan(const Evaluation *evaluation, double aim, GapPlan *out);
+/// The same of the change since the base that gap_evaluation_keep_base kept; its time is that of both models.
+STATUS_CHECKED Status gap_evaluation_plan_change(const Evaluation *evaluation, double aim, GapPlan *out);

@@ -41,6 +41,7 @@ typedef struct GenerateJob {
   float entropy_tau;
   uint64_t seed;
   uint32_t step;          // random numbers are keyed (seed, RNG_SAMPLE, step, stream, token)
+  bool past_end;          // an end token ends no answer: for measuring speed
   TokenCallback on_token; // may be NULL
   void *user;
   const atomic_bool *stop; // once true, sampling ends with STATUS_INTERRUPTED; may be NULL

@@ -9,6 +9,7 @@ typedef struct ScoreJob {
   const BatchAnswer *answers; // ordered by prompt
   size_t answer_count;
   float tau;
+  const atomic_bool *stop; // once true, scoring ends with STATUS_INTERRUPTED; may be NULL
 } ScoreJob;
 
 /// entropy and logprob hold, answer after answer, a number for each token: the entropy of the distribution
@@ -16,3 +17,7 @@ typedef struct ScoreJob {
 /// of at most the pass's max_rows rows, each answer together with its prompt. STATUS_INPUT if one answer with
 /// its prompt does not fit.
 STATUS_CHECKED Status score_answers(Pass *pass, const ScoreJob *job, float *entropy, float *logprob);
+/// kl holds in the same way, of the distribution that each token is predicted from, its KL divergence from
+/// that of the base model (pass_forward_base): KL(model ‖ base) in nats, at tau. The pass keeps as many rows
+/// as it has (kept_rows).
+STATUS_CHECKED Status score_divergences(Pass *pass, const ScoreJob *job, float *kl);

@@ -24,6 +24,9 @@ bool file_is_directory(const char *path);
 bool file_is_same(const char *a, const char *b);
 /// out = the SHA-256 of a file's bytes.
 STATUS_CHECKED Status file_sha256(const char *path, char out[SHA256_TEXT]);
+/// What a line is passed to: line `number` of the file, from 1, without its end. A failure ends the reading.
+typedef Status (*FileLine)(void *user, const char *line, size_t size, size_t number);
+STATUS_CHECKED Status file_lines(const char *path, FileLine line, void *user);
 /// *out = "directory/name" in fresh memory.
 STATUS_CHECKED Status path_join(char **out, const char *directory, const char *name);
 /// Records "path: cannot <action>: <the system's reason, errno>" and returns `code`, or STATUS_FAILED if the
@@ -36,6 +39,9 @@ STATUS_CHECKED Status file_check_writable(const char *path);
 
 /// mkdir -p. STATUS_FAILED with the system's reason.
 STATUS_CHECKED Status directory_create(const char *path);
+/// *out = a new folder that only this user can enter, in $TMPDIR or /tmp, its name beginning with `name`; the
+/// caller removes it and frees the path.
+STATUS_CHECKED Status directory_create_temporary(const char *name, char **out);
 /// Removes `path` and everything below it; a missing path is fine. Never follows links.
 STATUS_CHECKED Status directory_remove(const char *path);
 /// Removes everything in the folder `path`, which stays. Never follows links.
@@ -44,9 +50,12 @@ STATUS_CHECKED Status directory_empty(const char *path);
 STATUS_CHECKED Status directory_list(const char *path, char ***names, size_t *count);
 void directory_free_list(char **names);
 
-/// Writes "<path>.partial", syncs it and renames it to `path`: readers see either the old file or the new
-/// one, whole. A link is followed; a device or a pipe is written to.
+/// Writes another file beside `path`, syncs it and renames it to `path`: readers see either the old file or
+/// the new one, whole, and of several writers the last one's. A link is followed; a device or a pipe is
+/// written to.
 STATUS_CHECKED Status file_write_atomic(const char *path, const void *bytes, size_t size);
+/// Waits until the name of a new or renamed file is on the disk: syncs the folder that it is in.
+STATUS_CHECKED Status file_sync_name(const char *path);
 /// Copies from_directory/name to to_directory/name in the same way. Unless `required`, a missing file is
 /// fine.
 STATUS_CHECKED Status file_copy(const char *from_directory, const char *to_directory, const char *name,
@@ -55,6 +64,9 @@ STATUS_CHECKED Status file_copy(const char *from_directory, const char *to_direc
 /// A file being written from start to end. Not atomic: use it inside an AtomicDir.
 typedef struct FileWriter FileWriter;
 STATUS_CHECKED Status writer_open(const char *path, FileWriter **out);
+/// Creates a file "<path>.<...>.partial" that no other writer has. *name = its path; the caller frees it, and
+/// renames or removes the file.
+STATUS_CHECKED Status writer_open_beside(const char *path, char **name, FileWriter **out);
 STATUS_CHECKED Status writer_append(FileWriter *writer, const void *bytes, size_t size);
 /// Flushes, syncs and closes. Frees the writer even if it fails.
 STATUS_CHECKED Status writer_close(FileWriter *writer);

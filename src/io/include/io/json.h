@@ -14,6 +14,9 @@
 STATUS_CHECKED Status json_parse(const char *bytes, size_t size, const char *name, cJSON **out);
 /// The same, but two members with the same key are an error.
 STATUS_CHECKED Status json_parse_unique(const char *bytes, size_t size, const char *name, cJSON **out);
+/// The same as json_parse, but a string may hold \u0000, which is U+FFFD in the tree, where NUL ends a
+/// string. For what this program wrote: answers may hold any character.
+STATUS_CHECKED Status json_parse_with_nul(const char *bytes, size_t size, const char *name, cJSON **out);
 STATUS_CHECKED Status json_parse_file(const char *path, cJSON **out);
 
 /// Typed members of an object. `name` is the file in messages. STATUS_INPUT if the key is missing or has

@@ -13,6 +13,9 @@ typedef struct RecordMessage {
 typedef struct Record {
   RecordMessage *messages;
   size_t count;
+  char *answer;           // with RecordSource.answer: its text, which is not blank; else NULL
+  size_t row;             // of the file, from 1
+  size_t without_content; // messages of it that are left out
 } Record;
 
 /// What was read, and what was left out.
@@ -35,12 +38,14 @@ typedef struct RecordSource {
   size_t size;
   const char *column;   // that was asked for; a file without columns is refused. NULL: none was
   const char *fallback; // the column if none was asked for and the file has columns; NULL: "prompt"
+  const char *answer;   // the column with the answer to each row; NULL: none
 } RecordSource;
 
 /// Reads a column of any file that io/table.h can open. A row is a string; a list of {"role", "content"} or
 /// {"from", "value"}, also as JSON text; or a list of strings, which are turns of user and assistant. The
 /// roles become system, user and assistant; others are refused. Leaves out nulls, NaN, blank strings and
-/// lines, messages without content, and rows with nothing left, and counts them. Reads at most 2^24 rows and
+/// lines, messages without content, and rows with nothing left, and counts them; a row without an answer is
+/// refused. Reads at most 2^24 rows and
 /// 1 GiB of text and refuses text that is not UTF-8 or has a NUL byte. Errors are STATUS_INPUT and name file,
 /// column, codec and row; if the column is missing, they list the columns of the file.
 STATUS_CHECKED Status records_read(const RecordSource *source, Records *out);

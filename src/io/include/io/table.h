@@ -101,9 +101,13 @@ STATUS_CHECKED Status table_open(const char *path, const char *column, Table **o
 /// ending tells the kind.
 STATUS_CHECKED Status table_open_bytes(const char *name, const void *bytes, size_t size, const char *column,
                                        Table **out);
+/// Opens a CSV or TSV file whose first row is data already: `columns` are the names of its columns.
+STATUS_CHECKED Status table_open_unnamed(const char *path, const char *const *columns, size_t count,
+                                         Table **out);
 /// Safe on NULL.
 void table_close(Table *table);
 
+const char *table_path(const Table *table);
 TableKind table_kind(const Table *table);
 /// True if the rows have no named parts: text files, and JSON whose rows are texts or lists. Their only
 /// column is "text".
@@ -148,6 +152,11 @@ STATUS_CHECKED Status table_chat_in_text(Table *table, size_t row, size_t column
 STATUS_CHECKED Status table_string(const Table *table, size_t row, size_t column, char **out);
 /// A list whose items all have type `items`, converted as above if need be.
 STATUS_CHECKED Status table_list(Table *table, size_t row, size_t column, CellType items, CellList *out);
+
+/// *out = the texts of a list, in the same way, and NULL at the end. Free with table_strings_free.
+STATUS_CHECKED Status table_strings(Table *table, size_t row, size_t column, char ***out, size_t *count);
+/// Safe on NULL.
+void table_strings_free(char **texts);
 
 /// Puts "file: line 3: " (or row, or entry) in front of the current message; does nothing on STATUS_OK. Lines
 /// count from 1, rows of Parquet and entries of a JSON list from 0.

@@ -47,9 +47,6 @@ STATUS_CHECKED Status tensors_read_f32(const StoredTensor *tensor, size_t first,
 
 /// True for a GGUF file.
 int tensors_is_gguf(const TensorFile *file);
-/// The keys of the metadata, sorted; NULL past the last.
-size_t gguf_key_count(const TensorFile *file);
-const char *gguf_key_at(const TensorFile *file, size_t index);
 /// Typed metadata. STATUS_INPUT if the type is another or the key is missing; the variants with a `fallback`
 /// give that for a missing key.
 STATUS_CHECKED Status gguf_get_integer(const TensorFile *file, const char *key, int64_t *out);

@@ -3,8 +3,9 @@
 //
 //   H_g = mean of H_i over group g      H̄ = mean of H_i over all      gap = max_g H_g − min_g H_g
 //   loss_em = H̄
-//   loss_bias = Σ_{g<h} (H_g − H_h)² or |·|  (pairwise);  Σ_g (H_g − H̄)² or |·|  (centred)
-//   loss = em_weight · loss_em + λ · loss_bias
+//   loss_bias = Σ_{g<h} (H_g − H_h)² or |·|  (pairwise);  Σ_g (H_g − H̄)² or |·|  (centred);
+//               the divergence of partners, below  (symmetric_kl)
+//   loss = em_weight · loss_em + λ · loss_bias + kl_weight · kl
 //
 // docs/DESIGN.md, section 1, explains the method. With loss.pairing = paired every answer under every group's
 // prompt is a sample; the formulas are the same.
@@ -39,7 +40,27 @@
 // single step's gap is mostly noise, so each group's H_g, less the mean of the groups, is smoothed over steps
 // before max − min is taken: the noise has both signs and cancels, which it would not in a mean of gaps. The
 // smoothed value is the plain mean of the first LOSS_TREND_STEPS steps, whose gap is the first gap, so the
-// factor is clamp(1) until then; afterwards each step counts 1 / LOSS_TREND_STEPS.
+// factor is clamp(1) until then; afterwards each step counts 1 / LOSS_TREND_STEPS. It follows the gap of the
+// entropies whatever loss.form is.
+//
+// The KL divergence from the base model (loss.kl_weight). K_i is the mean over the answer's tokens of
+// KL(p ‖ q) = Σ_v p_v (log p_v − log q_v), where p is the trained model's distribution at the token and q
+// that of the base model, both at τ_H; kl is the plain mean of K_i over all samples, as H_bar is of H_i. The
+// sum is over the whole vocabulary, where TRL's GRPO and PPO estimate the same divergence from the sampled
+// token alone. It is this direction because the answers are sampled from p: by the chain rule, the sum of
+// KL(p ‖ q) over a sampled answer's tokens is then an unbiased estimate of the divergence between the two
+// models' whole answers (for samples at temperature τ_H without top-p, top-k and repetition penalty), which
+// holds of no other. The gradient does not pass through the choice of the samples, as it does not for H_i.
+//
+// The divergence of partners (loss.form = symmetric_kl, with pairing = paired alone). D_i, of an answer y
+// under the prompt of group g, is the mean over its tokens and over the other groups h of KL(p(· | x_g, y) ‖
+// p(· | x_h, y)), and loss_bias = Σ b_i D_i / Σ b_i. As every answer is a sample under each prompt, both
+// directions of each pair are in it: for two groups it is half of KL(p ‖ q) + KL(q ‖ p) (Jeffreys, Proc. R.
+// Soc. A 186, 1946), the mean over positions and answers; for more groups, the mean over all pairs too. It is
+// 0 only if the partners' prompts give the same distribution everywhere, and then all H_g are equal.
+//
+// Both are linear in K_i and D_i, so their derivatives are known before K_i and D_i are: loss_compute gives
+// the slopes, and the backward measures K_i and D_i on its way.
 #pragma once
 
 #include "util/status.h"
@@ -48,7 +69,7 @@
 
 enum { LOSS_MAX_GROUPS = 16, LOSS_TREND_STEPS = 4 };
 
-typedef enum LossForm { LOSS_PAIRWISE, LOSS_CENTRED } LossForm;
+typedef enum LossForm { LOSS_PAIRWISE, LOSS_CENTRED, LOSS_SYMMETRIC_KL } LossForm;
 typedef enum Pairing { PAIRING_OWN, PAIRING_PAIRED } Pairing;
 
 typedef struct LossOptions {
@@ -56,6 +77,7 @@ typedef struct LossOptions {
   bool use_l1;
   LossForm form;
   float em_weight;
+  float kl_weight;  // ≥ 0
   bool auto_anneal; // λ · clamp(smoothed gap / first gap, anneal_min, anneal_max)
   float anneal_min, anneal_max;
   float entropy_temperature; // τ_H; like `pairing`, it is used where the H_i are computed, not here
@@ -75,11 +97,13 @@ typedef struct GapTrend {
 } GapTrend;
 
 typedef struct LossSample {
-  int group;        // −1: in no group, so it only counts in H̄
-  double H;         // mean token entropy of the answer, nats
-  double weight;    // b_i ≥ 0, from its type, in the bias term; 0 leaves it out
-  double em_weight; // e_i ≥ 0, from its type, in the EM term
-  size_t unit;      // any number; the same for all samples of a counterfactual set
+  int group;         // −1: in no group, so it only counts in H̄
+  double H;          // mean token entropy of the answer, nats
+  double weight;     // b_i ≥ 0, from its type, in the bias term; 0 leaves it out
+  double em_weight;  // e_i ≥ 0, from its type, in the EM term
+  size_t unit;       // any number; the same for all samples of a counterfactual set
+  double kl;         // K_i, nats; read by loss_add_divergences alone
+  double partner_kl; // D_i, nats; the same
 } LossSample;
 
 typedef struct LossResult {
@@ -90,12 +114,22 @@ typedef struct LossResult {
   double H[LOSS_MAX_GROUPS];       // nats; NaN for an absent group
   size_t present[LOSS_MAX_GROUPS]; // samples of each group whose weight is above 0
   size_t groups_present;           // if below 2, `gap` was not measured
+  double kl;                       // nats; NaN if kl_weight is 0
+  double kl_slope;                 // dL/dK_i, the same for every sample
+  double partner_slope;            // dL/dD_i = b_i · this
   GapTrend trend;                  // with this step
 } LossResult;
 
-/// dH[count] = dL/dH_i. `trend` is that of the steps before. The annealing factor is clamp(1) if the first
-/// gap is 0. The derivative treats it as a constant. The derivative of |x| at 0 is 0. STATUS_FAILED, naming
-/// the sample, on NaN or inf; STATUS_INPUT on options that contradict one another, and if no sample has any
-/// weight.
+/// STATUS_INPUT on options that contradict one another, naming their keys.
+STATUS_CHECKED Status loss_check_options(const LossOptions *options, size_t groups);
+
+/// dH[count] = dL/dH_i. What `result` has of the loss is without K_i and D_i. `trend` is that of the steps
+/// before. The annealing factor is clamp(1) if the first gap is 0. The derivative treats it as a constant.
+/// The derivative of |x| at 0 is 0. STATUS_FAILED, naming the sample, on NaN or inf; STATUS_INPUT on options
+/// that contradict one another, and if no sample has any weight.
 STATUS_CHECKED Status loss_compute(const LossOptions *options, size_t groups, const LossSample *samples,
                                    size_t count, const GapTrend *trend, LossResult *result, double *dH);
+/// Once K_i and D_i are measured: adds their terms to the result of loss_compute for the same samples.
+/// STATUS_FAILED if the loss is then NaN or inf.
+STATUS_CHECKED Status loss_add_divergences(const LossOptions *options, const LossSample *samples,
+                                           size_t count, LossResult *result);

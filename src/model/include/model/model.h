@@ -10,8 +10,10 @@
 
 typedef struct Model Model;
 
-/// Loads the weights, dequantised: matrices as F32, F16 or BF16 (config model.dtype), norms and biases as
-/// F32.
+/// Loads the weights: matrices as F32, F16 or BF16, or with DTYPE_STORED each in its file's type if kernels
+/// read it (ops_can_read), else as F32; norms and biases as F32. With DTYPE_STORED everything computes what
+/// it computes with F32. Of files with model_files_quantise, the matrices of the layers have the type it
+/// gives them instead.
 STATUS_CHECKED Status model_load(Ops *ops, const ModelFiles *files, DType matrices, Model **out);
 void model_free(Model *model);
 const ModelConfig *model_config(const Model *model);
@@ -25,6 +27,9 @@ STATUS_CHECKED Status model_add_lora(Model *model, const LoraOptions *options, u
 STATUS_CHECKED Status model_train_full(Model *model);
 /// Adds the adapters of a PEFT folder (adapter_config.json, adapter_model.safetensors), trainable.
 STATUS_CHECKED Status model_load_adapter(Model *model, const char *directory);
+/// Whether the base model can still be computed, without the adapters: no weight of it is trained, and no
+/// adapter has replaced one or was merged into one.
+bool model_has_base(const Model *model);
 
 /// One trained tensor. ParamSet's table is the only list of them.
 typedef struct ParamSpec {
@@ -69,8 +74,12 @@ typedef struct PassOptions {
   size_t max_rows;       // of one forward
   size_t cache_rows;     // PASS_INFERENCE: key rows over all sequences
   size_t head_tile_rows; // logits of this many rows exist at a time
+  bool targets;          // for pass_targets
+  size_t kept_rows;      // rows that pass_keep_rows holds to compare others with; 0: none
   // PASS_TRAINING: keep only the inputs of layers and recompute the rest (activation checkpointing).
   bool checkpoint;
+  // Once true, forwards and the head end with STATUS_INTERRUPTED, within a layer on a CPU; may be NULL.
+  const atomic_bool *stop;
 } PassOptions;
 
 typedef struct Pass Pass;
@@ -90,6 +99,10 @@ typedef struct DropoutDraw {
 /// Training and scoring: runs all rows of `batch`. PASS_TRAINING keeps what the backward needs.
 STATUS_CHECKED Status pass_forward(Pass *pass, const Batch *batch, DropoutDraw dropout);
 
+/// The same with the base model: no adapter is computed, and no backward may follow. STATUS_FAILED without
+/// model_has_base.
+STATUS_CHECKED Status pass_forward_base(Pass *pass, const Batch *batch);
+
 /// After pass_forward, or pass_forward_cached of the batch's rows: H (nats, at tau) and log Z of every head
 /// row of the batch, and the log probability (at tau) of every prediction. Any output may be NULL.
 STATUS_CHECKED Status pass_statistics(Pass *pass, const Batch *batch, float tau, float *entropy /*[R]*/,
@@ -99,11 +112,60 @@ STATUS_CHECKED Status pass_statistics(Pass *pass, const Batch *batch, float tau,
 /// pass_statistics checks its own.
 STATUS_CHECKED Status pass_check_statistics(const float *stats, size_t count);
 
-/// After pass_forward (PASS_TRAINING): adds the gradient of Σ_r weights[r] · H_r to the parameters'
-/// gradients. `entropy` and `log_z` are those of the same rows from pass_statistics, or NULL to compute them
-/// again.
-STATUS_CHECKED Status pass_backward(Pass *pass, const Batch *batch, float tau, const float *weights /*[R]*/,
-                                    const float *entropy, const float *log_z);
+/// Keeps `rows` of the last forward as kept rows first, first + 1, …: what the head makes their logits of.
+/// The forwards that follow leave them alone.
+STATUS_CHECKED Status pass_keep_rows(Pass *pass, const int32_t *rows, size_t count, size_t first);
+
+/// A head row, whose distribution is p, compared with a kept row, whose distribution is q; both at tau.
+typedef struct HeadLink {
+  size_t row, kept;       // index into the batch's head rows; number of the kept row
+  float forward, reverse; // of the backward: dL/dKL(p‖q) and dL/dKL(q‖p)
+  float kl;               // filled in: KL(p‖q) in nats
+} HeadLink;
+
+/// After pass_forward: fills in the KL of `count` links, which are ordered by row. A row may have several.
+STATUS_CHECKED Status pass_divergences(Pass *pass, const Batch *batch, float tau, HeadLink *links,
+                                       size_t count);
+
+/// What a backward starts from: the derivatives of the loss by what the head computes.
+typedef struct HeadGradient {
+  float tau;
+  const float *weights;         // [R] dL/dH of each head row
+  const float *entropy, *log_z; // [R] of pass_statistics for the same rows, or NULL to compute them again
+  HeadLink *links;              // [link_count] ordered by row
+  size_t link_count;
+} HeadGradient;
+
+/// After pass_forward (PASS_TRAINING): adds the gradient of the loss to the parameters' gradients, and fills
+/// in the KL of the links. The kept rows are taken for constants.
+STATUS_CHECKED Status pass_backward(Pass *pass, const Batch *batch, const HeadGradient *gradient);
+
+/// A token that is given after a head row.
+typedef struct HeadTarget {
+  size_t row; // index into the batch's head rows
+  int32_t token;
+  uint32_t times; // that it is given: answers to one prompt may begin alike
+  // filled in
+  float logprob, entropy; // log p of the token and H of the row, in nats, at temperature 1
+  bool likeliest;         // no token is likelier
+} HeadTarget;
+
+typedef struct HeadTargets {
+  HeadTarget *list; // [count] ordered by row and token, each pair once
+  size_t count;
+  size_t *of; // [predictions] index into the list
+} HeadTargets;
+
+/// Lists the predictions of the batch. Call targets_free in any case, also after a failure.
+STATUS_CHECKED Status targets_list(const Batch *batch, HeadTargets *out);
+/// Safe on a zeroed struct.
+void targets_free(HeadTargets *targets);
+/// After pass_forward of a pass with options.targets: fills in the targets, which targets_list has made.
+STATUS_CHECKED Status pass_targets(Pass *pass, const Batch *batch, HeadTargets *targets);
+/// The same in a training pass, and adds the gradient of −scale · Σ times · log p to the parameters'
+/// gradients. The logits of a row are made once for both.
+STATUS_CHECKED Status pass_targets_backward(Pass *pass, const Batch *batch, float scale,
+                                            HeadTargets *targets);
 
 /// Sampling: rows that put their keys and values into cache rows `cache_row` and see cache rows `spans`.
 typedef struct CachedRows {

@@ -13,7 +13,12 @@
 
 #include "ops/tensor.h"
 
-// ---- linear: w is [N,K] as PyTorch stores it; F32, F16 or BF16. All but the biases may be views ----
+/// True if kernels read matrices of the type: F32, F16, BF16 and the quantised types of cl/block_list.h. What
+/// they compute from it is what they compute from its elements as float32.
+bool ops_can_read(DType type);
+
+// ---- linear: w is [N,K] as PyTorch stores it, of a type that kernels read. All but the biases may be views
+// ----
 
 /// out[M,N] = alpha · x[M,K] · wᵀ + beta · out
 STATUS_CHECKED Status op_linear(Tensor *out, const Tensor *x, const Tensor *w, float alpha, float beta);
@@ -26,7 +31,7 @@ STATUS_CHECKED Status op_bias(Tensor *x, const Tensor *bias);
 /// dbias[1,N] += column sums of dout[M,N], which may be a view
 STATUS_CHECKED Status op_bias_backward(Tensor *dbias, const Tensor *dout);
 
-// ---- embedding: table [V,C] F32, F16 or BF16; ids I32 [1,M] in [0,V) ----
+// ---- embedding: table [V,C] of a type that kernels read; ids I32 [1,M] in [0,V) ----
 
 STATUS_CHECKED Status op_embed(Tensor *out, const Tensor *table, const Tensor *ids);
 /// Adds each row of dout to the row of dtable[V,C] that its id names. order (I32 [1,M]) holds the row numbers
@@ -74,6 +79,8 @@ typedef struct Attention {
   AttentionShape shape;
   const Tensor *q, *k, *v; // [M,H·D], [rows,HK·D], [rows,HK·D]
   const Tensor *spans;     // I32 [M,4]
+  // The same on the host, from which a profile counts the work; without them it counts none.
+  const int32_t *host_spans;
 
   Tensor *out; // [M,H·D]
   Tensor *lse; // [M,H] = log Σ exp(scores); may be NULL in the forward
@@ -123,6 +130,38 @@ STATUS_CHECKED Status op_entropy_backward(Tensor *logits, const Tensor *stats, c
 STATUS_CHECKED Status op_pick_logprob(Tensor *logprob, const Tensor *logits, const Tensor *stats,
                                       const Tensor *rows, const Tensor *targets, float tau);
 
+// ---- cross-entropy of given tokens: −log p, p = softmax(z) ----
+
+/// largest[1,R] = log p of the likeliest token of each row, from the stats of op_entropy at tau 1. A token
+/// that op_pick_logprob gives the same number is as likely.
+STATUS_CHECKED Status op_largest_logprob(Tensor *largest, const Tensor *logits, const Tensor *stats);
+/// Replaces logits by weight_r · p, from the stats of op_entropy at tau 1; weights[1,R]. With
+/// op_subtract_targets of weights that add up to each row's, it becomes dL/dz of L = −Σ weight · log p.
+STATUS_CHECKED Status op_cross_entropy_backward(Tensor *logits, const Tensor *stats, const Tensor *weights);
+/// gradient[rows[i], targets[i]] −= weights[i]; rows, targets I32 [1,P], weights[1,P]; the pairs are
+/// distinct.
+STATUS_CHECKED Status op_subtract_targets(Tensor *gradient, const Tensor *rows, const Tensor *targets,
+                                          const Tensor *weights);
+
+// ---- divergence of a distribution p from another, q: KL(p‖q) = Σ p (log p − log q) (nats) ----
+
+/// Pairs of distributions, softmax(z / tau) both: pair i has p from row rows[i] of `logits`, and q from row i
+/// of `other`. stats are those of op_entropy.
+typedef struct Divergence {
+  const Tensor *logits, *stats;      // [R,V], [R,2]
+  const Tensor *rows;                // I32 [1,P]
+  const Tensor *other, *other_stats; // [P,V], [P,2]
+  float tau;
+} Divergence;
+
+/// kl[1,P] = KL(p‖q), never below 0.
+STATUS_CHECKED Status op_divergence(Tensor *kl, const Divergence *divergence);
+/// Adds to gradient[R,V], for each pair in the row of its p, forward · dKL(p‖q)/dz + reverse · dKL(q‖p)/dz =
+/// (forward / tau) · p · (log p − log q − KL) + (reverse / tau) · (p − q); weights[P,2] = (forward, reverse),
+/// kl[1,P] of op_divergence. The rows are distinct.
+STATUS_CHECKED Status op_divergence_backward(Tensor *gradient, const Tensor *kl, const Tensor *weights,
+                                             const Divergence *divergence);
+
 // ---- sampling, as transformers' logits processors define it and in their order ----
 
 typedef struct SampleShape {
@@ -151,8 +190,8 @@ typedef struct AdamWShape {
 STATUS_CHECKED Status op_adamw(Tensor *values, Tensor *m, Tensor *v, const Tensor *grads, AdamWShape shape);
 /// *out = Σ x²: partial sums on the device in a fixed order, added in double. Waits for the device.
 STATUS_CHECKED Status op_sum_squares(double *out, const Tensor *x);
-/// out = x, rounded to the type of out; one of them is float32, the other F16 or BF16, and the shapes are the
-/// same.
+/// out = x, rounded to the type of out: from float32 to F16 or BF16, or to float32 from any other type that
+/// kernels read. The shapes are the same; x may be a view in the second case.
 STATUS_CHECKED Status op_convert(Tensor *out, const Tensor *x);
 
 // ---- self-test ----

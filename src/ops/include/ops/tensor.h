@@ -25,8 +25,8 @@ const char *memory_kind_name(MemoryKind kind);
 typedef struct Ops Ops;
 
 /// Compiles every kernel. `gemm` is the config's device.gemm: "auto" or NULL (the vendor's GEMM on a GPU,
-/// gee-cl's own on a CPU), "own", or "vendor" ("clblast" means the same). The device is borrowed and must
-/// outlive the Ops.
+/// gee-cl's own on a CPU), "own", or "vendor"; "clblast" and "cublas" are the vendor's too, and refused where
+/// it is another. The device is borrowed and must outlive the Ops.
 STATUS_CHECKED Status ops_create(struct Device *device, const char *gemm, Ops **out);
 /// An Ops without a device: tensors are counted but not allocated, and operations do nothing after their
 /// checks. Creating a model and a trainer on it plans their memory exactly. `like` is the device to plan for;
@@ -46,6 +46,9 @@ size_t ops_view_alignment(const Ops *ops);
 uint64_t ops_max_allocation(const Ops *ops);
 /// Waits until all queued work is done (for timing).
 STATUS_CHECKED Status ops_finish(Ops *ops);
+/// The same on a CPU, so that a caller who may stop between two parts of the work does so soon. A GPU is done
+/// before anybody notices, and is not made to wait for more work.
+STATUS_CHECKED Status ops_keep_pace(Ops *ops);
 
 /// Element (r, c) is element first + r · pitch + c of the buffer. tensor_create makes a dense tensor, whose
 /// rows touch, at the start of its buffer. A view's rows may lie apart, and it may begin anywhere: an

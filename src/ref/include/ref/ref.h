@@ -74,6 +74,24 @@ void ref_entropy(double *stats, const double *logits, size_t M, size_t V, double
 void ref_entropy_backward(double *dlogits, const double *logits, const double *weights, size_t M, size_t V,
                           double tau);
 
+// ---- cross-entropy at temperature 1 ----
+
+/// Returns −Σ weights[i] · log p of targets[i] in row rows[i] of logits[·,V], i < count.
+double ref_cross_entropy(const double *logits, size_t V, const int32_t *rows, const int32_t *targets,
+                         const double *weights, size_t count);
+/// dlogits[M,V] = its gradient by the logits.
+void ref_cross_entropy_backward(double *dlogits, const double *logits, size_t M, size_t V,
+                                const int32_t *rows, const int32_t *targets, const double *weights,
+                                size_t count);
+
+// ---- divergence of softmax(logits[m]/tau) = p from softmax(other[m]/tau) = q ----
+
+/// kl[M] = KL(p‖q)
+void ref_divergence(double *kl, const double *logits, const double *other, size_t M, size_t V, double tau);
+/// Adds to dlogits[M,V]: weights[m,0] · dKL(p‖q)/dz + weights[m,1] · dKL(q‖p)/dz, z the logits.
+void ref_divergence_backward(double *dlogits, const double *logits, const double *other,
+                             const double *weights, size_t M, size_t V, double tau);
+
 // ---- sampling ----
 
 typedef struct RefSample {

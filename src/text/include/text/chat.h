@@ -43,3 +43,16 @@ const char *chat_name_at(size_t index);
 /// lacks.
 STATUS_CHECKED Status chat_render(const ChatTemplate *chat, const ChatMessage *messages, size_t count,
                                   Str *out);
+
+/// Where an answer lies in a rendered chat, in bytes of the whole text.
+typedef struct ChatSpan {
+  size_t begin, end;
+} ChatSpan;
+
+/// Appends a chat with its answers, as apply_chat_template prints it with add_generation_prompt=False, at
+/// least up to the end of its last answer. spans[i] = what the model is to write for message i, if that is
+/// the assistant's (else it is empty): from where chat_render of the messages before it ends, to behind the
+/// token that ends its turn. STATUS_INPUT also if the last message is not the assistant's, or the template
+/// writes answers otherwise than it asks for them.
+STATUS_CHECKED Status chat_render_answers(const ChatTemplate *chat, const ChatMessage *messages, size_t count,
+                                          Str *out, ChatSpan *spans);

@@ -55,5 +55,10 @@ typedef struct DecodeStream {
 } DecodeStream;
 STATUS_CHECKED Status decode_stream_push(const Tokenizer *tokenizer, DecodeStream *stream, int32_t id,
                                          bool skip_special, Str *out);
+/// Appends the bytes of the next token, less what is taken away at the start of a text, even if they end
+/// inside a character. An id without a token gives none, because a model's head may be wider than its
+/// vocabulary.
+STATUS_CHECKED Status decode_stream_bytes(const Tokenizer *tokenizer, DecodeStream *stream, int32_t id,
+                                          bool skip_special, Str *out);
 /// Appends what was held back: an incomplete character becomes U+FFFD.
 STATUS_CHECKED Status decode_stream_end(DecodeStream *stream, Str *out);

@@ -26,6 +26,7 @@ typedef struct Metric {
   double value;
   bool has_interval;
   double low, high; // NaN unless has_interval
+  size_t n;         // observations that it was computed from; 0: not said
 } Metric;
 
 /// Zero-initialise; free with metrics_free.
@@ -39,6 +40,9 @@ typedef struct MetricList {
 void metrics_add(MetricList *list, double value, const char *name, ...) __attribute__((format(printf, 3, 4)));
 void metrics_add_interval(MetricList *list, Interval interval, const char *name, ...)
     __attribute__((format(printf, 3, 4)));
+/// The same, of `n` observations.
+void metrics_add_estimate(MetricList *list, Interval interval, size_t n, const char *name, ...)
+    __attribute__((format(printf, 4, 5)));
 /// STATUS_FAILED if an addition failed.
 STATUS_CHECKED Status metrics_check(const MetricList *list);
 /// Frees the list and empties it; safe on NULL and twice.
@@ -47,6 +51,9 @@ void metrics_free(MetricList *list);
 /// The first metric of that name (formatted as printf does); all NaN if there is none.
 Interval metrics_get(const MetricList *list, const char *name, ...) __attribute__((format(printf, 2, 3)));
 
-/// Adds each metric to an open object, in order: "name", and for an interval also "name_low" and "name_high".
-/// NaN becomes null.
+/// Appends each metric to `out` as a plain one, in order, as every sink names them: "name", and for an
+/// interval also "name_low" and "name_high"; behind "source/" unless `source` is NULL. Ill-formed UTF-8 in a
+/// name becomes U+FFFD. Check `out` with metrics_check.
+void metrics_flatten(const MetricList *list, const char *source, MetricList *out);
+/// Adds the flattened list to an open object. NaN becomes null.
 STATUS_CHECKED Status metrics_write_json(const MetricList *list, struct JsonWriter *json);

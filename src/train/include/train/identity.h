@@ -13,6 +13,7 @@ typedef struct ModelIdentity {
   char weights[SHA256_TEXT];   // model_files_sha256
   char tokenizer[SHA256_TEXT]; // tokenizer_sha256; "none" without a tokenizer
   char constants[FACT_SIZE];   // the sizes and constants that its config gives
+  const char *quantised; // the type that its matrices are quantised to when they are loaded; NULL: to none
 } ModelIdentity;
 
 /// Reads every weight. `tokenizer` may be NULL.

@@ -1,8 +1,8 @@
-// Training with GEE: sample, measure, differentiate, update, save. A run that stopped can be resumed and
-// computes the same bits.
+// Training with GEE (sample, measure, differentiate, update, save) or on given answers. A run that stopped
+// can be resumed and computes the same bits.
 #pragma once
 
-#include "data/data.h"
+#include "data/examples.h"
 #include "eval/evaluation.h"
 #include "gen/generate.h"
 #include "loss/loss.h"
@@ -63,10 +63,17 @@ typedef enum TrainEnd {
   TRAIN_NOTHING_TO_DO, // debias_only: it was so before the first step; nothing was trained or saved
 } TrainEnd;
 
+/// What ends an answer that does not end by itself.
+typedef struct AnswerLimit {
+  size_t tokens;
+  const char *set_by; // "sampling.max_new_tokens", or what allows no more: for people
+} AnswerLimit;
+
 /// What train_run says about a run that ended well; the numbers are in the run's files.
 typedef struct TrainOutcome {
   TrainEnd end;
   size_t before, step; // steps done when it began, and now
+  AnswerLimit answers; // of its steps
 } TrainOutcome;
 
 /// Everything that defines a run. All pointers are borrowed while it lasts.
@@ -77,7 +84,9 @@ typedef struct TrainJob {
   DType dtype;
   LoraOptions lora;
   const Tokenizer *tokenizer;
-  const Dataset *dataset;
+  const Dataset *dataset;   // to train with GEE
+  const Examples *examples; // or to train on given answers; the other is NULL
+  bool measurable; // gee-cl gap finds sets that were not trained on with this config: the model card says how
   SamplingOptions sampling;
   LossOptions loss;
   TrainOptions train;
@@ -87,6 +96,9 @@ typedef struct TrainJob {
   bool task_weights_em; // types weigh in the entropy term too
   bool track_samples;
   const char *config_text; // the config as run, saved with each checkpoint
+  // An object of JSON that says what the run is made with and from, for run.json; NULL: no run.json is
+  // written.
+  const char *provenance;
   // The config keys that decide the run's numbers; saved with each checkpoint and compared on a resume. The
   // trainer adds what no key states (the model's shape and weights, the data's contents, ...).
   const Setting *settings;
@@ -102,15 +114,23 @@ typedef struct TrainJob {
   size_t evaluation_count;
   const MetricSinkType *const *sinks; // where metrics go besides metrics.jsonl
   size_t sink_count;
+  TrackedRun tracked; // its name, project and sections, for the sinks; a run sets the rest
 } TrainJob;
 
-/// Runs (or resumes) the job: metrics.jsonl, samples.jsonl and step_N/, final/ under save_root/run_name.
-/// STATUS_INTERRUPTED if `stop` was set; the last step is then saved. STATUS_FAILED if the mean entropy has
-/// drifted beyond max_drift: that step is saved too, but not as final, and the message names the last
-/// checkpoint from before the drift. `outcome` may be NULL, and is set on STATUS_OK alone.
+// In the folder of a run: its sessions (run_record.h).
+#define RUN_RECORD        "run.json"
+#define RUN_RECORD_FORMAT "gee-cl run 1"
+
+/// Runs (or resumes) the job: run.json, metrics.jsonl, samples.jsonl and step_N/, final/ under
+/// save_root/run_name. STATUS_INTERRUPTED if `stop` was set; the last step is then saved. STATUS_FAILED if
+/// the mean entropy has drifted beyond max_drift: that step is saved too, but not as final, and the message
+/// names the last checkpoint from before the drift. `outcome` may be NULL, and is set on STATUS_OK alone.
 STATUS_CHECKED Status train_run(const TrainJob *job, TrainOutcome *outcome);
 /// Refuses what train_run would refuse, but takes no memory: options that contradict each other, an earlier
 /// run in the folder, a checkpoint of another config. Writes nothing and does not use job->ops.
 STATUS_CHECKED Status train_check(const TrainJob *job);
 /// Counts the memory of the job on a plan Ops (ops_create_plan): creates everything, computes nothing.
 STATUS_CHECKED Status train_plan(const TrainJob *job);
+/// *out = H̄ of the first step of the run that left the model or adapter in `folder`; NaN if no run of this
+/// version did.
+STATUS_CHECKED Status train_first_entropy(const char *folder, double *out);

@@ -1,6 +1,7 @@
 // Element types of files and of devices. The enum, the table and the numbers that kernels compare with (ops
 // passes them with -D) all come from one list. A type is stored in whole blocks: of one element for a plain
-// type, of 32 to 256 for a quantised one. The block sizes are those of ggml's ggml-common.h.
+// type, of 32 to 256 for a quantised one. The block sizes are those of ggml's ggml-common.h; only NF4 is not
+// of ggml, and in no file: weights become it when they are loaded.
 #pragma once
 
 #include <stdbool.h>
@@ -41,13 +42,17 @@
   DTYPE_ROW(TQ2_0, DTYPE_QUANTISED, 256, 66, 35)                                                             \
   DTYPE_ROW(MXFP4, DTYPE_QUANTISED, 32, 17, 39)                                                              \
   DTYPE_ROW(NVFP4, DTYPE_QUANTISED, 64, 36, 40)                                                              \
-  DTYPE_ROW(Q1_0, DTYPE_QUANTISED, 128, 18, 41)
+  DTYPE_ROW(Q1_0, DTYPE_QUANTISED, 128, 18, 41)                                                              \
+  DTYPE_ROW(NF4, DTYPE_QUANTISED, 64, 36, GGUF_NONE)
+
+enum { GGUF_NONE = -1 };
 
 typedef enum DType {
 #define DTYPE_ROW(name, kind, elements, bytes, gguf) DTYPE_##name,
   DTYPE_LIST(DTYPE_ROW)
 #undef DTYPE_ROW
-      DTYPE_COUNT
+      DTYPE_COUNT,
+  DTYPE_STORED = DTYPE_COUNT // not a type: each tensor keeps the one that it has in its file
 } DType;
 
 typedef enum DTypeKind {
@@ -61,12 +66,12 @@ typedef struct DTypeInfo {
   const char *name; // "BF16", as safetensors and GGUF tools write it
   DTypeKind kind;
   size_t block_elements, block_bytes;
-  int gguf; // the type's number in GGUF files
+  int gguf; // the type's number in GGUF files, or GGUF_NONE
 } DTypeInfo;
 
 /// The type's row of the table. `type` must be below DTYPE_COUNT.
 const DTypeInfo *dtype_info(DType type);
-/// "BF16", for example; "unknown" for a number that is not a type.
+/// "BF16", for example; "stored" for DTYPE_STORED, "unknown" for another number that is not a type.
 const char *dtype_name(DType type);
 bool dtype_is_half(DType type);
 

@@ -22,6 +22,8 @@ STATUS_CHECKED Status str_append_format(Str *str, const char *format, ...)
 /// "a, b and c" if `last` is " and ".
 STATUS_CHECKED Status str_append_item(Str *str, const char *word, size_t index, size_t count,
                                       const char *last);
+/// Appends `word` as a shell reads it: in quotes where it needs them.
+STATUS_CHECKED Status str_append_shell(Str *str, const char *word);
 /// Empties the string and keeps its memory.
 void str_clear(Str *str);
 /// Frees the string. Safe on NULL and twice.

@@ -25,6 +25,10 @@ size_t utf8_write(uint32_t code, char out[4]);
 /// Appends the bytes, with U+FFFD in place of ill-formed ones.
 STATUS_CHECKED Status utf8_append_lossy(Str *out, const char *bytes, size_t size);
 
+/// What a screen obeys and does not show: control characters (C0, DEL, C1), and Bidi_Control.
+bool utf8_is_control(uint32_t code);
+/// Whether one of these stands in the text.
+bool utf8_has_control(const char *text);
 /// Unicode White_Space. Python's str.strip and Rust's \s agree with it, except that Python also strips
 /// U+001C–1F.
 bool utf8_is_space(uint32_t code);

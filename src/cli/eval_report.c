@@ -1,0 +1,215 @@
+// results.json and the table of gee-cl eval. Rule: the file says what its numbers depend on, with hashes, so
+// that a comparison can refuse what does not belong together.
+#include "eval_report.h"
+#include "columns.h"
+#include "eval/results.h"
+#include "io/file.h"
+#include "visible.h"
+#include "wrap.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+// ---- what rows belong to ----
+
+Status eval_owner(const EvalRun *run, const UsedAdapter *adapter, char **out) {
+  JsonWriter json = {.layout = JSON_SPACED};
+  Str text = {0};
+  Status status = STATUS_OK;
+  const DeviceInfo *device = device_info(run->runtime->device);
+  json_object_begin(&json, NULL);
+  json_string(&json, "program", provenance_program());
+  provenance_write_hashes(run->config, run->runtime, adapter, &json);
+  json_string(&json, "model_constants", run->runtime->identity.constants);
+  json_string(&json, "device", device->name);
+  json_string(&json, "driver", device->driver);
+  json_string(&json, "gemm", run->config->gemm);
+  json_string(&json, "tasks", run->config->benchmarks.tasks);
+  if (run->gap != NULL) provenance_write_sampling(run->gap, &json);
+  json_integer(&json, "limit", (int64_t)run->config->benchmarks.limit);
+  for (size_t t = 0; t < run->task_count; t++)
+    json_string(&json, benchmark_type(run->tasks[t])->name, benchmark_sha256(run->tasks[t]));
+  json_object_end(&json);
+  TRY_CLEAN(json_finish(&json, "the run", &text));
+  *out = text.data;
+cleanup:
+  json_free(&json);
+  return status;
+}
+
+// ---- results.json ----
+
+static void write_metrics(const MetricList *metrics, JsonWriter *json) {
+  json_object_begin(json, "metrics");
+  for (size_t i = 0; i < metrics->count; i++) {
+    const Metric *metric = &metrics->items[i];
+    json_object_begin(json, metric->name);
+    json_exact(json, "value", metric->value);
+    json_exact(json, "low", metric->low);
+    json_exact(json, "high", metric->high);
+    json_integer(json, "n", (int64_t)metric->n);
+    json_object_end(json);
+  }
+  json_object_end(json);
+}
+
+static void write_task(const Evaluation *task, const MetricList *metrics, JsonWriter *json) {
+  const TaskType *type = benchmark_type(task);
+  size_t count = 0;
+  const BenchmarkFile *files = benchmark_files(task, &count);
+  json_object_begin(json, type->name);
+  write_metrics(metrics, json);
+  if (benchmark_argument(task) != NULL) json_string(json, "argument", benchmark_argument(task));
+  json_integer(json, "items", (int64_t)benchmark_items(task));
+  json_string(json, "items_sha256", benchmark_sha256(task));
+  json_array_begin(json, "data");
+  for (size_t i = 0; i < count; i++) {
+    json_object_begin(json, NULL);
+    json_string(json, "path", files[i].path);
+    json_string(json, "sha256", files[i].sha256);
+    json_object_end(json);
+  }
+  json_array_end(json);
+  json_string(json, "limits", type->limits);
+  json_object_end(json);
+}
+
+static Status write_provenance(const EvalRun *run, const EvalModel *model, JsonWriter *json) {
+  TRY(provenance_write(run->config, run->runtime, &model->adapter, json));
+  json_integer(json, "limit", (int64_t)run->config->benchmarks.limit);
+  if (run->gap != NULL) {
+    TRY(provenance_write_data(run->config, json));
+    json_object_begin(json, "sampling");
+    provenance_write_sampling(run->gap, json);
+    json_object_end(json);
+  }
+  provenance_write_time("finished", json);
+  json_number(json, "seconds", model->seconds);
+  return STATUS_OK;
+}
+
+static Status write_items(const EvalModel *model, JsonWriter *json) {
+  char sha256[SHA256_TEXT];
+  TRY(item_file_sha256(model->rows, sha256));
+  provenance_write_items(model->items, sha256, json);
+  return STATUS_OK;
+}
+
+Status eval_write(const EvalRun *run, const EvalModel *model) {
+  JsonWriter json = {.layout = JSON_PRETTY};
+  Str text = {0};
+  Status status = STATUS_OK;
+  json_object_begin(&json, NULL);
+  json_string(&json, "format", RESULTS_FORMAT);
+  json_object_begin(&json, "tasks");
+  for (size_t t = 0; t < run->task_count; t++) write_task(run->tasks[t], &model->metrics[t], &json);
+  json_object_end(&json);
+  if (model->items != NULL) TRY_CLEAN(write_items(model, &json));
+  TRY_CLEAN(write_provenance(run, model, &json));
+  json_object_end(&json);
+  TRY_CLEAN(json_finish(&json, model->output, &text));
+  TRY_CLEAN(str_append_text(&text, "\n"));
+  TRY_CLEAN(args_write_output(model->output, str_text(&text), text.size));
+cleanup:
+  json_free(&json);
+  str_free(&text);
+  return status;
+}
+
+// ---- the table ----
+
+enum { NAME_COLUMNS = 24 }; // at least
+
+static bool is_shown(const EvalRun *run, const TaskType *type, const char *metric) {
+  if (run->all_metrics || type->headlines == NULL) return true;
+  for (size_t i = 0; type->headlines[i] != NULL; i++)
+    if (strcmp(type->headlines[i], metric) == 0) return true;
+  return false;
+}
+
+/// The columns of the names that are shown, of all tasks.
+static Status name_columns(const EvalRun *run, const EvalModel *model, size_t *out) {
+  Str name = {0};
+  Status status = STATUS_OK;
+  *out = NAME_COLUMNS;
+  for (size_t t = 0; t < run->task_count; t++) {
+    for (size_t i = 0; i < model->metrics[t].count; i++) {
+      const char *metric = model->metrics[t].items[i].name;
+      if (!is_shown(run, benchmark_type(run->tasks[t]), metric)) continue;
+      str_clear(&name);
+      TRY_CLEAN(visible_append_for(stdout, &name, metric, strlen(metric)));
+      size_t columns = text_columns(str_text(&name), name.size);
+      if (columns > *out) *out = columns;
+    }
+  }
+cleanup:
+  str_free(&name);
+  return status;
+}
+
+/// Names may hold what stood in a data file, such as a bias type.
+static Status print_metric(const Metric *metric, size_t columns) {
+  char interval[64] = "";
+  Str name = {0};
+  if (isfinite(metric->low))
+    (void)snprintf(interval, sizeof interval, "[%.4f, %.4f]", metric->low, metric->high);
+  Status status = visible_append_for(stdout, &name, metric->name, strlen(metric->name));
+  if (status == STATUS_OK)
+    printf("  %-*s %10.4f  %-22s %6zu\n", field_width(str_text(&name), columns), str_text(&name),
+           metric->value, interval, metric->n);
+  str_free(&name);
+  return status;
+}
+
+static Status print_paragraph(const char *text) {
+  Str shown = {0}, wrapped = {0};
+  Status status = visible_append_for(stdout, &shown, text, strlen(text));
+  if (status == STATUS_OK) status = wrap_append(&wrapped, str_text(&shown), 2, "  ", text_width(stdout));
+  if (status == STATUS_OK) printf("  %s\n", str_text(&wrapped));
+  str_free(&shown);
+  str_free(&wrapped);
+  return status;
+}
+
+/// Says where the metrics are that are not shown.
+static Status print_rest(size_t count, const char *output) {
+  char *text = NULL;
+  if (count == 0) return STATUS_OK;
+  TRY(str_format(&text, "%zu more metric%s in %s; --all-metrics shows them.", count,
+                 count == 1 ? " is" : "s are", output));
+  Status status = print_paragraph(text);
+  free(text);
+  return status;
+}
+
+static Status print_task(const EvalRun *run, const EvalModel *model, size_t index, size_t columns) {
+  const TaskType *type = benchmark_type(run->tasks[index]);
+  const MetricList *metrics = &model->metrics[index];
+  size_t hidden = 0;
+  printf("\n%s%-*s%s %10s  %-22s %6s\n", style(stdout, STYLE_BOLD), field_width(type->name, columns + 2),
+         type->name, style(stdout, STYLE_PLAIN), "value", "95 % interval", "n");
+  for (size_t i = 0; i < metrics->count; i++) {
+    if (is_shown(run, type, metrics->items[i].name))
+      TRY(print_metric(&metrics->items[i], columns));
+    else
+      hidden++;
+  }
+  TRY(print_rest(hidden, model->output));
+  return print_paragraph(type->limits);
+}
+
+Status eval_print(const EvalRun *run, const EvalModel *model) {
+  size_t columns = 0;
+  TRY(name_columns(run, model, &columns));
+  TRY(visible_print(stdout, run->config->model.path, strlen(run->config->model.path)));
+  if (model->adapter.path != NULL) {
+    printf(" + ");
+    TRY(visible_print(stdout, model->adapter.path, strlen(model->adapter.path)));
+  }
+  printf("\n");
+  for (size_t t = 0; t < run->task_count; t++) TRY(print_task(run, model, t, columns));
+  printf("\n");
+  return STATUS_OK;
+}

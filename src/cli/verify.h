@@ -1,0 +1,36 @@
+// What gee-cl verify found: of everything whether it is right, wrong or could not be checked. Rule: a check
+// that fails is a finding and no error, so that the next check follows; an error is what ends the
+// verification itself.
+#pragma once
+
+#include "cli.h"
+#include "io/json.h"
+
+typedef struct Findings {
+  Str text; // a line each
+  size_t right, wrong, unchecked;
+} Findings;
+
+STATUS_CHECKED Status finding_right(Findings *findings, const char *what, const char *detail);
+STATUS_CHECKED Status finding_wrong(Findings *findings, const char *what, const char *detail);
+STATUS_CHECKED Status finding_unchecked(Findings *findings, const char *what, const char *why);
+/// A wrong finding for each line of `differences`; without any, a right one with the detail. Changes the
+/// lines.
+STATUS_CHECKED Status finding_lines(Findings *findings, const char *what, Str *differences,
+                                    const char *detail);
+
+/// The SHA-256 of a file; either may be NULL, which is then not checked.
+STATUS_CHECKED Status verify_file(const char *path, const char *sha256, Findings *findings);
+/// The members of "data": files, and what is built into the program.
+STATUS_CHECKED Status verify_data(const cJSON *json, Findings *findings);
+/// The model and its tokenizer that `json` (provenance.h) names.
+STATUS_CHECKED Status verify_model(const cJSON *json, Findings *findings);
+/// The files of an adapter in `folder`, by the hashes in "sha256" of `json`.
+STATUS_CHECKED Status verify_adapter(const cJSON *json, const char *folder, Findings *findings);
+
+// What each command wrote. STATUS_INPUT if it cannot be read as such.
+STATUS_CHECKED Status verify_results(const char *path, const char *items, Findings *findings);
+STATUS_CHECKED Status verify_gap(const char *path, const char *items, Findings *findings);
+STATUS_CHECKED Status verify_run(const char *folder, Findings *findings);
+/// metrics.jsonl in the folder of a run, whose last session is `session` (NULL: not known).
+STATUS_CHECKED Status verify_metrics(const char *folder, const cJSON *session, Findings *findings);

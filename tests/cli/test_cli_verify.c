@@ -1,0 +1,116 @@
+// `gee-cl verify` as a user sees it: what holds, what was changed, and what is not here.
+#include "support/process.h"
+#include "support/tiny_model.h"
+
+#include "io/file.h"
+#include "util/str.h"
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+static const char *folder, *pairs;
+
+static Ran verify(const char *name) {
+  return GEE("verify", in_folder(folder, name));
+}
+
+static void a_result_holds(void **state) {
+  (void)state;
+  Ran ran = verify("results.json");
+  assert_code(ran, 0);
+  assert_true(test_contains(ran.out, "right        crows_pairs: "));
+  assert_true(test_contains(ran.out, "computed again from 12 items"));
+  assert_true(test_contains(ran.out, "crows_pairs_anonymized.csv: its SHA-256"));
+  assert_true(test_contains(ran.out, "items.jsonl: its SHA-256"));
+  assert_true(test_contains(ran.out, "right        weights of "));
+  assert_false(test_contains(ran.out, "WRONG"));
+}
+
+static void a_changed_figure_is_named(void **state) {
+  (void)state;
+  static const char *const keys[] = {"value", "low", "high", "n"};
+  for (size_t i = 0; i < sizeof keys / sizeof *keys; i++) {
+    char key[32], other[32], said[32];
+    (void)snprintf(key, sizeof key, "\"%s\":", keys[i]);
+    (void)snprintf(other, sizeof other, "\"%s\": 0.123, \"x\":", keys[i]);
+    (void)snprintf(said, sizeof said, ": %s is 0.123 there", keys[i]);
+    copy_changed(folder, "results.json", "changed.json", key, other);
+    Ran ran = verify("changed.json");
+    assert_code(ran, 1);
+    assert_true(test_contains(ran.out, "WRONG        crows_pairs: pct_stereotype"));
+    assert_true(test_contains(ran.out, said));
+    assert_true(test_contains(ran.err, "1 check failed"));
+  }
+}
+
+static void changed_items_are_named(void **state) {
+  (void)state;
+  copy_changed(folder, "items.jsonl", "moved.jsonl", "\"loglikelihoods\": [-", "\"loglikelihoods\": [-1");
+  Ran ran = GEE("verify", in_folder(folder, "results.json"), "--items", in_folder(folder, "moved.jsonl"));
+  assert_code(ran, 1);
+  assert_true(test_contains(ran.out, "moved.jsonl is not the file"));
+  // with a hash to fit, the figures show it
+  char hash[SHA256_TEXT], other[SHA256_TEXT];
+  assert_ok(file_sha256(in_folder(folder, "items.jsonl"), hash));
+  assert_ok(file_sha256(in_folder(folder, "moved.jsonl"), other));
+  copy_changed(folder, "results.json", "rehashed.json", hash, other);
+  ran = GEE("verify", in_folder(folder, "rehashed.json"), "--items", in_folder(folder, "moved.jsonl"));
+  assert_code(ran, 1);
+  assert_true(test_contains(ran.out, "from the items"));
+}
+
+static void changed_and_missing_data_are_told_apart(void **state) {
+  (void)state;
+  char *data = read_file(pairs, NULL);
+  write_text(pairs, "something else\n");
+  Ran ran = verify("results.json");
+  assert_code(ran, 1);
+  assert_true(test_contains(ran.out, "crows_pairs_anonymized.csv: its SHA-256 is "));
+  assert_int_equal(unlink(pairs), 0);
+  ran = verify("results.json");
+  assert_code(ran, 0);
+  assert_true(test_contains(ran.out, "crows_pairs_anonymized.csv: the file is not here"));
+  write_text(pairs, data);
+  free(data);
+}
+
+static void what_is_no_result_is_refused(void **state) {
+  (void)state;
+  ASSERT_ERROR(verify("items.jsonl"), 2, "items.jsonl");
+  ASSERT_ERROR(verify("nowhere.json"), 2, "nowhere.json");
+  ASSERT_ERROR(GEE("verify"), 2, "RUN_OR_RESULT is needed");
+}
+
+static int set_up(void **state) {
+  (void)state;
+  folder = test_folder();
+  const char *model = in_folder(folder, "model"), *data = in_folder(folder, "data");
+  assert_ok(directory_create(model));
+  assert_ok(directory_create(in_folder(data, "crows_pairs")));
+  tiny_model_write(model);
+  write_text(in_folder(model, "tokenizer_config.json"), "{\"eos_token\": \"<|endoftext|>\"}");
+  pairs = in_folder(data, "crows_pairs/crows_pairs_anonymized.csv");
+  Str text = {0};
+  assert_ok(str_append_text(&text, ",sent_more,sent_less,stereo_antistereo,bias_type\n"));
+  for (size_t i = 0; i < 12; i++)
+    assert_ok(str_append_format(&text, "%zu,Old %zu nurses said no.,Old doctors ran %zu times.,stereo,age\n",
+                                i, i * i, i));
+  write_file(pairs, text.data, text.size);
+  str_free(&text);
+  assert_code(GEE("eval", "--model", model, "--tasks", "crows_pairs", "--data-dir", data, "--output",
+                  in_folder(folder, "results.json"), "--items", in_folder(folder, "items.jsonl")),
+              0);
+  return 0;
+}
+
+int main(void) {
+  const struct CMUnitTest tests[] = {
+      cmocka_unit_test(a_result_holds),
+      cmocka_unit_test(a_changed_figure_is_named),
+      cmocka_unit_test(changed_items_are_named),
+      cmocka_unit_test(changed_and_missing_data_are_told_apart),
+      cmocka_unit_test(what_is_no_result_is_refused),
+  };
+  return cmocka_run_group_tests(tests, set_up, NULL);
+}
