@@ -30,12 +30,14 @@ PAIRED = {"loss.lambda_weight": 3, "loss.em_weight": 1}
 PLAIN_EM = {"loss.pairing": "own", "loss.lambda_weight": 0, "loss.em_weight": 1}
 KL = {"loss.kl_weight": 1}
 MIXED = {"data.train": f"{FOLDER}/prompts/mixed.jsonl"}  # prompts of every kind about the same occupations
+NO_STORIES = {"data.train": f"{FOLDER}/prompts/no_stories.jsonl"}  # of every kind but stories, which are then of a kind never trained
 MIXED_KL = {**MIXED, **KL, "loss.em_weight": 0}
 TEMPLATES = {"groups.counterfactual": "template", "data.column": "story"}
 
 ARMS = {
     "recipe": RECIPE, "published": PUBLISHED, "gap_alone": GAP_ALONE,
     "mixed": MIXED, "mixed_kl": MIXED_KL, "mixed_kl_20": {**MIXED_KL, "train.max_steps": 20},
+    "mixed_kl_40": {**MIXED_KL, "train.max_steps": 40}, "no_stories_kl_40": {**MIXED_KL, **NO_STORIES, "train.max_steps": 40},
     "symmetric_kl": SYMMETRIC, "paired": PAIRED, "plain_em": PLAIN_EM,
     "recipe_kl": {**RECIPE, **KL}, "published_kl": {**PUBLISHED, **KL}, "gap_alone_kl": {**GAP_ALONE, **KL},
     "symmetric_kl_kl": {**SYMMETRIC, **KL}, "paired_kl": {**PAIRED, **KL}, "plain_em_kl": {**PLAIN_EM, **KL},
@@ -45,22 +47,23 @@ ARMS = {
 }
 PROMPT_ARM = "system_prompt"
 
-# What gaps are measured on: the prompt file, its column, the group file, how sets are made, and how many sets.
+# What gaps are measured on: the prompt file, its column, the group file, how sets are made. At most SETS sets of each.
 GAP_SETS = {
-    "occupations": ("other", "prompt", "gender", "swap", 40),
-    "stories": ("other", "story", "gender", "swap", 20),
-    "advice": ("other", "advice", "gender", "swap", 20),
-    "winogender": ("winogender", "prompt", "gender", "swap", 20),
-    "age": ("other", "story", "age", "template", 20),
-    "race": ("other", "story", "race", "template", 10),
+    "occupations": ("other", "prompt", "gender", "swap"),
+    "stories": ("other", "story", "gender", "swap"),
+    "advice": ("other", "advice", "gender", "swap"),
+    "winogender": ("winogender", "prompt", "gender", "swap"),
+    "age": ("other", "story", "age", "template"),
+    "race": ("other", "story", "race", "template"),
 }
+SETS = 40
 BENCHMARKS = ["crows_pairs", "winobias", "winogender", "stereoset", "bbq", "mmlu", "perplexity"]
 HEADLINES = {
     "crows_pairs": ["pct_stereotype"], "winobias": ["pct_pro", "gap_pro_minus_anti"],
     "winogender": ["pct_male_over_female_answer0", "pearson_bls"], "stereoset": ["SS", "LMS", "ICAT"],
     "bbq": ["acc", "amb_bias_score", "disamb_bias_score"], "mmlu": ["mean_ll_right", "acc"], "perplexity": ["nll_mean"],
 }
-BENCHMARK_ARMS = ["recipe", "published", "gap_alone", "symmetric_kl", "recipe_kl"]
+BENCHMARK_ARMS = ["recipe", "published", "gap_alone", "mixed", "mixed_kl", "symmetric_kl", "recipe_kl"]
 LIMIT = 240  # rows of each benchmark
 TOGETHER = 3  # arms that are measured in one run of `gee-cl gap`, so that the base model is measured once for them
 
@@ -127,7 +130,9 @@ def write_prompts(data):
     with open(PROMPTS, encoding="utf-8") as file:
         rows = [json.loads(line) for line in file]
     write_lines(f"{FOLDER}/prompts/train.jsonl", [row for i, row in enumerate(rows) if i % 4 < 2])
-    write_lines(f"{FOLDER}/prompts/mixed.jsonl", [{"prompt": text} for i, row in enumerate(rows) if i % 4 < 2 for text in row.values()])
+    for name, left_out in ("mixed", ""), ("no_stories", "story"):
+        write_lines(f"{FOLDER}/prompts/{name}.jsonl", [{"prompt": text} for i, row in enumerate(rows) if i % 4 < 2
+                                                       for kind, text in row.items() if kind != left_out])
     write_lines(f"{FOLDER}/prompts/other.jsonl", [row for i, row in enumerate(rows) if i % 4 >= 2])
     if data is None:
         return
@@ -209,9 +214,9 @@ def degenerate(answers):
 
 
 def gap_keys(options, seed, name):
-    prompts, column, groups, way, sets = GAP_SETS[name]
+    prompts, column, groups, way = GAP_SETS[name]
     return {**common_keys(options, seed), "data.eval": f"{FOLDER}/prompts/{prompts}.jsonl", "data.eval_column": column,
-            "groups.file": groups, "groups.counterfactual": way, "data.eval_sets": sets, "data.eval_answers": 1}
+            "groups.file": groups, "groups.counterfactual": way, "data.eval_sets": SETS, "data.eval_answers": options.answers}
 
 
 def gap(options, keys, words):
@@ -366,7 +371,7 @@ def run(options, results):
             for name in sets:
                 measure_prompt(options, results, seed, name)
     for seed in options.seeds if options.data else []:
-        for arm in BENCHMARK_ARMS:
+        for arm in options.benchmarks:
             if arm in options.arms and not results.has(seed, arm, "benchmarks"):
                 train(options, results, seed, arm)
                 measure_benchmarks(options, results, seed, arm)
@@ -378,13 +383,16 @@ def main():
     parser.add_argument("--model", required=True)
     parser.add_argument("--seeds", default="15,16,17")
     parser.add_argument("--arms", default=",".join(all_arms))
+    parser.add_argument("--answers", type=int, default=1, help="answers to each prompt that gaps are measured on")
+    parser.add_argument("--benchmarks", default=",".join(BENCHMARK_ARMS), help="the arms that are measured on benchmarks too")
     parser.add_argument("--data")
     parser.add_argument("--results")
     parser.add_argument("--tables", action="store_true")
     options = parser.parse_args()
     options.seeds = [int(seed) for seed in options.seeds.split(",")]
     options.arms = options.arms.split(",")
-    unknown = [arm for arm in options.arms if arm not in all_arms]
+    options.benchmarks = [arm for arm in options.benchmarks.split(",") if arm]
+    unknown = [arm for arm in [*options.arms, *options.benchmarks] if arm not in all_arms]
     if unknown:
         parser.error(f"no arm is called {unknown[0]}; there are: {', '.join(all_arms)}")
     os.makedirs(FOLDER, exist_ok=True)

@@ -12,6 +12,8 @@
 
 static const char *folder;
 static const char *const resume[] = {"--resume", NULL};
+/// Settings of a run that does not end by itself, not by drift either, however many steps a busy machine gives it.
+static const char *const endless[] = {"train.max_steps=1000000", "train.max_drift=0", NULL};
 
 static const char *path_of(const char *run, const char *name) {
   char path[200];
@@ -27,15 +29,14 @@ static void assert_says(Ran ran, int code, const char *const *parts) {
 }
 #define ASSERT_SAYS(ran, code, ...) assert_says((ran), (code), (const char *const[]){__VA_ARGS__, NULL})
 
-/// Starts a run that does not end by itself, not by drift either, however many steps a busy machine gives it;
-/// its shell first does `before`. Returns once it has done two steps.
+/// Starts an endless run; its shell first does `before`. Returns once it has done two steps.
 static pid_t start_long(const char *run, const char *before) {
   char command[2000];
   (void)snprintf(command, sizeof command,
                  "%s exec '%s' train '%s' --set=output.save_root='%s' --set=output.run_name=%s "
-                 "--set=train.max_steps=1000000 --set=train.max_drift=0 2>'%s'",
+                 "--set=%s --set=%s 2>'%s'",
                  before, GEE_BINARY, in_folder(folder, "run.ini"), in_folder(folder, "runs"), run,
-                 in_folder(folder, "long_err"));
+                 endless[0], endless[1], in_folder(folder, "long_err"));
   use_binary("/bin/sh");
   pid_t pid = START_GEE("-c", command);
   use_binary(GEE_BINARY);
@@ -52,16 +53,15 @@ static int end(pid_t pid) {
 static void one_process_at_a_time(void **state) {
   (void)state;
   char holder[64];
-  const char *const never[] = {"train.max_steps=1000000", NULL};
   pid_t pid = start_long("shared", "");
   (void)snprintf(holder, sizeof holder, "run.lock is held by process %ld on ", (long)pid);
-  ASSERT_SAYS(stopped_train(NULL, "shared", never, resume), 2, "runs/shared is in use by another run (",
+  ASSERT_SAYS(stopped_train(NULL, "shared", endless, resume), 2, "runs/shared is in use by another run (",
               holder, "another output.run_name");
-  ASSERT_SAYS(stopped_train(NULL, "shared", never, NULL), 2, "is in use by another run");
+  ASSERT_SAYS(stopped_train(NULL, "shared", endless, NULL), 2, "is in use by another run");
   assert_code(stopped_train(NULL, "beside", NULL, NULL), 0); // another folder is free
   assert_int_equal(kill(pid, SIGKILL), 0);
   assert_int_equal(end(pid), -SIGKILL);
-  assert_code(stopped_train(NULL, "shared", never, (const char *const[]){"--resume", "--dry-run", NULL}), 0);
+  assert_code(stopped_train(NULL, "shared", endless, (const char *const[]){"--resume", "--dry-run", NULL}), 0);
 }
 
 static void leftovers_are_cleaned(void **state) {
@@ -162,7 +162,6 @@ static void a_finished_run_says_so(void **state) {
 
 static void a_closed_terminal_saves(void **state) {
   (void)state;
-  const char *const never[] = {"train.max_steps=1000000", NULL};
   pid_t pid = start_long("hung_up", "");
   assert_int_equal(kill(pid, SIGHUP), 0); // a closing terminal may send it twice
   assert_int_equal(kill(pid, SIGHUP), 0);
@@ -170,7 +169,7 @@ static void a_closed_terminal_saves(void **state) {
   char *err = read_file(in_folder(folder, "long_err"), NULL);
   assert_true(test_contains(err, "is done and saved as "));
   free(err);
-  ASSERT_SAYS(stopped_train(NULL, "hung_up", never, (const char *const[]){"--resume", "--dry-run", NULL}), 0,
+  ASSERT_SAYS(stopped_train(NULL, "hung_up", endless, (const char *const[]){"--resume", "--dry-run", NULL}), 0,
               "model");
 }
 
