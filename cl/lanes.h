@@ -158,8 +158,8 @@ INLINE ulong lanes_column(ulong cols) {
 #define MINUS_INFINITY float_of_bits(0xff800000u)
 
 /// exp(x), within 1 ulp for −87 ≤ x ≤ 88 and exactly 1 at 0. Below it is exp(−87) = 1.6e−38, above it is
-/// exp(88). NaN stays NaN. x = n ln 2 + r: n is added to the exponent bits, and the polynomial in r is that
-/// of Cephes' expf.
+/// exp(88). x = n ln 2 + r: n is added to the exponent bits, and the polynomial in r is that of Cephes' expf.
+/// NaN stays NaN: the sum of two NaNs' bits may be those of a number (on NVIDIA's cards all low bits are set).
 INLINE lanes lanes_exp(lanes x) {
   const float shift = 12582912.0f; // 1.5 · 2^23: adding it leaves round(x) in the low bits
   x = x < lanes_of(-87.0f) ? lanes_of(-87.0f) : x;
@@ -174,7 +174,8 @@ INLINE lanes lanes_exp(lanes x) {
   p = fma(p, r, lanes_of(1.6666665459e-1f));
   p = fma(p, r, lanes_of(5.0000001201e-1f));
   p = fma(p, r * r, r) + 1.0f;
-  return LANES_FROM_BITS(LANES_BITS(p) + (LANES_BITS(t) << 23));
+  lanes power = LANES_FROM_BITS(LANES_BITS(p) + (LANES_BITS(t) << 23));
+  return x == x ? power : x;
 }
 
 INLINE float float_exp(float x) {
