@@ -159,7 +159,7 @@ INLINE ulong lanes_column(ulong cols) {
 
 /// exp(x), within 1 ulp for −87 ≤ x ≤ 88 and exactly 1 at 0. Below it is exp(−87) = 1.6e−38, above it is
 /// exp(88). x = n ln 2 + r: n is added to the exponent bits, and the polynomial in r is that of Cephes' expf.
-/// NaN stays NaN: the sum of two NaNs' bits may be those of a number (on NVIDIA's cards all low bits are set).
+/// NaN stays NaN, although two NaNs' bits, added, may be those of a number (on NVIDIA's cards all are set).
 INLINE lanes lanes_exp(lanes x) {
   const float shift = 12582912.0f; // 1.5 · 2^23: adding it leaves round(x) in the low bits
   x = x < lanes_of(-87.0f) ? lanes_of(-87.0f) : x;

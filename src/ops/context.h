@@ -15,7 +15,8 @@ struct Ops {
   size_t vector_width;     // VECTOR_WIDTH in the kernels
   size_t view_alignment;   // bytes
   uint64_t max_allocation; // bytes
-  /// One per file of cl/, in the order of kernel_sources; NULL for headers and for files of another family.
+  /// One per file of cl/, in the order of kernel_sources; NULL for files that KERNEL_LIST does not name and
+  /// for files of another family.
   Program **programs;
   size_t program_count;
   Kernel *kernels[KERNEL_COUNT]; // NULL for kernels of another family

@@ -1,45 +1,46 @@
-// Every kernel of gee-cl, as KERNEL_ROW(file without .cl, kernel). ops makes the KERNEL_… constants, the
-// names and the programs from this one list. The files *_cpu.cl are compiled only for the CPU family. Room:
-// ops.
+// Every kernel of gee-cl, as KERNEL_ROW(file without .cl, kernel): the file of cl/ that is compiled, which
+// may include the kernel's own. ops makes the KERNEL_… constants, the names and the programs from this one
+// list. The files
+// *_cpu.cl are compiled only for the CPU family. Room: ops.
 #pragma once
 
 #define KERNEL_LIST(KERNEL_ROW)                                                                              \
   KERNEL_ROW(gemm, gemm)                                                                                     \
   KERNEL_ROW(gemm_cpu, gemm_cpu)                                                                             \
   KERNEL_ROW(gemv_cpu, gemv_cpu)                                                                             \
-  KERNEL_ROW(linear, bias_add)                                                                               \
-  KERNEL_ROW(linear, bias_backward)                                                                          \
-  KERNEL_ROW(rmsnorm, rmsnorm)                                                                               \
-  KERNEL_ROW(rmsnorm, rmsnorm_backward)                                                                      \
-  KERNEL_ROW(rmsnorm, rmsnorm_weight_partial)                                                                \
-  KERNEL_ROW(rmsnorm, rmsnorm_weight_sum)                                                                    \
-  KERNEL_ROW(embed, embed)                                                                                   \
-  KERNEL_ROW(embed, embed_backward)                                                                          \
-  KERNEL_ROW(rope, rope)                                                                                     \
+  KERNEL_ROW(layers, bias_add)                                                                               \
+  KERNEL_ROW(layers, bias_backward)                                                                          \
+  KERNEL_ROW(layers, rmsnorm)                                                                                \
+  KERNEL_ROW(layers, rmsnorm_backward)                                                                       \
+  KERNEL_ROW(layers, rmsnorm_weight_partial)                                                                 \
+  KERNEL_ROW(layers, rmsnorm_weight_sum)                                                                     \
+  KERNEL_ROW(layers, embed)                                                                                  \
+  KERNEL_ROW(layers, embed_backward)                                                                         \
+  KERNEL_ROW(layers, rope)                                                                                   \
   KERNEL_ROW(attention, attention)                                                                           \
   KERNEL_ROW(attention, attention_dq)                                                                        \
   KERNEL_ROW(attention, attention_dkv)                                                                       \
   KERNEL_ROW(attention_cpu, attention_cpu)                                                                   \
   KERNEL_ROW(attention_cpu, attention_dq_cpu)                                                                \
   KERNEL_ROW(attention_cpu, attention_dkv_cpu)                                                               \
-  KERNEL_ROW(add, add)                                                                                       \
-  KERNEL_ROW(swiglu, swiglu)                                                                                 \
-  KERNEL_ROW(swiglu, swiglu_backward)                                                                        \
-  KERNEL_ROW(rows, gather_rows)                                                                              \
-  KERNEL_ROW(rows, store_rows)                                                                               \
-  KERNEL_ROW(rows, scatter_add_rows)                                                                         \
-  KERNEL_ROW(entropy, entropy)                                                                               \
-  KERNEL_ROW(entropy, entropy_backward)                                                                      \
-  KERNEL_ROW(entropy, pick_logprob)                                                                          \
-  KERNEL_ROW(cross_entropy, largest_logprob)                                                                 \
-  KERNEL_ROW(cross_entropy, cross_entropy_backward)                                                          \
-  KERNEL_ROW(cross_entropy, subtract_targets)                                                                \
-  KERNEL_ROW(divergence, divergence)                                                                         \
-  KERNEL_ROW(divergence, divergence_backward)                                                                \
-  KERNEL_ROW(sample, sample)                                                                                 \
-  KERNEL_ROW(sample, sample_largest)                                                                         \
-  KERNEL_ROW(dropout, dropout)                                                                               \
-  KERNEL_ROW(adamw, adamw)                                                                                   \
-  KERNEL_ROW(adamw, sum_squares)                                                                             \
-  KERNEL_ROW(convert, widen)                                                                                 \
-  KERNEL_ROW(convert, narrow)
+  KERNEL_ROW(layers, add)                                                                                    \
+  KERNEL_ROW(layers, swiglu)                                                                                 \
+  KERNEL_ROW(layers, swiglu_backward)                                                                        \
+  KERNEL_ROW(layers, gather_rows)                                                                            \
+  KERNEL_ROW(layers, store_rows)                                                                             \
+  KERNEL_ROW(layers, scatter_add_rows)                                                                       \
+  KERNEL_ROW(layers, entropy)                                                                                \
+  KERNEL_ROW(layers, entropy_backward)                                                                       \
+  KERNEL_ROW(layers, pick_logprob)                                                                           \
+  KERNEL_ROW(layers, largest_logprob)                                                                        \
+  KERNEL_ROW(layers, cross_entropy_backward)                                                                 \
+  KERNEL_ROW(layers, subtract_targets)                                                                       \
+  KERNEL_ROW(layers, divergence)                                                                             \
+  KERNEL_ROW(layers, divergence_backward)                                                                    \
+  KERNEL_ROW(layers, sample)                                                                                 \
+  KERNEL_ROW(layers, sample_largest)                                                                         \
+  KERNEL_ROW(layers, dropout)                                                                                \
+  KERNEL_ROW(layers, adamw)                                                                                  \
+  KERNEL_ROW(layers, sum_squares)                                                                            \
+  KERNEL_ROW(layers, widen)                                                                                  \
+  KERNEL_ROW(layers, narrow)

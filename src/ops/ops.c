@@ -1,5 +1,5 @@
-// The context of all operations: a program for each file of cl/ and a kernel for each row of KERNEL_LIST, all
-// made once, in ops_create.
+// The context of all operations: a program for each file that KERNEL_LIST names and a kernel for each of its
+// rows, all made once, in ops_create.
 #include "context.h"
 
 #include "block_list.h"

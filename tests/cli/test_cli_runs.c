@@ -12,7 +12,7 @@
 
 static const char *folder;
 static const char *const resume[] = {"--resume", NULL};
-/// Settings of a run that does not end by itself, not by drift either, however many steps a busy machine gives it.
+/// Of a run that does not end by itself, not by drift either, however many steps a busy machine gives it.
 static const char *const endless[] = {"train.max_steps=1000000", "train.max_drift=0", NULL};
 
 static const char *path_of(const char *run, const char *name) {
@@ -35,8 +35,8 @@ static pid_t start_long(const char *run, const char *before) {
   (void)snprintf(command, sizeof command,
                  "%s exec '%s' train '%s' --set=output.save_root='%s' --set=output.run_name=%s "
                  "--set=%s --set=%s 2>'%s'",
-                 before, GEE_BINARY, in_folder(folder, "run.ini"), in_folder(folder, "runs"), run,
-                 endless[0], endless[1], in_folder(folder, "long_err"));
+                 before, GEE_BINARY, in_folder(folder, "run.ini"), in_folder(folder, "runs"), run, endless[0],
+                 endless[1], in_folder(folder, "long_err"));
   use_binary("/bin/sh");
   pid_t pid = START_GEE("-c", command);
   use_binary(GEE_BINARY);
@@ -61,7 +61,8 @@ static void one_process_at_a_time(void **state) {
   assert_code(stopped_train(NULL, "beside", NULL, NULL), 0); // another folder is free
   assert_int_equal(kill(pid, SIGKILL), 0);
   assert_int_equal(end(pid), -SIGKILL);
-  assert_code(stopped_train(NULL, "shared", endless, (const char *const[]){"--resume", "--dry-run", NULL}), 0);
+  assert_code(stopped_train(NULL, "shared", endless, (const char *const[]){"--resume", "--dry-run", NULL}),
+              0);
 }
 
 static void leftovers_are_cleaned(void **state) {
@@ -169,8 +170,8 @@ static void a_closed_terminal_saves(void **state) {
   char *err = read_file(in_folder(folder, "long_err"), NULL);
   assert_true(test_contains(err, "is done and saved as "));
   free(err);
-  ASSERT_SAYS(stopped_train(NULL, "hung_up", endless, (const char *const[]){"--resume", "--dry-run", NULL}), 0,
-              "model");
+  ASSERT_SAYS(stopped_train(NULL, "hung_up", endless, (const char *const[]){"--resume", "--dry-run", NULL}),
+              0, "model");
 }
 
 static void nohup_keeps_a_run_going(void **state) {
