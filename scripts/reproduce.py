@@ -220,7 +220,7 @@ def gap_keys(options, seed, name):
 
 
 def gap(options, keys, words):
-    """What `gee-cl gap` writes, and its readings by model."""
+    """What `gee-cl gap` writes, and its readings by model. A model without adapters is the whole object."""
     out, items = f"{FOLDER}/gap.json", f"{FOLDER}/gap-items.jsonl"
     gee("gap", CONFIG, *settings(keys), *words, "--output", out, "--items", items)
     with open(out, encoding="utf-8") as file:
@@ -257,6 +257,11 @@ def change_of(before, after, pair):
     return {"gap": mean, "low": mean - half, "high": mean + half}
 
 
+def only_figures(model):
+    """Of a model that was measured alone: what `measure_gap` keeps of one beside adapters."""
+    return {key: model[key] for key in ("paired", "total", "H_bar", "sets", "answers") if key in model}
+
+
 def measure_prompt(options, results, seed, name):
     """The base model with the system prompt and without it, on the same sets."""
     if results.has(seed, PROMPT_ARM, f"gap:{name}"):
@@ -264,9 +269,9 @@ def measure_prompt(options, results, seed, name):
     say(f"seed {seed}: gaps on {name} with the system prompt")
     keys = gap_keys(options, seed, name)
     measured, readings = gap(options, keys, [])
-    base, (before, bad_before) = measured["base"], readings[options.model]
+    base, (before, bad_before) = only_figures(measured), readings[options.model]
     measured, readings = gap(options, {**keys, "data.system": SYSTEM}, [])
-    after, (later, bad_after) = measured["base"], readings[options.model]
+    after, (later, bad_after) = only_figures(measured), readings[options.model]
     groups = list(base["paired"]["H"])
     if len(groups) == 2:
         after["change"] = {"paired": change_of(before, later, (groups[1], groups[0]))}
