@@ -41,7 +41,7 @@ after() { note "$*, after $((SECONDS - started)) s"; }
 heading "1/5  Packages, model, drivers and peers"
 install_packages "${build_packages[@]}" libcmocka-dev python3 || die "cannot install the packages"
 try_packages python3-venv clang libclang-rt-dev clang-format clang-tidy universal-ctags shellcheck oclgrind \
-  mesa-opencl-icd chromium
+  mesa-opencl-icd chromium ccache
 fetch_model
 python_environment intel 3 intel-opencl-rt intel-cmplr-lib-rt
 if [ "${GEE_PEERS:-1}" != 0 ] && [ -z "${GEE_PEER_PYTHON:-}" ]; then
@@ -52,6 +52,9 @@ if [ "${GEE_PEERS:-1}" != 0 ] && [ -z "${GEE_TRACKERS_PYTHON:-}" ]; then
 fi
 
 heading "2/5  Builds: gcc, clang, sanitizers and fuzz targets; warnings are errors"
+if command -v ccache >/dev/null; then # for the next time, from whatever folder
+  export CMAKE_C_COMPILER_LAUNCHER=ccache CCACHE_BASEDIR=$root CCACHE_NOHASHDIR=1
+fi
 build gcc tests
 after "gcc"
 if command -v clang >/dev/null; then
