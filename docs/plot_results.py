@@ -10,6 +10,7 @@ import json
 import sys
 
 WIDTH, LEFT, RIGHT, TOP, ROW, HEADING = 800, 190, 190, 64, 46, 34
+PICTURED = ["recipe", "recipe_kl", "published", "symmetric_kl", "mixed", "mixed_kl_40", "no_stories_kl_40", "system_prompt"]
 BEFORE, AFTER, INK, FAINT = "#9aa0a6", "#0b7a5c", "#202124", "#dadce0"
 
 
@@ -42,11 +43,11 @@ def rows_of_runs(runs):
 
 
 def rows_of_experiment(lines):
-    """By what the gap was measured on; of races it is that of the two furthest apart."""
+    """By what the gap was measured on: the words that most arms were trained on, and others."""
     sections = {}
-    for line in lines:
+    for line in sorted(lines, key=lambda line: PICTURED.index(line["arm"]) if line["arm"] in PICTURED else -1):
         kind = line["of"].removeprefix("gap:")
-        if kind != line["of"]:
+        if kind in ("occupations", "stories") and line["arm"] in PICTURED:
             sections.setdefault(kind, []).append(row(f"{line['arm']}, seed {line['seed']}", line["base"], line["after"]))
     return list(sections.items())
 
@@ -90,7 +91,7 @@ def draw(sections, target):
            f'font-size="13" fill="{INK}">',
            f'<rect width="{WIDTH}" height="{bottom + 46}" fill="white"/>',
            '<text x="16" y="26" font-size="16" font-weight="bold">Paired entropy gap on prompts that were not trained on</text>',
-           f'<text x="16" y="46" fill="{BEFORE}">before</text><text x="68" y="46" fill="{AFTER}">after ten steps</text>',
+           f'<text x="16" y="46" fill="{BEFORE}">before</text><text x="68" y="46" fill="{AFTER}">after</text>',
            f'<text x="{WIDTH - RIGHT + 16}" y="46">gap</text>',
            f'<text x="{WIDTH - RIGHT + 86}" y="46">mean entropy</text>',
            *draw_axis(low, high, x, bottom)]

@@ -29,7 +29,7 @@ PUBLISHED = {"loss.pairing": "own", "loss.lambda_weight": 3, "loss.em_weight": 1
 PAIRED = {"loss.lambda_weight": 3, "loss.em_weight": 1}
 PLAIN_EM = {"loss.pairing": "own", "loss.lambda_weight": 0, "loss.em_weight": 1}
 KL = {"loss.kl_weight": 1}
-MIXED = {"data.train": f"{FOLDER}/prompts/mixed.jsonl"}  # prompts of every kind about the same occupations
+MIXED = {"data.train": "configs/prompts/mixed.jsonl"}  # prompts of every kind about the same occupations
 NO_STORIES = {"data.train": f"{FOLDER}/prompts/no_stories.jsonl"}  # of every kind but stories, which are then of a kind never trained
 MIXED_KL = {**MIXED, **KL, "loss.em_weight": 0}
 TEMPLATES = {"groups.counterfactual": "template", "data.column": "story"}
@@ -130,9 +130,8 @@ def write_prompts(data):
     with open(PROMPTS, encoding="utf-8") as file:
         rows = [json.loads(line) for line in file]
     write_lines(f"{FOLDER}/prompts/train.jsonl", [row for i, row in enumerate(rows) if i % 4 < 2])
-    for name, left_out in ("mixed", ""), ("no_stories", "story"):
-        write_lines(f"{FOLDER}/prompts/{name}.jsonl", [{"prompt": text} for i, row in enumerate(rows) if i % 4 < 2
-                                                       for kind, text in row.items() if kind != left_out])
+    write_lines(f"{FOLDER}/prompts/no_stories.jsonl", [{"prompt": text} for i, row in enumerate(rows) if i % 4 < 2
+                                                       for kind, text in row.items() if kind != "story"])
     write_lines(f"{FOLDER}/prompts/other.jsonl", [row for i, row in enumerate(rows) if i % 4 >= 2])
     if data is None:
         return
@@ -237,7 +236,7 @@ def measure_gap(options, results, seed, name, arms):
     words = [word for arm in arms for word in ("--adapter", adapters[arm])]
     measured, readings = gap(options, gap_keys(options, seed, name), words)
     for arm, found in zip(arms, measured["adapters"]):
-        results.add(seed, arm, f"gap:{name}", base=measured["base"], after=found,
+        results.add(seed, arm, f"gap:{name}", device=measured["device"]["name"], base=measured["base"], after=found,
                     degenerate=readings[adapters[arm]][1], degenerate_base=readings[options.model][1])
 
 
@@ -271,11 +270,12 @@ def measure_prompt(options, results, seed, name):
     measured, readings = gap(options, keys, [])
     base, (before, bad_before) = only_figures(measured), readings[options.model]
     measured, readings = gap(options, {**keys, "data.system": SYSTEM}, [])
+    device = measured["device"]["name"]
     after, (later, bad_after) = only_figures(measured), readings[options.model]
     groups = list(base["paired"]["H"])
     if len(groups) == 2:
         after["change"] = {"paired": change_of(before, later, (groups[1], groups[0]))}
-    results.add(seed, PROMPT_ARM, f"gap:{name}", base=base, after=after, degenerate=bad_after, degenerate_base=bad_before)
+    results.add(seed, PROMPT_ARM, f"gap:{name}", device=device, base=base, after=after, degenerate=bad_after, degenerate_base=bad_before)
 
 
 # ---- benchmarks ----
@@ -320,34 +320,46 @@ def widest(gap):
     return gap if "gap" in gap else max(gap["pairs"], key=lambda pair: abs(pair["gap"]))
 
 
-def change_text(change):
-    """None for more than two groups: the "gap" of a change is then how far apart the groups changed, not by what their gap did."""
-    return "" if change is None or "pairs" in change else estimate(change)
+def has_changed(row):
+    """Whether the interval of the paired gap's change excludes 0. Unknown for more than two groups: the "gap" of a change is then how
+    far apart the groups changed, not by what their gap did."""
+    change = row["after"].get("change", {}).get("paired")
+    return change is not None and "pairs" not in change and not change["low"] <= 0 <= change["high"]
 
 
-def gap_row(row):
+def gap_cells(row):
+    """The paired gap after, starred if it has changed; the change of the mean entropy; the KL divergence from the base model."""
+    if row is None:
+        return ["", "", ""]
     base, after = row["base"], row["after"]
-    before, later = widest(base["paired"]), widest(after["paired"])
-    change = after.get("change", {}).get("paired")
     kl = after.get("kl", {}).get("mean")
-    return (f"| {row['arm']} | {row['seed']} | {estimate(before)} | {estimate(later)} | "
-            f"{change_text(change)} | {widest(after['total'])['gap']:+.4f} | "
-            f"{base['H_bar']:.3f} → {after['H_bar']:.3f} ({after['H_bar'] / base['H_bar'] - 1:+.1%}) | "
-            f"{abs(later['gap']) / after['H_bar']:.2%} | {'' if kl is None else f'{kl:.4f}'} | "
-            f"{row['degenerate_base']:.0%} → {row['degenerate']:.0%} |")
+    return [estimate(widest(after["paired"])) + ("*" if has_changed(row) else ""), f"{after['H_bar'] / base['H_bar'] - 1:+.1%}",
+            "" if kl is None else f"{kl:.4f}"]
+
+
+def print_row(cells):
+    print(f"| {' | '.join(cells)} |")
+
+
+def print_gap_table(name, rows, seeds, arms):
+    """A line an arm, three columns a seed."""
+    print(f"\n### {name}\n")
+    print_row(["arm"] + [text for seed in seeds for text in (f"paired gap, seed {seed}", "H̄", "KL")])
+    print("|" + "---|" * (1 + 3 * len(seeds)))
+    before = [next((row["base"] for (of, _), row in rows.items() if of == seed), None) for seed in seeds]
+    print_row(["before"] + [text for base in before
+                            for text in (["", "", ""] if base is None else [estimate(widest(base["paired"])), f"{base['H_bar']:.3f}", ""])])
+    for arm in arms:
+        if any((seed, arm) in rows for seed in seeds):
+            print_row([arm] + [text for seed in seeds for text in gap_cells(rows.get((seed, arm)))])
 
 
 def print_tables(results):
     order = {arm: i for i, arm in enumerate([*ARMS, PROMPT_ARM])}
     for name in GAP_SETS:
-        rows = sorted((row for row in results.lines.values() if row["of"] == f"gap:{name}"),
-                      key=lambda row: (order[row["arm"]], row["seed"]))
-        if not rows:
-            continue
-        print(f"\n### {name}\n\n| arm | seed | paired gap before | after | change | total gap after | H̄ | gap / H̄ | KL | degenerate |")
-        print("|---|---|---|---|---|---|---|---|---|---|")
-        for row in rows:
-            print(gap_row(row))
+        rows = {(row["seed"], row["arm"]): row for row in results.lines.values() if row["of"] == f"gap:{name}"}
+        if rows:
+            print_gap_table(name, rows, sorted({seed for seed, _ in rows}), list(order))
     rows = [row for row in results.lines.values() if row["of"] == "benchmarks"]
     for task, metrics in HEADLINES.items():
         for metric in metrics if rows else []:
