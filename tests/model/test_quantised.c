@@ -91,24 +91,6 @@ static void matrices_are_quantised(void **state) {
   for (size_t t = 0; t < TYPES; t++) assert_true(found[types[t]] > 0);
 }
 
-static float *logits_of(Model *model, size_t *count) {
-  const Samples *samples = golden_samples();
-  Batch batch = samples_batch(samples, 0, samples->answer_count, true);
-  Pass *pass = fixture_training(model, batch.rows, false);
-  size_t vocab = model_config(model)->vocab;
-  float *logits = (float *)fixture_ints(batch.head_rows * vocab);
-  assert_ok(pass_forward(pass, &batch, no_dropout));
-  for (size_t i = 0; i < batch.head_rows; i++) {
-    const Tensor *tensor = NULL;
-    assert_ok(pass_logits(pass, &batch.head_row[i], 1, &tensor));
-    assert_ok(tensor_read(tensor, 0, vocab, logits + i * vocab));
-  }
-  *count = batch.head_rows * vocab;
-  pass_free(pass);
-  batch_free(&batch);
-  return logits;
-}
-
 static void assert_same(const float *found, const float *expected, size_t count) {
   for (size_t i = 0; i < count; i++) {
     if (memcmp(&found[i], &expected[i], sizeof *found) != 0)
@@ -125,10 +107,10 @@ static void numbers_are_those_of_the_blocks(void **state) {
     Model *models[2] = {load(wide, types[t], DTYPE_F32), NULL};
     write_out(models[0], wide, folder);
     models[1] = fixture_model(folder, DTYPE_F32);
-    const float *found = logits_of(models[0], &count);
-    assert_same(found, logits_of(models[1], &count), count);
+    const float *found = samples_logits(models[0], &count);
+    assert_same(found, samples_logits(models[1], &count), count);
     Model *exact = fixture_model(wide, DTYPE_F32);
-    assert_true(memcmp(found, logits_of(exact, &count), count * sizeof *found) != 0);
+    assert_true(memcmp(found, samples_logits(exact, &count), count * sizeof *found) != 0);
     model_free(exact);
     for (size_t i = 0; i < 2; i++) {
       fixture_lora(models[i], 0);
@@ -192,7 +174,7 @@ static void adapters_are_merged_into_what_the_blocks_hold(void **state) {
   models[1] = fixture_model(folder, DTYPE_F32);
   for (size_t i = 0; i < 2; i++)
     assert_ok(model_load_adapter(models[i], GEE_SOURCE_DIR "/tests/model/adapters/dora"));
-  assert_same(logits_of(models[0], &count), logits_of(models[1], &count), count);
+  assert_same(samples_logits(models[0], &count), samples_logits(models[1], &count), count);
   model_free(models[0]);
   model_free(models[1]);
 }

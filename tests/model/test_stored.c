@@ -8,7 +8,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const DropoutDraw no_dropout = {.on = false};
 static const char *const names[] = {"quants.gguf", "qwen2.gguf", "llama.gguf", "qwen2_untied"};
 enum { NAMES = sizeof names / sizeof *names };
 
@@ -17,32 +16,6 @@ static void assert_same(const char *what, const float *found, const float *expec
     if (memcmp(&found[i], &expected[i], sizeof *found) != 0)
       fail_msg("%s: element %zu is %.9g, not %.9g", what, i, (double)found[i], (double)expected[i]);
   }
-}
-
-/// The logits of every prediction of the samples.
-static float *logits_of(Model *model) {
-  const Samples *samples = golden_samples();
-  Batch batch = samples_batch(samples, 0, samples->answer_count, true);
-  Pass *pass = fixture_training(model, batch.rows, false);
-  size_t vocab = model_config(model)->vocab;
-  float *logits = (float *)fixture_ints(batch.head_rows * vocab);
-  assert_ok(pass_forward(pass, &batch, no_dropout));
-  for (size_t i = 0; i < batch.head_rows; i++) {
-    const Tensor *tensor = NULL;
-    assert_ok(pass_logits(pass, &batch.head_row[i], 1, &tensor));
-    assert_ok(tensor_read(tensor, 0, vocab, logits + i * vocab));
-  }
-  pass_free(pass);
-  batch_free(&batch);
-  return logits;
-}
-
-static size_t logit_count(const Model *model) {
-  const Samples *samples = golden_samples();
-  Batch batch = samples_batch(samples, 0, samples->answer_count, true);
-  size_t count = batch.head_rows * model_config(model)->vocab;
-  batch_free(&batch);
-  return count;
 }
 
 /// Fresh adapters have B = 0; here both are random, so that A has a gradient too.
@@ -58,6 +31,12 @@ static void fill_adapters(Model *model) {
     assert_ok(tensor_write(&params->values[spec->slab], spec->offset, count, values));
     free(values);
   }
+}
+
+static void assert_same_logits(const char *what, Model *found, Model *expected) {
+  size_t count;
+  const float *values = samples_logits(found, &count);
+  assert_same(what, values, samples_logits(expected, &count), count);
 }
 
 static bool has_kept(const Model *model) {
@@ -79,7 +58,7 @@ static void logits_are_those_of_float32(void **state) {
   (void)state;
   for (size_t n = 0; n < NAMES; n++) {
     Model *wide = fixture_model(names[n], DTYPE_F32), *stored = fixture_model(names[n], DTYPE_STORED);
-    assert_same(names[n], logits_of(stored), logits_of(wide), logit_count(wide));
+    assert_same_logits(names[n], stored, wide);
     assert_true(has_kept(stored));
     model_free(wide);
     model_free(stored);
@@ -189,7 +168,7 @@ static void adapters_change_what_they_change_in_float32(void **state) {
     (void)snprintf(path, sizeof path, GEE_SOURCE_DIR "/tests/model/adapters/%s", forms[f]);
     for (size_t i = 0; i < 2; i++) assert_ok(model_load_adapter(models[i], path));
     assert_true(has_widened(models[1])); // all of the file is bf16
-    assert_same(forms[f], logits_of(models[1]), logits_of(models[0]), logit_count(models[0]));
+    assert_same_logits(forms[f], models[1], models[0]);
     model_free(models[0]);
     model_free(models[1]);
     assert_int_equal(ops_fixture_clean(state), 0);

@@ -86,6 +86,24 @@ Batch samples_batch(const Samples *samples, size_t first, size_t count, bool sha
   return batch;
 }
 
+const float *samples_logits(Model *model, size_t *count) {
+  const Samples *samples = golden_samples();
+  Batch batch = samples_batch(samples, 0, samples->answer_count, true);
+  Pass *pass = fixture_training(model, batch.rows, false);
+  size_t vocab = model_config(model)->vocab;
+  float *logits = (float *)fixture_ints(batch.head_rows * vocab);
+  assert_ok(pass_forward(pass, &batch, (DropoutDraw){0}));
+  for (size_t i = 0; i < batch.head_rows; i++) {
+    const Tensor *tensor = NULL;
+    assert_ok(pass_logits(pass, &batch.head_row[i], 1, &tensor));
+    assert_ok(tensor_read(tensor, 0, vocab, logits + i * vocab));
+  }
+  *count = batch.head_rows * vocab;
+  pass_free(pass);
+  batch_free(&batch);
+  return logits;
+}
+
 double samples_loss(const Samples *samples, const double *entropy, double *dH) {
   LossSample list[SAMPLES_MAX];
   size_t next = 0;

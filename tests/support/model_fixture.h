@@ -48,6 +48,9 @@ Pass *fixture_training(Model *model, size_t rows, bool checkpoint);
 /// The samples' batch of answers [first, first + count).
 Batch samples_batch(const Samples *samples, size_t first, size_t count, bool share);
 
+/// All samples' logits, row after row, in memory of the fixture; *count of them.
+const float *samples_logits(Model *model, size_t *count);
+
 /// The GEE loss of all samples from entropy[prediction] (all samples' predictions, in order), and dL/dH_i.
 double samples_loss(const Samples *samples, const double *entropy, double *dH);
 /// weights[head row] of a batch of answers [first, …): Σ of dH_i / T_i over its predictions.
