@@ -2,7 +2,8 @@
 # Its public headers are in src/NAME/include/NAME/, its private ones in src/NAME/. It sees the public headers of the
 # rooms in USES and no others: breaking the law is a compile error.
 
-set(GEE_WARNINGS -Wall -Wextra -Wshadow -Wconversion -Wstrict-prototypes -Wmissing-prototypes -Wvla)
+set(GEE_WARNINGS -Wall -Wextra -Wshadow -Wconversion -Wstrict-prototypes -Wmissing-prototypes -Wvla
+  $<$<BOOL:${GEE_WERROR}>:-Werror>)
 
 if(GEE_SANITIZE STREQUAL "address")
   set(GEE_SANITIZER_OPTIONS -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer)
@@ -22,7 +23,7 @@ function(target_room target room)
   target_include_directories(${target} PUBLIC ${CMAKE_SOURCE_DIR}/src/${room}/include
                                        PRIVATE ${CMAKE_SOURCE_DIR}/src/${room})
   target_compile_definitions(${target} PRIVATE _GNU_SOURCE GEE_VERSION="${PROJECT_VERSION}")
-  target_compile_options(${target} PRIVATE ${GEE_WARNINGS} $<$<BOOL:${GEE_WERROR}>:-Werror>)
+  target_compile_options(${target} PRIVATE ${GEE_WARNINGS})
   target_compile_options(${target} PUBLIC ${GEE_SANITIZER_OPTIONS})
   target_link_options(${target} PUBLIC ${GEE_SANITIZER_OPTIONS})
   foreach(used ${ARG_USES})
