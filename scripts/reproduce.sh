@@ -7,20 +7,20 @@ cd "$root"
 
 print_help() {
   cat <<'HELP'
-usage: scripts/reproduce.sh [--seeds N,N,...] [--arms NAME,...] [--answers N] [--benchmarks NAME,...] [--data DIR] [--results FILE] [--tables]
+usage: scripts/reproduce.sh [options]
 
 Installs what is missing, builds gee-cl, fetches SmolLM2-135M-Instruct, then trains and measures the arms of the experiment one after
 another: hours on two cores. Each measurement is a line of the results file; what is there is not done again, so after Ctrl-C or a
 kill the same command goes on. Run it as root or with sudo.
 
-  --seeds N,...    seeds of training and of measuring (15,16,17)
-  --arms NAME,...  only these arms (all; an unknown name lists them)
-  --answers N      answers to each prompt that gaps are measured on (1)
+  --seeds N,...          seeds of training and of measuring (15,16,17)
+  --arms NAME,...        only these arms (all; an unknown name lists them)
+  --answers N            answers to each prompt that gaps are measured on (1; docs/RESULTS.md has 4)
   --benchmarks NAME,...  the arms that are measured on benchmarks too
-  --data DIR       the benchmarks' data, as for gee-cl eval --data-dir; without it no benchmarks are run
-  --results FILE   where the measurements go (runs/experiment/results.jsonl). docs/experiment.jsonl has those of docs/RESULTS.md:
-                   a copy of it continues from them
-  --tables         only prints the tables of the results, as Markdown
+  --data DIR             the benchmarks' data, as for gee-cl eval --data-dir; without it no benchmarks are run
+  --results FILE         where the measurements go (runs/experiment/results.jsonl). docs/experiment.jsonl has those of
+                         docs/RESULTS.md: a copy of it continues from them
+  --tables               only prints the tables of the results, as Markdown
 HELP
 }
 
