@@ -278,6 +278,12 @@ Status args_check_output(const char *output, const char *input, const char *what
   return status == STATUS_OK ? file_check_writable(output) : status;
 }
 
+Status args_check_unread(const char *option, const char *output) {
+  if (output == NULL || is_stdout(output) || !file_was_read(output)) return STATUS_OK;
+  return status_fail(STATUS_INPUT, "%s: %s would overwrite a file that is read here; name another file",
+                     output, option);
+}
+
 Status args_write_output(const char *output, const char *bytes, size_t size) {
   bool to_screen = is_stdout(output);
   if (!to_screen) stop_on_signals(); // Ctrl-C lets the file be finished, and leaves nothing half written

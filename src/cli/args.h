@@ -56,6 +56,9 @@ STATUS_CHECKED Status args_need(const Usage *usage, const void *given, const cha
 /// STATUS_INPUT if --output could not be written once the work is done, as far as it shows before: its folder
 /// is missing or cannot be written, it is a folder, or it is `input`, which `what` names.
 STATUS_CHECKED Status args_check_output(const char *output, const char *input, const char *what);
+/// STATUS_INPUT if `output`, which `option` named (NULL: it was not given), is a file that the command has
+/// read: called once the inputs are open, before the work.
+STATUS_CHECKED Status args_check_unread(const char *option, const char *output);
 /// Writes what --output asks for: a file, whole or not at all, or for "-" the standard output. If the file
 /// cannot be written, the bytes go to the standard output, and the message says so.
 STATUS_CHECKED Status args_write_output(const char *output, const char *bytes, size_t size);

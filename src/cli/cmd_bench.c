@@ -96,6 +96,7 @@ static Status run_bench(BenchOptions chosen) {
   char *made = NULL;
   Status status = STATUS_OK;
   TRY_CLEAN(open_files(&runtime.files, &made));
+  TRY_CLEAN(args_check_unread("--json", json_path));
   TRY_CLEAN(runtime_open_device(&runtime, &(DeviceOptions){.name = device}));
   reporter.device = device_info(runtime.device);
   status = measure(&runtime, &chosen, &reporter);

@@ -134,6 +134,7 @@ static void note_tasks(const Comparing *c) {
 static Status compare_all(Comparing *c) {
   const Results *all[TEXT_LIST_MAX];
   TRY(open_results(c));
+  TRY(args_check_unread("--output", output));
   for (size_t i = 0; i < c->paths.count; i++) all[i] = &c->results[i];
   TRY(results_compare(all, c->paths.count, &c->comparison));
   note_tasks(c);

@@ -270,6 +270,15 @@ static Status list_models(Suite *suite, const char *config) {
   return check_names(suite);
 }
 
+/// Once every input is open.
+static Status check_unread(const Suite *suite) {
+  for (size_t m = 0; m < suite->model_count; m++) {
+    TRY(args_check_unread("--output", suite->models[m].output));
+    TRY(args_check_unread("--items", suite->models[m].items));
+  }
+  return STATUS_OK;
+}
+
 static Status open_rows(Suite *suite) {
   EvalRun run = run_of(suite);
   for (size_t m = 0; m < suite->model_count; m++) {
@@ -382,6 +391,7 @@ static Status run_suite(const char *config) {
   Status status = STATUS_OK;
   TRY_CLEAN(suite_open(&suite, config));
   TRY_CLEAN(plan_memory(&suite));
+  TRY_CLEAN(check_unread(&suite));
   TRY_CLEAN(open_rows(&suite));
   status = runtime_end_profile(&suite.runtime, evaluate_all(&suite));
   TRY_CLEAN(say_resume(&suite, status));

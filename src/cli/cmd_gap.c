@@ -161,6 +161,8 @@ static Status measurement_open(Measurement *m, const char *path) {
   TRY(mem_array(&m->plans, 1 + adapters.count, "gaps"));
   TRY(find_trained_on(m));
   TRY(identify_adapters(m));
+  TRY(args_check_unread("--output", output));
+  TRY(args_check_unread("--items", items_path));
   m->runtime.profile_path = profile;
   TRY(runtime_open_device(&m->runtime, &config->device));
   return collect_facts(m);

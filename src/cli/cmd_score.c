@@ -242,6 +242,7 @@ Status cmd_score(int argc, char **argv) {
   TRY_CLEAN(runtime_open_model(&runtime, &model_args));
   TRY_CLEAN(read_lines(&runtime, &lines));
   TRY_CLEAN(runtime_open(&runtime, &model_args));
+  TRY_CLEAN(args_check_unread("--output", output));
   TRY_CLEAN(score_all(&runtime, &lines, &text));
   TRY_CLEAN(args_write_output(output, str_text(&text), text.size));
   say("%zu line%s scored: %s", lines.count, str_plural(lines.count), output);

@@ -199,6 +199,7 @@ Status config_read(Config *config, const char *path) {
     (void)fclose(file);
     return fail_no_config(path);
   }
+  file_note_read(fileno(file));
   Status status = read_lines(config, file, path);
   if (status == STATUS_OK && ferror(file) != 0)
     status = status_fail(STATUS_INPUT, "%s: cannot read the config: %s", path, strerror(errno));

@@ -32,7 +32,8 @@ struct ProfileReport {
 };
 
 Status profile_check(const char *path) {
-  return status_context(args_check_output(path, "", "nothing"), "--profile");
+  TRY(status_context(args_check_output(path, "", "nothing"), "--profile"));
+  return args_check_unread("--profile", path);
 }
 
 // ---- the table ----

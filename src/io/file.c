@@ -7,6 +7,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -42,6 +43,51 @@ Status file_fail(Status code, const char *path, const char *action) {
   return status_fail(lacking ? STATUS_FAILED : code, "%s: cannot %s: %s", path, action, strerror(errno));
 }
 
+// ---- what was read ----
+
+// Inputs are read before a command works, and a model in parts has some hundred files. What is read after so
+// many is not noted; the memory is static, so that noting cannot fail.
+enum { READ_FILES = 1024 };
+
+static struct {
+  pthread_mutex_t lock;
+  size_t count;
+  struct {
+    dev_t device;
+    ino_t number;
+  } files[READ_FILES];
+} read_files = {.lock = PTHREAD_MUTEX_INITIALIZER};
+
+/// With the lock held.
+static bool is_noted(const struct stat *info) {
+  for (size_t i = 0; i < read_files.count; i++)
+    if (read_files.files[i].device == info->st_dev && read_files.files[i].number == info->st_ino) return true;
+  return false;
+}
+
+static void note_read(const struct stat *info) {
+  (void)pthread_mutex_lock(&read_files.lock);
+  if (read_files.count < READ_FILES && !is_noted(info)) {
+    read_files.files[read_files.count].device = info->st_dev;
+    read_files.files[read_files.count++].number = info->st_ino;
+  }
+  (void)pthread_mutex_unlock(&read_files.lock);
+}
+
+void file_note_read(int descriptor) {
+  struct stat info;
+  if (fstat(descriptor, &info) == 0) note_read(&info);
+}
+
+bool file_was_read(const char *path) {
+  struct stat info;
+  if (stat(path, &info) != 0) return false;
+  (void)pthread_mutex_lock(&read_files.lock);
+  bool noted = is_noted(&info);
+  (void)pthread_mutex_unlock(&read_files.lock);
+  return noted;
+}
+
 // ---- maps ----
 
 static Status map_descriptor(int descriptor, const char *path, MappedFile *out) {
@@ -49,6 +95,7 @@ static Status map_descriptor(int descriptor, const char *path, MappedFile *out) 
   if (fstat(descriptor, &info) != 0) return file_fail(STATUS_INPUT, path, "read");
   if (S_ISDIR(info.st_mode)) return status_fail(STATUS_INPUT, "%s: is a folder, not a file", path);
   if (!S_ISREG(info.st_mode)) return status_fail(STATUS_INPUT, "%s: is not a regular file", path);
+  note_read(&info);
   out->size = (size_t)info.st_size;
   out->bytes = EMPTY_FILE;
   if (out->size == 0) return STATUS_OK;

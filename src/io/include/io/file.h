@@ -18,6 +18,12 @@ typedef struct MappedFile {
 STATUS_CHECKED Status file_map(const char *path, MappedFile *out);
 void file_unmap(MappedFile *file);
 
+/// Keeps in mind that this process reads the open file, as file_map does of its own.
+void file_note_read(int descriptor);
+/// Whether `path` is a file that this process has read, whatever the paths say: writing there would destroy
+/// what the work was made from.
+bool file_was_read(const char *path);
+
 bool file_exists(const char *path);
 bool file_is_directory(const char *path);
 /// Both exist and are one file, whatever the paths say.
