@@ -37,7 +37,7 @@ static const Command commands[] = {
     {"gap", cmd_gap, "Measure the entropy gap between groups, with its interval."},
     {"eval", cmd_eval, "Run benchmarks of bias and skill."},
     {"compare", cmd_compare, "Compare the benchmark results of models."},
-    {"verify", cmd_verify, "Check a benchmark result against its files."},
+    {"verify", cmd_verify, "Check results and runs against their files."},
     {"generate", cmd_generate, "Let a model answer a prompt."},
     {"score", cmd_score, "Compute log probabilities and entropies of given answers."},
     {"export", cmd_export, "Merge an adapter into a Hugging Face folder."},
@@ -109,7 +109,7 @@ static Status fail_command(const char *name) {
 
 static void print_overview(FILE *stream) {
   (void)fprintf(stream,
-                "gee-cl %s: trains language models with Group-Entropy Equalization on any OpenCL device.\n\n"
+                "gee-cl %s: trains language models with Group-Entropy Equalization, by CUDA or OpenCL.\n\n"
                 "Usage: gee-cl SUBCOMMAND [options]\n\n",
                 GEE_VERSION);
   for (size_t i = 0; i < COMMANDS; i++)

@@ -25,6 +25,8 @@ STATUS_CHECKED Status verify_file(const char *path, const char *sha256, Findings
 STATUS_CHECKED Status verify_data(const cJSON *json, Findings *findings);
 /// The model and its tokenizer that `json` (provenance.h) names.
 STATUS_CHECKED Status verify_model(const cJSON *json, Findings *findings);
+/// What `json` (provenance.h) says of settings, by the config in it.
+STATUS_CHECKED Status verify_settings(const cJSON *json, Findings *findings);
 /// The files of an adapter in `folder`, by the hashes in "sha256" of `json`.
 STATUS_CHECKED Status verify_adapter(const cJSON *json, const char *folder, Findings *findings);
 

@@ -37,7 +37,9 @@ static Status check_results(const Results *results, Findings *findings) {
   TRY(verify_data(results->json, findings));
   TRY(verify_model(results->json, findings));
   if (cJSON_IsString(adapter)) TRY(verify_adapter(results->json, adapter->valuestring, findings));
-  return finding_unchecked(findings, "the answers", "no item is asked again");
+  TRY(verify_settings(results->json, findings));
+  return finding_unchecked(findings, "the answers, and that config, device and times are true",
+                           "no item is asked again");
 }
 
 Status verify_results(const char *path, const char *items, Findings *findings) {
@@ -90,7 +92,9 @@ static Status check_gap(GapRecord *record, const char *items, Findings *findings
   TRY(verify_model(record->json, findings));
   cJSON_ArrayForEach(adapter, cJSON_GetObjectItemCaseSensitive(record->json, "adapters")) TRY(verify_adapter(
       adapter, cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(adapter, "adapter")), findings));
-  return finding_unchecked(findings, "the answers", "no answer is sampled or read again");
+  TRY(verify_settings(record->json, findings));
+  return finding_unchecked(findings, "the answers, and that config, device and times are true",
+                           "no answer is sampled or read again");
 }
 
 Status verify_gap(const char *path, const char *items, Findings *findings) {

@@ -173,6 +173,7 @@ Status verify_run(const char *folder, Findings *findings) {
     TRY_CLEAN(check_sessions(&run, findings));
     TRY_CLEAN(verify_data(run.last, findings));
     TRY_CLEAN(verify_model(run.last, findings));
+    TRY_CLEAN(verify_settings(run.last, findings));
     TRY_CLEAN(check_files(&run, findings));
   }
   TRY_CLEAN(check_checkpoints(&run, &checkpoints, findings));

@@ -44,6 +44,21 @@ static void a_changed_figure_is_named(void **state) {
   }
 }
 
+static void changed_settings_are_named(void **state) {
+  (void)state;
+  static const char *const changed[][3] = {
+      {"\"limit\":\t0", "\"limit\":\t5", "limit is not what the config says"},
+      {"\"dtype\":\t\"F32\"", "\"dtype\":\t\"BF16\"", "dtype is not what the config says"},
+      {"\\nlimit = 0", "\\nlimit = 5", "limit is not what the config says"},
+      {"\"config\":\t\"", "\"config\":\t\"[no]\\n", "unknown section [no]"}};
+  for (size_t i = 0; i < sizeof changed / sizeof *changed; i++) {
+    copy_changed(folder, "results.json", "changed.json", changed[i][0], changed[i][1]);
+    Ran ran = verify("changed.json");
+    assert_code(ran, 1);
+    assert_true(test_contains(ran.out, "WRONG        settings: ") && test_contains(ran.out, changed[i][2]));
+  }
+}
+
 static void changed_items_are_named(void **state) {
   (void)state;
   copy_changed(folder, "items.jsonl", "moved.jsonl", "\"loglikelihoods\": [-", "\"loglikelihoods\": [-1");
@@ -108,6 +123,7 @@ int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(a_result_holds),
       cmocka_unit_test(a_changed_figure_is_named),
+      cmocka_unit_test(changed_settings_are_named),
       cmocka_unit_test(changed_items_are_named),
       cmocka_unit_test(changed_and_missing_data_are_told_apart),
       cmocka_unit_test(what_is_no_result_is_refused),

@@ -60,10 +60,27 @@ static void a_gap_holds(void **state) {
                                       "tokenizer of ",
                                       "sizes and constants of ",
                                       "adapter_config.json: its",
-                                      "adapter_model.safetensors: its"};
+                                      "adapter_model.safetensors: its",
+                                      "settings: they are those"};
   for (size_t i = 0; i < sizeof right / sizeof *right; i++)
     if (!test_contains(ran.out, right[i])) fail_msg("%s is not among\n%s", right[i], ran.out);
-  assert_true(test_contains(ran.out, "11 right, 0 wrong, 2 not checked"));
+  assert_true(test_contains(ran.out, "12 right, 0 wrong, 2 not checked"));
+}
+
+static void a_changed_setting_is_found(void **state) {
+  (void)state;
+  static const char *const keys[] = {"temperature",        "top_p", "top_k",
+                                     "repetition_penalty", "seed",  "max_drift"};
+  for (size_t i = 0; i < sizeof keys / sizeof *keys; i++) {
+    char key[40], other[60], said[80];
+    (void)snprintf(key, sizeof key, "\"%s\":", keys[i]);
+    (void)snprintf(other, sizeof other, "\"%s\": 0.125, \"x\":", keys[i]);
+    (void)snprintf(said, sizeof said, "WRONG        settings: %s is not what", keys[i]);
+    copy_changed(folder, "gap.json", "changed.json", key, other);
+    Ran ran = GEE("verify", in_folder(folder, "changed.json"));
+    assert_code(ran, 1);
+    if (!test_contains(ran.out, said)) fail_msg("%s is not among\n%s", said, ran.out);
+  }
 }
 
 /// More than two groups, a single model, a seed that no double holds, and no items.
@@ -326,6 +343,7 @@ static void what_is_no_gap_is_refused(void **state) {
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(a_gap_holds),
+      cmocka_unit_test(a_changed_setting_is_found),
       cmocka_unit_test(other_gaps_hold),
       cmocka_unit_test(every_changed_figure_is_found),
       cmocka_unit_test(changed_items_are_found),
