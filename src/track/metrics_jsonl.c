@@ -4,6 +4,7 @@
 #include "io/file.h"
 #include "io/json_write.h"
 #include "track/jsonlines.h"
+#include "util/log.h"
 #include "util/memory.h"
 #include <stdlib.h>
 
@@ -12,6 +13,14 @@ typedef struct JsonlSink {
   JsonLines *lines;
 } JsonlSink;
 
+/// A checkpoint is saved after the lines of its steps are on the disk, so that one is gone only if somebody
+/// took it away.
+static void warn_of_lost_lines(const char *path, const JsonLines *lines, size_t first_step) {
+  if (first_step <= 1 || jsonlines_last_step(lines) == (int64_t)first_step - 1) return;
+  log_say(LOG_WARNING, "%s lacks lines of steps before %zu, which the run goes on from: they are lost", path,
+          first_step);
+}
+
 static Status open_sink(const TrackedRun *run, MetricSink **out) {
   JsonlSink *jsonl = NULL;
   char *path = NULL;
@@ -19,6 +28,7 @@ static Status open_sink(const TrackedRun *run, MetricSink **out) {
   TRY_CLEAN(mem_array(&jsonl, 1, "metrics.jsonl"));
   TRY_CLEAN(path_join(&path, run->folder, "metrics.jsonl"));
   TRY_CLEAN(jsonlines_open(path, (int64_t)run->first_step, &jsonl->lines));
+  warn_of_lost_lines(path, jsonl->lines, run->first_step);
   *out = &jsonl->sink;
   jsonl = NULL;
 cleanup:

@@ -137,7 +137,8 @@ static Status check_identity(const Settings *now, const char *name, const char *
                         setting->value));
   Status status = STATUS_OK;
   if (now->force) {
-    log_say(LOG_WARNING, "%s %s; it goes on with this one, as --force says", name, str_text(&text));
+    if (now->warn)
+      log_say(LOG_WARNING, "%s %s; it goes on with this one, as --force says", name, str_text(&text));
   } else {
     status =
         status_fail(STATUS_INPUT, "%s %s: name the model it was made with, or go on with this one by --force",

@@ -18,6 +18,7 @@ typedef struct Settings {
   Setting *list; // [count] those of the job, then the facts
   size_t count;
   bool extend, force;                    // the job's
+  bool warn;                             // of a difference that `force` allows
   char facts[SETTINGS_FACTS][FACT_SIZE]; // their values
   // Now or, after settings_compare, before: what a run has measured once is compared ever after.
   Measured *measured;

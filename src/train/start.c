@@ -159,6 +159,7 @@ Status start_prepare(Trainer *t, bool warn, char **found) {
   TRY(trainer_prepare(t));
   TRY(settings_collect(t->job, t->sampling.max_new_tokens, t->weights.bias, &t->settings));
   if (*found == NULL) return STATUS_OK;
+  t->settings.warn = warn;
   TRY(checkpoint_read(*found, &t->settings, &t->state));
   TRY(check_drift(t, *found));
   if (t->state.step <= t->job->train.max_steps) return STATUS_OK;

@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #define LINEAR "train.schedule=linear"
 #define EIGHT  "train.max_steps=8"
@@ -177,6 +178,29 @@ static void another_format_is_refused(void **state) {
   free(text);
 }
 
+static void lost_lines_are_told(void **state) {
+  (void)state;
+  static const char lost[] = "metrics.jsonl lacks lines of steps before 3";
+  stopped_make("lines", NULL);
+  stopped_copy("lines", NULL, "all");
+  Ran ran = stopped_train(NULL, "all", NULL, resume);
+  assert_code(ran, 0);
+  assert_false(test_contains(ran.err, lost));
+  stopped_copy("lines", NULL, "cut");
+  char *text = read_file(path_of("cut", "metrics.jsonl"), NULL);
+  strchr(text, '\n')[1] = '\0';
+  write_text(path_of("cut", "metrics.jsonl"), text);
+  free(text);
+  ran = stopped_train(NULL, "cut", NULL, resume);
+  assert_code(ran, 0);
+  assert_true(test_contains(ran.err, lost));
+  stopped_copy("lines", NULL, "none");
+  assert_int_equal(unlink(path_of("none", "metrics.jsonl")), 0);
+  ran = stopped_train(NULL, "none", NULL, resume);
+  assert_code(ran, 0);
+  assert_true(test_contains(ran.err, lost));
+}
+
 static int set_up(void **state) {
   (void)state;
   folder = stopped_open();
@@ -193,6 +217,7 @@ int main(void) {
       cmocka_unit_test(rounding_is_noted),
       cmocka_unit_test(task_weights_are_compared),
       cmocka_unit_test(another_format_is_refused),
+      cmocka_unit_test(lost_lines_are_told),
   };
   return cmocka_run_group_tests(tests, set_up, NULL);
 }
