@@ -59,6 +59,10 @@ STATUS_CHECKED Status args_check_output(const char *output, const char *input, c
 /// STATUS_INPUT if `output`, which `option` named (NULL: it was not given), is a file that the command has
 /// read: called once the inputs are open, before the work.
 STATUS_CHECKED Status args_check_unread(const char *option, const char *output);
+/// STATUS_INPUT if two options, either of which may be NULL, name one file, however they write it: the second
+/// would replace the first.
+STATUS_CHECKED Status args_check_apart(const char *option, const char *path, const char *other_option,
+                                       const char *other);
 /// Writes what --output asks for: a file, whole or not at all, or for "-" the standard output. If the file
 /// cannot be written, the bytes go to the standard output, and the message says so.
 STATUS_CHECKED Status args_write_output(const char *output, const char *bytes, size_t size);

@@ -244,8 +244,9 @@ static Status name_files(Suite *suite, const char *adapter, const char *config, 
 static Status check_names(const Suite *suite) {
   for (size_t m = 0; m < suite->model_count; m++) {
     const EvalModel *model = &suite->models[m];
-    if (model->items != NULL && strcmp(model->items, model->output) == 0)
-      return status_fail(STATUS_INPUT, "--items and --output are both %s; name two files", model->output);
+    TRY(args_check_apart("--output", model->output, "--items", model->items));
+    TRY(args_check_apart("--output", model->output, "--profile", profile));
+    TRY(args_check_apart("--items", model->items, "--profile", profile));
     for (size_t other = 0; other < m; other++)
       if (strcmp(suite->models[other].output, model->output) == 0)
         return status_fail(STATUS_INPUT, "two adapters have the results file %s; evaluate them one by one",

@@ -326,8 +326,6 @@ cleanup:
 /// STATUS_INPUT unless --items names a file of its own.
 static Status check_items(const char *config) {
   if (strcmp(items_path, "-") == 0) return status_fail(STATUS_INPUT, "--items needs the name of a file");
-  if (output != NULL && strcmp(items_path, output) == 0)
-    return status_fail(STATUS_INPUT, "--output and --items are both %s; name two files", output);
   return status_context(args_check_output(items_path, config, "the config"), "--items");
 }
 
@@ -346,6 +344,9 @@ Status cmd_gap(int argc, char **argv) {
   }
   if (output != NULL) TRY(args_check_output(output, path, "the config"));
   if (items_path != NULL) TRY(check_items(path));
+  TRY(args_check_apart("--output", output, "--items", items_path));
+  TRY(args_check_apart("--output", output, "--profile", profile));
+  TRY(args_check_apart("--items", items_path, "--profile", profile));
   Measurement m = {0};
   Status status = STATUS_OK;
   TRY_CLEAN(measurement_open(&m, path));

@@ -245,7 +245,8 @@ Status cmd_score(int argc, char **argv) {
   TRY_CLEAN(args_check_unread("--output", output));
   TRY_CLEAN(score_all(&runtime, &lines, &text));
   TRY_CLEAN(args_write_output(output, str_text(&text), text.size));
-  say("%zu line%s scored: %s", lines.count, str_plural(lines.count), output);
+  say("%zu line%s scored%s%s", lines.count, str_plural(lines.count), strcmp(output, "-") == 0 ? "" : ": ",
+      strcmp(output, "-") == 0 ? "" : output);
 cleanup:
   str_free(&text);
   lines_free(&lines);

@@ -230,7 +230,7 @@ static void wrong_use_is_refused(void **state) {
       GEE("eval", "--output", output, "--model", model, "--data-dir", folder, "--tasks", "crows_pairs"), 2,
       "crows_pairs_anonymized.csv", "there is no such file", "https://github.com/nyu-mll/crows-pairs");
   ASSERT_ERROR(EVAL("--output", in_folder(folder, "none/results.json")), 2, "there is no folder");
-  ASSERT_ERROR(EVAL("--output", output, "--items", output), 2, "--items and --output are both");
+  ASSERT_ERROR(EVAL("--output", output, "--items", output), 2, "--output and --items are both");
   ASSERT_ERROR(EVAL("--output", output, "--items", "-"), 2, "--items");
   ASSERT_ERROR(EVAL("--output", output, "--no-base"), 2, "--no-base needs --adapter");
   ASSERT_ERROR(EVAL("--output", output, "--limit", "-1"), 2, "eval.limit", "-1");

@@ -108,6 +108,20 @@ static void of_the_others(void **state) {
   REFUSED("model/config.json", "--profile", "generate", "--model", model, "--prompt", "a");
 }
 
+/// Two outputs of one command are two files, however their paths are written.
+static void two_outputs_are_two_files(void **state) {
+  (void)state;
+  const char *one = in("one.json"), *same = in("model/../one.json");
+  ASSERT_ERROR(GEE("gap", config, "--output", one, "--items", same), 2, "--output and --items are both");
+  ASSERT_ERROR(GEE("gap", config, "--output", one, "--profile", same), 2, "--output and --profile are both");
+  ASSERT_ERROR(GEE("gap", config, "--items", one, "--profile", one), 2, "--items and --profile are both");
+  ASSERT_ERROR(GEE("eval", "--model", model, "--tasks", task, "--output", one, "--items", same), 2,
+               "--output and --items are both");
+  ASSERT_ERROR(GEE("eval", "--model", model, "--tasks", task, "--output", one, "--profile", one), 2,
+               "--output and --profile are both");
+  assert_false(file_exists(one));
+}
+
 /// An output of before is no input: the same command writes it again.
 static void results_are_written_again(void **state) {
   (void)state;
@@ -119,8 +133,11 @@ static void results_are_written_again(void **state) {
 }
 
 int main(void) {
-  const struct CMUnitTest tests[] = {cmocka_unit_test(of_gap), cmocka_unit_test(of_eval),
-                                     cmocka_unit_test(of_compare), cmocka_unit_test(of_the_others),
+  const struct CMUnitTest tests[] = {cmocka_unit_test(of_gap),
+                                     cmocka_unit_test(of_eval),
+                                     cmocka_unit_test(of_compare),
+                                     cmocka_unit_test(of_the_others),
+                                     cmocka_unit_test(two_outputs_are_two_files),
                                      cmocka_unit_test(results_are_written_again)};
   return cmocka_run_group_tests(tests, set_up, NULL);
 }
