@@ -9,6 +9,7 @@
 typedef struct BenchReporter {
   const BenchOptions *options;
   const char *model; // NULL: random weights
+  bool bf16;         // model.compute
   const DeviceInfo *device;
   OpsLimits limits;
   bool measured; // limits are there

@@ -32,7 +32,7 @@ Status cmd_doctor(int argc, char **argv);
 
 /// --model and the options that go with it, which several commands take.
 typedef struct ModelArgs {
-  const char *model, *adapter, *dtype, *quantise, *device, *gemm, *chat_template, *chat_date;
+  const char *model, *adapter, *dtype, *quantise, *compute, *device, *gemm, *chat_template, *chat_date;
   bool force;
 } ModelArgs;
 
@@ -41,6 +41,8 @@ typedef struct ModelArgs {
   { "force", OPTION_FLAG, &(force), NULL, "Take an adapter that was made for another model.", 0, 0 }
 #define QUANTISE_OPTION(type)                                                                                \
   { "quantise", OPTION_TEXT, &(type), "TYPE", "Quantise the layers' matrices: q8_0, q4_k or nf4.", 0, 0 }
+#define COMPUTE_OPTION(type)                                                                                 \
+  { "compute", OPTION_TEXT, &(type), "TYPE", "Products with frozen weights: f32 (default) or bf16.", 0, 0 }
 #define CHAT_TEMPLATE_OPTION(name)                                                                           \
   { "chat-template", OPTION_TEXT, &(name), "NAME", "The chat template to use, not the model's own.", 0, 0 }
 #define CHAT_DATE_OPTION(date)                                                                               \
@@ -73,6 +75,7 @@ typedef struct Runtime {
   Ops *ops;
   Model *model;
   DType dtype;              // of the model's matrices
+  bool bf16;                // model.compute, set before the ops are opened
   const char *profile_path; // --profile, set before the device is opened; NULL: none
   ProfileReport *profile;
 } Runtime;
@@ -85,12 +88,16 @@ STATUS_CHECKED Status runtime_open_files(Runtime *runtime, const char *path, DTy
 STATUS_CHECKED Status runtime_parse_dtype(const char *name, DType *out);
 /// *out = the type that --quantise names; DTYPE_STORED for NULL and "none".
 STATUS_CHECKED Status runtime_parse_quantise(const char *name, DType *out);
+/// *bf16 = what --compute names; false for NULL.
+STATUS_CHECKED Status runtime_parse_compute(const char *name, bool *bf16);
 STATUS_CHECKED Status runtime_open_model(Runtime *runtime, const ModelArgs *args);
 /// Reads every weight, the first time, and finds which model and tokenizer they are.
 STATUS_CHECKED Status runtime_identify(Runtime *runtime);
 STATUS_CHECKED Status runtime_open_device(Runtime *runtime, const DeviceOptions *options);
 /// Compiles the kernels, runs the self-test, and begins the profile if there is to be one.
 STATUS_CHECKED Status runtime_open_ops(Runtime *runtime, const char *gemm);
+/// An Ops that counts the memory of what runtime_open_ops's would compute.
+STATUS_CHECKED Status runtime_create_plan(const Runtime *runtime, Ops **out);
 /// Gives *model the adapter adapters->items[index] after those before it, on `ops` (a plan's or the
 /// runtime's). An adapter may bring weights of its own in place of the model's, so all but the first load the
 /// model anew.

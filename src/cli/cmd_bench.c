@@ -9,13 +9,14 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const char *model, *dtype, *device, *gemm, *json_path, *only;
+static const char *model, *dtype, *compute, *device, *gemm, *json_path, *only;
 static bool quick;
 static const Option options[] = {
     {"model", OPTION_TEXT, &model, "PATH",
      "A Hugging Face folder or a .gguf file (random weights of SmolLM2-135M's shape).", 0, 0},
     {"dtype", OPTION_TEXT, &dtype, "TYPE",
      "Store weights as f32 (default), f16, bf16, or stored: as the file has them.", 0, 0},
+    COMPUTE_OPTION(compute),
     {"device", OPTION_TEXT, &device, "NAME", "auto, cpu, gpu, an index or part of a name.", 0, 0},
     {"gemm", OPTION_TEXT, &gemm, "NAME", "Matrix products: auto (default), own or vendor.", 0, 0},
     {"only", OPTION_TEXT, &only, "PARTS",
@@ -95,6 +96,8 @@ static Status run_bench(BenchOptions chosen) {
   BenchReporter reporter = {.options = &chosen, .model = model};
   char *made = NULL;
   Status status = STATUS_OK;
+  TRY_CLEAN(runtime_parse_compute(compute, &runtime.bf16));
+  reporter.bf16 = runtime.bf16;
   TRY_CLEAN(open_files(&runtime.files, &made));
   TRY_CLEAN(args_check_unread("--json", json_path));
   TRY_CLEAN(runtime_open_device(&runtime, &(DeviceOptions){.name = device}));

@@ -95,7 +95,8 @@ static bool same_text(const Results *a, const Results *b, const char *object, co
 }
 
 static bool same_model(const Results *a, const Results *b) {
-  static const char *const keys[] = {"model", "tokenizer", "dtype", "quantised", "adapter", "adapter_config"};
+  static const char *const keys[] = {"model",   "tokenizer", "dtype",         "quantised",
+                                     "compute", "adapter",   "adapter_config"};
   for (size_t i = 0; i < sizeof keys / sizeof *keys; i++)
     if (!same_text(a, b, "sha256", keys[i])) return false;
   return true;
@@ -107,6 +108,9 @@ static void note_pair(const Results *a, const Results *b) {
   if (!same_text(a, b, "sha256", "dtype"))
     log_say(LOG_NOTE, "%s stored weights as %s, %s as %s", a->path, text_at(a, "sha256", "dtype"), b->path,
             text_at(b, "sha256", "dtype"));
+  if (!same_text(a, b, "sha256", "compute"))
+    log_say(LOG_NOTE, "one of %s and %s was computed with model.compute = bf16, the other in float32",
+            a->path, b->path);
   if (!same_text(a, b, "program", "revision") || !same_text(a, b, "device", "name"))
     log_say(LOG_NOTE, "%s and %s were computed by other versions of gee-cl or on other devices", a->path,
             b->path);

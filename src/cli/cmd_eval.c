@@ -12,7 +12,7 @@
 #include <string.h>
 
 static const char *model_path, *tasks, *data_dir, *output, *items_path, *limit;
-static const char *dtype, *quantise_to, *device, *gemm, *chat_template, *profile;
+static const char *dtype, *quantise_to, *compute, *device, *gemm, *chat_template, *profile;
 static bool no_base, force, resume, all_metrics;
 static TextList adapters, sets;
 static const Option options[] = {
@@ -32,6 +32,7 @@ static const Option options[] = {
     {"dtype", OPTION_TEXT, &dtype, "TYPE",
      "Keep weights as f32 (default), f16, bf16 or stored (as in the file).", 0, 0},
     QUANTISE_OPTION(quantise_to),
+    COMPUTE_OPTION(compute),
     {"device", OPTION_TEXT, &device, "NAME", "auto, cpu, gpu, an index or part of a name.", 0, 0},
     {"gemm", OPTION_TEXT, &gemm, "NAME", "Matrix products: auto (default), own or vendor.", 0, 0},
     {"set", OPTION_LIST, &sets, "SECTION.KEY=VALUE", "Override a key of the config.", 0, 0},
@@ -48,6 +49,7 @@ static const Short shorts[] = {{&model_path, "model.path"},
                                {&chat_template, "model.chat_template"},
                                {&dtype, "model.dtype"},
                                {&quantise_to, "model.quantise"},
+                               {&compute, "model.compute"},
                                {&device, "device.name"},
                                {&gemm, "device.gemm"}};
 
@@ -303,6 +305,7 @@ static Status suite_open(Suite *suite, const char *config) {
   TRY(runtime_check_adapters(&suite->runtime, &adapters, force));
   TRY(runtime_identify(&suite->runtime));
   suite->runtime.profile_path = profile;
+  suite->runtime.bf16 = config_bf16(&suite->config);
   return runtime_open_device(&suite->runtime, &suite->config.device);
 }
 
@@ -319,7 +322,7 @@ static Status plan_memory(const Suite *suite) {
   Ops *plan = NULL;
   Model *model = NULL;
   Status status = STATUS_OK;
-  TRY_CLEAN(ops_create_plan(runtime->device, &plan));
+  TRY_CLEAN(runtime_create_plan(runtime, &plan));
   TRY_CLEAN(model_load(plan, runtime->files, type, &model));
   if (!no_base) TRY_CLEAN(plan_tasks(suite, model));
   for (size_t i = 0; i < adapters.count; i++) {

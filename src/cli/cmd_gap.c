@@ -164,6 +164,7 @@ static Status measurement_open(Measurement *m, const char *path) {
   TRY(args_check_unread("--output", output));
   TRY(args_check_unread("--items", items_path));
   m->runtime.profile_path = profile;
+  m->runtime.bf16 = config_bf16(config);
   TRY(runtime_open_device(&m->runtime, &config->device));
   return collect_facts(m);
 }
@@ -173,7 +174,7 @@ static Status plan_memory(const Measurement *m) {
   Ops *plan = NULL;
   Model *model = NULL;
   Status status = STATUS_OK;
-  TRY_CLEAN(ops_create_plan(m->runtime.device, &plan));
+  TRY_CLEAN(runtime_create_plan(&m->runtime, &plan));
   TRY_CLEAN(model_load(plan, m->runtime.files, config_dtype(&m->config), &model));
   if (!no_base) TRY_CLEAN(memory_plan_error(evaluation_plan(m->gap, model), MEMORY_OF_GAP));
   for (size_t i = 0; i < adapters.count; i++) {

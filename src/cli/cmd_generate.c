@@ -18,6 +18,7 @@ static SamplingOptions sampling = {
 static uint64_t seed = 15;
 static const Option options[] = {
     MODEL_OPTIONS(model_args),
+    COMPUTE_OPTION(model_args.compute),
     {"prompt", OPTION_TEXT, &prompt_text, "TEXT", "What to answer or continue. Required.", 0, 0},
     {"chat", OPTION_FLAG, &chat, NULL, "Wrap the prompt in the model's chat template.", 0, 0},
     CHAT_DATE_OPTION(model_args.chat_date),

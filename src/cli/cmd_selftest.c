@@ -3,10 +3,11 @@
 
 #include <stdio.h>
 
-static const char *device, *gemm;
+static const char *device, *gemm, *compute;
 static const Option options[] = {
     {"device", OPTION_TEXT, &device, "NAME", "auto, cpu, gpu, an index or part of a name.", 0, 0},
     {"gemm", OPTION_TEXT, &gemm, "NAME", "Matrix products: auto (default), own or vendor.", 0, 0},
+    COMPUTE_OPTION(compute),
     {0}};
 static const Usage usage = {
     "selftest", "Check every operation on a device.", NULL, options,
@@ -29,10 +30,12 @@ Status cmd_selftest(int argc, char **argv) {
   Runtime runtime = {0};
   Status status = STATUS_OK;
   size_t count = 0;
+  TRY_CLEAN(runtime_parse_compute(compute, &runtime.bf16));
   TRY_CLEAN(runtime_open_device(&runtime, &(DeviceOptions){.name = device}));
   printf("%s: %s (%s)\n", device_info(runtime.device)->platform, device_info(runtime.device)->name,
          device_info(runtime.device)->driver);
   TRY_CLEAN(ops_create(runtime.device, gemm, &runtime.ops));
+  if (runtime.bf16) TRY_CLEAN(ops_use_bf16(runtime.ops));
   TRY_CLEAN(ops_selftest(runtime.ops, SELFTEST_DEEP, report, &count));
   printf("all %zu checks passed: this device computes correctly\n", count);
 cleanup:

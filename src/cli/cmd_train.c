@@ -158,6 +158,7 @@ static Status run_open(Run *run, const char *path) {
   TRY(config_settings(config, &run->settings)); // train.epochs has become train.max_steps
   TRY(config_sections(config, &run->sections));
   run->runtime.profile_path = profile;
+  run->runtime.bf16 = config_bf16(config);
   return runtime_open_device(&run->runtime, &config->device);
 }
 
@@ -339,7 +340,7 @@ static Status print_header(const Run *run) {
 static Status plan_memory(Run *run) {
   Ops *ops = NULL;
   Status status = STATUS_OK;
-  TRY_CLEAN(ops_create_plan(run->runtime.device, &ops));
+  TRY_CLEAN(runtime_create_plan(&run->runtime, &ops));
   TrainJob job = make_job(run, ops);
   if (!dry_run || resume) { // a dry run disturbs no earlier run
     TRY_CLEAN(runtime_identify(&run->runtime));

@@ -292,6 +292,10 @@ Status config_finish(Config *config) {
   if (config->mode == 1 && config_quantise(config) != DTYPE_STORED)
     return status_fail(STATUS_INPUT,
                        "train.mode = full trains the weights themselves and needs model.quantise = none");
+  if (config->mode == 1 && config_bf16(config))
+    return status_fail(STATUS_INPUT,
+                       "train.mode = full leaves no weight frozen, for which model.compute = bf16 is: set "
+                       "model.compute = f32");
   TRY(check_wandb_project(config));
   TRY(config_check_contradictions(config));
   config->train.full = config->mode == 1;

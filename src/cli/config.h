@@ -61,7 +61,7 @@ typedef enum TrainFor { TRAIN_GEE, TRAIN_SFT } TrainFor;
 typedef struct Config {
   struct {
     const char *path, *chat_template, *chat_date;
-    int dtype, quantise; // the words' places; config_dtype and config_quantise have the types
+    int dtype, quantise, compute; // the words' places; the functions below say what they are
   } model;
   DataOptions data;
   struct {
@@ -124,6 +124,11 @@ static inline DType config_dtype(const Config *config) {
 static inline DType config_quantise(const Config *config) {
   static const DType types[] = {DTYPE_STORED, DTYPE_Q8_0, DTYPE_Q4_K, DTYPE_NF4}; // none|q8_0|q4_k|nf4
   return types[config->model.quantise];
+}
+
+/// Whether products with frozen weights are computed in bfloat16 (ops_use_bf16).
+static inline bool config_bf16(const Config *config) {
+  return config->model.compute == 1; // f32|bf16
 }
 
 /// The value that the file or something after it gave the key, or NULL: it has its default. Borrowed.

@@ -37,6 +37,7 @@ void provenance_write_hashes(const Config *config, const Runtime *runtime, const
   json_string(json, "dtype", dtype_name(config_dtype(config)));
   if (config_quantise(config) != DTYPE_STORED)
     json_string(json, "quantised", dtype_name(config_quantise(config)));
+  if (config_bf16(config)) json_string(json, "compute", "bf16");
   add_adapter(adapter, json);
 }
 

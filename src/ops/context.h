@@ -11,20 +11,23 @@ struct Ops {
   Device *device;       // borrowed; NULL in a plan
   const Device *vendor; // the device whose vendor GEMM is asked first; NULL: only gee-cl's own
   const KernelFamily *family;
+  GemmMath frozen_math;    // of products with MEMORY_WEIGHTS; all others are GEMM_F32
   size_t group_items;      // GROUP in the kernels
   size_t vector_width;     // VECTOR_WIDTH in the kernels
   size_t view_alignment;   // bytes
   uint64_t max_allocation; // bytes
   /// One per file of cl/, in the order of kernel_sources; NULL for files that KERNEL_LIST does not name and
-  /// for files of another family.
+  /// for those that this Ops does not compute with.
   Program **programs;
   size_t program_count;
-  Kernel *kernels[KERNEL_COUNT]; // NULL for kernels of another family
+  Kernel *kernels[KERNEL_COUNT]; // NULL for kernels that this Ops does not compute with
   Tensor scratch[SCRATCH_SLOTS];
   MemoryUse memory;
   Profile *profile; // NULL: nothing is recorded
 };
 
+/// Compiles every file of KERNEL_LIST that this Ops computes with and that is not compiled yet.
+STATUS_CHECKED Status ops_build_programs(Ops *ops);
 /// Compiles cl/<file> for this Ops.
 STATUS_CHECKED Status ops_create_program(Ops *ops, const char *file, Program **out);
 

@@ -98,6 +98,6 @@ Status gemm(Tensor *c, GemmInput a, GemmInput b, float alpha, float beta) {
                    .a = matrix_of(a),
                    .b = matrix_of(b),
                    .c = matrix_of((GemmInput){c, false}),
-                   .math = GEMM_F32};
+                   .math = b.tensor->kind == MEMORY_WEIGHTS && !a.transposed ? ops->frozen_math : GEMM_F32};
   return reads_type(ops, call) ? multiply(ops, &call) : widened_gemm(ops, call, b.tensor);
 }

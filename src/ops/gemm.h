@@ -16,7 +16,8 @@ STATUS_CHECKED Status gemm(Tensor *c, GemmInput a, GemmInput b, float alpha, flo
 // gee-cl's own GEMMs, one for each kernel family. In both, a row of the result does not depend on the other
 // rows.
 
-/// cl/gemm_cpu.cl, for the CPU family: SIMD tiles.
+/// cl/gemm_cpu.h, for the CPU family: SIMD tiles. With GEMM_HALF_INPUTS it is cl/gemm_bf16_cpu.cl, whatever
+/// the number of rows.
 STATUS_CHECKED Status gemm_cpu(Ops *ops, const GemmCall *call);
 /// cl/gemm.cl, for any device.
 STATUS_CHECKED Status gemm_portable(Ops *ops, const GemmCall *call);

@@ -87,7 +87,7 @@ STATUS_CHECKED Status ops_check_whole(const char *op, const char *tensor, const 
 /// *out = a float32 scratch tensor of at least `count` elements, borrowed from the Ops; in a plan its buffer
 /// is NULL. A slot loses its content when it grows, and no operation may rely on it after it returns. Counted
 /// as activations.
-enum { SCRATCH_GEMM, SCRATCH_REDUCE, SCRATCH_OTHER, SCRATCH_SLOTS };
+enum { SCRATCH_GEMM, SCRATCH_ROUNDED, SCRATCH_REDUCE, SCRATCH_OTHER, SCRATCH_SLOTS };
 STATUS_CHECKED Status ops_scratch(Ops *ops, int slot, size_t count, const Tensor **out);
 
 /// *out = the text of cl/<name> with each #include "…" replaced by that file, the first time; the caller

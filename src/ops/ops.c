@@ -50,7 +50,7 @@ static size_t choose_group(const DeviceInfo *info, const KernelFamily *family) {
   return items;
 }
 
-/// VECTOR_WIDTH: floats in a vector of gemm_cpu.cl, which has code for 16, 8 and 4.
+/// VECTOR_WIDTH: floats in a vector of gemm_cpu.h, which has code for 16, 8 and 4.
 static size_t choose_width(const DeviceInfo *info) {
   return info->vector_width >= 16 ? 16 : info->vector_width >= 8 ? 8 : 4;
 }
@@ -105,21 +105,26 @@ static Status build_program(Ops *ops, size_t index) {
   return STATUS_OK;
 }
 
-/// True if the family computes with kernels of the file: those of KERNEL_LIST, but *_cpu.cl only in the CPU
-/// family.
-static bool is_compiled(const char *file, const KernelFamily *family) {
+/// True if the Ops computes with kernels of the file: those of KERNEL_LIST, but *_cpu.cl only in the CPU
+/// family, and *_bf16_cpu.cl only with that math.
+static bool is_compiled(const Ops *ops, const char *file) {
   bool listed = false;
   for (size_t i = 0; i < KERNEL_COUNT; i++) listed = listed || is_in(&kernel_rows[i], file);
-  return listed && (family->cpu_files || !str_ends(file, "_cpu.cl"));
+  if (str_ends(file, "_bf16_cpu.cl")) return ops->frozen_math == GEMM_HALF_INPUTS;
+  return listed && (ops->family->cpu_files || !str_ends(file, "_cpu.cl"));
 }
 
-static Status build_programs(Ops *ops) {
+static Status make_programs(Ops *ops) {
   size_t count = 0;
   while (kernel_sources[count].name != NULL) count++;
   TRY(mem_array(&ops->programs, count, "programs"));
   ops->program_count = count;
+  return ops_build_programs(ops);
+}
+
+Status ops_build_programs(Ops *ops) {
   for (size_t i = 0; i < ops->program_count; i++) {
-    if (is_compiled(kernel_sources[i].name, ops->family)) TRY(build_program(ops, i));
+    if (ops->programs[i] == NULL && is_compiled(ops, kernel_sources[i].name)) TRY(build_program(ops, i));
   }
   return STATUS_OK;
 }
@@ -141,7 +146,7 @@ Status ops_create(Device *device, const char *gemm, Ops **out) {
   ops->device = device;
   set_limits(ops, device_info(device));
   TRY_CLEAN(choose_gemm(ops, device, gemm));
-  TRY_CLEAN(build_programs(ops));
+  TRY_CLEAN(make_programs(ops));
   *out = ops;
   ops = NULL;
 cleanup:

@@ -7,7 +7,8 @@
 #include "util/memory.h"
 #include <stdlib.h>
 
-static const SelfCheck *const tables[] = {product_checks, block_checks, layer_checks, head_checks};
+static const SelfCheck *const tables[] = {product_checks, bf16_checks, block_checks, layer_checks,
+                                          head_checks};
 
 /// Runs one check and reports it. *failed = its operation, if it is the first one that is wrong.
 static Status run_check(Probe *probe, const SelfCheck *check, SelftestReport report, void *user,
@@ -16,7 +17,7 @@ static Status run_check(Probe *probe, const SelfCheck *check, SelftestReport rep
   probe->error = 0;
   probe->status = STATUS_OK;
   Status status = check->run(probe);
-  while (probe->tensor_count > 0) tensor_free(&probe->tensors[--probe->tensor_count]);
+  free_tensors(probe);
   if (status != STATUS_OK) return status_context(status, "selftest of %s", check->operation);
   bool passed = probe->error <= check->tolerance;
   if (report != NULL) report(user, check->operation, probe->error, check->tolerance, passed);
@@ -25,6 +26,7 @@ static Status run_check(Probe *probe, const SelfCheck *check, SelftestReport rep
 }
 
 static bool is_wanted(const SelfCheck *check, const Ops *ops, SelftestDepth depth) {
+  if (check->when == CHECK_BF16) return ops->frozen_math == GEMM_HALF_INPUTS;
   bool vendor = check->when != CHECK_VENDOR || ops->vendor != NULL;
   return check->when == CHECK_ALWAYS || (depth == SELFTEST_DEEP && vendor);
 }

@@ -4,6 +4,7 @@
 //   selftest.c            runs the tables
 //   selftest_probe.c      the probe
 //   selftest_products.c   matrix products
+//   selftest_bf16.c       the same in bfloat16
 //   selftest_blocks.c     quantised weights
 //   selftest_layers.c     norms, rope, attention, elementwise, rows
 //   selftest_head.c       entropy, divergence, sampling, optimizer
@@ -29,6 +30,7 @@ typedef struct Probe {
 typedef enum CheckWhen {
   CHECK_ALWAYS,
   CHECK_DEEP,   // not in SELFTEST_QUICK
+  CHECK_BF16,   // only if products with frozen weights are computed in bfloat16
   CHECK_VENDOR, // as CHECK_DEEP, and only if products go to a vendor's GEMM
 } CheckWhen;
 
@@ -40,7 +42,7 @@ typedef struct SelfCheck {
 } SelfCheck;
 
 // The tables; each ends with {0}.
-extern const SelfCheck product_checks[], block_checks[], layer_checks[], head_checks[];
+extern const SelfCheck product_checks[], bf16_checks[], block_checks[], layer_checks[], head_checks[];
 
 /// `count` random numbers in [−scale, scale) that float32 holds exactly.
 double *draw(Probe *probe, size_t count, double scale);
@@ -52,6 +54,11 @@ Tensor *device_i32(Probe *probe, size_t rows, size_t cols, const int32_t *values
 Tensor *device_rounded(Probe *probe, DType type, size_t rows, size_t cols, double *values);
 /// A tensor of the type from its stored elements. The three functions above use this one.
 Tensor *device_tensor(Probe *probe, DType type, size_t rows, size_t cols, const void *values);
+
+/// A tensor [rows, cols] of a quantised type, of random blocks, and values[rows · cols] that it holds.
+Tensor *device_blocks(Probe *probe, DType type, size_t rows, size_t cols, double *values);
+/// Frees the tensors, of which a probe holds a few, between types.
+void free_tensors(Probe *probe);
 
 /// Keeps the relative error difference / norm if it is the largest so far or not a number.
 void keep_error(Probe *probe, double difference, double norm);

@@ -38,27 +38,21 @@ static void draw_block(DType type, uint64_t *random, uint8_t *block, double *val
   for (size_t i = 0; i < info->block_elements; i++) values[i] = (double)decoded[i];
 }
 
-/// A tensor [N, K] of the type, and values[N · K] that it holds.
-static Tensor *device_blocks(Probe *p, DType type, double *values) {
+Tensor *device_blocks(Probe *p, DType type, size_t rows, size_t cols, double *values) {
   const DTypeInfo *info = dtype_info(type);
   uint8_t *bytes = (uint8_t *)p->floats;
   uint64_t random = (uint64_t)type + 1;
-  size_t count = (size_t)N * K / info->block_elements;
+  size_t count = rows * cols / info->block_elements;
   for (size_t i = 0; i < count; i++)
     draw_block(type, &random, bytes + i * info->block_bytes, values + i * info->block_elements);
-  return device_tensor(p, type, N, K, bytes);
-}
-
-/// Empties the probe of tensors, of which it holds a few, between types.
-static void free_tensors(Probe *p) {
-  while (p->tensor_count > 0) tensor_free(&p->tensors[--p->tensor_count]);
+  return device_tensor(p, type, rows, cols, bytes);
 }
 
 static Status check_decoded(Probe *p) {
   static const int32_t ids[M] = {N - 1, 0, 4};
   double *values = draw(p, (size_t)N * K, 0), *rows = draw(p, (size_t)M * K, 0);
   for (size_t t = 0; t < TYPES; t++) {
-    Tensor *stored = device_blocks(p, types[t], values);
+    Tensor *stored = device_blocks(p, types[t], N, K, values);
     Tensor *wide = device_f32(p, N, K, NULL), *out = device_f32(p, M, K, NULL);
     Tensor *dev_ids = device_i32(p, 1, M, ids);
     TRY(p->status);
@@ -77,7 +71,7 @@ static Status check_linear(Probe *p) {
          *out = draw(p, (size_t)MANY * N, 1);
   for (size_t i = 0; i < 2 * TYPES; i++) {
     size_t m = i % 2 == 0 ? M : MANY;
-    Tensor *dev_w = device_blocks(p, types[i / 2], w);
+    Tensor *dev_w = device_blocks(p, types[i / 2], N, K, w);
     Tensor *dev_out = device_f32(p, m, N, out), *dev_x = device_f32(p, m, K, x);
     TRY(p->status);
     TRY(op_linear(dev_out, dev_x, dev_w, 0.5f, 0.0f));
@@ -91,7 +85,7 @@ static Status check_linear(Probe *p) {
 static Status check_linear_dx(Probe *p) {
   double *w = draw(p, (size_t)N * K, 0), *dout = draw(p, (size_t)M * N, 1), *dx = draw(p, (size_t)M * K, 1);
   for (size_t t = 0; t < TYPES; t++) {
-    Tensor *dev_w = device_blocks(p, types[t], w);
+    Tensor *dev_w = device_blocks(p, types[t], N, K, w);
     Tensor *dev_dx = device_f32(p, M, K, dx), *dev_dout = device_f32(p, M, N, dout);
     TRY(p->status);
     TRY(op_linear_dx(dev_dx, dev_dout, dev_w, 0.5f, 0.0f));

@@ -39,6 +39,10 @@ Tensor *device_f32(Probe *probe, size_t rows, size_t cols, const double *values)
   return device_tensor(probe, DTYPE_F32, rows, cols, probe->floats);
 }
 
+void free_tensors(Probe *probe) {
+  while (probe->tensor_count > 0) tensor_free(&probe->tensors[--probe->tensor_count]);
+}
+
 Tensor *device_i32(Probe *probe, size_t rows, size_t cols, const int32_t *values) {
   return device_tensor(probe, DTYPE_I32, rows, cols, values);
 }

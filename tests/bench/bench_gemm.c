@@ -1,7 +1,7 @@
 // How fast the linear operations are on a device, on a CPU compared with its peak rates: those of a kernel
 // that only multiplies and adds in registers, and of one that only reads memory. Not a test.
 //
-//   build/bench_gemm [DEVICE [own|vendor]]
+//   build/bench_gemm [DEVICE [own|vendor [bf16]]]
 //
 // The shapes are those of SmolLM2-135M (width 576, feed-forward 1536, key/value 192, vocabulary 49152). Each
 // figure is the best of several runs. `ms` is wall time. `GFLOP/s a core` is per second of processor time,
@@ -166,7 +166,7 @@ cleanup:
   return status;
 }
 
-static Status measure(Device *device, const char *gemm) {
+static Status measure(Device *device, const char *gemm, bool bf16) {
   static const char *const forms[] = {"out = x w'", "dx = dout w", "dw = dout' x"};
   static const char *const types[] = {"f32", "f16", "bf16"};
   Ops *ops;
@@ -179,8 +179,8 @@ static Status measure(Device *device, const char *gemm) {
   }
   (void)printf("\nform             M     N     K  weights        ms  GFLOP/s a core  of peak  GB/s a core\n");
   TRY(ops_create(device, gemm, &ops));
-  Status status = STATUS_OK;
-  for (size_t i = 0; i < sizeof shapes / sizeof shapes[0]; i++) {
+  Status status = bf16 ? ops_use_bf16(ops) : STATUS_OK;
+  for (size_t i = 0; status == STATUS_OK && i < sizeof shapes / sizeof shapes[0]; i++) {
     const Shape *s = &shapes[i];
     Timing time;
     status = time_shape(ops, device_info(device)->kind, s, &time);
@@ -200,7 +200,7 @@ int main(int count, char **arguments) {
   Device *device;
   Status status = device_open(&options, &device);
   if (status == STATUS_OK) {
-    status = measure(device, count > 2 ? arguments[2] : "auto");
+    status = measure(device, count > 2 ? arguments[2] : "auto", count > 3);
     device_close(device);
   }
   if (status != STATUS_OK) (void)fprintf(stderr, "bench_gemm: %s\n", status_message());

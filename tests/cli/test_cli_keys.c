@@ -71,6 +71,7 @@ static const Trial trials[] = {
     {"model.path", "%s/other", NULL, OTHER},
     {"model.dtype", "f16", NULL, OTHER},
     {"model.quantise", "q8_0", NULL, OTHER},
+    {"model.compute", "bf16", NULL, OTHER},
     {"model.chat_template", "chatml", NULL, OTHER},
     {"model.chat_date", "1 Jan 2025", "dated", OTHER},
     {"model.chat_date", "26 Jul 2024", "dated", SAME},

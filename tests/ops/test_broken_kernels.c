@@ -60,6 +60,18 @@ static const Break on_cpus[] = {
      "attention_backward"},
 };
 
+// Of ops_use_bf16.
+static const Break in_bf16[] = {
+    {"gemm_bf16_cpu.cl", KERNEL_ID(gemm_bf16), "low | high << 16", "low", "linear, bf16"},
+    {"gemm_bf16_cpu.cl", KERNEL_ID(gemm_bf16), "return (steps + 1) / 2", "return steps / 2", "linear, bf16"},
+    {"gemm_bf16_cpu.cl", KERNEL_ID(gemm_bf16), "if (!ends.first)", "if (0)", "linear, bf16"},
+    {"gemm_bf16_cpu.cl", KERNEL_ID(gemm_bf16), "if (type == TYPE_F16) pack_straight", "if (0) pack_straight",
+     "linear, bf16"},
+    {"gemm_bf16_cpu.cl", KERNEL_ID(gemm_bf16), "vector_product(scale, numbers) + shift",
+     "vector_product(scale, numbers)", "linear, bf16"},
+    {"gemm_bf16_cpu.cl", KERNEL_ID(round_rows), "k < k_end ? a[k] : 0.0f", "0.0f", "linear, bf16"},
+};
+
 static const Break on_gpus[] = {
     {"attention.cl", KERNEL_ID(attention), "mass * shrink + added", "mass + added", "attention"},
     {"attention.cl", KERNEL_ID(attention_dq), "(dp - row_delta)", "dp", "attention_backward"},
@@ -183,6 +195,13 @@ static void what_only_large_sizes_show_is_found(void **state) {
   ops->vendor = vendor;
 }
 
+/// Last but one, because products with frozen weights stay in bfloat16.
+static void bf16_found(void **state) {
+  (void)state;
+  if (fixture_small() || ops_use_bf16(fixture_ops()) != STATUS_OK) skip();
+  for (size_t i = 0; i < sizeof in_bf16 / sizeof *in_bf16; i++) check_break(&in_bf16[i]);
+}
+
 static void sound_again(void **state) {
   (void)state;
   if (fixture_small()) skip();
@@ -191,6 +210,7 @@ static void sound_again(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {OPS_TEST(everywhere_found), OPS_TEST(tiles_found),
-                                     OPS_TEST(what_only_large_sizes_show_is_found), OPS_TEST(sound_again)};
+                                     OPS_TEST(what_only_large_sizes_show_is_found), OPS_TEST(bf16_found),
+                                     OPS_TEST(sound_again)};
   return RUN_OPS_TESTS(tests);
 }

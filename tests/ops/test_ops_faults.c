@@ -1,6 +1,6 @@
-// Allocations fail while ops_create compiles the kernels. All programs and kernels are made by the same
-// lines, and each takes the driver milliseconds, so not every allocation is tried: only the first ones, up to
-// the first programs and kernels, and the last.
+// Allocations fail while ops_create, and ops_use_bf16 where it can, compile the kernels. All programs and
+// kernels are made by the same lines, and each takes the driver milliseconds, so not every allocation is
+// tried: only the first ones, up to the first programs and kernels, and the last.
 #include "support/alloc_faults.h"
 #include "support/test.h"
 
@@ -28,11 +28,14 @@ static int close_device(void **state) {
   return 0;
 }
 
+static bool bf16; // the device has it: what ops_use_bf16 compiles comes last
+
 static Status create(void *user) {
   Ops *ops = NULL;
   (void)user;
   Status status = ops_create(device, "auto", &ops);
   if (status != STATUS_OK) assert_null(ops);
+  if (status == STATUS_OK && bf16) status = ops_use_bf16(ops);
   ops_free(ops);
   return status;
 }
@@ -49,6 +52,10 @@ static void try_all_modes(size_t n) {
 
 static void creates(void **state) {
   (void)state;
+  Ops *ops = NULL;
+  assert_ok(ops_create(device, "auto", &ops));
+  bf16 = ops_use_bf16(ops) == STATUS_OK;
+  ops_free(ops);
   faults_arm(SIZE_MAX, FAULT_ONCE);
   assert_ok(create(NULL));
   (void)faults_disarm();

@@ -1,0 +1,217 @@
+// Products with frozen weights in bfloat16 (ops_use_bf16) against double precision on factors that are
+// rounded first: both forms, odd sizes, alpha and beta, stored types. A row's bits do not depend on the other
+// rows, and nothing but these products is rounded. Skipped where the device refuses.
+#include "support/ops_fixture.h"
+
+#include "context.h"
+#include "ref/ref.h"
+#include "util/half.h"
+#include <float.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { TENSORS = 16 };
+static Tensor tensors[TENSORS];
+static size_t tensor_count;
+
+static int open_bf16(void **state) {
+  if (ops_fixture_open(state) != 0) return -1;
+  if (ops_use_bf16(fixture_ops()) == STATUS_OK) return 0;
+  if (!test_contains(status_message(), "set model.compute = f32")) return -1;
+  (void)fprintf(stderr, "skipped: %s\n", status_message());
+  (void)ops_fixture_close(state);
+  exit(TEST_SKIPPED);
+}
+
+static int clean(void **state) {
+  while (tensor_count > 0) tensor_free(&tensors[--tensor_count]);
+  return ops_fixture_clean(state);
+}
+
+/// The same numbers, rounded to bfloat16.
+static double *rounded(const double *values, size_t count) {
+  double *out = fixture_zeros(count);
+  for (size_t i = 0; i < count; i++) out[i] = (double)bfloat_to_float(bfloat_from_float((float)values[i]));
+  return out;
+}
+
+/// A frozen matrix of the type; values[rows · cols] become what it holds.
+static Tensor *frozen(DType type, size_t rows, size_t cols, double *values) {
+  size_t count = rows * cols;
+  float *floats = calloc(count, sizeof *floats);
+  uint16_t *bits = calloc(count, sizeof *bits);
+  Tensor *tensor = &tensors[tensor_count];
+  assert_true(floats != NULL && bits != NULL && tensor_count < TENSORS);
+  assert_ok(tensor_create(fixture_ops(), "w", MEMORY_WEIGHTS, type, rows, cols, tensor));
+  tensor_count++;
+  for (size_t i = 0; i < count; i++) floats[i] = (float)values[i];
+  if (type != DTYPE_F32) {
+    halves_from_floats(type, floats, count, bits);
+    halves_to_floats(type, bits, count, floats);
+  }
+  assert_ok(tensor_write(tensor, 0, count, type == DTYPE_F32 ? (void *)floats : bits));
+  for (size_t i = 0; i < count; i++) values[i] = (double)floats[i];
+  free(floats);
+  free(bits);
+  return tensor;
+}
+
+typedef struct Case {
+  bool back; // dx = dout · w, else out = x · wᵀ
+  size_t m, n, k;
+  double alpha, beta;
+  DType type;
+} Case;
+
+static size_t outs_of(const Case *c) {
+  return c->m * (c->back ? c->k : c->n);
+}
+
+static void multiply(const Case *c, Tensor *out, const Tensor *x, const Tensor *w) {
+  float alpha = (float)c->alpha, beta = (float)c->beta;
+  assert_ok(c->back ? op_linear_dx(out, x, w, alpha, beta) : op_linear(out, x, w, alpha, beta));
+}
+
+static void check(const Case *c) {
+  size_t ins = c->back ? c->n : c->k, outs = c->back ? c->k : c->n;
+  double *x = fixture_random(c->m * ins, 1), *w = fixture_random(c->n * c->k, 1),
+         *expected = fixture_random(c->m * outs, 1);
+  if (c->beta == 0) // with beta = 0 the output is not read
+    for (size_t i = 0; i < c->m * outs; i++) expected[i] = 0;
+  Tensor *weights = frozen(c->type, c->n, c->k, w), *dev_x = fixture_f32(c->m, ins, x),
+         *out = fixture_f32(c->m, outs, c->beta == 0 ? NULL : expected);
+  multiply(c, out, dev_x, weights);
+  double *x_held = rounded(x, c->m * ins), *w_held = rounded(w, c->n * c->k);
+  if (c->back)
+    ref_linear_dx(expected, x_held, w_held, c->m, c->n, c->k, c->alpha, c->beta);
+  else
+    ref_linear(expected, x_held, w_held, c->m, c->n, c->k, c->alpha, c->beta);
+  fixture_compare(c->back ? "dx" : "out", out, expected, 2 * sqrt((double)ins + 4) * (double)FLT_EPSILON);
+  assert_int_equal(clean(NULL), 0);
+}
+
+static void products_of_rounded_factors(void **state) {
+  (void)state;
+  static const size_t sizes[] = {1, 2, 31, 33, 257};
+  enum { SIZES = sizeof sizes / sizeof *sizes };
+  for (size_t i = 0; i < SIZES * SIZES * SIZES; i++)
+    for (int back = 0; back < 2; back++)
+      check(&(Case){back, sizes[i % SIZES], sizes[i / SIZES % SIZES], sizes[i / SIZES / SIZES], 1, 0,
+                    DTYPE_F32});
+  for (DType type = DTYPE_F32; type <= DTYPE_BF16; type++) {
+    for (int back = 0; back < 2; back++) {
+      check(&(Case){back, 33, 31, 65, -0.75, 1, type});
+      check(&(Case){back, 200, 45, 601, 0.5, -2, type});
+      check(&(Case){back, 5, 601, 70, 1.5, 0, type});
+    }
+  }
+}
+
+/// More than are rounded at a time.
+static void very_many_rows(void **state) {
+  (void)state;
+  check(&(Case){false, 4200, 3, 2001, 0.5, 1, DTYPE_F32});
+}
+
+/// All rows together, and any part of them, have the same bits.
+static void a_row_does_not_depend_on_the_others(void **state) {
+  (void)state;
+  enum { M = 300, FIRST = 7 };
+  static const size_t counts[] = {1, 2, 3, 4, 12, 64, 193};
+  for (int back = 0; back < 2; back++) {
+    Case c = {back, M, 70, 600, 1.25, 0, DTYPE_F32};
+    size_t ins = back ? c.n : c.k, outs = back ? c.k : c.n;
+    double *w = fixture_random(c.n * c.k, 1);
+    Tensor *weights = frozen(c.type, c.n, c.k, w), *x = fixture_f32(M, ins, fixture_random(M * ins, 1)),
+           *out = fixture_f32(M, outs, NULL);
+    float *all = calloc(outs_of(&c), sizeof *all), *some = calloc(outs_of(&c), sizeof *some);
+    assert_true(all != NULL && some != NULL);
+    multiply(&c, out, x, weights);
+    assert_ok(tensor_read(out, 0, outs_of(&c), all));
+    for (size_t i = 0; i < sizeof counts / sizeof *counts; i++) {
+      Tensor rows = tensor_rows(x, FIRST, counts[i]), *part = fixture_f32(counts[i], outs, NULL);
+      multiply(&c, part, &rows, weights);
+      assert_ok(tensor_read(part, 0, counts[i] * outs, some));
+      if (memcmp(some, all + FIRST * outs, counts[i] * outs * sizeof *some) != 0)
+        fail_msg("%s: %zu rows have other bits alone", back ? "dx" : "out", counts[i]);
+    }
+    free(all);
+    free(some);
+    assert_int_equal(clean(NULL), 0);
+  }
+}
+
+/// LoRA's products, and the gradients of weights.
+static void all_other_products_stay_float32(void **state) {
+  (void)state;
+  enum { M = 40, N = 24, K = 56 };
+  double *x = fixture_random(M * K, 1), *w = fixture_random(N * K, 1), *dout = fixture_random(M * N, 1),
+         *out = fixture_zeros(M * N), *dw = fixture_zeros(N * K);
+  Tensor *dev_x = fixture_f32(M, K, x), *dev_out = fixture_f32(M, N, NULL), *dev_dw = fixture_f32(N, K, NULL);
+  assert_ok(op_linear(dev_out, dev_x, fixture_f32(N, K, w), 1, 0));
+  ref_linear(out, x, w, M, N, K, 1, 0);
+  fixture_compare("out", dev_out, out, 1e-6);
+  assert_ok(op_linear_dw(dev_dw, fixture_f32(M, N, dout), dev_x, 1, 0));
+  ref_linear_dw(dw, dout, x, M, N, K, 1, 0);
+  fixture_compare("dw", dev_dw, dw, 1e-6);
+}
+
+static void a_vendors_products_are_refused(void **state) {
+  (void)state;
+  const GemmCall plain = {.m = 1, .n = 1, .k = 1};
+  Ops *vendor = NULL;
+  if (!device_can_gemm(fixture_device(), &plain)) skip();
+  assert_ok(ops_create(fixture_device(), "vendor", &vendor));
+  assert_fails(ops_use_bf16(vendor), STATUS_INPUT, "set device.gemm = own");
+  ops_free(vendor);
+}
+
+static void not_a_number_stays_so(void **state) {
+  (void)state;
+  enum { M = 5, N = 20, K = 33 };
+  double *x = fixture_random(M * K, 1), *w = fixture_random(N * K, 1);
+  const uint32_t all_ones = 0xffffffff; // a NaN to which half of the last place must not be added
+  float nan, found[M * N];
+  memcpy(&nan, &all_ones, sizeof nan);
+  x[2 * K + 4] = (double)nan;  // rounded with others at once
+  x[3 * K + 32] = (double)nan; // and alone
+  Tensor *weights = frozen(DTYPE_F32, N, K, w), *out = fixture_f32(M, N, NULL);
+  Tensor *dev_x = fixture_f32(M, K, x);
+  assert_ok(tensor_write(dev_x, 2 * K + 4, 1, &nan));
+  assert_ok(tensor_write(dev_x, 3 * K + 32, 1, &nan));
+  assert_ok(op_linear(out, dev_x, weights, 1, 0));
+  assert_ok(tensor_read(out, 0, M * N, found));
+  for (size_t i = 0; i < M * N; i++) assert_int_equal(isnan(found[i]), i / N == 2 || i / N == 3);
+}
+
+/// A kernel that the self-test never launches could be wrong unnoticed.
+static void the_self_test_launches_its_kernels(void **state) {
+  (void)state;
+  Ops *ops = fixture_ops();
+  assert_ok(ops_selftest(ops, SELFTEST_QUICK, NULL, NULL));
+  const KernelId kernels[] = {KERNEL_gemm_bf16, KERNEL_round_rows};
+  for (size_t i = 0; i < 2; i++) {
+    Kernel *compiled = ops->kernels[kernels[i]];
+    assert_non_null(compiled);
+    ops->kernels[kernels[i]] = NULL;
+    assert_fails(ops_selftest(ops, SELFTEST_QUICK, NULL, NULL), STATUS_FAILED, "selftest of linear, bf16");
+    ops->kernels[kernels[i]] = compiled;
+  }
+}
+
+#define BF16_TEST(function) cmocka_unit_test_teardown(function, clean)
+
+int main(void) {
+  const struct CMUnitTest tests[] = {
+      BF16_TEST(products_of_rounded_factors),
+      BF16_TEST(very_many_rows),
+      BF16_TEST(a_row_does_not_depend_on_the_others),
+      BF16_TEST(all_other_products_stay_float32),
+      BF16_TEST(not_a_number_stays_so),
+      BF16_TEST(a_vendors_products_are_refused),
+      BF16_TEST(the_self_test_launches_its_kernels),
+  };
+  return cmocka_run_group_tests(tests, open_bf16, ops_fixture_close);
+}
