@@ -30,7 +30,10 @@ while [ $# -gt 0 ]; do
   --device | --build | --output)
     [ $# -ge 2 ] || usage_error "$1 needs a value"
     case $1 in
-    --device) devices+=("$2") ;;
+    --device)
+      [ -n "$2" ] || usage_error "--device needs a name"
+      devices+=("$2")
+      ;;
     --build) folder=$2 built=yes ;;
     --output) output=$2 ;;
     esac
@@ -39,6 +42,12 @@ while [ $# -gt 0 ]; do
   *) usage_error "unknown argument $1" ;;
   esac
 done
+
+# What would end the script after the work, and its logs with it.
+{ [ ! -d "$output" ] && touch "$output"; } 2>/dev/null || die "--output $output cannot be written"
+[ -s "$output" ] || rm -f "$output"
+repeated=$(printf '%s\n' "${devices[@]//[^A-Za-z0-9.]/_}" | sort | uniq -d)
+[ -z "$repeated" ] || [ ${#devices[@]} = 0 ] || die "--device $repeated is there twice"
 
 if [ -z "$built" ]; then
   install_packages "${build_packages[@]}" libcmocka-dev python3 || die "cannot install the packages"
