@@ -50,6 +50,8 @@ static void changed_settings_are_named(void **state) {
       {"\"limit\":\t0", "\"limit\":\t5", "limit is not what the config says"},
       {"\"dtype\":\t\"F32\"", "\"dtype\":\t\"BF16\"", "dtype is not what the config says"},
       {"\\nlimit = 0", "\\nlimit = 5", "limit is not what the config says"},
+      {"\"dtype\":\t", "\"compute\": \"bf16\", \"dtype\":\t", "compute is not what the config says"},
+      {"\\ncompute = f32", "\\ncompute = bf16", "compute is not what the config says"},
       {"\"config\":\t\"", "\"config\":\t\"[no]\\n", "unknown section [no]"}};
   for (size_t i = 0; i < sizeof changed / sizeof *changed; i++) {
     copy_changed(folder, "results.json", "changed.json", changed[i][0], changed[i][1]);
