@@ -13,8 +13,8 @@ enum { MAX_STEPS = 6 };
 static Setting list[] = {{"train.learning_rate", "0.002", SETTING_DECIDES},
                          {"train.max_steps", "6", SETTING_EXTENDS},
                          {"train.micro_batch_size", "3", SETTING_ROUNDS}};
-static const Settings settings = {.list = list, .count = sizeof list / sizeof list[0]};
-static const Settings extending = {.list = list, .count = sizeof list / sizeof list[0], .extend = true};
+static Settings settings = {.list = list, .count = sizeof list / sizeof list[0]};
+static Settings extending = {.list = list, .count = sizeof list / sizeof list[0], .extend = true};
 
 static void read_metrics(const uint8_t *bytes, size_t size) {
   const char *path = fuzz_file("metrics.jsonl", bytes, size);
