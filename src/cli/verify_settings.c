@@ -41,8 +41,6 @@ static void write_expected(const Config *config, const cJSON *said, JsonWriter *
     json_string(json, "compute", "bf16");
   else if (json_has(cJSON_GetObjectItemCaseSensitive(said, "sha256"), "compute"))
     json_null(json, "compute"); // nothing should stand there
-  if (config_bf16(config) || json_has(cJSON_GetObjectItemCaseSensitive(said, "sha256"), "compute"))
-    json_string(json, "compute", config_bf16(config) ? "bf16" : "f32");
   json_object_end(json);
   json_object_end(json);
 }
