@@ -12,7 +12,7 @@ usage: [GEE_PEERS=0] scripts/test.sh
 
 Installs what is missing, builds with gcc and clang (warnings are errors), with sanitizers and with libFuzzer, and runs
 every test: all of them, then every room under AddressSanitizer, LeakSanitizer and UndefinedBehaviorSanitizer, and
-threaded code under ThreadSanitizer. Run it as root or with sudo. It took 38 minutes on two busy cores, and lists the
+threaded code under ThreadSanitizer. Run it as root or with sudo. It took 47 minutes on two cores, and lists the
 slowest tests. Tests that cannot run here are skipped, with the reason.
 
   GEE_PEERS=0   skips the comparison with PyTorch, TensorBoard and W&B, which installs about 6 GB once, into ~/.cache/gee-cl

@@ -31,10 +31,11 @@ Status ops_use_bf16(Ops *ops) {
                          info->gemm);
     if (ops->family->cpu_files) TRY(probe(ops, &found));
     if (found == 0)
-      return status_fail(STATUS_INPUT,
-                         "model.compute = bf16 needs a CPU with AVX512-BF16, and %s through %s is none: set "
-                         "model.compute = f32",
-                         info->name, info->backend);
+      return status_fail(
+          STATUS_INPUT,
+          "model.compute = bf16 needs a CPU with AVX512-BF16, through pocl; %s through %s does not "
+          "offer that: set model.compute = f32",
+          info->name, info->platform);
   }
   ops->frozen_math = GEMM_HALF_INPUTS;
   return ops_build_programs(ops);
