@@ -87,5 +87,5 @@ int main(int count, char **arguments) {
     device_close(device);
   }
   if (status != STATUS_OK) (void)fprintf(stderr, "bench_gemm_stream: %s\n", status_message());
-  return status;
+  return status == STATUS_OK ? 0 : 1;
 }
