@@ -63,7 +63,7 @@ HEADLINES = {
     "winogender": ["pct_male_over_female_answer0", "pearson_bls"], "stereoset": ["SS", "LMS", "ICAT"],
     "bbq": ["acc", "amb_bias_score", "disamb_bias_score"], "mmlu": ["mean_ll_right", "acc"], "perplexity": ["nll_mean"],
 }
-BENCHMARK_ARMS = ["recipe", "published", "gap_alone", "mixed", "mixed_kl", "symmetric_kl", "recipe_kl"]
+BENCHMARK_ARMS = ["recipe", "published", "gap_alone", "mixed_kl", "mixed_kl_40", "symmetric_kl", "recipe_kl"]
 LIMIT = 240  # rows of each benchmark
 TOGETHER = 3  # arms that are measured in one run of `gee-cl gap`, so that the base model is measured once for them
 
@@ -327,14 +327,22 @@ def has_changed(row):
     return change is not None and "pairs" not in change and not change["low"] <= 0 <= change["high"]
 
 
+GAP_COLUMNS = ["paired gap", "total gap", "H̄", "gap / H̄", "KL"]  # of each seed
+
+
 def gap_cells(row):
-    """The paired gap after, starred if it has changed; the change of the mean entropy; the KL divergence from the base model."""
-    if row is None:
-        return ["", "", ""]
+    """Of an arm: the paired gap after, starred if it has changed, the total gap, the change of the mean entropy, the paired gap's share
+    of the mean entropy, the KL divergence from the base model."""
     base, after = row["base"], row["after"]
     kl = after.get("kl", {}).get("mean")
-    return [estimate(widest(after["paired"])) + ("*" if has_changed(row) else ""), f"{after['H_bar'] / base['H_bar'] - 1:+.1%}",
-            "" if kl is None else f"{kl:.4f}"]
+    paired = widest(after["paired"])
+    return [estimate(paired) + ("*" if has_changed(row) else ""), f"{widest(after['total'])['gap']:+.4f}",
+            f"{after['H_bar'] / base['H_bar'] - 1:+.1%}", f"{abs(paired['gap']) / after['H_bar']:.2%}", "" if kl is None else f"{kl:.4f}"]
+
+
+def base_cells(base):
+    paired = widest(base["paired"])
+    return [estimate(paired), f"{widest(base['total'])['gap']:+.4f}", f"{base['H_bar']:.3f}", f"{abs(paired['gap']) / base['H_bar']:.2%}", ""]
 
 
 def print_row(cells):
@@ -342,16 +350,16 @@ def print_row(cells):
 
 
 def print_gap_table(name, rows, seeds, arms):
-    """A line an arm, three columns a seed."""
+    """A line an arm, the columns of each seed side by side."""
+    empty = [""] * len(GAP_COLUMNS)
     print(f"\n### {name}\n")
-    print_row(["arm"] + [text for seed in seeds for text in (f"paired gap, seed {seed}", "H̄", "KL")])
-    print("|" + "---|" * (1 + 3 * len(seeds)))
-    before = [next((row["base"] for (of, _), row in rows.items() if of == seed), None) for seed in seeds]
-    print_row(["before"] + [text for base in before
-                            for text in (["", "", ""] if base is None else [estimate(widest(base["paired"])), f"{base['H_bar']:.3f}", ""])])
+    print_row(["arm"] + [f"{column}, seed {seed}" if column == GAP_COLUMNS[0] else column for seed in seeds for column in GAP_COLUMNS])
+    print("|" + "---|" * (1 + len(GAP_COLUMNS) * len(seeds)))
+    before = {seed: row["base"] for (seed, _), row in reversed(rows.items())}
+    print_row(["before"] + [text for seed in seeds for text in base_cells(before[seed])])
     for arm in arms:
         if any((seed, arm) in rows for seed in seeds):
-            print_row([arm] + [text for seed in seeds for text in gap_cells(rows.get((seed, arm)))])
+            print_row([arm] + [text for seed in seeds for text in (gap_cells(rows[seed, arm]) if (seed, arm) in rows else empty)])
 
 
 def print_tables(results):
@@ -371,6 +379,16 @@ def print_tables(results):
 
 
 # ---- the experiment ----
+
+def check_answers(options, results):
+    """Gaps of other numbers of answers are not to be mixed in one file."""
+    for row in results.lines.values():
+        if row["of"].startswith("gap:"):
+            base = row["base"]
+            found = base["answers"] // (base["sets"] * len(base["paired"]["H"]))
+            if found != options.answers:
+                sys.exit(f"{results.path} has gaps measured on {found} answers to each prompt: give --answers {found}, or another --results")
+
 
 def run(options, results):
     os.makedirs(f"{FOLDER}/prompts", exist_ok=True)
@@ -415,6 +433,7 @@ def main():
     os.makedirs(FOLDER, exist_ok=True)
     results = Results(options.results or f"{FOLDER}/results.jsonl")
     if not options.tables:
+        check_answers(options, results)
         run(options, results)
     print_tables(results)
 

@@ -1,11 +1,10 @@
 // Quantised weights as kernels read them: to the bit the elements that the host decodes (util/dequant.h), and
 // products, rows and gradients to the bit those of these elements as float32. Each type of block_list.h, at
 // odd sizes, as a whole and as a view, with gee-cl's own GEMM and the vendor's.
-#include "support/test.h"
+#include "support/gemm_fixture.h"
+#include "support/ops_fixture.h"
 
 #include "block_list.h"
-#include "device/device.h"
-#include "ops/ops.h"
 #include "util/dequant.h"
 #include <math.h>
 #include <stdio.h>
@@ -18,38 +17,6 @@ static const DType types[] = {
 #undef BLOCK_ROW
 };
 enum { TYPES = sizeof types / sizeof *types };
-
-static Device *device;
-static Ops *own, *vendor; // vendor may be NULL
-
-/// In a simulator, which looks for faults in kernels of gee-cl, and not in the vendor's.
-static bool small(void) {
-  const char *text = getenv("GEE_TEST_SMALL");
-  return text != NULL && strcmp(text, "1") == 0;
-}
-
-static int open_device(void **state) {
-  (void)state;
-  DeviceOptions options = {.name = getenv("GEE_TEST_DEVICE")};
-  if (device_open(&options, &device) != STATUS_OK) {
-    (void)fprintf(stderr, "skipped: %s\n", status_message());
-    exit(TEST_SKIPPED);
-  }
-  Status status = ops_create(device, "own", &own);
-  const GemmCall plain = {.m = 1, .n = 1, .k = 1};
-  if (status == STATUS_OK && !small() && device_can_gemm(device, &plain))
-    status = ops_create(device, "vendor", &vendor);
-  if (status != STATUS_OK) (void)fprintf(stderr, "%s\n", status_message());
-  return status == STATUS_OK ? 0 : -1;
-}
-
-static int close_device(void **state) {
-  (void)state;
-  ops_free(own);
-  ops_free(vendor);
-  device_close(device);
-  return 0;
-}
 
 /// A quantised matrix: its blocks, and its elements as the host decodes them.
 typedef struct Blocks {
@@ -120,10 +87,10 @@ static void assert_same_bits(const char *what, DType type, const float *found, c
 static void decodes_as_the_host(void **state) {
   (void)state;
   for (size_t t = 0; t < TYPES; t++) {
-    size_t rows = small() ? 3 : 67, cols = 2 * dtype_info(types[t])->block_elements;
+    size_t rows = fixture_small() ? 3 : 67, cols = 2 * dtype_info(types[t])->block_elements;
     Blocks blocks = draw_blocks(types[t], rows, cols, false);
-    Tensor stored = make(own, types[t], rows, cols, blocks.bytes);
-    Tensor widened = make(own, DTYPE_F32, rows, cols, NULL);
+    Tensor stored = make(gemm_own, types[t], rows, cols, blocks.bytes);
+    Tensor widened = make(gemm_own, DTYPE_F32, rows, cols, NULL);
     assert_ok(op_convert(&widened, &stored));
     float *found = read_all(&widened);
     assert_same_bits("op_convert", types[t], found, blocks.values, rows * cols);
@@ -141,8 +108,8 @@ static void decodes_views(void **state) {
   for (size_t t = 0; t < TYPES; t++) {
     size_t block = dtype_info(types[t])->block_elements, cols = 3 * block;
     Blocks blocks = draw_blocks(types[t], ROWS, cols, false);
-    Tensor stored = make(own, types[t], ROWS, cols, blocks.bytes);
-    Tensor widened = make(own, DTYPE_F32, ROWS - 1, block, NULL);
+    Tensor stored = make(gemm_own, types[t], ROWS, cols, blocks.bytes);
+    Tensor widened = make(gemm_own, DTYPE_F32, ROWS - 1, block, NULL);
     Tensor rows = tensor_rows(&stored, 1, ROWS - 1), part = tensor_columns(&rows, block, block);
     assert_ok(op_convert(&widened, &part));
     float *found = read_all(&widened);
@@ -162,8 +129,9 @@ static void reads_rows_of_a_table(void **state) {
   for (size_t t = 0; t < TYPES; t++) {
     size_t cols = 3 * dtype_info(types[t])->block_elements;
     Blocks blocks = draw_blocks(types[t], ROWS, cols, false);
-    Tensor table = make(own, types[t], ROWS, cols, blocks.bytes);
-    Tensor out = make(own, DTYPE_F32, TOKENS, cols, NULL), tokens = make(own, DTYPE_I32, 1, TOKENS, ids);
+    Tensor table = make(gemm_own, types[t], ROWS, cols, blocks.bytes);
+    Tensor out = make(gemm_own, DTYPE_F32, TOKENS, cols, NULL),
+           tokens = make(gemm_own, DTYPE_I32, 1, TOKENS, ids);
     assert_ok(op_embed(&out, &table, &tokens));
     float *found = read_all(&out);
     for (size_t i = 0; i < TOKENS; i++)
@@ -226,21 +194,21 @@ static void check_product(Ops *ops, const Blocks *w, size_t m, bool gradient) {
 /// Whether products with the type are to be tested. A simulator takes seconds for each, and GPU kernels
 /// multiply what was decoded before, so there two types are enough.
 static bool multiplies(size_t t) {
-  return !small() || t == 0 || t + 1 == TYPES;
+  return !fixture_small() || t == 0 || t + 1 == TYPES;
 }
 
 /// Odd numbers of rows, more than a slab of k in both directions, and more than a panel.
 static void products_are_those_of_the_elements(void **state) {
   (void)state;
   static const size_t rows[] = {1, 33, 300}, counts[] = {1, 3, 20};
-  Ops *const gemms[] = {own, vendor};
+  Ops *const gemms[] = {gemm_own, gemm_vendor};
   for (size_t t = 0; t < TYPES; t++) {
     if (!multiplies(t)) continue;
     size_t block = dtype_info(types[t])->block_elements;
-    for (size_t r = 0; r < (small() ? 2 : 3); r++) {
+    for (size_t r = 0; r < (fixture_small() ? 2 : 3); r++) {
       Blocks w = draw_blocks(types[t], rows[r], block < 256 ? block + 128 * r : 256 * (1 + r), true);
       for (size_t i = 0; i < 6 && gemms[i / 3] != NULL; i++) {
-        if (small() && counts[i % 3] > 3) continue;
+        if (fixture_small() && counts[i % 3] > 3) continue;
         check_product(gemms[i / 3], &w, counts[i % 3], false);
         check_product(gemms[i / 3], &w, counts[i % 3], true);
       }
@@ -257,8 +225,8 @@ static void products_of_few_rows(void **state) {
     size_t block = dtype_info(types[t])->block_elements;
     Blocks w = draw_blocks(types[t], 33, block < 256 ? 5 * block : 2 * block, true);
     for (size_t m = 1; m < 10; m++) {
-      if (small() && m != 2) continue;
-      check_product(own, &w, m, false);
+      if (fixture_small() && m != 2) continue;
+      check_product(gemm_own, &w, m, false);
     }
     free_blocks(&w);
   }
@@ -270,9 +238,9 @@ static void other_types_are_refused(void **state) {
   assert_false(ops_can_read(grid));
   assert_false(ops_can_read(DTYPE_I32));
   assert_true(ops_can_read(DTYPE_BF16));
-  Tensor w = make(own, grid, 2, 256, NULL), x = make(own, DTYPE_F32, 1, 256, NULL);
-  Tensor out = make(own, DTYPE_F32, 1, 2, NULL), wide = make(own, DTYPE_F32, 2, 256, NULL);
-  Tensor id = make(own, DTYPE_I32, 1, 1, NULL);
+  Tensor w = make(gemm_own, grid, 2, 256, NULL), x = make(gemm_own, DTYPE_F32, 1, 256, NULL);
+  Tensor out = make(gemm_own, DTYPE_F32, 1, 2, NULL), wide = make(gemm_own, DTYPE_F32, 2, 256, NULL);
+  Tensor id = make(gemm_own, DTYPE_I32, 1, 1, NULL);
   assert_fails(op_linear(&out, &x, &w, 1.0f, 0.0f), STATUS_FAILED, "no kernel reads IQ2_XS");
   assert_fails(op_convert(&wide, &w), STATUS_FAILED, "no kernel reads IQ2_XS");
   assert_fails(op_embed(&x, &w, &id), STATUS_FAILED, "no kernel reads IQ2_XS");
@@ -289,5 +257,5 @@ int main(void) {
       cmocka_unit_test(reads_rows_of_a_table), cmocka_unit_test(products_are_those_of_the_elements),
       cmocka_unit_test(products_of_few_rows),  cmocka_unit_test(other_types_are_refused),
   };
-  return cmocka_run_group_tests(tests, open_device, close_device);
+  return cmocka_run_group_tests(tests, gemm_fixture_open, gemm_fixture_close);
 }

@@ -1,10 +1,9 @@
 // Linear layers against double precision: all forms, odd sizes, alpha and beta, stored types, both GEMMs.
 // With gee-cl's own GEMM, and with cuBLAS, a row's bits must not depend on the other rows.
 // Rule: the memory behind an output holds a pattern, which must survive.
-#include "support/test.h"
+#include "support/gemm_fixture.h"
+#include "support/ops_fixture.h"
 
-#include "device/device.h"
-#include "ops/ops.h"
 #include "ref/ref.h"
 #include "util/half.h"
 #include <float.h>
@@ -24,38 +23,6 @@ typedef struct Case {
   float alpha, beta;
   DType type; // of w
 } Case;
-
-static Device *device;
-static Ops *own, *vendor; // vendor may be NULL
-
-/// In a simulator, which looks for faults in kernels of gee-cl, and not in the vendor's.
-static bool small(void) {
-  const char *text = getenv("GEE_TEST_SMALL");
-  return text != NULL && strcmp(text, "1") == 0;
-}
-
-static int open_device(void **state) {
-  (void)state;
-  DeviceOptions options = {.name = getenv("GEE_TEST_DEVICE")};
-  if (device_open(&options, &device) != STATUS_OK) {
-    (void)fprintf(stderr, "skipped: %s\n", status_message());
-    exit(TEST_SKIPPED);
-  }
-  Status status = ops_create(device, "own", &own);
-  const GemmCall plain = {.m = 1, .n = 1, .k = 1};
-  if (status == STATUS_OK && !small() && device_can_gemm(device, &plain))
-    status = ops_create(device, "vendor", &vendor);
-  if (status != STATUS_OK) (void)fprintf(stderr, "%s\n", status_message());
-  return status == STATUS_OK ? 0 : -1;
-}
-
-static int close_device(void **state) {
-  (void)state;
-  ops_free(own);
-  ops_free(vendor);
-  device_close(device);
-  return 0;
-}
 
 /// A tensor of `type` with values[rows · cols] rounded to it. rounded[rows · cols], unless NULL, gets the
 /// rounded values.
@@ -154,7 +121,7 @@ static void run(Ops *ops, const Case *c, float **result) {
 /// Every form with every combination of odd sizes, then with the stored types, alpha and beta.
 static void sweep(Ops *ops) {
   static const size_t sizes[] = {1, 8, 31, 33, 257};
-  size_t count = small() ? 3 : 5;
+  size_t count = fixture_small() ? 3 : 5;
   for (Form form = FORWARD; form <= WEIGHT_GRADIENT; form++) {
     for (size_t m = 0; m < count; m++) {
       for (size_t n = 0; n < count; n++) {
@@ -168,35 +135,35 @@ static void sweep(Ops *ops) {
       run(ops, &(Case){form, 5, 70, 40, 0.5f, -2.0f, type}, NULL);
       run(ops, &(Case){form, 2, 45, 601, 0.5f, -2.0f, type}, NULL);
       run(ops, &(Case){form, 5, 70, 40, 0.0f, 1.0f, type}, NULL);
-      if (!small()) run(ops, &(Case){form, 200, 300, 577, 1.5f, 0.0f, type}, NULL);
+      if (!fixture_small()) run(ops, &(Case){form, 200, 300, 577, 1.5f, 0.0f, type}, NULL);
     }
   }
 }
 
 static void own_gemm_is_right(void **state) {
   (void)state;
-  sweep(own);
+  sweep(gemm_own);
 }
 
 static void vendor_gemm_is_right(void **state) {
   (void)state;
-  if (vendor == NULL) skip();
-  sweep(vendor);
+  if (gemm_vendor == NULL) skip();
+  sweep(gemm_vendor);
 }
 
 /// Fewer rows of the same product have the same bits.
 static void a_row_does_not_depend_on_the_others(void **state) {
   (void)state;
   static const size_t row_counts[] = {1, 3, 4, 7, 12, 64, 193};
-  size_t n = 70, k = small() ? 30 : 600, counts = small() ? 5 : 7;
+  size_t n = 70, k = fixture_small() ? 30 : 600, counts = fixture_small() ? 5 : 7;
   for (Form form = FORWARD; form <= INPUT_GRADIENT; form++) {
     for (DType type = DTYPE_F32; type <= DTYPE_BF16; type++) {
       float *most;
       size_t cols = form == FORWARD ? n : k;
-      run(own, &(Case){form, row_counts[counts - 1], n, k, 1.25f, 0.0f, type}, &most);
+      run(gemm_own, &(Case){form, row_counts[counts - 1], n, k, 1.25f, 0.0f, type}, &most);
       for (size_t i = 0; i + 1 < counts; i++) {
         float *fewer;
-        run(own, &(Case){form, row_counts[i], n, k, 1.25f, 0.0f, type}, &fewer);
+        run(gemm_own, &(Case){form, row_counts[i], n, k, 1.25f, 0.0f, type}, &fewer);
         assert_memory_equal(fewer, most, row_counts[i] * cols * sizeof(float));
         free(fewer);
       }
@@ -211,10 +178,10 @@ static void a_row_does_not_depend_on_its_place(void **state) {
   enum { ROWS = 17, N = 33, K = 129, ROW = 5 };
   float *x = random_floats(ROWS * K, 1), *w = random_floats(N * K, 2);
   float all[ROWS * N], one[N];
-  Tensor xs = make(own, DTYPE_F32, ROWS, K, x, NULL), ws = make(own, DTYPE_BF16, N, K, w, NULL);
-  Tensor row = make(own, DTYPE_F32, 1, K, x + ROW * K, NULL), out, row_out;
-  assert_ok(tensor_create(own, "out", MEMORY_ACTIVATIONS, DTYPE_F32, ROWS, N, &out));
-  assert_ok(tensor_create(own, "out", MEMORY_ACTIVATIONS, DTYPE_F32, 1, N, &row_out));
+  Tensor xs = make(gemm_own, DTYPE_F32, ROWS, K, x, NULL), ws = make(gemm_own, DTYPE_BF16, N, K, w, NULL);
+  Tensor row = make(gemm_own, DTYPE_F32, 1, K, x + ROW * K, NULL), out, row_out;
+  assert_ok(tensor_create(gemm_own, "out", MEMORY_ACTIVATIONS, DTYPE_F32, ROWS, N, &out));
+  assert_ok(tensor_create(gemm_own, "out", MEMORY_ACTIVATIONS, DTYPE_F32, 1, N, &row_out));
   assert_ok(op_linear(&out, &xs, &ws, 1.0f, 0.0f));
   assert_ok(op_linear(&row_out, &row, &ws, 1.0f, 0.0f));
   assert_ok(tensor_read(&out, 0, ROWS * N, all));
@@ -266,9 +233,9 @@ static void check_parts(Ops *ops, Form form, size_t n, size_t k) {
 /// gee-cl's own GEMM promises it, and the CUDA back end of cuBLAS. CLBlast does not.
 static void a_part_of_a_batch_has_the_same_bits(void **state) {
   (void)state;
-  bool cublas = strcmp(device_info(device)->backend, "cuda") == 0;
-  Ops *const gemms[] = {own, cublas ? vendor : NULL};
-  if (small()) skip();
+  bool cublas = strcmp(device_info(gemm_device)->backend, "cuda") == 0;
+  Ops *const gemms[] = {gemm_own, cublas ? gemm_vendor : NULL};
+  if (fixture_small()) skip();
   for (size_t i = 0; i < 2 && gemms[i] != NULL; i++) {
     for (Form form = FORWARD; form <= INPUT_GRADIENT; form++) {
       check_parts(gemms[i], form, 192, 576);
@@ -286,8 +253,8 @@ static void a_part_of_a_batch_has_the_same_bits(void **state) {
 static void a_long_sum_keeps_its_digits(void **state) {
   (void)state;
   enum { M = 3, K = 5 };
-  Ops *const gemms[] = {own, vendor};
-  size_t n = small() ? 4096 : 49152;
+  Ops *const gemms[] = {gemm_own, gemm_vendor};
+  size_t n = fixture_small() ? 4096 : 49152;
   float *dout = random_floats(M * n, 1), *w = random_floats(n * K, 2), dx[M * K];
   double *dout_held = calloc(M * n, sizeof *dout_held), *w_held = calloc(n * K, sizeof *w_held),
          expected[M * K];
@@ -322,8 +289,9 @@ static void bias_and_its_gradient(void **state) {
   enum { M = 33, N = 31 };
   float *values = random_floats(M * N, 4), *bias = random_floats(N, 5);
   double expected[M * N], bias_held[N], sums[N];
-  Tensor x = make(own, DTYPE_F32, M, N, values, expected), b = make(own, DTYPE_F32, 1, N, bias, bias_held);
-  Tensor db = make(own, DTYPE_F32, 1, N, bias, sums);
+  Tensor x = make(gemm_own, DTYPE_F32, M, N, values, expected),
+         b = make(gemm_own, DTYPE_F32, 1, N, bias, bias_held);
+  Tensor db = make(gemm_own, DTYPE_F32, 1, N, bias, sums);
   ref_bias_backward(sums, expected, M, N);
   assert_ok(op_bias_backward(&db, &x));
   assert_ok(op_bias(&x, &b));
@@ -342,8 +310,9 @@ static void bias_and_its_gradient(void **state) {
 static void wrong_shapes_are_refused(void **state) {
   (void)state;
   float zeros[12] = {0};
-  Tensor x = make(own, DTYPE_F32, 2, 3, zeros, NULL), w = make(own, DTYPE_F32, 4, 3, zeros, NULL);
-  Tensor out = make(own, DTYPE_F32, 2, 3, zeros, NULL), half = make(own, DTYPE_F16, 2, 3, zeros, NULL);
+  Tensor x = make(gemm_own, DTYPE_F32, 2, 3, zeros, NULL), w = make(gemm_own, DTYPE_F32, 4, 3, zeros, NULL);
+  Tensor out = make(gemm_own, DTYPE_F32, 2, 3, zeros, NULL),
+         half = make(gemm_own, DTYPE_F16, 2, 3, zeros, NULL);
   assert_fails(op_linear(&out, &x, &w, 1.0f, 0.0f), STATUS_FAILED, "op_linear: out is [2, 3], needs [2, 4]");
   assert_fails(op_linear_dw(&out, &half, &half, 1.0f, 0.0f), STATUS_FAILED, "needs [3, 3]");
   assert_fails(op_bias(&x, &w), STATUS_FAILED, "op_bias");
@@ -364,5 +333,5 @@ int main(void) {
       cmocka_unit_test(bias_and_its_gradient),
       cmocka_unit_test(wrong_shapes_are_refused),
   };
-  return cmocka_run_group_tests(tests, open_device, close_device);
+  return cmocka_run_group_tests(tests, gemm_fixture_open, gemm_fixture_close);
 }
