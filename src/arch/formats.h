@@ -9,6 +9,10 @@
 /// Fills `config` from folder/config.json and folder/generation_config.json. `tied` is what config.json says;
 /// weights_resolve compares it with the weights.
 STATUS_CHECKED Status model_config_read_hf(const char *folder, ModelConfig *config);
+/// The same from the text of a config.json, which `name` names in messages; end tokens are also looked for in
+/// folder/generation_config.json.
+STATUS_CHECKED Status model_config_parse_hf(const cJSON *json, const char *name, const char *folder,
+                                            ModelConfig *config);
 STATUS_CHECKED Status model_config_read_gguf(const TensorFile *tensors, ModelConfig *config);
 /// The rotary embedding of config.json. `positions` is the model's number of them.
 STATUS_CHECKED Status rope_read_hf(const cJSON *json, const char *name, size_t positions, Rope *out);

@@ -209,20 +209,24 @@ cleanup:
   return status;
 }
 
+Status model_config_parse_hf(const cJSON *json, const char *name, const char *folder, ModelConfig *config) {
+  TRY(read_family(json, name, config));
+  TRY(read_sizes(json, name, config));
+  TRY(rope_read_hf(json, name, config->max_positions, &config->rope));
+  TRY(read_bool_or(json, "tie_word_embeddings", name, false, &config->tied));
+  config->bos = -1;
+  const cJSON *bos = cJSON_GetObjectItemCaseSensitive(json, "bos_token_id");
+  if (cJSON_IsNumber(bos)) config->bos = bos->valueint;
+  return read_end_tokens(folder, json, name, config);
+}
+
 Status model_config_read_hf(const char *folder, ModelConfig *config) {
   Status status = STATUS_OK;
   char *path = NULL;
   cJSON *json = NULL;
   TRY(path_join(&path, folder, "config.json"));
   TRY_CLEAN(json_parse_file(path, &json));
-  TRY_CLEAN(read_family(json, path, config));
-  TRY_CLEAN(read_sizes(json, path, config));
-  TRY_CLEAN(rope_read_hf(json, path, config->max_positions, &config->rope));
-  TRY_CLEAN(read_bool_or(json, "tie_word_embeddings", path, false, &config->tied));
-  config->bos = -1;
-  const cJSON *bos = cJSON_GetObjectItemCaseSensitive(json, "bos_token_id");
-  if (cJSON_IsNumber(bos)) config->bos = bos->valueint;
-  TRY_CLEAN(read_end_tokens(folder, json, path, config));
+  TRY_CLEAN(model_config_parse_hf(json, path, folder, config));
 cleanup:
   cJSON_Delete(json);
   free(path);

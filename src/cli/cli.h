@@ -17,6 +17,7 @@ Status cmd_train(int argc, char **argv);
 Status cmd_generate(int argc, char **argv);
 Status cmd_score(int argc, char **argv);
 Status cmd_export(int argc, char **argv);
+Status cmd_init(int argc, char **argv);
 Status cmd_data(int argc, char **argv);
 Status cmd_gap(int argc, char **argv);
 Status cmd_report(int argc, char **argv);

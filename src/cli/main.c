@@ -41,6 +41,7 @@ static const Command commands[] = {
     {"generate", cmd_generate, "Let a model answer a prompt."},
     {"score", cmd_score, "Compute log probabilities and entropies of given answers."},
     {"export", cmd_export, "Merge an adapter into a Hugging Face folder."},
+    {"init", cmd_init, "Write a model with random weights."},
     {"data", cmd_data, "Show the prompts that training will see."},
     {"report", cmd_report, "Write a report on a run, for an auditor."},
     {"devices", cmd_devices, "List the devices of this machine."},
@@ -91,7 +92,9 @@ static const char *const OTHER_WORDS[][2] = {
     {"dataset", "gee-cl data shows the prompts"},
     {"prompts", "gee-cl data shows the prompts"},
     {"config", "gee-cl train --help-config prints a config with every key"},
-    {"init", "gee-cl train --help-config prints a config with every key"},
+    {"new", "gee-cl init writes a model with random weights"},
+    {"create", "gee-cl init writes a model with random weights"},
+    {"random", "gee-cl init writes a model with random weights"},
 };
 
 static Status fail_command(const char *name) {

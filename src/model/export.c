@@ -92,22 +92,12 @@ Status model_export_merged(Model *model, const ModelFiles *files, DType type, co
                            const atomic_bool *stop) {
   Status status = STATUS_OK;
   Export export = {.model = model, .merged_index = SIZE_MAX, .stop = stop};
-  size_t count = weight_count(&model->config);
   TensorToWrite *list = NULL;
   WeightSpec *specs = NULL; // own the names
   TRY_CLEAN(model_config_write(&model->config, type, directory));
   TRY_CLEAN(model_config_copy_generation(files, directory));
-  TRY_CLEAN(mem_array(&list, count, "list of tensors"));
-  TRY_CLEAN(mem_array(&specs, count, "list of tensors"));
-  for (size_t i = 0; i < count; i++) {
-    weight_spec(&model->config, FORMAT_HF, i, &specs[i]);
-    list[i].name = specs[i].name;
-    list[i].type = type;
-    list[i].rank = specs[i].rank;
-    list[i].shape[0] = specs[i].rank == 1 ? specs[i].cols : specs[i].rows;
-    list[i].shape[1] = specs[i].rank == 1 ? 0 : specs[i].cols;
-  }
-  TRY_CLEAN(hf_write_weights(directory, list, count, export_fill, &export));
+  TRY_CLEAN(hf_list_weights(&model->config, type, &specs, &list));
+  TRY_CLEAN(hf_write_weights(directory, list, weight_count(&model->config), export_fill, &export));
 cleanup:
   tensor_free(&export.merged);
   free(export.stored);

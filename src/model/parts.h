@@ -220,6 +220,10 @@ STATUS_CHECKED Status head_targets_backward(Pass *pass, const Batch *batch, floa
 
 // ---- writing (shards.c) ----
 
+/// *list = a model's weights in the order of the table, as tensors of `type`; *specs = their entries, which
+/// own the names. Both are the caller's to free, also after a failure.
+STATUS_CHECKED Status hf_list_weights(const ModelConfig *config, DType type, WeightSpec **specs,
+                                      TensorToWrite **list);
 /// Writes model.safetensors into `directory`, or shards of about 5 GB with their index.
 STATUS_CHECKED Status hf_write_weights(const char *directory, const TensorToWrite *tensors, size_t count,
                                        TensorFill fill, void *user);

@@ -3,6 +3,7 @@
 #include "io/file.h"
 #include "io/json_write.h"
 #include "parts.h"
+#include "util/memory.h"
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -65,6 +66,20 @@ static Status write_index(const char *directory, const TensorToWrite *tensors, s
   json_object_end(&json);
   json_object_end(&json);
   return json_save(&json, directory, "model.safetensors.index.json");
+}
+
+Status hf_list_weights(const ModelConfig *config, DType type, WeightSpec **specs, TensorToWrite **list) {
+  size_t count = weight_count(config);
+  TRY(mem_array(specs, count, "list of tensors"));
+  TRY(mem_array(list, count, "list of tensors"));
+  for (size_t i = 0; i < count; i++) {
+    WeightSpec *spec = &(*specs)[i];
+    weight_spec(config, FORMAT_HF, i, spec);
+    (*list)[i] = (TensorToWrite){.name = spec->name, .type = type, .rank = spec->rank};
+    (*list)[i].shape[0] = spec->rank == 1 ? spec->cols : spec->rows;
+    (*list)[i].shape[1] = spec->rank == 1 ? 0 : spec->cols;
+  }
+  return STATUS_OK;
 }
 
 Status hf_write_weights(const char *directory, const TensorToWrite *tensors, size_t count, TensorFill fill,

@@ -17,8 +17,9 @@ static const char *config(const char *text) {
 
 static void every_subcommand_teaches(void **state) {
   (void)state;
-  static const char *const names[] = {"train",  "gap",      "generate", "score",  "export", "data", "devices",
-                                      "doctor", "selftest", "version",  "report", "eval",   "bench"};
+  static const char *const names[] = {"train",  "gap",     "generate", "score",    "export",
+                                      "data",   "devices", "doctor",   "selftest", "version",
+                                      "report", "eval",    "bench",    "init"};
   for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
     Ran ran = GEE(names[i], "--help");
     assert_code(ran, 0);

@@ -2,6 +2,7 @@
 #include "fuzz.h"
 
 #include "arch/files.h"
+#include "arch/init_config.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size) {
   static bool linked;
@@ -10,6 +11,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size) {
   FuzzParts parts = fuzz_cut(bytes, size);
   (void)fuzz_file("config.json", parts.first, parts.first_size);
   (void)fuzz_file("generation_config.json", parts.second, parts.second_size);
+  InitConfig init;
+  if (fuzz_accepted(init_config_read(fuzz_path(""), &init)))
+    FUZZ_CHECK(init.deviation > 0 && (init.padding == SIZE_MAX || init.padding < init.model.vocab));
   ModelFiles *files = NULL;
   if (!fuzz_accepted(model_files_open(fuzz_path(""), &files))) return 0;
   const ModelConfig *config = model_files_config(files);

@@ -1,6 +1,7 @@
 // Failing allocations while a model is opened, loaded, given adapters and passes, saved, read back and
 // exported. The device is opened once, before the sweeps; creating buffers and kernels counts as allocating.
 #include "io/file.h"
+#include "model/random.h"
 #include "support/alloc_faults.h"
 #include "support/model_fixture.h"
 #include <stdio.h>
@@ -134,6 +135,18 @@ static Status write_merged(const Job *job, const char *folder) {
   return model_export_merged(job->model, job->files, DTYPE_F32, folder, NULL);
 }
 
+static Status write_random(const Job *job, const char *folder) {
+  InitConfig config;
+  (void)job;
+  TRY(init_config_read("tests/golden/qwen2", &config));
+  config.type = DTYPE_BF16;
+  return model_write_random(&config, 1, folder, NULL, NULL);
+}
+
+static Status make_random(void *user) {
+  return save_into(user, write_random);
+}
+
 static Status save(void *user) {
   return save_into(user, write_trained);
 }
@@ -231,6 +244,14 @@ static void exports(void **state) {
   close_job(&job);
 }
 
+static void random_models(void **state) {
+  (void)state;
+  Job job = open_job("llama", DTYPE_BF16); // only its folder is used
+  FaultSweep made = {"a random model", make_random, check_exported, &job};
+  faults_sweep(&made);
+  close_job(&job);
+}
+
 static Status load_adapter(void *user) {
   const Job *job = user;
   Model *model = NULL;
@@ -270,8 +291,13 @@ static void loads_forms_of_adapters(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      OPS_TEST(opens_wrapped_names),     OPS_TEST(loads),   OPS_TEST(saves_adapters),
-      OPS_TEST(saves_full_models),       OPS_TEST(exports), OPS_TEST(loads_adapters),
+      OPS_TEST(opens_wrapped_names),
+      OPS_TEST(loads),
+      OPS_TEST(saves_adapters),
+      OPS_TEST(saves_full_models),
+      OPS_TEST(exports),
+      OPS_TEST(random_models),
+      OPS_TEST(loads_adapters),
       OPS_TEST(loads_forms_of_adapters),
   };
   return RUN_OPS_TESTS(tests);

@@ -45,6 +45,39 @@ static void test_uniform_is_below_one_and_centred(void **state) {
   assert_true(rng_bits(15, RNG_SAMPLE, 1, 2, 3) != rng_bits(UINT64_C(15) << 32, RNG_SAMPLE, 1, 2, 3));
 }
 
+/// Against the quantiles of the bits that they are made from, by bisection of erfc; from any first number,
+/// and the same.
+static void test_normals_are_quantiles(void **state) {
+  (void)state;
+  enum { COUNT = 40000 };
+  static float numbers[COUNT], again[7];
+  const uint64_t first = (UINT64_C(1) << 34) - 8; // the counter's second word begins inside
+  double sum = 0, squares = 0;
+  rng_normals(numbers, COUNT, 15, RNG_WEIGHTS, 3, first);
+  for (size_t i = 0; i < COUNT; i++) {
+    uint64_t block = (first + i) / 4;
+    uint32_t out[4], counter[4] = {(uint32_t)block, (uint32_t)(block >> 32), 3, RNG_WEIGHTS};
+    philox4x32(out, counter, (const uint32_t[]){15, 0});
+    double share = ((double)out[(first + i) % 4] + 0.5) * 0x1p-32, low = -8, high = 8;
+    for (int step = 0; step < 50; step++) {
+      double middle = (low + high) / 2;
+      if (erfc(-middle / sqrt(2)) / 2 < share)
+        low = middle;
+      else
+        high = middle;
+    }
+    assert_true(fabs((double)numbers[i] - low) <= 2e-7 * fabs(low) + 1e-9);
+    sum += (double)numbers[i];
+    squares += (double)numbers[i] * (double)numbers[i];
+  }
+  assert_true(fabs(sum / COUNT) < 5 / sqrt((double)COUNT));
+  assert_true(fabs(squares / COUNT - 1) < 5 * sqrt(2.0 / COUNT));
+  rng_normals(again, 7, 15, RNG_WEIGHTS, 3, first + 5);
+  assert_memory_equal(again, numbers + 5, sizeof again);
+  rng_normals(again, 7, 15, RNG_WEIGHTS, 4, first + 5);
+  assert_memory_not_equal(again, numbers + 5, sizeof again);
+}
+
 static void test_shuffle_is_a_permutation(void **state) {
   (void)state;
   size_t order[257], again[257];
@@ -227,6 +260,7 @@ int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(test_philox_known_answers),
       cmocka_unit_test(test_uniform_is_below_one_and_centred),
+      cmocka_unit_test(test_normals_are_quantiles),
       cmocka_unit_test(test_shuffle_is_a_permutation),
       cmocka_unit_test(test_half_round_trip_and_rounding),
       cmocka_unit_test(test_bfloat_round_trip_and_rounding),

@@ -13,7 +13,8 @@ typedef enum RngUse {
   RNG_DROPOUT = 3,
   RNG_DATA = 4,
   RNG_BOOTSTRAP = 5,
-  RNG_PERMUTE = 6
+  RNG_PERMUTE = 6,
+  RNG_WEIGHTS = 7
 } RngUse;
 
 /// out[4] = Philox4x32-10 for the counter[4] and the key[2].
@@ -28,3 +29,6 @@ float rng_uniform(uint64_t seed, RngUse use, uint32_t a, uint32_t b, uint32_t c)
 uint32_t rng_below(uint32_t bound, uint64_t seed, RngUse use, uint32_t a, uint32_t b, uint32_t c);
 /// Fisher-Yates shuffle of `order` with the draws of (seed, RNG_DATA, stream).
 void rng_shuffle(size_t *order, size_t count, uint64_t seed, uint32_t stream);
+/// out[count] = numbers `first`, first + 1, … of a stream with mean 0 and standard deviation 1, normally
+/// distributed. The same on every machine; the largest of 2^32 are ±6.3.
+void rng_normals(float *out, size_t count, uint64_t seed, RngUse use, uint32_t stream, uint64_t first);

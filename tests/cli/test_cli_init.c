@@ -1,0 +1,265 @@
+// gee-cl init, as a user meets it: the same bytes for the same seed, weights as transformers makes them, a
+// model that the other commands read, and nothing half written where it cannot be whole.
+#include "support/process.h"
+#include "support/tiny_model.h"
+
+#include "arch/files.h"
+#include "io/file.h"
+#include "io/tensors.h"
+#include <math.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+static const char *folder;
+
+#define SIZES                                                                                                \
+  "\"hidden_size\": 64, \"intermediate_size\": 96, \"num_hidden_layers\": 3, \"num_attention_heads\": 4, "   \
+  "\"num_key_value_heads\": 2, \"vocab_size\": 300"
+
+static const char *config(const char *text) {
+  write_text(in_folder(folder, "shape.json"), text);
+  return in_folder(folder, "shape.json");
+}
+
+static const char *fresh(void) {
+  static int count;
+  char name[32];
+  (void)snprintf(name, sizeof name, "model%d", count++);
+  return in_folder(folder, name);
+}
+
+static void hash_of(const char *model, char out[SHA256_TEXT]) {
+  assert_ok(file_sha256(in_folder(model, "model.safetensors"), out));
+}
+
+/// Both are folders of the same bytes, or their weights are not.
+static void the_seed_decides_the_bytes(void **state) {
+  (void)state;
+  const char *shape = config("{\"model_type\": \"qwen2\", " SIZES "}"), *a = fresh(), *b = fresh(),
+             *c = fresh();
+  char hashes[3][SHA256_TEXT];
+  assert_code(GEE("init", "--config", shape, "--output", a, "--seed", "7"), 0);
+  assert_code(GEE("init", "--config", shape, "--output", b, "--seed", "7"), 0);
+  assert_code(GEE("init", "--config", shape, "--output", c, "--seed", "4294967303"), 0); // 7 + 2^32
+  hash_of(a, hashes[0]);
+  hash_of(b, hashes[1]);
+  hash_of(c, hashes[2]);
+  assert_string_equal(hashes[0], hashes[1]);
+  assert_string_not_equal(hashes[0], hashes[2]);
+  // of every machine and compiler
+  assert_string_equal(hashes[0], "5d29a3d65a1c34764e50b37b568d3a4023b7065543470ec448c69192aa160a2e");
+}
+
+static double deviation_of(const StoredTensor *tensor, double *mean) {
+  float *values = malloc(tensor->elements * sizeof *values);
+  assert_non_null(values);
+  assert_ok(tensors_read_f32(tensor, 0, tensor->elements, values));
+  double sum = 0, squares = 0, count = (double)tensor->elements;
+  for (size_t i = 0; i < tensor->elements; i++) sum += (double)values[i];
+  for (size_t i = 0; i < tensor->elements; i++) squares += pow((double)values[i] - sum / count, 2);
+  free(values);
+  *mean = sum / count;
+  return sqrt(squares / count);
+}
+
+/// Five standard errors of a deviation and of a mean. The embedding of the padding token is zero.
+static void check_weight(const StoredTensor *tensor, const WeightSpec *spec, double deviation) {
+  double mean = 0, found = deviation_of(tensor, &mean), count = (double)tensor->elements;
+  if (spec->rank == 1) {
+    assert_true(found == 0 && mean == (spec->kind == WEIGHT_BIAS ? 0 : 1));
+    return;
+  }
+  if (spec->kind == WEIGHT_EMBEDDING) deviation *= sqrt(299.0 / 300);
+  if (!(fabs(found / deviation - 1) < 5 / sqrt(2 * count)) || !(fabs(mean) < 5 * deviation / sqrt(count)))
+    fail_msg("%s has deviation %g and mean %g", spec->name, found, mean);
+}
+
+static void weights_are_as_transformers_makes_them(void **state) {
+  (void)state;
+  static const char *const types[] = {"f32", "f16", "bf16"};
+  const char *shape = config("{\"model_type\": \"llama\", \"attention_bias\": true, \"mlp_bias\": true, "
+                             "\"initializer_range\": 0.05, \"pad_token_id\": 298, " SIZES "}");
+  for (size_t t = 0; t < 3; t++) {
+    const char *model = fresh();
+    ModelFiles *files = NULL;
+    assert_code(GEE("init", "--config", shape, "--output", model, "--dtype", types[t]), 0);
+    assert_ok(model_files_open(model, &files));
+    size_t count = weight_count(model_files_config(files));
+    assert_int_equal(count, 3 + 3 * 16); // embedding, norm, head; per layer 2 norms, 7 matrices and biases
+    for (size_t i = 0; i < count; i++) {
+      WeightSpec spec;
+      const StoredTensor *tensor = model_files_weight(files, i, &spec);
+      DType type;
+      assert_true(dtype_from_name(types[t], &type) && tensor->type == type);
+      check_weight(tensor, &spec, 0.05);
+    }
+    float row[3 * 64];
+    WeightSpec spec;
+    assert_ok(tensors_read_f32(model_files_weight(files, 0, &spec), 297 * 64, 3 * 64, row));
+    for (size_t i = 0; i < 3 * 64; i++) assert_int_equal(row[i] == 0, i / 64 == 1);
+    model_files_close(files);
+  }
+}
+
+/// The type: --dtype, else the config's "dtype", else its "torch_dtype", else bf16.
+static void the_type_is_the_configs(void **state) {
+  (void)state;
+  static const char *const says[][2] = {{"", "BF16"},
+                                        {"\"torch_dtype\": \"float16\", ", "F16"},
+                                        {"\"torch_dtype\": \"float16\", \"dtype\": \"float32\", ", "F32"}};
+  for (size_t i = 0; i < 3; i++) {
+    char text[512];
+    const char *model = fresh();
+    (void)snprintf(text, sizeof text, "{%s\"model_type\": \"llama\", %s}", says[i][0], SIZES);
+    Ran ran = GEE("init", "--config", config(text), "--output", model);
+    assert_code(ran, 0);
+    char end[32];
+    (void)snprintf(end, sizeof end, " in %s\n", says[i][1]);
+    assert_true(test_contains(ran.out, end));
+  }
+}
+
+/// A model from a folder's config with a tokenizer answers; without one, the last line says what is missing.
+static void a_model_with_a_tokenizer_answers(void **state) {
+  (void)state;
+  const char *tiny = in_folder(folder, "tiny"), *model = fresh(), *bare = fresh();
+  assert_ok(directory_create(tiny));
+  tiny_model_write(tiny);
+  assert_code(GEE("init", "--config", tiny, "--tokenizer", tiny, "--output", model), 0);
+  assert_same_file(in_folder(model, "tokenizer.json"), in_folder(tiny, "tokenizer.json"));
+  assert_code(GEE("generate", "--model", model, "--prompt", "hello", "--max-new-tokens", "3"), 0);
+  Ran ran = GEE("init", "--config", in_folder(tiny, "config.json"), "--output", bare);
+  assert_code(ran, 0);
+  assert_true(test_contains(ran.out, "it has no tokenizer") && test_contains(ran.out, "--tokenizer"));
+}
+
+static void a_tokenizer_must_fit(void **state) {
+  (void)state;
+  const char *tiny = in_folder(folder, "tiny"), *output = in_folder(folder, "none");
+  ASSERT_ERROR(GEE("init", "--config",
+                   config("{\"model_type\": \"llama\", \"hidden_size\": 64, "
+                          "\"intermediate_size\": 96, \"num_hidden_layers\": 1, "
+                          "\"num_attention_heads\": 4, \"vocab_size\": 9}"),
+                   "--tokenizer", tiny, "--output", output),
+               2, tiny, "tokens, more than the \"vocab_size\" 9");
+  ASSERT_ERROR(GEE("init", "--config", config("{\"model_type\": \"llama\", " SIZES "}"), "--tokenizer",
+                   in_folder(folder, "nowhere"), "--output", output),
+               2, "nowhere");
+  Ran ran = GEE("init", "--config", config("{\"model_type\": \"llama\", \"eos_token_id\": 299, " SIZES "}"),
+                "--tokenizer", tiny, "--output", fresh());
+  assert_code(ran, 0);
+  assert_true(test_contains(ran.err, "warning: the end token 299"));
+  assert_false(file_exists(output));
+}
+
+static void what_is_not_a_model_is_refused(void **state) {
+  (void)state;
+  static const struct {
+    const char *text, *part;
+  } cases[] = {
+      {"{\"model_type\": \"mamba\", " SIZES "}", "model_type \"mamba\" is not supported"},
+      {"{" SIZES "}", "\"model_type\""},
+      {"{\"model_type\": \"llama\"}", "\"num_hidden_layers\""},
+      {"{\"model_type\": \"llama\", " SIZES ", \"head_dim\": 7}", "head size 7 is odd"},
+      {"{\"model_type\": \"llama\", " SIZES ", \"head_dim\": 1000000}",
+       "head size is 1000000, expected 2 to 1024"},
+      {"{\"model_type\": \"llama\", " SIZES ", \"vocab_size\": 99999999999999}", "\"vocab_size\""},
+      {"{\"model_type\": \"llama\", " SIZES ", \"vocab_size\": -1}", "\"vocab_size\""},
+      {"{\"model_type\": \"llama\", " SIZES ", \"eos_token_id\": 300}", "eos token 300 is outside"},
+      {"{\"model_type\": \"llama\", " SIZES ", \"pad_token_id\": 300}", "\"pad_token_id\""},
+      {"{\"model_type\": \"llama\", " SIZES ", \"initializer_range\": 0}", "\"initializer_range\" is 0"},
+      {"{\"model_type\": \"llama\", " SIZES ", \"initializer_range\": 1e300}",
+       "\"initializer_range\" is 1e+300"},
+      {"{\"model_type\": \"llama\", " SIZES ", \"dtype\": \"float64\"}", "\"dtype\" is \"float64\""},
+      {"{\"model_type\": \"llama\", " SIZES ", \"dtype\": 7}", "\"dtype\""},
+      {"[]", "\"model_type\""},
+      {"{", "shape.json"},
+  };
+  const char *output = in_folder(folder, "none");
+  for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+    ASSERT_ERROR(GEE("init", "--config", config(cases[i].text), "--output", output), 2, "shape.json",
+                 cases[i].part);
+    assert_false(file_exists(output));
+  }
+  const char *shape = config("{\"model_type\": \"llama\", " SIZES "}");
+  ASSERT_ERROR(GEE("init", "--output", output), 2, "--config is needed");
+  ASSERT_ERROR(GEE("init", "--config", shape), 2, "--output is needed");
+  ASSERT_ERROR(GEE("init", "--config", folder, "--output", output), 2, "config.json");
+  ASSERT_ERROR(GEE("init", "--config", shape, "--output", folder), 2, folder, "already exists");
+  ASSERT_ERROR(GEE("init", "--config", shape, "--output", output, "--dtype", "stored"), 2, "--dtype stored");
+  ASSERT_ERROR(GEE("init", "--config", shape, "--output", output, "--dtype", "q4_k"), 2,
+               "--dtype is \"q4_k\"");
+  ASSERT_ERROR(GEE("init", "--config", shape, "--output", output, "--seed", "x"), 2, "--seed");
+}
+
+static void assert_nothing(void) {
+  assert_false(file_exists(in_folder(folder, "none")));
+  assert_false(file_exists(in_folder(folder, "none.partial")));
+}
+
+/// A model of petabytes is refused before a byte is written; a disk that fills up leaves nothing.
+static void a_full_disk_leaves_nothing(void **state) {
+  (void)state;
+  const char *output = in_folder(folder, "none");
+  const char *huge =
+      config("{\"model_type\": \"llama\", \"hidden_size\": 131072, \"intermediate_size\": 1048576, "
+             "\"num_hidden_layers\": 1024, \"num_attention_heads\": 128, \"vocab_size\": "
+             "16777216}");
+  ASSERT_ERROR(GEE("init", "--config", huge, "--output", output), 2, "the weights need", "TB", "free");
+  assert_nothing();
+  const char *shape = config("{\"model_type\": \"llama\", " SIZES "}");
+  limit_file_size(100000);
+  Ran ran = GEE("init", "--config", shape, "--output", output);
+  limit_file_size(0);
+  assert_code(ran, 1);
+  assert_true(test_contains(ran.err, "error: tensor ") && test_contains(ran.err, "cannot write"));
+  assert_nothing();
+}
+
+static pid_t start_large(void) {
+  const char *large =
+      config("{\"model_type\": \"llama\", \"hidden_size\": 1024, \"intermediate_size\": 8192, "
+             "\"num_hidden_layers\": 8, \"num_attention_heads\": 8, \"vocab_size\": 32768}");
+  const char *weights = in_folder(folder, "none.partial/model.safetensors");
+  pid_t pid = START_GEE("init", "--config", large, "--output", in_folder(folder, "none"));
+  for (int i = 0; i < 60000 && !file_exists(weights); i++) (void)usleep(1000);
+  assert_true(file_exists(weights));
+  return pid;
+}
+
+/// Ctrl-C leaves nothing. What a kill leaves, the next writer removes.
+static void stopped_in_the_middle(void **state) {
+  (void)state;
+  pid_t pid = start_large();
+  assert_int_equal(kill(pid, SIGINT), 0);
+  Ran ran = finish_run(pid);
+  assert_code(ran, 130);
+  assert_true(test_contains(ran.err, "nothing is left of it"));
+  assert_nothing();
+  pid = start_large();
+  assert_int_equal(kill(pid, SIGKILL), 0);
+  assert_code(finish_run(pid), -SIGKILL);
+  assert_false(file_exists(in_folder(folder, "none")));
+  const char *shape = config("{\"model_type\": \"llama\", " SIZES "}");
+  assert_code(GEE("init", "--config", shape, "--output", in_folder(folder, "none")), 0);
+  assert_false(file_exists(in_folder(folder, "none.partial")));
+}
+
+static int set_up(void **state) {
+  (void)state;
+  folder = test_folder();
+  return folder != NULL ? 0 : -1;
+}
+
+int main(void) {
+  const struct CMUnitTest tests[] = {
+      cmocka_unit_test(the_seed_decides_the_bytes), cmocka_unit_test(weights_are_as_transformers_makes_them),
+      cmocka_unit_test(the_type_is_the_configs),    cmocka_unit_test(a_model_with_a_tokenizer_answers),
+      cmocka_unit_test(a_tokenizer_must_fit),       cmocka_unit_test(what_is_not_a_model_is_refused),
+      cmocka_unit_test(a_full_disk_leaves_nothing), cmocka_unit_test(stopped_in_the_middle),
+  };
+  return cmocka_run_group_tests(tests, set_up, NULL);
+}
