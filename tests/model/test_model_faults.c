@@ -247,6 +247,7 @@ static void exports(void **state) {
 static void random_models(void **state) {
   (void)state;
   Job job = open_job("llama", DTYPE_BF16); // only its folder is used
+  note_memory(&job);
   FaultSweep made = {"a random model", make_random, check_exported, &job};
   faults_sweep(&made);
   close_job(&job);
