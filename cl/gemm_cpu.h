@@ -1,5 +1,5 @@
-// C[M,N] = alpha · A · B + beta · C for CPU devices. One work item computes COLS columns of CHUNK rows, with
-// vectors as wide as the CPU's. A file that includes this one says what a word of A and of the panel is:
+// C[M,N] = alpha · A · B + beta · C for CPU devices. One work item computes COLS columns of `chunk` rows,
+// with vectors as wide as the CPU's. A file that includes this one says what a word of A and of the panel is:
 //
 //   PRODUCT         the kernel's name
 //   WORD_STEPS      steps of k in a word: 1 (float32) or 2 (bfloat16, which has A in such words already)
@@ -13,7 +13,7 @@
 //          k           +--------+        slabs the sums are kept in `part`, also in local memory.
 //     +---------+ ROWS | sums   |
 //     | A chunk |      +--------+        A is not packed: each of its words is multiplied with COLS words of
-//     |         |      | part   | CHUNK  the panel.
+//     |         |      | part   | chunk  the panel.
 //     +---------+      +--------+
 //
 // Every element is one chain of sums per slab, which starts at 0; the slabs' sums are added in order; then
@@ -25,8 +25,9 @@
 #define ROWS (WIDTH == 16 ? 12 : 6) // 2 · ROWS sums, two vectors of B and one of A fit in the registers
 #endif
 #ifndef CHUNK
-#define CHUNK 192 // rows that share a packed slab
+#define CHUNK 768 // rows that share a packed slab, at most
 #endif
+#define LINE 16 // words in a line of the caches
 // How many bytes ahead B is prefetched while it is packed transposed, if it is quantised.
 #ifndef BYTES_AHEAD
 #define BYTES_AHEAD 256
@@ -188,6 +189,16 @@ typedef struct Ends {
   size_t pitch; // elements from one row of C to the next
 } Ends;
 
+/// Prefetches what word k and its neighbours of the next tile, or if A is stored [K,M] of the next words,
+/// need: a slab's part of a row is so short that hardware has only begun to prefetch it when it ends.
+INLINE void fetch_words(GLOBAL const float *a, uint rows, uint k, size_t a_m, size_t a_k) {
+  if (a_k > 1) {
+    FETCH(a + (k + LINE) * a_k);
+  } else if (k % LINE < rows) { // each turn the line of another row
+    FETCH(a + (rows + k % LINE) * a_m + k);
+  }
+}
+
 /// One tile: `rows` rows of C from `c` on, columns from n on; word k of row i of A lies at i·a_m + k·a_k.
 /// `rows` is a constant in every call, so the loops over it are unrolled.
 INLINE void tile(GLOBAL float *c, LOCAL_PTR float *part, GLOBAL const float *a, LOCAL_PTR const float *panel,
@@ -199,6 +210,7 @@ INLINE void tile(GLOBAL float *c, LOCAL_PTR float *part, GLOBAL const float *a, 
   }
   for (uint k = 0; k < words; k++) {
     vector b_left = load_vector(0, panel + k * COLS), b_right = load_vector(0, panel + k * COLS + WIDTH);
+    fetch_words(a, rows, k, a_m, a_k);
     UNROLL for (uint i = 0; i < rows; i++) {
       vector x = (vector)(a[i * a_m + k * a_k]);
       left[i] = add_word(left[i], x, b_left);
@@ -236,16 +248,16 @@ INLINE void walk(GLOBAL float *c, LOCAL_PTR float *part, GLOBAL const float *a, 
   }
 }
 
-/// Groups: ceil(N / COLS) x ceil(M / CHUNK), one work item each. Word k of row m of A lies at m·a_m + k·a_k,
-/// and B(k,n) at k·b_k + n·b_n; one stride of each is 1. b_type: any.
+/// Groups: ceil(N / COLS) x ceil(M / chunk), one work item each; chunk ≤ CHUNK. Word k of row m of A lies at
+/// m·a_m + k·a_k, and B(k,n) at k·b_k + n·b_n; one stride of each is 1. b_type: any.
 KERNEL(PRODUCT)
 (VIEW_ALIASED(float, c), GLOBAL const float *a, ulong a_first, GLOBAL const void *b, ulong b_first,
- uint m_end, uint n_end, uint k_end, uint a_m, uint a_k, uint b_k, uint b_n, uint b_type, float alpha,
- float beta) {
+ uint m_end, uint n_end, uint k_end, uint chunk, uint a_m, uint a_k, uint b_k, uint b_n, uint b_type,
+ float alpha, float beta) {
   LOCAL float panel[DEPTH * COLS] __attribute__((aligned(64)));
   LOCAL float part[CHUNK * COLS] __attribute__((aligned(64)));
-  uint n = group_id(0) * COLS, m = group_id(1) * CHUNK;
-  uint rows = min((uint)CHUNK, m_end - m);
+  uint n = group_id(0) * COLS, m = group_id(1) * chunk;
+  uint rows = min(chunk, m_end - m);
   GLOBAL float *c_tile = c + c_first + (size_t)m * c_pitch + n;
   a += a_first;
   b = skip_typed(b, b_first, b_type);

@@ -8,7 +8,9 @@
 
 enum { TILE = 64, TILE_ITEMS = 64 };            // as in cl/gemm.cl
 enum { PORTABLE_STEPS = 512 };                  // steps of k in one launch of cl/gemm.cl
-enum { CHUNK = 192, COLS_PER_VECTOR = 2 };      // as in cl/gemm_cpu.h
+enum { MOST_CHUNK = 768, COLS_PER_VECTOR = 2 }; // as in cl/gemm_cpu.h
+enum { WHOLE_TILES = 12 };                      // rows: a multiple of cl/gemm_cpu.h's ROWS of any width
+enum { LEAST_CHUNK = 96, ITEMS_PER_PROCESSOR = 8 };
 enum { MOST_WORDS = 4 * 1024 * 1024 };          // scratch for rounded rows of A, of two steps a word
 enum { FEW_ROWS = 3, FEW_COLS_PER_VECTOR = 4 }; // as in cl/gemv_cpu.cl
 
@@ -56,9 +58,21 @@ static Status few_rows(Ops *ops, const GemmCall *call) {
                 ARG_FLOAT(call->alpha), ARG_FLOAT(call->beta));
 }
 
-/// Tiles of cl/gemm_cpu.h: COLS columns of CHUNK rows.
-static Grid tiles(const Ops *ops, size_t m, size_t n) {
-  return (Grid){{pieces(n, COLS_PER_VECTOR * ops->vector_width), pieces(m, CHUNK), 1}, {1, 1, 1}};
+/// How cl/gemm_cpu.h cuts M x N into work items: COLS columns of `chunk` rows each. Every item packs its part
+/// of B, so few of them are less work; but each processor needs several, or some wait for the last.
+typedef struct Tiling {
+  size_t chunk;
+  Grid grid;
+} Tiling;
+
+static Tiling tiling(const Ops *ops, size_t m, size_t n) {
+  size_t columns = pieces(n, COLS_PER_VECTOR * ops->vector_width);
+  size_t wanted = pieces(ITEMS_PER_PROCESSOR * ops_compute_units(ops), columns),
+         most = pieces(m, LEAST_CHUNK);
+  size_t chunks = pieces(m, MOST_CHUNK);
+  if (chunks < wanted) chunks = wanted < most ? wanted : most;
+  size_t chunk = pieces(pieces(m, chunks), WHOLE_TILES) * WHOLE_TILES;
+  return (Tiling){chunk, {{columns, pieces(m, chunk), 1}, {1, 1, 1}}};
 }
 
 /// Rounds some rows of A at a time and multiplies with them. A row's bits do not depend on the others', so no
@@ -66,19 +80,20 @@ static Grid tiles(const Ops *ops, size_t m, size_t n) {
 static Status rounded_gemm(Ops *ops, const GemmCall *call) {
   const GemmMatrix *a = &call->a, *c = &call->c;
   const Tensor *rounded;
-  size_t pitch = pieces(call->k, 2), at_once = MOST_WORDS / pitch / CHUNK * CHUNK;
-  if (at_once == 0) at_once = CHUNK;
+  size_t pitch = pieces(call->k, 2), at_once = MOST_WORDS / pitch / MOST_CHUNK * MOST_CHUNK;
+  if (at_once == 0) at_once = MOST_CHUNK;
   if (at_once > call->m) at_once = call->m;
   TRY(ops_scratch(ops, SCRATCH_ROUNDED, at_once * pitch, &rounded));
   for (size_t m = 0; m < call->m; m += at_once) {
     size_t rows = call->m - m < at_once ? call->m - m : at_once;
+    Tiling tiles = tiling(ops, rows, call->n);
     TRY(LAUNCH(ops, round_rows, grid_groups(rows, 1), ARG_TENSOR(rounded), ARG_BUFFER(a->buffer),
                ARG_COUNT(a->offset + m * a->stride), ARG_UINT(call->k), ARG_UINT(a->stride)));
-    TRY(LAUNCH(ops, gemm_bf16, tiles(ops, rows, call->n), ARG_BUFFER(c->buffer),
-               ARG_COUNT(c->offset + m * c->stride), ARG_UINT(c->stride), ARG_TENSOR(rounded), ARG_COUNT(0),
-               ARG_MATRIX(call->b), ARG_UINT(rows), ARG_UINT(call->n), ARG_UINT(call->k), ARG_UINT(pitch),
-               ARG_UINT(1), ARG_UINT(row_stride(&call->b)), ARG_UINT(col_stride(&call->b)),
-               ARG_UINT(call->b.type), ARG_FLOAT(call->alpha), ARG_FLOAT(call->beta)));
+    TRY(LAUNCH(ops, gemm_bf16, tiles.grid, ARG_BUFFER(c->buffer), ARG_COUNT(c->offset + m * c->stride),
+               ARG_UINT(c->stride), ARG_TENSOR(rounded), ARG_COUNT(0), ARG_MATRIX(call->b), ARG_UINT(rows),
+               ARG_UINT(call->n), ARG_UINT(call->k), ARG_UINT(tiles.chunk), ARG_UINT(pitch), ARG_UINT(1),
+               ARG_UINT(row_stride(&call->b)), ARG_UINT(col_stride(&call->b)), ARG_UINT(call->b.type),
+               ARG_FLOAT(call->alpha), ARG_FLOAT(call->beta)));
   }
   return STATUS_OK;
 }
@@ -87,8 +102,9 @@ Status gemm_cpu(Ops *ops, const GemmCall *call) {
   TRY(check_call(call, ops_can_read(call->b.type)));
   if (call->math == GEMM_HALF_INPUTS) return rounded_gemm(ops, call);
   if (call->m <= FEW_ROWS && !call->a.transposed && call->b.transposed) return few_rows(ops, call);
-  return LAUNCH(ops, gemm_cpu, tiles(ops, call->m, call->n), ARG_MATRIX(call->c), ARG_UINT(call->c.stride),
-                ARG_MATRIX(call->a), ARG_MATRIX(call->b), ARG_UINT(call->m), ARG_UINT(call->n),
-                ARG_UINT(call->k), ARG_STRIDES(&call->a, &call->b), ARG_UINT(call->b.type),
+  Tiling tiles = tiling(ops, call->m, call->n);
+  return LAUNCH(ops, gemm_cpu, tiles.grid, ARG_MATRIX(call->c), ARG_UINT(call->c.stride), ARG_MATRIX(call->a),
+                ARG_MATRIX(call->b), ARG_UINT(call->m), ARG_UINT(call->n), ARG_UINT(call->k),
+                ARG_UINT(tiles.chunk), ARG_STRIDES(&call->a, &call->b), ARG_UINT(call->b.type),
                 ARG_FLOAT(call->alpha), ARG_FLOAT(call->beta));
 }
