@@ -393,7 +393,7 @@ def check_answers(options, results):
 def run(options, results):
     os.makedirs(f"{FOLDER}/prompts", exist_ok=True)
     write_prompts(options.data)
-    sets = [name for name in GAP_SETS if name != "winogender" or options.data]
+    sets = [name for name in options.kinds if name != "winogender" or options.data]
     for seed in options.seeds:
         wanted = [arm for arm in ARMS if arm in options.arms and not all(results.has(seed, arm, f"gap:{name}") for name in sets)]
         for first in range(0, len(wanted), TOGETHER):
@@ -412,12 +412,19 @@ def run(options, results):
                 measure_benchmarks(options, results, seed, arm)
 
 
+def check_names(parser, what, given, known):
+    for name in given:
+        if name not in known:
+            parser.error(f"no {what} is called {name}; there are: {', '.join(known)}")
+
+
 def main():
     all_arms = [*ARMS, PROMPT_ARM]
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--model", required=True)
     parser.add_argument("--seeds", default="15,16,17")
     parser.add_argument("--arms", default=",".join(all_arms))
+    parser.add_argument("--kinds", default=",".join(GAP_SETS), help="of prompts that gaps are measured on")
     parser.add_argument("--answers", type=int, default=1, help="answers to each prompt that gaps are measured on")
     parser.add_argument("--benchmarks", default=",".join(BENCHMARK_ARMS), help="the arms that are measured on benchmarks too")
     parser.add_argument("--data")
@@ -427,9 +434,9 @@ def main():
     options.seeds = [int(seed) for seed in options.seeds.split(",")]
     options.arms = options.arms.split(",")
     options.benchmarks = [arm for arm in options.benchmarks.split(",") if arm]
-    unknown = [arm for arm in [*options.arms, *options.benchmarks] if arm not in all_arms]
-    if unknown:
-        parser.error(f"no arm is called {unknown[0]}; there are: {', '.join(all_arms)}")
+    options.kinds = options.kinds.split(",")
+    check_names(parser, "arm", [*options.arms, *options.benchmarks], all_arms)
+    check_names(parser, "kind of prompts", options.kinds, list(GAP_SETS))
     os.makedirs(FOLDER, exist_ok=True)
     results = Results(options.results or f"{FOLDER}/results.jsonl")
     if not options.tables:

@@ -15,6 +15,7 @@ kill the same command goes on. Run it as root or with sudo.
 
   --seeds N,...          seeds of training and of measuring (15,16,17)
   --arms NAME,...        only these arms (all; an unknown name lists them)
+  --kinds NAME,...       only these kinds of prompts to measure gaps on (all; an unknown name lists them)
   --answers N            answers to each prompt that gaps are measured on (1; docs/RESULTS.md has 4)
   --benchmarks NAME,...  the arms that are measured on benchmarks too
   --data DIR             the benchmarks' data, as for gee-cl eval --data-dir; without it no benchmarks are run
