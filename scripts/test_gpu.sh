@@ -83,7 +83,7 @@ test_device() {
   local device=$1 name=device-${1//[^A-Za-z0-9.]/_}
   mkdir "$report/$name"
   heading "device $device"
-  step "$name/selftest" "$gee" selftest --device "$device"
+  step "$name/selftest" "$gee" selftest --device "$device" --reference tests/golden/selftest.json
   step "$name/selftest-own-gemm" "$gee" selftest --device "$device" --gemm own
   step "$name/tests" env GEE_TEST_DEVICE="$device" ctest --test-dir "$folder" -L device -j "$(nproc)" --output-on-failure
   grep -E '\*\*\*Failed|\*\*\*Timeout|Skipped' "$report/$name/tests.log" | sed 's/^/    /' || true

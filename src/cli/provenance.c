@@ -89,12 +89,12 @@ void provenance_write_sampling(const GapOptions *gap, JsonWriter *json) {
   provenance_write_seed(gap->seed, json);
 }
 
-static void add_device(const Config *config, const DeviceInfo *device, JsonWriter *json) {
+void provenance_write_device(const DeviceInfo *device, const char *gemm, JsonWriter *json) {
   json_object_begin(json, "device");
   json_string(json, "name", device->name);
   json_string(json, "platform", device->platform);
   json_string(json, "driver", device->driver);
-  json_string(json, "gemm", config->gemm);
+  json_string(json, "gemm", gemm);
   json_object_end(json);
 }
 
@@ -123,7 +123,7 @@ Status provenance_write(const Config *config, const Runtime *runtime, const Used
   provenance_write_hashes(config, runtime, adapter, json);
   json_object_end(json);
   json_string(json, "model_constants", runtime->identity.constants);
-  add_device(config, device_info(runtime->device), json);
+  provenance_write_device(device_info(runtime->device), config->gemm, json);
   return add_config(config, json);
 }
 

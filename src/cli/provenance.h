@@ -20,6 +20,8 @@ const char *provenance_program(void);
 /// open, and it is identified.
 STATUS_CHECKED Status provenance_write(const Config *config, const Runtime *runtime,
                                        const UsedAdapter *adapter, JsonWriter *json);
+/// Adds "device", with where its matrix products are computed.
+void provenance_write_device(const DeviceInfo *device, const char *gemm, JsonWriter *json);
 /// Adds the members that tell a model with its adapter from others.
 void provenance_write_hashes(const Config *config, const Runtime *runtime, const UsedAdapter *adapter,
                              JsonWriter *json);

@@ -6,13 +6,13 @@
 #include "context.h"
 #include "util/memory.h"
 #include <stdlib.h>
+#include <string.h>
 
 static const SelfCheck *const tables[] = {product_checks, bf16_checks, block_checks, layer_checks,
                                           head_checks};
 
 /// Runs one check and reports it. *failed = its operation, if it is the first one that is wrong.
-static Status run_check(Probe *probe, const SelfCheck *check, SelftestReport report, void *user,
-                        const char **failed) {
+static Status run_check(Probe *probe, const SelfCheck *check, SelftestReport report, const char **failed) {
   probe->used = 0;
   probe->error = 0;
   probe->status = STATUS_OK;
@@ -20,7 +20,7 @@ static Status run_check(Probe *probe, const SelfCheck *check, SelftestReport rep
   free_tensors(probe);
   if (status != STATUS_OK) return status_context(status, "selftest of %s", check->operation);
   bool passed = probe->error <= check->tolerance;
-  if (report != NULL) report(user, check->operation, probe->error, check->tolerance, passed);
+  if (report != NULL) report(probe->user, check->operation, probe->error, check->tolerance, passed);
   if (!passed && *failed == NULL) *failed = check->operation;
   return STATUS_OK;
 }
@@ -31,12 +31,12 @@ static bool is_wanted(const SelfCheck *check, const Ops *ops, SelftestDepth dept
   return check->when == CHECK_ALWAYS || (depth == SELFTEST_DEEP && vendor);
 }
 
-static Status run_tables(Probe *probe, SelftestDepth depth, SelftestReport report, void *user) {
+static Status run_tables(Probe *probe, SelftestDepth depth, SelftestReport report) {
   const char *failed = NULL;
   for (size_t t = 0; t < sizeof tables / sizeof *tables; t++) {
     for (const SelfCheck *check = tables[t]; check->operation != NULL; check++) {
       if (!is_wanted(check, probe->ops, depth)) continue;
-      TRY(run_check(probe, check, report, user, &failed));
+      TRY(run_check(probe, check, report, &failed));
     }
   }
   if (failed == NULL) return STATUS_OK;
@@ -54,14 +54,29 @@ static void forget_memory(Ops *ops, const MemoryUse *before) {
   use->peak_total = before->peak_total;
 }
 
+bool selftest_is_optional(const char *operation) {
+  for (size_t t = 0; t < sizeof tables / sizeof *tables; t++) {
+    for (const SelfCheck *check = tables[t]; check->operation != NULL; check++) {
+      if (strcmp(check->operation, operation) != 0) continue;
+      return check->when != CHECK_ALWAYS && check->when != CHECK_DEEP;
+    }
+  }
+  return false;
+}
+
 Status ops_selftest(Ops *ops, SelftestDepth depth, SelftestReport report, void *user) {
-  Probe probe = {.ops = ops};
+  return ops_selftest_heard(ops, depth, report, NULL, user);
+}
+
+Status ops_selftest_heard(Ops *ops, SelftestDepth depth, SelftestReport report, SelftestOutput output,
+                          void *user) {
+  Probe probe = {.ops = ops, .output = output, .user = user};
   Status status = STATUS_OK;
   if (ops_is_plan(ops)) return STATUS_OK;
   const MemoryUse before = ops->memory;
   TRY_CLEAN(mem_array(&probe.pool, SELFTEST_POOL, "selftest"));
   TRY_CLEAN(mem_array(&probe.floats, SELFTEST_POOL, "selftest"));
-  status = run_tables(&probe, depth, report, user);
+  status = run_tables(&probe, depth, report);
 cleanup:
   forget_memory(ops, &before);
   free(probe.pool);

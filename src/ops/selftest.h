@@ -24,7 +24,9 @@ typedef struct Probe {
   size_t used;   // of pool
   Tensor tensors[SELFTEST_TENSORS];
   size_t tensor_count;
-  double error; // the largest relative error so far; NaN once one was found
+  double error;          // the largest relative error so far; NaN once one was found
+  SelftestOutput output; // NULL: nobody hears the results
+  void *user;            // its first argument
 } Probe;
 
 typedef enum CheckWhen {
@@ -60,7 +62,9 @@ Tensor *device_blocks(Probe *probe, DType type, size_t rows, size_t cols, double
 /// Frees the tensors, of which a probe holds a few, between types.
 void free_tensors(Probe *probe);
 
+/// Lets the probe's listener hear results that expect() does not read.
+void tell(const Probe *probe, const float *values, size_t count);
 /// Keeps the relative error difference / norm if it is the largest so far or not a number.
 void keep_error(Probe *probe, double difference, double norm);
-/// Reads the tensor, which must be dense, and keeps its relative L2 error.
+/// Reads the tensor, which must be dense, tells its values, and keeps its relative L2 error.
 STATUS_CHECKED Status expect(Probe *probe, const Tensor *tensor, const double *expected);

@@ -116,7 +116,10 @@ static Status check_divergence(Probe *p) {
   TRY(op_divergence(kl, &pairs.operands));
   TRY(tensor_read(kl, 0, PAIRS, found));
   ref_divergence(expected, pairs.mine, pairs.other, PAIRS, V, 0.5);
-  for (size_t i = 0; i < PAIRS; i++) keep_error(p, fabs((double)found[i] - expected[i]), expected[i]);
+  for (size_t i = 0; i < PAIRS; i++) {
+    tell(p, &found[i], 1);
+    keep_error(p, fabs((double)found[i] - expected[i]), expected[i]);
+  }
   return STATUS_OK;
 }
 
@@ -168,6 +171,7 @@ static Status check_sample(Probe *p) {
     TRY(op_sample(dev_tokens, dev_seen, dev_logits, dev_uniforms, shapes[s]));
     TRY(tensor_read(dev_tokens, 0, DRAWS, found));
     for (size_t i = 0; i < DRAWS; i++) {
+      tell(p, &(float){(float)found[i]}, 1);
       if (found[i] != expected[i]) p->error = 1;
     }
   }
@@ -197,6 +201,7 @@ static Status check_sum_squares(Probe *p) {
   TRY(p->status);
   TRY(op_sum_squares(&found, dev_x));
   for (size_t i = 0; i < COUNT; i++) expected += x[i] * x[i];
+  tell(p, &(float){(float)found}, 1);
   p->error = fabs(found - expected) / expected;
   return STATUS_OK;
 }

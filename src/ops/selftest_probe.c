@@ -59,16 +59,20 @@ Tensor *device_rounded(Probe *probe, DType type, size_t rows, size_t cols, doubl
   return device_tensor(probe, type, rows, cols, bits);
 }
 
+void tell(const Probe *probe, const float *values, size_t count) {
+  if (probe->output != NULL) probe->output(probe->user, values, count);
+}
+
 void keep_error(Probe *probe, double difference, double norm) {
   double error = difference / (norm > 0 ? norm : 1);
-  // Written so that a NaN is kept, and stays: no comparison with it is true.
-  if (!(error <= probe->error)) probe->error = error;
+  if (error > probe->error || isnan(error)) probe->error = error; // a NaN stays: nothing is larger than it
 }
 
 Status expect(Probe *probe, const Tensor *tensor, const double *expected) {
   size_t count = tensor->rows * tensor->cols;
   double difference = 0, norm = 0;
   TRY(tensor_read(tensor, 0, count, probe->floats));
+  tell(probe, probe->floats, count);
   for (size_t i = 0; i < count; i++) {
     double off = (double)probe->floats[i] - expected[i];
     difference += off * off;

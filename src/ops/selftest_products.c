@@ -168,6 +168,7 @@ static Status check_product(Probe *p, Form form, DType type, size_t m, size_t n,
   if (form == FORM_DX) TRY_CLEAN(op_linear_dx(dev_c, dev_a, dev_b, 1.0f, 0.0f));
   if (form == FORM_DW) TRY_CLEAN(op_linear_dw(dev_c, dev_a, dev_b, 1.0f, 0.0f));
   TRY_CLEAN(tensor_read(dev_c, 0, c.rows * c.cols, c.values));
+  tell(p, c.values, c.rows * c.cols);
   TRY_CLEAN(compare_projections(p, &a, &b, &c));
 cleanup:
   free(a.values);

@@ -255,6 +255,10 @@ def runs():
     # struct {1: i32 4, 2: list of 1 struct {}, 3: binary "ab", 4: true}
     put("thrift", "fields", bytes([0x15, 8, 0x19, 0x1C, 0, 0x18, 2, 97, 98, 0x11, 0]))
     put("json", "all", '{"a": [1, -2.5e3, true, null, "\\u00e9\\ud83d\\ude00"], "b": {"c": {}}, "d": "\\n"}')
+    outputs = [{"elements": 2, "norm": 5, "values": [3, 4]}, {"elements": 65, "norm": 8, "values": [1] * 64}]
+    record = {"format": "gee-cl selftest", "version": 1, "program": "p", "device": {"name": "n", "driver": "d"},
+              "operations": [{"operation": "linear", "outputs": outputs}, {"operation": "bias", "outputs": []}]}  # fmt: skip
+    put("selftest_record", "two", json.dumps(record))
     put("json", "integer", '{"a": 7}')
     put("records", "json_list", '[{"text": "a"}, {"text": [{"role": "user", "content": "b"}]}]')
 

@@ -2,6 +2,7 @@
 #include "support/ops_fixture.h"
 
 #include "context.h"
+#include "selftest.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -75,6 +76,51 @@ static void launches_every_kernel(void **state) {
   }
 }
 
+/// One that passes does not cover up a result before it that is not a number.
+static void a_nan_stays(void **state) {
+  (void)state;
+  Probe probe = {0};
+  keep_error(&probe, 1, 4);
+  keep_error(&probe, 1, 8);
+  assert_true(probe.error == 0.25);
+  keep_error(&probe, NAN, 1);
+  keep_error(&probe, 1e-9, 1);
+  assert_true(isnan(probe.error));
+}
+
+typedef struct Heard {
+  size_t outputs, values, checks, before;
+  double sum;
+} Heard;
+
+/// Each check has told something since the one before.
+static void count_check(void *user, const char *operation, double error, double tolerance, bool passed) {
+  Heard *heard = user;
+  (void)error;
+  (void)tolerance;
+  (void)passed;
+  heard->checks++;
+  if (heard->outputs == heard->before) fail_msg("%s tells nothing", operation);
+  heard->before = heard->outputs;
+}
+
+static void hear(void *user, const float *values, size_t count) {
+  Heard *heard = user;
+  heard->outputs++;
+  heard->values += count;
+  for (size_t i = 0; i < count; i++) heard->sum += (double)values[i];
+}
+
+/// Every check tells what it computed, and the same each time.
+static void outputs_are_heard(void **state) {
+  (void)state;
+  Heard heard[2] = {{0}, {0}};
+  for (int i = 0; i < 2; i++)
+    assert_ok(ops_selftest_heard(fixture_ops(), SELFTEST_QUICK, count_check, hear, &heard[i]));
+  assert_memory_equal(&heard[0], &heard[1], sizeof heard[0]);
+  assert_true(heard[0].outputs >= heard[0].checks && heard[0].values > 10000);
+}
+
 /// A plan computes nothing, so nothing can be wrong.
 static void skips_a_plan(void **state) {
   (void)state;
@@ -85,7 +131,7 @@ static void skips_a_plan(void **state) {
 }
 
 int main(void) {
-  const struct CMUnitTest tests[] = {OPS_TEST(passes), OPS_TEST(launches_every_kernel),
-                                     OPS_TEST(skips_a_plan)};
+  const struct CMUnitTest tests[] = {OPS_TEST(passes), OPS_TEST(launches_every_kernel), OPS_TEST(a_nan_stays),
+                                     OPS_TEST(outputs_are_heard), OPS_TEST(skips_a_plan)};
   return RUN_OPS_TESTS(tests);
 }

@@ -205,3 +205,12 @@ typedef void (*SelftestReport)(void *user, const char *operation, double error, 
 /// Checks every operation on this device against known answers, in well under a second of device time.
 /// `report` may be NULL. STATUS_FAILED names the first operation that is wrong.
 STATUS_CHECKED Status ops_selftest(Ops *ops, SelftestDepth depth, SelftestReport report, void *user);
+/// Called with every result that a check looks at, whole, before the check's report: always as many, in the
+/// same order and from the same inputs.
+typedef void (*SelftestOutput)(void *user, const float *values, size_t count);
+/// The same self-test, and `output` hears what it computes.
+STATUS_CHECKED Status ops_selftest_heard(Ops *ops, SelftestDepth depth, SelftestReport report,
+                                         SelftestOutput output, void *user);
+/// Whether a device may do without the check of this name: it is of products that it was asked to compute in
+/// another way.
+bool selftest_is_optional(const char *operation);
