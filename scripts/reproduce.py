@@ -362,12 +362,28 @@ def print_gap_table(name, rows, seeds, arms):
             print_row([arm] + [text for seed in seeds for text in (gap_cells(rows[seed, arm]) if (seed, arm) in rows else empty)])
 
 
+def error_ratios(rows):
+    """The total gap's standard error by that of the paired gap, of each model that was measured on the same answers with both."""
+    models = {(row["seed"], row["device"], row["base"]["H_bar"]): row["base"] for row in rows}  # a base model stands in several rows
+    return [model["total"]["standard_error"] / model["paired"]["standard_error"] for model in [*models.values(), *(row["after"] for row in rows)]]
+
+
+def print_precision(results):
+    print("\n### The standard error of the total gap, by that of the paired gap\n\n| prompts | measurements | geometric mean | from | to |\n|---|---|---|---|---|")
+    rows = [row for row in results.lines.values() if row["of"].startswith("gap:")]
+    for name in [*GAP_SETS, "all"]:
+        ratios = error_ratios([row for row in rows if name in ("all", row["of"].removeprefix("gap:"))])
+        if ratios:
+            print_row([name, str(len(ratios)), *(f"{value:.1f}" for value in (statistics.geometric_mean(ratios), min(ratios), max(ratios)))])
+
+
 def print_tables(results):
     order = {arm: i for i, arm in enumerate([*ARMS, PROMPT_ARM])}
     for name in GAP_SETS:
         rows = {(row["seed"], row["arm"]): row for row in results.lines.values() if row["of"] == f"gap:{name}"}
         if rows:
             print_gap_table(name, rows, sorted({seed for seed, _ in rows}), list(order))
+    print_precision(results)
     rows = [row for row in results.lines.values() if row["of"] == "benchmarks"]
     for task, metrics in HEADLINES.items():
         for metric in metrics if rows else []:
