@@ -49,19 +49,14 @@ typedef struct ModelArgs {
 #define CHAT_DATE_OPTION(date)                                                                               \
   { "chat-date", OPTION_TEXT, &(date), "DATE", "What a template prints as today's date (26 Jul 2024).", 0, 0 }
 
-// Rows of an Option table for a ModelArgs; more rows and {0} follow them.
-#define MODEL_OPTIONS(args)                                                                                  \
+#define KEPT_TYPE "Keep weights as stored (default: as the file has them), f32, f16 or bf16."
+
+// Rows of an Option table for a ModelArgs; more rows and {0} follow them. `dtype_help` says what --dtype is.
+#define MODEL_OPTIONS(args, dtype_help)                                                                      \
   {"model", OPTION_TEXT, &(args).model, "PATH", "A Hugging Face folder or a .gguf file. Required.", 0, 0},   \
       {"adapter", OPTION_TEXT, &(args).adapter, "DIR", "A PEFT adapter to apply to the model.", 0, 0},       \
       FORCE_OPTION((args).force), CHAT_TEMPLATE_OPTION((args).chat_template),                                \
-      {"dtype",                                                                                              \
-       OPTION_TEXT,                                                                                          \
-       &(args).dtype,                                                                                        \
-       "TYPE",                                                                                               \
-       "Keep weights as f32 (default), f16, bf16 or stored (as in the file).",                               \
-       0,                                                                                                    \
-       0},                                                                                                   \
-      QUANTISE_OPTION((args).quantise),                                                                      \
+      {"dtype", OPTION_TEXT, &(args).dtype, "TYPE", dtype_help, 0, 0}, QUANTISE_OPTION((args).quantise),     \
       {"device", OPTION_TEXT, &(args).device, "NAME", "auto, cpu, gpu, an index or part of a name.", 0, 0},  \
   {                                                                                                          \
     "gemm", OPTION_TEXT, &(args).gemm, "NAME", "Matrix products: auto (default), own or vendor.", 0, 0       \
@@ -85,7 +80,7 @@ typedef struct Runtime {
 /// touched. `quantise` is for model_files_quantise. `chat` may leave out what is usual for the model.
 STATUS_CHECKED Status runtime_open_files(Runtime *runtime, const char *path, DType quantise,
                                          ChatOptions chat);
-/// *out = the type that --dtype names; float32 for NULL.
+/// *out = the type that --dtype names; DTYPE_STORED for NULL.
 STATUS_CHECKED Status runtime_parse_dtype(const char *name, DType *out);
 /// *out = the type that --quantise names; DTYPE_STORED for NULL and "none".
 STATUS_CHECKED Status runtime_parse_quantise(const char *name, DType *out);

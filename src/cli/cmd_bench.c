@@ -14,8 +14,7 @@ static bool quick;
 static const Option options[] = {
     {"model", OPTION_TEXT, &model, "PATH",
      "A Hugging Face folder or a .gguf file (random weights of SmolLM2-135M's shape).", 0, 0},
-    {"dtype", OPTION_TEXT, &dtype, "TYPE",
-     "Store weights as f32 (default), f16, bf16, or stored: as the file has them.", 0, 0},
+    {"dtype", OPTION_TEXT, &dtype, "TYPE", KEPT_TYPE, 0, 0},
     COMPUTE_OPTION(compute),
     {"device", OPTION_TEXT, &device, "NAME", "auto, cpu, gpu, an index or part of a name.", 0, 0},
     {"gemm", OPTION_TEXT, &gemm, "NAME", "Matrix products: auto (default), own or vendor.", 0, 0},

@@ -106,7 +106,7 @@ static bool same_model(const Results *a, const Results *b) {
 static void note_pair(const Results *a, const Results *b) {
   if (same_model(a, b)) log_say(LOG_NOTE, "%s and %s are of the same model", a->path, b->path);
   if (!same_text(a, b, "sha256", "dtype"))
-    log_say(LOG_NOTE, "%s stored weights as %s, %s as %s", a->path, text_at(a, "sha256", "dtype"), b->path,
+    log_say(LOG_NOTE, "%s keeps weights as %s, %s as %s", a->path, text_at(a, "sha256", "dtype"), b->path,
             text_at(b, "sha256", "dtype"));
   if (!same_text(a, b, "sha256", "compute"))
     log_say(LOG_NOTE, "one of %s and %s was computed with model.compute = bf16, the other in float32",

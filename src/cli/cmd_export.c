@@ -9,7 +9,7 @@
 static ModelArgs model_args;
 static const char *output;
 static const Option options[] = {
-    MODEL_OPTIONS(model_args),
+    MODEL_OPTIONS(model_args, "Write weights as f32 (default), f16 or bf16."),
     {"output", OPTION_TEXT, &output, "DIR", "The folder to write. Required.", 0, 0},
     {0}};
 static const Usage usage = {"export", "Merge an adapter into a Hugging Face folder.", NULL, options,
@@ -34,6 +34,7 @@ Status cmd_export(int argc, char **argv) {
   TRY(args_need(&usage, output, "--output"));
   TRY(check_output());
   model_args_warn_unused(&model_args, false);
+  if (model_args.dtype == NULL) model_args.dtype = "f32"; // a folder holds no quantised weights
   Runtime runtime = {0};
   AtomicDir folder = {0};
   Status status = STATUS_OK;

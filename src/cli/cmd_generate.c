@@ -17,7 +17,7 @@ static SamplingOptions sampling = {
     .max_new_tokens = 256, .temperature = 0, .top_p = 1, .repetition_penalty = 1};
 static uint64_t seed = 15;
 static const Option options[] = {
-    MODEL_OPTIONS(model_args),
+    MODEL_OPTIONS(model_args, KEPT_TYPE),
     COMPUTE_OPTION(model_args.compute),
     {"prompt", OPTION_TEXT, &prompt_text, "TEXT", "What to answer or continue. Required.", 0, 0},
     {"chat", OPTION_FLAG, &chat, NULL, "Wrap the prompt in the model's chat template.", 0, 0},

@@ -17,7 +17,7 @@ static bool chat;
 static float temperature = 1;
 static size_t batch_lines = 16;
 static const Option options[] = {
-    MODEL_OPTIONS(model_args),
+    MODEL_OPTIONS(model_args, KEPT_TYPE),
     COMPUTE_OPTION(model_args.compute),
     {"input", OPTION_TEXT, &input, "FILE",
      "Prompts and answers, in columns of these names: JSON Lines, CSV, Parquet, ...; - reads the standard "

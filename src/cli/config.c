@@ -288,7 +288,7 @@ Status config_finish(Config *config) {
     return status_fail(STATUS_INPUT, "lora.targets is empty; name matrices, as in q_proj,v_proj, or all");
   if (config->mode == 1 && config_dtype(config) != DTYPE_F32)
     return status_fail(STATUS_INPUT,
-                       "train.mode = full trains the weights themselves and needs model.dtype = f32");
+                       "train.mode = full trains the weights themselves, in float32: leave model.dtype out");
   if (config->mode == 1 && config_quantise(config) != DTYPE_STORED)
     return status_fail(STATUS_INPUT,
                        "train.mode = full trains the weights themselves and needs model.quantise = none");

@@ -114,10 +114,11 @@ STATUS_CHECKED Status config_finish(Config *config);
 /// Warns of every key that has no effect beside the others. Call it after config_finish.
 void config_warn_unused(const Config *config);
 
-/// How the model's matrices are kept: the type of model.dtype's word.
+/// How the model's matrices are kept: the type of model.dtype's word. Trained ones are float32.
 static inline DType config_dtype(const Config *config) {
-  static const DType types[] = {DTYPE_F32, DTYPE_F16, DTYPE_BF16, DTYPE_STORED}; // f32|f16|bf16|stored
-  return types[config->model.dtype];
+  static const DType types[] = {DTYPE_STORED, DTYPE_F32, DTYPE_F16, DTYPE_BF16}; // stored|f32|f16|bf16
+  DType type = types[config->model.dtype];
+  return config->mode == 1 && type == DTYPE_STORED ? DTYPE_F32 : type;
 }
 
 /// What matrices are quantised to: the type of model.quantise's word, or DTYPE_STORED for none.

@@ -46,13 +46,11 @@
 const ConfigKey config_keys[] = {
     TEXT("model", "path", model.path, "", LEADS_TO("model (weights)"),
          "A Hugging Face folder or a .gguf file. Required."),
-    CHOICE("model", "dtype", model.dtype, "f32", "f32|f16|bf16|stored", DECIDES,
-           "How frozen weights are kept on the device; model.compute says how they are multiplied. f16 and "
-           "bf16 round to "
-           "half the "
-           "memory. stored keeps them as the file has them, so that a quantised .gguf stays as small as it "
-           "is, and "
-           "rounds nothing: the numbers are those of f32."),
+    CHOICE("model", "dtype", model.dtype, "stored", "stored|f32|f16|bf16", DECIDES,
+           "How frozen weights are kept on the device; model.compute says how they are multiplied. stored "
+           "keeps them as the file has them, so that a quantised .gguf stays as small as it is, and rounds "
+           "nothing: on a CPU the bits are those of f32, which widens all. f16 and bf16 round to half of "
+           "f32's memory."),
     CHOICE(
         "model", "quantise", model.quantise, "none", "none|q8_0|q4_k|nf4", LEADS_TO("model (weights)"),
         "Quantises the matrices of the layers when they are loaded, and keeps them so on the device (QLoRA): "
@@ -190,7 +188,7 @@ const ConfigKey config_keys[] = {
          "filled up "
          "with rows of another epoch; 0: max_steps says it."),
     CHOICE("train", "mode", mode, "lora", "lora|full", DECIDES,
-           "lora trains small adapters, full every weight (it needs model.dtype = f32)."),
+           "lora trains small adapters, full every weight, in float32."),
     SIZE("train", "max_steps", train.max_steps, "50", 1, 1e8, EXTENDS_WITH("train.schedule=linear|cosine"),
          "Steps to train."),
     SIZE("train", "effective_batch", train.effective_batch, "64", 1, 1e6, DECIDES,

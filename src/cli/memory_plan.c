@@ -59,7 +59,7 @@ static const char *advice(MemoryKind kind, MemoryWork work) {
   if (work == MEMORY_OF_EVAL && kind != MEMORY_WEIGHTS) return "take a device with more memory";
   switch (kind) {
   case MEMORY_WEIGHTS:
-    return "set model.dtype = stored or bf16 or model.quantise = q4_k, or take a smaller model";
+    return "set model.quantise = q4_k or model.dtype = bf16, or take a smaller model";
   case MEMORY_TRAINABLE:
     return "lower lora.rank or lora.targets, or set train.mode = lora";
   case MEMORY_ACTIVATIONS:

@@ -97,7 +97,7 @@ static Status append_chat(const Config *config, CommandLine *command) {
 }
 
 static Status append_generate(const EndedRun *run, const char *final, CommandLine command) {
-  static const char *const types[] = {"f32", "f16", "bf16", "stored"};
+  static const char *const types[] = {"stored", "f32", "f16", "bf16"};
   static const char *const quantised[] = {"none", "q8_0", "q4_k", "nf4"};
   const Config *config = run->config;
   const Shown prompt = example_prompt(run);
@@ -108,7 +108,7 @@ static Status append_generate(const EndedRun *run, const char *final, CommandLin
     TRY(append_part(&command, "--compare", NULL));
   }
   TRY(append_length(run, prompt, &command));
-  if (config_dtype(config) != DTYPE_F32) TRY(append_part(&command, "--dtype", types[config->model.dtype]));
+  if (config->model.dtype != 0) TRY(append_part(&command, "--dtype", types[config->model.dtype]));
   if (config->model.quantise != 0)
     TRY(append_part(&command, "--quantise", quantised[config->model.quantise]));
   if (config_bf16(config)) TRY(append_part(&command, "--compute", "bf16"));

@@ -114,12 +114,10 @@ Status runtime_load_model(Runtime *runtime, DType dtype, const char *adapter, bo
 }
 
 Status runtime_parse_dtype(const char *name, DType *out) {
-  *out = DTYPE_F32;
-  if (name == NULL) return STATUS_OK;
-  if (dtype_from_name(name, out) && (*out == DTYPE_F32 || dtype_is_half(*out))) return STATUS_OK;
   *out = DTYPE_STORED;
-  if (strcmp(name, "stored") == 0) return STATUS_OK;
-  return status_fail(STATUS_INPUT, "--dtype is \"%.100s\"; it must be one of f32, f16, bf16, stored", name);
+  if (name == NULL || strcmp(name, "stored") == 0) return STATUS_OK;
+  if (dtype_from_name(name, out) && (*out == DTYPE_F32 || dtype_is_half(*out))) return STATUS_OK;
+  return status_fail(STATUS_INPUT, "--dtype is \"%.100s\"; it must be one of stored, f32, f16, bf16", name);
 }
 
 Status runtime_parse_quantise(const char *name, DType *out) {
@@ -143,7 +141,7 @@ Status runtime_open_model(Runtime *runtime, const ModelArgs *args) {
 }
 
 Status runtime_open(Runtime *runtime, const ModelArgs *args) {
-  DType dtype = DTYPE_F32;
+  DType dtype = DTYPE_STORED;
   TRY(runtime_parse_dtype(args->dtype, &dtype));
   TRY(runtime_parse_compute(args->compute, &runtime->bf16));
   if (runtime->files == NULL) TRY(runtime_open_model(runtime, args));

@@ -34,7 +34,7 @@ static Status check_train_options(const TrainJob *job) {
                        UINT32_MAX / 2);
   }
   if (job->train.full && job->dtype != DTYPE_F32) {
-    return status_fail(STATUS_INPUT, "train.mode = full needs model.dtype = f32");
+    return status_fail(STATUS_INPUT, "train.mode = full trains float32: set model.dtype = f32");
   }
   return STATUS_OK;
 }

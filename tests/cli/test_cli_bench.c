@@ -101,7 +101,7 @@ static void everything_is_measured_and_written(void **state) {
   }
   assert_true(cJSON_IsTrue(cJSON_GetObjectItem(json, "complete")));
   assert_string_equal(text(json, "model"), model);
-  assert_string_equal(text(json, "dtype"), "F32");
+  assert_string_equal(text(json, "dtype"), "stored");
   cJSON_Delete(json);
 }
 

@@ -43,7 +43,7 @@ static void every_form_has_the_numbers(void **state) {
   Ran ran = COMPARE("f32.json", "bf16.json");
   assert_code(ran, 0);
   assert_true(test_contains(ran.out, "crows_pairs/pct_stereotype"));
-  assert_true(test_contains(ran.err, "stored weights as F32"));
+  assert_true(test_contains(ran.err, "keeps weights as F32"));
   assert_false(test_contains(ran.err, "same model"));
   ran = COMPARE("f32.json", "bf16.json", "--format", "markdown");
   assert_code(ran, 0);

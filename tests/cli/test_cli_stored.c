@@ -57,6 +57,28 @@ static void runs_are_those_of_f32(void **state) {
   assert_same_file(train("f32"), train("stored"));
 }
 
+/// The line of the memory plan that has the weights.
+static const char *planned_weights(const char *config, const char *setting) {
+  static char line[100];
+  Ran ran = GEE("train", in_folder(folder, config), "--dry-run", setting);
+  assert_code(ran, 0);
+  const char *start = strstr(ran.err, "\n  weights ");
+  assert_non_null(start);
+  (void)snprintf(line, sizeof line, "%.*s", (int)strcspn(start + 1, "\n"), start + 1);
+  return line;
+}
+
+static void stored_is_the_default(void **state) {
+  (void)state;
+  char stored[100];
+  copy_changed(folder, "train.ini", "default.ini", "\ndtype", "\n# dtype");
+  (void)snprintf(stored, sizeof stored, "%s", planned_weights("train.ini", "--set=model.dtype=stored"));
+  assert_string_equal(planned_weights("default.ini", "--set=train.seed=1"), stored);
+  assert_string_not_equal(planned_weights("train.ini", "--set=model.dtype=f32"), stored);
+  // Where no weight is frozen, all are float32.
+  assert_string_not_equal(planned_weights("default.ini", "--set=train.mode=full"), stored);
+}
+
 static void answers_of_a_quantised_model_are_those_of_f32(void **state) {
   (void)state;
   const char *model = test_smollm2();
@@ -82,16 +104,17 @@ static void what_makes_no_sense_is_refused(void **state) {
                "f32, f16 or bf16");
   assert_false(file_exists(to));
   ASSERT_ERROR(GEE("generate", "--model", halves, "--prompt", "x", "--dtype", "q4_0"), 2,
-               "must be one of f32, f16, bf16, stored");
+               "must be one of stored, f32, f16, bf16");
   ASSERT_ERROR(
-      GEE("train", in_folder(folder, "train.ini"), "--set=model.dtype=stored", "--set=train.mode=full"), 2,
-      "needs model.dtype = f32");
+      GEE("train", in_folder(folder, "train.ini"), "--set=model.dtype=bf16", "--set=train.mode=full"), 2,
+      "leave model.dtype out");
 }
 
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(scores_are_those_of_f32),
       cmocka_unit_test(runs_are_those_of_f32),
+      cmocka_unit_test(stored_is_the_default),
       cmocka_unit_test(answers_of_a_quantised_model_are_those_of_f32),
       cmocka_unit_test(what_makes_no_sense_is_refused),
   };

@@ -48,7 +48,7 @@ static void changed_settings_are_named(void **state) {
   (void)state;
   static const char *const changed[][3] = {
       {"\"limit\":\t0", "\"limit\":\t5", "limit is not what the config says"},
-      {"\"dtype\":\t\"F32\"", "\"dtype\":\t\"BF16\"", "dtype is not what the config says"},
+      {"\"dtype\":\t\"stored\"", "\"dtype\":\t\"BF16\"", "dtype is not what the config says"},
       {"\\nlimit = 0", "\\nlimit = 5", "limit is not what the config says"},
       {"\"dtype\":\t", "\"compute\": \"bf16\", \"dtype\":\t", "compute is not what the config says"},
       {"\\ncompute = f32", "\\ncompute = bf16", "compute is not what the config says"},

@@ -316,7 +316,7 @@ static void commands_are_quoted_for_the_shell(void **state) {
   run.folder = "runs/it's $HOME \"here\"";
   run.chat = true;
   config.model.path = "models/a b.gguf";
-  config.model.dtype = DTYPE_BF16;
+  config.model.dtype = 3; // bf16
   config.data.system = "Be `brief`.\nAnd *kind*.";
   char *text = run_commands(&run);
   assert_string_equal(
@@ -326,7 +326,7 @@ static void commands_are_quoted_for_the_shell(void **state) {
             "--prompt\nWho's \"she\"?\n");
   free(text);
   config.train.full = true;
-  config.model.dtype = DTYPE_F32;
+  config.model.dtype = 0;
   run.folder = "runs/x";
   run.chat = false;
   text = run_commands(&run);
