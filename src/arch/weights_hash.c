@@ -29,6 +29,7 @@ static void *hash_some(void *user) {
   for (size_t i; (i = atomic_fetch_add(&work->next, 1)) < work->count;) {
     HashedWeight *weight = &work->weights[i];
     hash_sha256(weight->stored->bytes, weight->stored->size, weight->sha256);
+    tensors_forget(weight->stored, 0, weight->stored->size);
   }
   return NULL;
 }

@@ -128,8 +128,10 @@ void runtime_close(Runtime *runtime);
 /// The memory that the host can still give: free and reclaimable, or less if a control group (a container)
 /// limits it; UINT64_MAX if the system does not say.
 uint64_t host_memory_available(void);
-/// Prints `use`, a line for each kind.
-void memory_print(const MemoryUse *use, const char *title);
+/// Prints what is planned, before the work, or what it took: a line for each kind, and on a CPU, whose memory
+/// is the machine's, one for the program with its driver, tokenizer and data.
+void memory_print_planned(const MemoryUse *use, const DeviceInfo *info);
+void memory_print_peak(const MemoryUse *use, const DeviceInfo *info);
 /// What the memory is for, which decides what to change.
 typedef enum MemoryWork { MEMORY_OF_TRAINING, MEMORY_OF_GAP, MEMORY_OF_EVAL } MemoryWork;
 /// STATUS_INPUT if `planned` does not fit the device, or the host memory that a CPU device uses; says which

@@ -347,7 +347,7 @@ static Status plan_memory(Run *run) {
     TRY_CLEAN(train_check(&job));
   }
   TRY_CLEAN(memory_plan_error(train_plan(&job), MEMORY_OF_TRAINING));
-  memory_print(ops_memory(ops), "memory planned");
+  memory_print_planned(ops_memory(ops), device_info(run->runtime.device));
   TRY_CLEAN(memory_check(ops_memory(ops), device_info(run->runtime.device), MEMORY_OF_TRAINING));
 cleanup:
   ops_free(ops);
@@ -407,7 +407,7 @@ static Status train(const char *path) {
   double start = clock_seconds();
   status = runtime_end_profile(&run.runtime, train_run(&job, &outcome));
   if (status == STATUS_OK || status == STATUS_INTERRUPTED)
-    memory_print(ops_memory(run.runtime.ops), "memory at peak");
+    memory_print_peak(ops_memory(run.runtime.ops), device_info(run.runtime.device));
   if (status == STATUS_OK) status = print_end(&run, &outcome, clock_seconds() - start);
 cleanup:
   run_close(&run);

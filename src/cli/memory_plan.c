@@ -5,17 +5,6 @@
 #include <stdio.h>
 #include <string.h>
 
-void memory_print(const MemoryUse *use, const char *title) {
-  char text[32];
-  format_bytes(text, use->peak_total);
-  say("%s%-15s%s %10s", style(stderr, STYLE_BOLD), title, style(stderr, STYLE_PLAIN), text);
-  for (int kind = 0; kind < MEMORY_KINDS; kind++) {
-    if (use->peak[kind] == 0) continue;
-    format_bytes(text, use->peak[kind]);
-    say("  %-13s %10s", memory_kind_name((MemoryKind)kind), text);
-  }
-}
-
 /// The number after `name` in a file of "name: number kB" lines, in bytes; 0 if it is missing.
 static uint64_t read_kilobytes(const char *path, const char *name) {
   FILE *file = fopen(path, "r");
@@ -28,6 +17,36 @@ static uint64_t read_kilobytes(const char *path, const char *name) {
   }
   (void)fclose(file);
   return kilobytes * 1024;
+}
+
+/// This process's memory as the kernel counts it, now ("VmRSS") or at most so far ("VmHWM"), on a CPU, which
+/// shares it; 0 for a device with memory of its own.
+static uint64_t process_memory(const DeviceInfo *info, const char *which) {
+  return info->kind == DEVICE_CPU ? read_kilobytes("/proc/self/status", which) : 0;
+}
+
+static void print_line(const char *label, uint64_t bytes) {
+  char text[32];
+  format_bytes(text, bytes);
+  if (bytes > 0) say("  %-13s %10s", label, text);
+}
+
+static void print_memory(const MemoryUse *use, uint64_t program, const char *title) {
+  char text[32];
+  format_bytes(text, use->peak_total + program);
+  say("%s%-15s%s %10s", style(stderr, STYLE_BOLD), title, style(stderr, STYLE_PLAIN), text);
+  for (int kind = 0; kind < MEMORY_KINDS; kind++)
+    print_line(memory_kind_name((MemoryKind)kind), use->peak[kind]);
+  print_line("program", program);
+}
+
+void memory_print_planned(const MemoryUse *use, const DeviceInfo *info) {
+  print_memory(use, process_memory(info, "VmRSS"), "memory planned");
+}
+
+void memory_print_peak(const MemoryUse *use, const DeviceInfo *info) {
+  uint64_t most = process_memory(info, "VmHWM");
+  print_memory(use, most > use->peak_total ? most - use->peak_total : 0, "memory at peak");
 }
 
 /// The number in a file; UINT64_MAX if the file holds a word ("max") or is missing.

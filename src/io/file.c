@@ -133,6 +133,13 @@ void file_unmap(MappedFile *file) {
   *file = (MappedFile){0};
 }
 
+void file_forget(const uint8_t *bytes, size_t size) {
+  const uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE);
+  // The first page may hold something before; that is at most read again. The last may not be read yet.
+  uintptr_t first = (uintptr_t)bytes / page * page, end = ((uintptr_t)bytes + size) / page * page;
+  if (first < end) (void)madvise((void *)first, end - first, MADV_DONTNEED);
+}
+
 Status file_sha256(const char *path, char out[SHA256_TEXT]) {
   MappedFile file;
   TRY(file_map(path, &file));

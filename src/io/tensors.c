@@ -192,6 +192,21 @@ static Status read_by_kind(TensorFile *file) {
       file->path, map->size, str_plural(map->size));
 }
 
+static bool is_inside(const StoredTensor *tensor, const MappedFile *map) {
+  return tensor->bytes >= map->bytes && tensor->bytes + tensor->size <= map->bytes + map->size;
+}
+
+static void note_mapped(TensorFile *file) {
+  for (size_t t = 0; t < file->count; t++) {
+    for (size_t i = 0; i < file->map_count; i++)
+      file->tensors[t].mapped = file->tensors[t].mapped || is_inside(&file->tensors[t], &file->maps[i]);
+  }
+}
+
+void tensors_forget(const StoredTensor *tensor, size_t offset, size_t size) {
+  if (tensor->mapped) file_forget(tensor->bytes + offset, size);
+}
+
 Status tensors_open(const char *path, TensorFile **out) {
   *out = NULL;
   Status status = STATUS_OK;
@@ -200,6 +215,7 @@ Status tensors_open(const char *path, TensorFile **out) {
   TRY_CLEAN(str_copy(&file->path, path, strlen(path)));
   TRY_CLEAN(read_by_kind(file));
   TRY_CLEAN(sort_by_name(file));
+  note_mapped(file);
   *out = file;
   return STATUS_OK;
 

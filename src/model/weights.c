@@ -151,8 +151,12 @@ Status weight_read(const StoredTensor *stored, size_t permuted_head, Tensor *out
   TRY_CLEAN(mem_array(&stage.ordered, ordered, "weight staging"));
   TRY_CLEAN(mem_array(&stage.narrow, dtype_is_half(out->dtype) ? step * cols : 0, "weight staging"));
   if (quantises(stored, out)) TRY_CLEAN(blocks_create(&stage.blocks, out->dtype, step * cols));
-  for (size_t first = 0; first < all; first += step)
-    TRY_CLEAN(read_rows(stored, permuted_head, first, size_min(step, all - first), cols, out, &stage));
+  size_t size = dtype_bytes(stored->type, cols);
+  for (size_t first = 0; first < all; first += step) {
+    size_t rows = size_min(step, all - first);
+    TRY_CLEAN(read_rows(stored, permuted_head, first, rows, cols, out, &stage));
+    tensors_forget(stored, first * size, rows * size); // or the process would hold the model twice
+  }
   TRY_CLEAN(rounding_finish(&stage.check));
   TRY_CLEAN(blocks_finish(&stage.blocks));
 cleanup:

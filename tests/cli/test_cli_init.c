@@ -195,6 +195,46 @@ static void what_is_not_a_model_is_refused(void **state) {
   ASSERT_ERROR(GEE("init", "--config", shape, "--output", output, "--seed", "x"), 2, "--seed");
 }
 
+/// The number behind a title in what a run printed, "memory planned      512 MB", in MB.
+static double megabytes(const char *text, const char *title) {
+  const char *at = strstr(text, title);
+  char unit[8] = "";
+  double value = 0;
+  assert_non_null(at);
+  assert_int_equal(sscanf(at + strlen(title), "%lf %7s", &value, unit), 2);
+  return strcmp(unit, "GB") == 0 ? 1000 * value : value;
+}
+
+/// What the process holds at most is what was planned, and not the model a second time as its file's pages.
+/// The rest of the driver comes after the plan.
+static void a_run_takes_what_was_planned(void **state) {
+  (void)state;
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+  skip(); // which keep memory of their own
+#endif
+  const char *model = fresh(), *tiny = in_folder(folder, "tiny"), *ini = in_folder(folder, "run.ini");
+  const char *shape =
+      config("{\"model_type\": \"llama\", \"hidden_size\": 1024, \"intermediate_size\": 4096, "
+             "\"num_hidden_layers\": 4, \"num_attention_heads\": 8, \"vocab_size\": 65536}");
+  assert_code(GEE("init", "--config", shape, "--tokenizer", tiny, "--output", model), 0);
+  write_text(in_folder(folder, "prompts.txt"), "he is a nurse\nhe is a pilot\n");
+  char text[2048];
+  (void)snprintf(text, sizeof text,
+                 "[model]\npath = %s\ndtype = stored\n[data]\ntrain = %s\n[groups]\nfile = gender\n"
+                 "counterfactual = swap\n[sampling]\nmax_new_tokens = 2\n[train]\nmax_steps = 1\n"
+                 "effective_batch = 2\nmicro_batch_size = 2\n[device]\nname = cpu\n[output]\nsave_root = %s\n"
+                 "run_name = planned\n",
+                 model, in_folder(folder, "prompts.txt"), folder);
+  write_text(ini, text);
+  Ran ran = GEE("train", ini);
+  assert_code(ran, 0);
+  double planned = megabytes(ran.err, "memory planned"), peak = megabytes(ran.err, "memory at peak");
+  double file = 2e-6 * (2 * 65536 + 4 * (2 * 1024 + 2 * 1024 + 3 * 4096)) * 1024; // 400 MB
+  assert_true(planned > file && file > 350);
+  if (!(fabs(peak - planned) < file / 4))
+    fail_msg("planned %g MB, at peak %g MB, file %g MB", planned, peak, file);
+}
+
 static void assert_nothing(void) {
   assert_false(file_exists(in_folder(folder, "none")));
   assert_false(file_exists(in_folder(folder, "none.partial")));
@@ -256,10 +296,15 @@ static int set_up(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(the_seed_decides_the_bytes), cmocka_unit_test(weights_are_as_transformers_makes_them),
-      cmocka_unit_test(the_type_is_the_configs),    cmocka_unit_test(a_model_with_a_tokenizer_answers),
-      cmocka_unit_test(a_tokenizer_must_fit),       cmocka_unit_test(what_is_not_a_model_is_refused),
-      cmocka_unit_test(a_full_disk_leaves_nothing), cmocka_unit_test(stopped_in_the_middle),
+      cmocka_unit_test(the_seed_decides_the_bytes),
+      cmocka_unit_test(weights_are_as_transformers_makes_them),
+      cmocka_unit_test(the_type_is_the_configs),
+      cmocka_unit_test(a_model_with_a_tokenizer_answers),
+      cmocka_unit_test(a_tokenizer_must_fit),
+      cmocka_unit_test(what_is_not_a_model_is_refused),
+      cmocka_unit_test(a_run_takes_what_was_planned),
+      cmocka_unit_test(a_full_disk_leaves_nothing),
+      cmocka_unit_test(stopped_in_the_middle),
   };
   return cmocka_run_group_tests(tests, set_up, NULL);
 }

@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 static const char *path_in(const char *folder, const char *name) {
   static char slots[8][600];
@@ -95,6 +96,39 @@ static void writes_what_it_reads(void **state) {
     }
     free(values);
   }
+  tensors_close(file);
+}
+
+/// Pages of this process.
+static long resident(void) {
+  long size = 0, pages = 0;
+  FILE *file = fopen("/proc/self/statm", "r");
+  if (file == NULL || fscanf(file, "%ld %ld", &size, &pages) != 2) skip();
+  (void)fclose(file);
+  return pages;
+}
+
+/// What is forgotten takes no memory, and is read again as it was; its neighbour is left alone.
+static void forgets_what_was_read(void **state) {
+  (void)state;
+  enum { ELEMENTS = 4 << 20, BYTES = 4 * ELEMENTS };
+  static const TensorToWrite tensors[] = {{"a", DTYPE_F32, 1, {ELEMENTS}}, {"b", DTYPE_F32, 1, {1000}}};
+  const char *path = path_in(test_folder(), "large.safetensors");
+  size_t asked[2] = {0};
+  char before[SHA256_TEXT], after[SHA256_TEXT];
+  TensorFile *file = NULL;
+  assert_ok(safetensors_write(path, tensors, 2, fill, asked));
+  assert_ok(tensors_open(path, &file));
+  const StoredTensor *a = tensors_find(file, "a"), *b = tensors_find(file, "b");
+  float first = 0;
+  hash_sha256(a->bytes, a->size, before);
+  long held = resident(), pages = BYTES / sysconf(_SC_PAGESIZE);
+  for (size_t at = 0; at < a->size; at += BYTES / 8) tensors_forget(a, at, BYTES / 8);
+  assert_true(resident() < held - pages * 3 / 4);
+  assert_ok(tensors_read_f32(b, 0, 1, &first));
+  assert_true(first == element(1, 0));
+  hash_sha256(a->bytes, a->size, after);
+  assert_string_equal(before, after);
   tensors_close(file);
 }
 
@@ -296,6 +330,7 @@ int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(reads_a_file_of_the_formats_library),
       cmocka_unit_test(writes_what_it_reads),
+      cmocka_unit_test(forgets_what_was_read),
       cmocka_unit_test(writes_an_aligned_header),
       cmocka_unit_test(passes_on_failures_of_writing),
       cmocka_unit_test(writes_no_broken_numbers),

@@ -17,6 +17,9 @@ typedef struct MappedFile {
 /// Maps `path`. STATUS_INPUT if it is missing, unreadable or not a regular file.
 STATUS_CHECKED Status file_map(const char *path, MappedFile *out);
 void file_unmap(MappedFile *file);
+/// These bytes of a MappedFile have been read: their pages no longer count as this process's memory, and come
+/// back from the file if they are read again.
+void file_forget(const uint8_t *bytes, size_t size);
 
 /// Keeps in mind that this process reads the open file, as file_map does of its own.
 void file_note_read(int descriptor);

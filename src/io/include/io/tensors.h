@@ -5,6 +5,7 @@
 
 #include "util/dtype.h"
 #include "util/status.h"
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -20,6 +21,7 @@ typedef struct StoredTensor {
   size_t elements;
   const uint8_t *bytes;
   size_t size; // of `bytes`
+  bool mapped; // `bytes` are those of the file, and not a copy in another order
 } StoredTensor;
 
 typedef struct TensorFile TensorFile;
@@ -42,6 +44,10 @@ STATUS_CHECKED Status tensors_rename(TensorFile *file, TensorRename rename, void
 
 /// out[count] = elements [first, first + count) as float32; both are multiples of the type's block.
 STATUS_CHECKED Status tensors_read_f32(const StoredTensor *tensor, size_t first, size_t count, float *out);
+
+/// These bytes of the tensor have been read: the pages of its file no longer count as this process's memory.
+/// They can be read again.
+void tensors_forget(const StoredTensor *tensor, size_t offset, size_t size);
 
 // ---- GGUF metadata; a safetensors file has none ----
 
