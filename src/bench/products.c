@@ -55,7 +55,7 @@ static Status multiply(void *user, double *seconds) {
   const Tensor *weights = &p->weights[p->next++ % p->copies];
   (void)seconds;
   return p->form == BENCH_DX ? op_linear_dx(&p->out, &p->in, weights, 1.0f, 0.0f)
-                             : op_linear(&p->out, &p->in, weights, 1.0f, 0.0f);
+                             : op_linear_inference(&p->out, &p->in, weights, 1.0f, 0.0f);
 }
 
 static Status measure(const Bench *bench, const BenchMatrix *matrix, size_t rows, BenchForm form) {

@@ -134,7 +134,7 @@ Status bench_render_json(const BenchReporter *reporter, bool complete, Str *out)
   json_string(&json, "model",
               reporter->model != NULL ? reporter->model : "random weights, SmolLM2-135M's shape");
   json_string(&json, "dtype", dtype_name(reporter->options->dtype));
-  json_string(&json, "compute", reporter->bf16 ? "bf16" : "f32");
+  json_string(&json, "compute", compute_name(reporter->compute));
   json_bool(&json, "quick", reporter->options->quick);
   json_bool(&json, "complete", complete);
   json_object_begin(&json, "limits");

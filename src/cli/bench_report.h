@@ -3,13 +3,14 @@
 
 #include "bench/bench.h"
 #include "device/device.h"
+#include "ops/tensor.h"
 #include "util/str.h"
 
 /// Zero-initialise, and free with bench_reporter_free.
 typedef struct BenchReporter {
   const BenchOptions *options;
   const char *model; // NULL: random weights
-  bool bf16;         // model.compute
+  Compute compute;   // model.compute
   const DeviceInfo *device;
   OpsLimits limits;
   bool measured; // limits are there

@@ -43,7 +43,10 @@ typedef struct ModelArgs {
 #define QUANTISE_OPTION(type)                                                                                \
   { "quantise", OPTION_TEXT, &(type), "TYPE", "Quantise the layers' matrices: q8_0, q4_k or nf4.", 0, 0 }
 #define COMPUTE_OPTION(type)                                                                                 \
-  { "compute", OPTION_TEXT, &(type), "TYPE", "Products with frozen weights: f32 (default) or bf16.", 0, 0 }
+  {                                                                                                          \
+    "compute", OPTION_TEXT, &(type), "TYPE", "Products with frozen weights: f32 (default), bf16, int8.", 0,  \
+        0                                                                                                    \
+  }
 #define CHAT_TEMPLATE_OPTION(name)                                                                           \
   { "chat-template", OPTION_TEXT, &(name), "NAME", "The chat template to use, not the model's own.", 0, 0 }
 #define CHAT_DATE_OPTION(date)                                                                               \
@@ -71,7 +74,7 @@ typedef struct Runtime {
   Ops *ops;
   Model *model;
   DType dtype;              // of the model's matrices
-  bool bf16;                // model.compute, set before the ops are opened
+  Compute compute;          // model.compute, set before the ops are opened
   const char *profile_path; // --profile, set before the device is opened; NULL: none
   ProfileReport *profile;
 } Runtime;
@@ -84,8 +87,8 @@ STATUS_CHECKED Status runtime_open_files(Runtime *runtime, const char *path, DTy
 STATUS_CHECKED Status runtime_parse_dtype(const char *name, DType *out);
 /// *out = the type that --quantise names; DTYPE_STORED for NULL and "none".
 STATUS_CHECKED Status runtime_parse_quantise(const char *name, DType *out);
-/// *bf16 = what --compute names; false for NULL.
-STATUS_CHECKED Status runtime_parse_compute(const char *name, bool *bf16);
+/// *out = what --compute names; float32 for NULL.
+STATUS_CHECKED Status runtime_parse_compute(const char *name, Compute *out);
 STATUS_CHECKED Status runtime_open_model(Runtime *runtime, const ModelArgs *args);
 /// Reads every weight, the first time, and finds which model and tokenizer they are.
 STATUS_CHECKED Status runtime_identify(Runtime *runtime);

@@ -95,8 +95,8 @@ static Status run_bench(BenchOptions chosen) {
   BenchReporter reporter = {.options = &chosen, .model = model};
   char *made = NULL;
   Status status = STATUS_OK;
-  TRY_CLEAN(runtime_parse_compute(compute, &runtime.bf16));
-  reporter.bf16 = runtime.bf16;
+  TRY_CLEAN(runtime_parse_compute(compute, &runtime.compute));
+  reporter.compute = runtime.compute;
   TRY_CLEAN(open_files(&runtime.files, &made));
   TRY_CLEAN(args_check_unread("--json", json_path));
   TRY_CLEAN(runtime_open_device(&runtime, &(DeviceOptions){.name = device}));

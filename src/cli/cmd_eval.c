@@ -304,7 +304,7 @@ static Status suite_open(Suite *suite, const char *config) {
   TRY(runtime_check_adapters(&suite->runtime, &adapters, force));
   TRY(runtime_identify(&suite->runtime));
   suite->runtime.profile_path = profile;
-  suite->runtime.bf16 = config_bf16(&suite->config);
+  suite->runtime.compute = config_compute(&suite->config);
   return runtime_open_device(&suite->runtime, &suite->config.device);
 }
 

@@ -164,7 +164,7 @@ static Status measurement_open(Measurement *m, const char *path) {
   TRY(args_check_unread("--output", output));
   TRY(args_check_unread("--items", items_path));
   m->runtime.profile_path = profile;
-  m->runtime.bf16 = config_bf16(config);
+  m->runtime.compute = config_compute(config);
   TRY(runtime_open_device(&m->runtime, &config->device));
   return collect_facts(m);
 }

@@ -83,14 +83,14 @@ Status cmd_selftest(int argc, char **argv) {
   Runtime runtime = {0};
   SelftestRecord own = {0}, reference = {0};
   Status status = STATUS_OK;
-  TRY_CLEAN(runtime_parse_compute(compute, &runtime.bf16));
+  TRY_CLEAN(runtime_parse_compute(compute, &runtime.compute));
   TRY_CLEAN(str_format(&own.program, "%s", provenance_program()));
   if (reference_path != NULL) TRY_CLEAN(selftest_record_read(reference_path, &reference));
   TRY_CLEAN(runtime_open_device(&runtime, &(DeviceOptions){.name = device}));
   const DeviceInfo *info = device_info(runtime.device);
   printf("%s: %s (%s)\n", info->platform, info->name, info->driver);
   TRY_CLEAN(ops_create(runtime.device, gemm, &runtime.ops));
-  if (runtime.bf16) TRY_CLEAN(ops_use_bf16(runtime.ops));
+  TRY_CLEAN(ops_use_compute(runtime.ops, runtime.compute));
   TRY_CLEAN(ops_selftest_heard(runtime.ops, SELFTEST_DEEP, report, hear, &own));
   TRY_CLEAN(own.status);
   printf("all %zu checks passed: this device computes correctly\n", own.count);

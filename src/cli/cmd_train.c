@@ -158,7 +158,7 @@ static Status run_open(Run *run, const char *path) {
   TRY(config_settings(config, &run->settings)); // train.epochs has become train.max_steps
   TRY(config_sections(config, &run->sections));
   run->runtime.profile_path = profile;
-  run->runtime.bf16 = config_bf16(config);
+  run->runtime.compute = config_compute(config);
   return runtime_open_device(&run->runtime, &config->device);
 }
 

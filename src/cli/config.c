@@ -292,10 +292,11 @@ Status config_finish(Config *config) {
   if (config->mode == 1 && config_quantise(config) != DTYPE_STORED)
     return status_fail(STATUS_INPUT,
                        "train.mode = full trains the weights themselves and needs model.quantise = none");
-  if (config->mode == 1 && config_bf16(config))
+  if (config->mode == 1 && config_compute(config) != COMPUTE_F32)
     return status_fail(STATUS_INPUT,
-                       "train.mode = full leaves no weight frozen, for which model.compute = bf16 is: set "
-                       "model.compute = f32");
+                       "train.mode = full leaves no weight frozen, for which model.compute = %s is: set "
+                       "model.compute = f32",
+                       compute_name(config_compute(config)));
   TRY(check_wandb_project(config));
   TRY(config_check_contradictions(config));
   config->train.full = config->mode == 1;

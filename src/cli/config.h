@@ -127,9 +127,9 @@ static inline DType config_quantise(const Config *config) {
   return types[config->model.quantise];
 }
 
-/// Whether products with frozen weights are computed in bfloat16 (ops_use_bf16).
-static inline bool config_bf16(const Config *config) {
-  return config->model.compute == 1; // f32|bf16
+/// How products with frozen weights are computed (ops_use_compute).
+static inline Compute config_compute(const Config *config) {
+  return (Compute)config->model.compute; // f32|bf16|int8
 }
 
 /// The value that the file or something after it gave the key, or NULL: it has its default. Borrowed.

@@ -111,7 +111,8 @@ static Status append_generate(const EndedRun *run, const char *final, CommandLin
   if (config->model.dtype != 0) TRY(append_part(&command, "--dtype", types[config->model.dtype]));
   if (config->model.quantise != 0)
     TRY(append_part(&command, "--quantise", quantised[config->model.quantise]));
-  if (config_bf16(config)) TRY(append_part(&command, "--compute", "bf16"));
+  if (config_compute(config) != COMPUTE_F32)
+    TRY(append_part(&command, "--compute", compute_name(config_compute(config))));
   if (run->chat) TRY(append_chat(config, &command));
   TRY(append_part(&command, "--prompt", prompt.text));
   return str_append_text(command.out, "\n");

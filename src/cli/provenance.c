@@ -37,7 +37,8 @@ void provenance_write_hashes(const Config *config, const Runtime *runtime, const
   json_string(json, "dtype", dtype_name(config_dtype(config)));
   if (config_quantise(config) != DTYPE_STORED)
     json_string(json, "quantised", dtype_name(config_quantise(config)));
-  if (config_bf16(config)) json_string(json, "compute", "bf16");
+  if (config_compute(config) != COMPUTE_F32)
+    json_string(json, "compute", compute_name(config_compute(config)));
   add_adapter(adapter, json);
 }
 

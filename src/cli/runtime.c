@@ -24,7 +24,7 @@ Status runtime_open_device(Runtime *runtime, const DeviceOptions *options) {
 
 Status runtime_open_ops(Runtime *runtime, const char *gemm) {
   TRY(ops_create(runtime->device, gemm, &runtime->ops));
-  if (runtime->bf16) TRY(ops_use_bf16(runtime->ops));
+  TRY(ops_use_compute(runtime->ops, runtime->compute));
   TRY(status_context(ops_selftest(runtime->ops, SELFTEST_DEEP, NULL, NULL), "%s fails the self-test",
                      device_info(runtime->device)->name));
   if (runtime->profile_path == NULL) return STATUS_OK;
@@ -33,7 +33,7 @@ Status runtime_open_ops(Runtime *runtime, const char *gemm) {
 
 Status runtime_create_plan(const Runtime *runtime, Ops **out) {
   TRY(ops_create_plan(runtime->device, out));
-  return runtime->bf16 ? ops_use_bf16(*out) : STATUS_OK;
+  return ops_use_compute(*out, runtime->compute);
 }
 
 Status runtime_end_profile(Runtime *runtime, Status status) {
@@ -127,10 +127,14 @@ Status runtime_parse_quantise(const char *name, DType *out) {
   return status_fail(STATUS_INPUT, "--quantise is \"%.100s\"; it must be one of none, q8_0, q4_k, nf4", name);
 }
 
-Status runtime_parse_compute(const char *name, bool *bf16) {
-  *bf16 = name != NULL && strcmp(name, "bf16") == 0;
-  if (*bf16 || name == NULL || strcmp(name, "f32") == 0) return STATUS_OK;
-  return status_fail(STATUS_INPUT, "--compute is \"%.100s\"; it must be one of f32, bf16", name);
+Status runtime_parse_compute(const char *name, Compute *out) {
+  *out = COMPUTE_F32;
+  if (name == NULL) return STATUS_OK;
+  for (Compute compute = COMPUTE_F32; compute <= COMPUTE_INT8; compute++) {
+    *out = compute;
+    if (strcmp(name, compute_name(compute)) == 0) return STATUS_OK;
+  }
+  return status_fail(STATUS_INPUT, "--compute is \"%.100s\"; it must be one of f32, bf16, int8", name);
 }
 
 Status runtime_open_model(Runtime *runtime, const ModelArgs *args) {
@@ -143,7 +147,7 @@ Status runtime_open_model(Runtime *runtime, const ModelArgs *args) {
 Status runtime_open(Runtime *runtime, const ModelArgs *args) {
   DType dtype = DTYPE_STORED;
   TRY(runtime_parse_dtype(args->dtype, &dtype));
-  TRY(runtime_parse_compute(args->compute, &runtime->bf16));
+  TRY(runtime_parse_compute(args->compute, &runtime->compute));
   if (runtime->files == NULL) TRY(runtime_open_model(runtime, args));
   TRY(runtime_open_device(runtime, &(DeviceOptions){.name = args->device}));
   TRY(runtime_open_ops(runtime, args->gemm));

@@ -37,8 +37,8 @@ static void write_expected(const Config *config, const cJSON *said, JsonWriter *
   }
   json_object_begin(json, "sha256");
   json_string(json, "dtype", dtype_name(config_dtype(config)));
-  if (config_bf16(config))
-    json_string(json, "compute", "bf16");
+  if (config_compute(config) != COMPUTE_F32)
+    json_string(json, "compute", compute_name(config_compute(config)));
   else if (json_has(cJSON_GetObjectItemCaseSensitive(said, "sha256"), "compute"))
     json_null(json, "compute"); // nothing should stand there
   json_object_end(json);

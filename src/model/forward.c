@@ -22,9 +22,14 @@ Status adapter_low(Pass *pass, const Linear *linear, const Tensor *x, Tensor *in
   return op_linear(low, input, &linear->a.value, 1.0f, 0.0f);
 }
 
+Status pass_linear(const Pass *pass, Tensor *out, const Tensor *x, const Weight *weight) {
+  return pass->options.kind == PASS_INFERENCE ? op_linear_inference(out, x, &weight->value, 1.0f, 0.0f)
+                                              : op_linear(out, x, &weight->value, 1.0f, 0.0f);
+}
+
 // out[M,N] = x[M,K] · Wᵀ + bias + scale · (dropout(x) · Aᵀ) · Bᵀ
 static Status linear_forward(Pass *pass, const Linear *linear, Tensor *out, const Tensor *x) {
-  TRY(op_linear(out, x, &linear->weight.value, 1.0f, 0.0f));
+  TRY(pass_linear(pass, out, x, &linear->weight));
   if (weight_present(&linear->bias)) TRY(op_bias(out, &linear->bias.value));
   if (pass->base || !weight_present(&linear->a)) return STATUS_OK;
   Tensor input, low;

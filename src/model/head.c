@@ -139,7 +139,7 @@ static Status round_logits(Pass *pass, float tau, size_t first, const HeadLink *
   TRY(tensor_write(&round->kept, 0, count, head->host_targets));
   if (round->weights.ops != NULL) TRY(tensor_write(&round->weights, 0, 2 * count, head->host));
   TRY(op_gather_rows(&round->norm, &head->kept, &round->kept));
-  TRY(op_linear(&round->logits, &round->norm, &model_head(pass->model)->value, 1.0f, 0.0f));
+  TRY(pass_linear(pass, &round->logits, &round->norm, model_head(pass->model)));
   return op_entropy(&round->stats, &round->logits, tau);
 }
 

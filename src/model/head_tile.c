@@ -25,7 +25,7 @@ Status tile_norm(Pass *pass, const int32_t *rows, size_t count, Tile *tile) {
 Status tile_logits(Pass *pass, const int32_t *rows, size_t count, Tile *tile) {
   TRY(pass_check_stop(pass));
   TRY(tile_norm(pass, rows, count, tile));
-  return op_linear(&tile->logits, &tile->norm, &model_head(pass->model)->value, 1.0f, 0.0f);
+  return pass_linear(pass, &tile->logits, &tile->norm, model_head(pass->model));
 }
 
 Status tile_input_backward(Pass *pass, Tile *tile) {

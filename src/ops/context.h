@@ -11,7 +11,7 @@ struct Ops {
   Device *device;       // borrowed; NULL in a plan
   const Device *vendor; // the device whose vendor GEMM is asked first; NULL: only gee-cl's own
   const KernelFamily *family;
-  GemmMath frozen_math;    // of products with MEMORY_WEIGHTS; all others are GEMM_F32
+  Compute compute;         // of products with MEMORY_WEIGHTS; all others are float32
   size_t group_items;      // GROUP in the kernels
   size_t vector_width;     // VECTOR_WIDTH in the kernels
   size_t view_alignment;   // bytes

@@ -85,7 +85,16 @@ static bool reads_type(const Ops *ops, GemmCall call) {
   return !quantised || ops->family->gemm_reads_blocks;
 }
 
-Status gemm(Tensor *c, GemmInput a, GemmInput b, float alpha, float beta) {
+/// How a product with b is computed.
+static GemmMath math_of(const Ops *ops, const Tensor *b, GemmMath coarsest) {
+  static const GemmMath maths[] = {
+      [COMPUTE_F32] = GEMM_F32, [COMPUTE_BF16] = GEMM_HALF_INPUTS, [COMPUTE_INT8] = GEMM_BYTE_INPUTS};
+  GemmMath math = maths[ops->compute];
+  return b->kind == MEMORY_WEIGHTS && math <= coarsest ? math : GEMM_F32;
+}
+
+Status gemm(Tensor *c, const GemmFactors *factors, float alpha, float beta) {
+  const GemmInput a = factors->a, b = factors->b;
   Ops *ops = c->ops;
   TRY(ops_check_type("gemm", "c", c, DTYPE_F32));
   TRY(ops_check_type("gemm", "a", a.tensor, DTYPE_F32));
@@ -98,6 +107,6 @@ Status gemm(Tensor *c, GemmInput a, GemmInput b, float alpha, float beta) {
                    .a = matrix_of(a),
                    .b = matrix_of(b),
                    .c = matrix_of((GemmInput){c, false}),
-                   .math = b.tensor->kind == MEMORY_WEIGHTS && !a.transposed ? ops->frozen_math : GEMM_F32};
+                   .math = math_of(ops, b.tensor, factors->coarsest)};
   return reads_type(ops, call) ? multiply(ops, &call) : widened_gemm(ops, call, b.tensor);
 }

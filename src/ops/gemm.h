@@ -9,15 +9,22 @@ typedef struct GemmInput {
   bool transposed;
 } GemmInput;
 
+/// The factors of c = alpha · a · b + beta · c, and the coarsest math that this product may have if b is
+/// frozen.
+typedef struct GemmFactors {
+  GemmInput a, b;
+  GemmMath coarsest;
+} GemmFactors;
+
 /// c = alpha · a · b + beta · c. All may be views. c and a are float32; b is of any type that kernels read,
 /// stored as [N,K] or [K,N]. The caller has checked the shapes.
-STATUS_CHECKED Status gemm(Tensor *c, GemmInput a, GemmInput b, float alpha, float beta);
+STATUS_CHECKED Status gemm(Tensor *c, const GemmFactors *factors, float alpha, float beta);
 
 // gee-cl's own GEMMs, one for each kernel family. In both, a row of the result does not depend on the other
 // rows.
 
-/// cl/gemm_cpu.h, for the CPU family: SIMD tiles. With GEMM_HALF_INPUTS it is cl/gemm_bf16_cpu.cl, whatever
-/// the number of rows.
+/// cl/gemm_cpu.h, for the CPU family: SIMD tiles. With GEMM_HALF_INPUTS it is cl/gemm_bf16_cpu.cl, and with
+/// GEMM_BYTE_INPUTS, of a b stored [N,K], cl/gemm_int8_cpu.cl, whatever the number of rows.
 STATUS_CHECKED Status gemm_cpu(Ops *ops, const GemmCall *call);
 /// cl/gemm.cl, for any device.
 STATUS_CHECKED Status gemm_portable(Ops *ops, const GemmCall *call);

@@ -11,7 +11,8 @@ enum { PORTABLE_STEPS = 512 };                  // steps of k in one launch of c
 enum { MOST_CHUNK = 768, COLS_PER_VECTOR = 2 }; // as in cl/gemm_cpu.h
 enum { WHOLE_TILES = 12 };                      // rows: a multiple of cl/gemm_cpu.h's ROWS of any width
 enum { LEAST_CHUNK = 96, ITEMS_PER_PROCESSOR = 8 };
-enum { MOST_WORDS = 4 * 1024 * 1024 };          // scratch for rounded rows of A, of two steps a word
+enum { MOST_WORDS = 4 * 1024 * 1024 };          // scratch for rounded rows of A
+enum { BLOCK = 32, BLOCK_WORDS = 11 };          // as in cl/int8_cpu.h
 enum { FEW_ROWS = 3, FEW_COLS_PER_VECTOR = 4 }; // as in cl/gemv_cpu.cl
 
 /// Elements from one row, or column, of op(matrix) to the next.
@@ -75,32 +76,53 @@ static Tiling tiling(const Ops *ops, size_t m, size_t n) {
   return (Tiling){chunk, {{columns, pieces(m, chunk), 1}, {1, 1, 1}}};
 }
 
+/// Rounds the rows of A to bfloat16 and multiplies with them.
+static Status bf16_gemm(Ops *ops, const GemmCall *call, const Tensor *rounded, size_t pitch) {
+  const GemmMatrix *a = &call->a, *c = &call->c;
+  Tiling tiles = tiling(ops, call->m, call->n);
+  TRY(LAUNCH(ops, round_rows, grid_groups(call->m, 1), ARG_TENSOR(rounded), ARG_MATRIX(*a), ARG_UINT(call->k),
+             ARG_UINT(a->stride)));
+  return LAUNCH(ops, gemm_bf16, tiles.grid, ARG_MATRIX(*c), ARG_UINT(c->stride), ARG_TENSOR(rounded),
+                ARG_COUNT(0), ARG_MATRIX(call->b), ARG_UINT(call->m), ARG_UINT(call->n), ARG_UINT(call->k),
+                ARG_UINT(tiles.chunk), ARG_UINT(pitch), ARG_UINT(1), ARG_UINT(row_stride(&call->b)),
+                ARG_UINT(col_stride(&call->b)), ARG_UINT(call->b.type), ARG_FLOAT(call->alpha),
+                ARG_FLOAT(call->beta));
+}
+
+/// The same in eight bits.
+static Status int8_gemm(Ops *ops, const GemmCall *call, const Tensor *rounded, size_t pitch) {
+  const GemmMatrix *a = &call->a, *c = &call->c;
+  Tiling tiles = tiling(ops, call->m, call->n);
+  TRY(LAUNCH(ops, int8_rows, grid_groups(call->m, 1), ARG_TENSOR(rounded), ARG_MATRIX(*a), ARG_UINT(call->k),
+             ARG_UINT(a->stride), ARG_UINT(call->b.type)));
+  return LAUNCH(ops, gemm_int8, tiles.grid, ARG_MATRIX(*c), ARG_UINT(c->stride), ARG_TENSOR(rounded),
+                ARG_MATRIX(call->b), ARG_UINT(call->m), ARG_UINT(call->n), ARG_UINT(call->k),
+                ARG_UINT(tiles.chunk), ARG_UINT(pitch), ARG_UINT(call->b.stride), ARG_UINT(call->b.type),
+                ARG_FLOAT(call->alpha), ARG_FLOAT(call->beta));
+}
+
 /// Rounds some rows of A at a time and multiplies with them. A row's bits do not depend on the others', so no
 /// number of rows has a kernel of its own here.
-static Status rounded_gemm(Ops *ops, const GemmCall *call) {
-  const GemmMatrix *a = &call->a, *c = &call->c;
+static Status rounded_gemm(Ops *ops, GemmCall call) {
   const Tensor *rounded;
-  size_t pitch = pieces(call->k, 2), at_once = MOST_WORDS / pitch / MOST_CHUNK * MOST_CHUNK;
+  bool int8 = call.math == GEMM_BYTE_INPUTS;
+  size_t pitch = int8 ? pieces(call.k, BLOCK) * BLOCK_WORDS : pieces(call.k, 2);
+  size_t at_once = MOST_WORDS / pitch / MOST_CHUNK * MOST_CHUNK, left = call.m;
   if (at_once == 0) at_once = MOST_CHUNK;
-  if (at_once > call->m) at_once = call->m;
+  if (at_once > left) at_once = left;
   TRY(ops_scratch(ops, SCRATCH_ROUNDED, at_once * pitch, &rounded));
-  for (size_t m = 0; m < call->m; m += at_once) {
-    size_t rows = call->m - m < at_once ? call->m - m : at_once;
-    Tiling tiles = tiling(ops, rows, call->n);
-    TRY(LAUNCH(ops, round_rows, grid_groups(rows, 1), ARG_TENSOR(rounded), ARG_BUFFER(a->buffer),
-               ARG_COUNT(a->offset + m * a->stride), ARG_UINT(call->k), ARG_UINT(a->stride)));
-    TRY(LAUNCH(ops, gemm_bf16, tiles.grid, ARG_BUFFER(c->buffer), ARG_COUNT(c->offset + m * c->stride),
-               ARG_UINT(c->stride), ARG_TENSOR(rounded), ARG_COUNT(0), ARG_MATRIX(call->b), ARG_UINT(rows),
-               ARG_UINT(call->n), ARG_UINT(call->k), ARG_UINT(tiles.chunk), ARG_UINT(pitch), ARG_UINT(1),
-               ARG_UINT(row_stride(&call->b)), ARG_UINT(col_stride(&call->b)), ARG_UINT(call->b.type),
-               ARG_FLOAT(call->alpha), ARG_FLOAT(call->beta)));
+  for (; left > 0; left -= call.m) {
+    call.m = left < at_once ? left : at_once;
+    TRY(int8 ? int8_gemm(ops, &call, rounded, pitch) : bf16_gemm(ops, &call, rounded, pitch));
+    call.a.offset += call.m * call.a.stride;
+    call.c.offset += call.m * call.c.stride;
   }
   return STATUS_OK;
 }
 
 Status gemm_cpu(Ops *ops, const GemmCall *call) {
   TRY(check_call(call, ops_can_read(call->b.type)));
-  if (call->math == GEMM_HALF_INPUTS) return rounded_gemm(ops, call);
+  if (call->math != GEMM_F32) return rounded_gemm(ops, *call);
   if (call->m <= FEW_ROWS && !call->a.transposed && call->b.transposed) return few_rows(ops, call);
   Tiling tiles = tiling(ops, call->m, call->n);
   return LAUNCH(ops, gemm_cpu, tiles.grid, ARG_MATRIX(call->c), ARG_UINT(call->c.stride), ARG_MATRIX(call->a),

@@ -1,7 +1,7 @@
 // Every kernel of gee-cl, as KERNEL_ROW(file without .cl, kernel): the file of cl/ that is compiled, which
 // may include the kernel's own. ops makes the KERNEL_… constants, the names and the programs from this one
-// list. The files *_cpu.cl are compiled only for the CPU family, and *_bf16_cpu.cl only where ops_use_bf16
-// asks for them. Room: ops.
+// list. The files *_cpu.cl are compiled only for the CPU family, and *_bf16_cpu.cl and *_int8_cpu.cl
+// only where ops_use_compute asks for them. Room: ops.
 #pragma once
 
 #define KERNEL_LIST(KERNEL_ROW)                                                                              \
@@ -10,6 +10,8 @@
   KERNEL_ROW(gemv_cpu, gemv_cpu)                                                                             \
   KERNEL_ROW(gemm_bf16_cpu, gemm_bf16)                                                                       \
   KERNEL_ROW(gemm_bf16_cpu, round_rows)                                                                      \
+  KERNEL_ROW(gemm_int8_cpu, gemm_int8)                                                                       \
+  KERNEL_ROW(gemm_int8_cpu, int8_rows)                                                                       \
   KERNEL_ROW(layers, bias_add)                                                                               \
   KERNEL_ROW(layers, bias_backward)                                                                          \
   KERNEL_ROW(layers, rmsnorm)                                                                                \

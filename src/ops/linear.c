@@ -8,25 +8,34 @@ static double product_flops(const Tensor *out, size_t k) {
   return 2 * (double)out->rows * (double)out->cols * (double)k;
 }
 
-Status op_linear(Tensor *out, const Tensor *x, const Tensor *w, float alpha, float beta) {
+static Status linear(Tensor *out, const GemmFactors *factors, float alpha, float beta) {
+  const Tensor *x = factors->a.tensor, *w = factors->b.tensor;
   TRY(ops_check_shape("op_linear", "out", out, x->rows, w->rows));
   TRY(ops_check_shape("op_linear", "w", w, out->cols, x->cols));
   OPERATION(out->ops, "linear", product_flops(out, x->cols), out, x, w, beta != 0 ? out : NULL);
-  return gemm(out, (GemmInput){x, false}, (GemmInput){w, true}, alpha, beta);
+  return gemm(out, factors, alpha, beta);
+}
+
+Status op_linear(Tensor *out, const Tensor *x, const Tensor *w, float alpha, float beta) {
+  return linear(out, &(GemmFactors){{x, false}, {w, true}, GEMM_HALF_INPUTS}, alpha, beta);
+}
+
+Status op_linear_inference(Tensor *out, const Tensor *x, const Tensor *w, float alpha, float beta) {
+  return linear(out, &(GemmFactors){{x, false}, {w, true}, GEMM_BYTE_INPUTS}, alpha, beta);
 }
 
 Status op_linear_dx(Tensor *dx, const Tensor *dout, const Tensor *w, float alpha, float beta) {
   TRY(ops_check_shape("op_linear_dx", "dx", dx, dout->rows, w->cols));
   TRY(ops_check_shape("op_linear_dx", "w", w, dout->cols, dx->cols));
   OPERATION(dx->ops, "linear dx", product_flops(dx, dout->cols), dx, dout, w, beta != 0 ? dx : NULL);
-  return gemm(dx, (GemmInput){dout, false}, (GemmInput){w, false}, alpha, beta);
+  return gemm(dx, &(GemmFactors){{dout, false}, {w, false}, GEMM_HALF_INPUTS}, alpha, beta);
 }
 
 Status op_linear_dw(Tensor *dw, const Tensor *dout, const Tensor *x, float alpha, float beta) {
   TRY(ops_check_shape("op_linear_dw", "dw", dw, dout->cols, x->cols));
   TRY(ops_check_shape("op_linear_dw", "x", x, dout->rows, dw->cols));
   OPERATION(dw->ops, "linear dw", product_flops(dw, x->rows), dw, dout, x, beta != 0 ? dw : NULL);
-  return gemm(dw, (GemmInput){dout, true}, (GemmInput){x, false}, alpha, beta);
+  return gemm(dw, &(GemmFactors){{dout, true}, {x, false}, GEMM_F32}, alpha, beta);
 }
 
 Status op_bias(Tensor *x, const Tensor *bias) {

@@ -106,11 +106,12 @@ static Status build_program(Ops *ops, size_t index) {
 }
 
 /// True if the Ops computes with kernels of the file: those of KERNEL_LIST, but *_cpu.cl only in the CPU
-/// family, and *_bf16_cpu.cl only with that math.
+/// family, and *_bf16_cpu.cl and *_int8_cpu.cl only where products are computed so.
 static bool is_compiled(const Ops *ops, const char *file) {
   bool listed = false;
   for (size_t i = 0; i < KERNEL_COUNT; i++) listed = listed || is_in(&kernel_rows[i], file);
-  if (str_ends(file, "_bf16_cpu.cl")) return ops->frozen_math == GEMM_HALF_INPUTS;
+  if (str_ends(file, "_bf16_cpu.cl")) return ops->compute == COMPUTE_BF16;
+  if (str_ends(file, "_int8_cpu.cl")) return ops->compute == COMPUTE_INT8;
   return listed && (ops->family->cpu_files || !str_ends(file, "_cpu.cl"));
 }
 

@@ -8,8 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const SelfCheck *const tables[] = {product_checks, bf16_checks, block_checks, layer_checks,
-                                          head_checks};
+static const SelfCheck *const tables[] = {product_checks, bf16_checks,  int8_checks,
+                                          block_checks,   layer_checks, head_checks};
 
 /// Runs one check and reports it. *failed = its operation, if it is the first one that is wrong.
 static Status run_check(Probe *probe, const SelfCheck *check, SelftestReport report, const char **failed) {
@@ -26,7 +26,8 @@ static Status run_check(Probe *probe, const SelfCheck *check, SelftestReport rep
 }
 
 static bool is_wanted(const SelfCheck *check, const Ops *ops, SelftestDepth depth) {
-  if (check->when == CHECK_BF16) return ops->frozen_math == GEMM_HALF_INPUTS;
+  if (check->when == CHECK_BF16) return ops->compute == COMPUTE_BF16;
+  if (check->when == CHECK_INT8) return ops->compute == COMPUTE_INT8;
   bool vendor = check->when != CHECK_VENDOR || ops->vendor != NULL;
   return check->when == CHECK_ALWAYS || (depth == SELFTEST_DEEP && vendor);
 }

@@ -5,6 +5,7 @@
 //   selftest_probe.c      the probe
 //   selftest_products.c   matrix products
 //   selftest_bf16.c       the same in bfloat16
+//   selftest_int8.c       the same in int8
 //   selftest_blocks.c     quantised weights
 //   selftest_layers.c     norms, rope, attention, elementwise, rows
 //   selftest_head.c       entropy, divergence, sampling, optimizer
@@ -33,6 +34,7 @@ typedef enum CheckWhen {
   CHECK_ALWAYS,
   CHECK_DEEP,   // not in SELFTEST_QUICK
   CHECK_BF16,   // only if products with frozen weights are computed in bfloat16
+  CHECK_INT8,   // only if they are computed in int8 where no gradient is needed
   CHECK_VENDOR, // as CHECK_DEEP, and only if products go to a vendor's GEMM
 } CheckWhen;
 
@@ -44,7 +46,8 @@ typedef struct SelfCheck {
 } SelfCheck;
 
 // The tables; each ends with {0}.
-extern const SelfCheck product_checks[], bf16_checks[], block_checks[], layer_checks[], head_checks[];
+extern const SelfCheck product_checks[], bf16_checks[], int8_checks[], block_checks[], layer_checks[],
+    head_checks[];
 
 /// `count` random numbers in [−scale, scale) that float32 holds exactly.
 double *draw(Probe *probe, size_t count, double scale);

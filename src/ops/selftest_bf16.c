@@ -1,4 +1,4 @@
-// Self-test of products with frozen weights in bfloat16 (ops_use_bf16): against the twins on factors that are
+// Self-test of products with frozen weights in bfloat16 (COMPUTE_BF16): against the twins on factors that are
 // rounded first, in sizes with more than one tile, chunk and slab, none of them whole, for every type of
 // weights.
 #include "selftest.h"

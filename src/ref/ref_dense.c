@@ -36,6 +36,20 @@ void ref_linear_dw(double *dw, const double *dout, const double *x, size_t M, si
   }
 }
 
+void ref_round_int8(double *values, size_t rows, size_t cols) {
+  for (size_t i = 0; i < rows * cols;) {
+    size_t left = cols - i % cols, count = left < 32 ? left : 32;
+    float largest = 0;
+    for (size_t j = 0; j < count; j++) largest = fmaxf(largest, fabsf((float)values[i + j]));
+    float scale = largest * (1.0f / 127.0f), factor = largest < 1e-36f ? 0 : 127.0f / largest;
+    for (size_t j = 0; j < count; j++) {
+      float code = nearbyintf((float)values[i + j] * factor);
+      values[i + j] = (double)code * (double)scale;
+    }
+    i += count;
+  }
+}
+
 void ref_bias(double *x, const double *bias, size_t M, size_t N) {
   for (size_t i = 0; i < M * N; i++) x[i] += bias[i % N];
 }

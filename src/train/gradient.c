@@ -127,6 +127,13 @@ Status measure_entropies(const StepPasses *passes, const GenerateJob *sampled, S
   return STATUS_OK;
 }
 
+/// Whether the statistics are those of the logits that the gradient's forward makes. Those of a coarser
+/// sampling pass are good for the loss, but a gradient with them would not be that of any entropy.
+static bool has_same_statistics(const StepPasses *passes, const StepBatch *batch) {
+  return choose_measuring(passes, batch) == MEASURED_BY_FORWARD ||
+         !ops_inference_differs(model_ops(pass_model(passes->training)));
+}
+
 /// Fills, for each head row, dL/dH_t = Σ dL/dH_i / T_i over the predictions made from it, and its statistics.
 static Status head_weights(const StepBatch *all, MicroBatch micro, const Batch *batch, float *weights,
                            float *entropy, float *log_z) {
@@ -158,10 +165,11 @@ static Status backward_micro(const StepPasses *passes, StepBatch *all, MicroBatc
   TRY_CLEAN(head_weights(all, micro, &batch, weights, entropy, log_z));
   TRY_CLEAN(divergence_list(passes->divergences, all, micro, &batch, &list));
   if (!is_forward_shared(passes, all)) TRY_CLEAN(forward_for_gradient(passes, all, &batch));
+  bool same = has_same_statistics(passes, all);
   HeadGradient gradient = {.tau = passes->tau,
                            .weights = weights,
-                           .entropy = entropy,
-                           .log_z = log_z,
+                           .entropy = same ? entropy : NULL,
+                           .log_z = same ? log_z : NULL,
                            .links = list.links,
                            .link_count = list.link_count};
   TRY_CLEAN(pass_backward(passes->training, &batch, &gradient));

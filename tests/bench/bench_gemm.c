@@ -179,7 +179,7 @@ static Status measure(Device *device, const char *gemm, bool bf16) {
   }
   (void)printf("\nform             M     N     K  weights        ms  GFLOP/s a core  of peak  GB/s a core\n");
   TRY(ops_create(device, gemm, &ops));
-  Status status = bf16 ? ops_use_bf16(ops) : STATUS_OK;
+  Status status = bf16 ? ops_use_compute(ops, COMPUTE_BF16) : STATUS_OK;
   for (size_t i = 0; status == STATUS_OK && i < sizeof shapes / sizeof shapes[0]; i++) {
     const Shape *s = &shapes[i];
     Timing time;

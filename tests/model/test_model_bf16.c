@@ -1,14 +1,13 @@
-// Whole models whose products with frozen weights are computed in bfloat16 (ops_use_bf16), against float32 on
+// Whole models whose products with frozen weights are computed in bfloat16 (COMPUTE_BF16), against float32 on
 // the same device: entropies, and the direction of LoRA's gradients, of a tiny model and of SmolLM2, if it is
 // there.
 #include "support/model_fixture.h"
 
-#include "io/json.h"
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { TOKENS_MAX = 512, SETS = 8, ANSWER_MAX = 64 };
+enum { TOKENS_MAX = 512, SETS = 8 };
 
 static const DropoutDraw no_dropout = {0};
 
@@ -105,39 +104,6 @@ static void add_lora(Model *model) {
   }
 }
 
-static TokenSpan read_span(const cJSON *row, const char *key, int32_t *out) {
-  TokenSpan span = {.ids = out};
-  const cJSON *item = NULL;
-  cJSON_ArrayForEach(item, cJSON_GetObjectItemCaseSensitive(row, key)) {
-    assert_true(span.count < ANSWER_MAX);
-    out[span.count++] = item->valueint;
-  }
-  return span;
-}
-
-/// SmolLM2's own answers to some prompts.
-static Batch shared_answers(void) {
-  static int32_t prompt_ids[SETS][ANSWER_MAX], answer_ids[SETS][ANSWER_MAX];
-  TokenSpan prompts[SETS];
-  BatchAnswer answers[SETS];
-  char path[1100];
-  cJSON *json = NULL;
-  const cJSON *row = NULL;
-  size_t count = 0;
-  (void)snprintf(path, sizeof path, "%s/golden/entropy.json", test_shared());
-  assert_ok(json_parse_file(path, &json));
-  cJSON_ArrayForEach(row, json) {
-    if (count == SETS) break;
-    prompts[count] = read_span(row, "prompt_ids", prompt_ids[count]);
-    answers[count] = (BatchAnswer){.prompt = count, .tokens = read_span(row, "gen_ids", answer_ids[count])};
-    count++;
-  }
-  cJSON_Delete(json);
-  Batch batch;
-  assert_ok(batch_build(prompts, count, answers, count, true, &batch));
-  return batch;
-}
-
 static void open_tried(Tried *tried, const char *name, Batch batch) {
   tried->model = fixture_model(name, DTYPE_F32);
   tried->batch = batch;
@@ -162,8 +128,9 @@ static int open_models(void **state) {
   if (ops_fixture_open(state) != 0) return -1;
   const Samples *samples = golden_samples();
   open_tried(&tiny, "llama", samples_batch(samples, 0, samples->answer_count, true));
-  if (test_smollm2() != NULL && test_shared() != NULL) open_tried(&real, test_smollm2(), shared_answers());
-  if (ops_use_bf16(fixture_ops()) == STATUS_OK) return 0;
+  if (test_smollm2() != NULL && test_shared() != NULL)
+    open_tried(&real, test_smollm2(), shared_answers(SETS));
+  if (ops_use_compute(fixture_ops(), COMPUTE_BF16) == STATUS_OK) return 0;
   (void)fprintf(stderr, "skipped: %s\n", status_message());
   (void)close_models(state);
   exit(TEST_SKIPPED);

@@ -1,4 +1,4 @@
-// Products with frozen weights in bfloat16 (ops_use_bf16) against double precision on factors that are
+// Products with frozen weights in bfloat16 (COMPUTE_BF16) against double precision on factors that are
 // rounded first: both forms, odd sizes, alpha and beta, stored types. A row's bits do not depend on the other
 // rows, and nothing but these products is rounded. Skipped where the device refuses.
 #include "support/ops_fixture.h"
@@ -12,22 +12,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { TENSORS = 16 };
-static Tensor tensors[TENSORS];
-static size_t tensor_count;
-
 static int open_bf16(void **state) {
   if (ops_fixture_open(state) != 0) return -1;
-  if (ops_use_bf16(fixture_ops()) == STATUS_OK) return 0;
+  if (ops_use_compute(fixture_ops(), COMPUTE_BF16) == STATUS_OK) return 0;
   if (!test_contains(status_message(), "set model.compute = f32")) return -1;
   (void)fprintf(stderr, "skipped: %s\n", status_message());
   (void)ops_fixture_close(state);
   exit(TEST_SKIPPED);
-}
-
-static int clean(void **state) {
-  while (tensor_count > 0) tensor_free(&tensors[--tensor_count]);
-  return ops_fixture_clean(state);
 }
 
 /// The same numbers, rounded to bfloat16.
@@ -35,27 +26,6 @@ static double *rounded(const double *values, size_t count) {
   double *out = fixture_zeros(count);
   for (size_t i = 0; i < count; i++) out[i] = (double)bfloat_to_float(bfloat_from_float((float)values[i]));
   return out;
-}
-
-/// A frozen matrix of the type; values[rows · cols] become what it holds.
-static Tensor *frozen(DType type, size_t rows, size_t cols, double *values) {
-  size_t count = rows * cols;
-  float *floats = calloc(count, sizeof *floats);
-  uint16_t *bits = calloc(count, sizeof *bits);
-  Tensor *tensor = &tensors[tensor_count];
-  assert_true(floats != NULL && bits != NULL && tensor_count < TENSORS);
-  assert_ok(tensor_create(fixture_ops(), "w", MEMORY_WEIGHTS, type, rows, cols, tensor));
-  tensor_count++;
-  for (size_t i = 0; i < count; i++) floats[i] = (float)values[i];
-  if (type != DTYPE_F32) {
-    halves_from_floats(type, floats, count, bits);
-    halves_to_floats(type, bits, count, floats);
-  }
-  assert_ok(tensor_write(tensor, 0, count, type == DTYPE_F32 ? (void *)floats : bits));
-  for (size_t i = 0; i < count; i++) values[i] = (double)floats[i];
-  free(floats);
-  free(bits);
-  return tensor;
 }
 
 typedef struct Case {
@@ -80,7 +50,7 @@ static void check(const Case *c) {
          *expected = fixture_random(c->m * outs, 1);
   if (c->beta == 0) // with beta = 0 the output is not read
     for (size_t i = 0; i < c->m * outs; i++) expected[i] = 0;
-  Tensor *weights = frozen(c->type, c->n, c->k, w), *dev_x = fixture_f32(c->m, ins, x),
+  Tensor *weights = fixture_weights(c->type, c->n, c->k, w), *dev_x = fixture_f32(c->m, ins, x),
          *out = fixture_f32(c->m, outs, c->beta == 0 ? NULL : expected);
   multiply(c, out, dev_x, weights);
   double *x_held = rounded(x, c->m * ins), *w_held = rounded(w, c->n * c->k);
@@ -89,7 +59,7 @@ static void check(const Case *c) {
   else
     ref_linear(expected, x_held, w_held, c->m, c->n, c->k, c->alpha, c->beta);
   fixture_compare(c->back ? "dx" : "out", out, expected, 2 * sqrt((double)ins + 4) * (double)FLT_EPSILON);
-  assert_int_equal(clean(NULL), 0);
+  assert_int_equal(ops_fixture_clean(NULL), 0);
 }
 
 static void products_of_rounded_factors(void **state) {
@@ -124,8 +94,8 @@ static void a_row_does_not_depend_on_the_others(void **state) {
     Case c = {back, M, 70, 600, 1.25, 0, DTYPE_F32};
     size_t ins = back ? c.n : c.k, outs = back ? c.k : c.n;
     double *w = fixture_random(c.n * c.k, 1);
-    Tensor *weights = frozen(c.type, c.n, c.k, w), *x = fixture_f32(M, ins, fixture_random(M * ins, 1)),
-           *out = fixture_f32(M, outs, NULL);
+    Tensor *weights = fixture_weights(c.type, c.n, c.k, w),
+           *x = fixture_f32(M, ins, fixture_random(M * ins, 1)), *out = fixture_f32(M, outs, NULL);
     float *all = calloc(outs_of(&c), sizeof *all), *some = calloc(outs_of(&c), sizeof *some);
     assert_true(all != NULL && some != NULL);
     multiply(&c, out, x, weights);
@@ -139,7 +109,7 @@ static void a_row_does_not_depend_on_the_others(void **state) {
     }
     free(all);
     free(some);
-    assert_int_equal(clean(NULL), 0);
+    assert_int_equal(ops_fixture_clean(NULL), 0);
   }
 }
 
@@ -164,7 +134,7 @@ static void a_vendors_products_are_refused(void **state) {
   Ops *vendor = NULL;
   if (!device_can_gemm(fixture_device(), &plain)) skip();
   assert_ok(ops_create(fixture_device(), "vendor", &vendor));
-  assert_fails(ops_use_bf16(vendor), STATUS_INPUT, "set device.gemm = own");
+  assert_fails(ops_use_compute(vendor, COMPUTE_BF16), STATUS_INPUT, "set device.gemm = own");
   ops_free(vendor);
 }
 
@@ -177,7 +147,7 @@ static void not_a_number_stays_so(void **state) {
   memcpy(&nan, &all_ones, sizeof nan);
   x[2 * K + 4] = (double)nan;  // rounded with others at once
   x[3 * K + 32] = (double)nan; // and alone
-  Tensor *weights = frozen(DTYPE_F32, N, K, w), *out = fixture_f32(M, N, NULL);
+  Tensor *weights = fixture_weights(DTYPE_F32, N, K, w), *out = fixture_f32(M, N, NULL);
   Tensor *dev_x = fixture_f32(M, K, x);
   assert_ok(tensor_write(dev_x, 2 * K + 4, 1, &nan));
   assert_ok(tensor_write(dev_x, 3 * K + 32, 1, &nan));
@@ -201,17 +171,15 @@ static void the_self_test_launches_its_kernels(void **state) {
   }
 }
 
-#define BF16_TEST(function) cmocka_unit_test_teardown(function, clean)
-
 int main(void) {
   const struct CMUnitTest tests[] = {
-      BF16_TEST(products_of_rounded_factors),
-      BF16_TEST(very_many_rows),
-      BF16_TEST(a_row_does_not_depend_on_the_others),
-      BF16_TEST(all_other_products_stay_float32),
-      BF16_TEST(not_a_number_stays_so),
-      BF16_TEST(a_vendors_products_are_refused),
-      BF16_TEST(the_self_test_launches_its_kernels),
+      OPS_TEST(products_of_rounded_factors),
+      OPS_TEST(very_many_rows),
+      OPS_TEST(a_row_does_not_depend_on_the_others),
+      OPS_TEST(all_other_products_stay_float32),
+      OPS_TEST(not_a_number_stays_so),
+      OPS_TEST(a_vendors_products_are_refused),
+      OPS_TEST(the_self_test_launches_its_kernels),
   };
   return cmocka_run_group_tests(tests, open_bf16, ops_fixture_close);
 }

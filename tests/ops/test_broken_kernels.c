@@ -60,7 +60,7 @@ static const Break on_cpus[] = {
      "attention_backward"},
 };
 
-// Of ops_use_bf16.
+// Of COMPUTE_BF16.
 static const Break in_bf16[] = {
     {"gemm_bf16_cpu.cl", KERNEL_ID(gemm_bf16), "low | high << 16", "low", "linear, bf16"},
     {"gemm_bf16_cpu.cl", KERNEL_ID(gemm_bf16), "return (steps + 1) / 2", "return steps / 2", "linear, bf16"},
@@ -70,6 +70,20 @@ static const Break in_bf16[] = {
     {"gemm_bf16_cpu.cl", KERNEL_ID(gemm_bf16), "vector_product(scale, numbers) + shift",
      "vector_product(scale, numbers)", "linear, bf16"},
     {"gemm_bf16_cpu.cl", KERNEL_ID(round_rows), "k < k_end ? a[k] : 0.0f", "0.0f", "linear, bf16"},
+};
+
+// Of COMPUTE_INT8.
+static const Break in_int8[] = {
+    {"gemm_int8_cpu.cl", KERNEL_ID(gemm_int8), "codes[q] >> 4 & 0x0f0f0f0f", "codes[q] & 0x0f0f0f0f",
+     "linear, int8"},
+    {"gemm_int8_cpu.cl", KERNEL_ID(gemm_int8), "if (!shifted) continue", "continue", "linear, int8"},
+    {"gemm_int8_cpu.cl", KERNEL_ID(gemm_int8), "left[i] = ends.first ?", "left[i] = 1 ?", "linear, int8"},
+    {"gemm_int8_cpu.cl", KERNEL_ID(gemm_int8), "if (!has_parts(type)) return", "return", "linear, int8"},
+    {"gemm_int8_cpu.cl", KERNEL_ID(gemm_int8), "i < left ? load_plain(b, place + i, type) : 0.0f", "0.0f",
+     "linear, int8"},
+    {"gemm_int8_cpu.cl", KERNEL_ID(int8_rows), "type == TYPE_Q4_0 ? 8", "type == TYPE_Q4_0 ? 7",
+     "linear, int8"},
+    {"gemm_int8_cpu.cl", KERNEL_ID(int8_rows), "as_int(scale * (float)sum)", "as_int(scale)", "linear, int8"},
 };
 
 static const Break on_gpus[] = {
@@ -198,8 +212,14 @@ static void what_only_large_sizes_show_is_found(void **state) {
 /// Last but one, because products with frozen weights stay in bfloat16.
 static void bf16_found(void **state) {
   (void)state;
-  if (fixture_small() || ops_use_bf16(fixture_ops()) != STATUS_OK) skip();
+  if (fixture_small() || ops_use_compute(fixture_ops(), COMPUTE_BF16) != STATUS_OK) skip();
   for (size_t i = 0; i < sizeof in_bf16 / sizeof *in_bf16; i++) check_break(&in_bf16[i]);
+}
+
+static void int8_found(void **state) {
+  (void)state;
+  if (fixture_small() || ops_use_compute(fixture_ops(), COMPUTE_INT8) != STATUS_OK) skip();
+  for (size_t i = 0; i < sizeof in_int8 / sizeof *in_int8; i++) check_break(&in_int8[i]);
 }
 
 static void sound_again(void **state) {
@@ -209,8 +229,8 @@ static void sound_again(void **state) {
 }
 
 int main(void) {
-  const struct CMUnitTest tests[] = {OPS_TEST(everywhere_found), OPS_TEST(tiles_found),
-                                     OPS_TEST(what_only_large_sizes_show_is_found), OPS_TEST(bf16_found),
-                                     OPS_TEST(sound_again)};
+  const struct CMUnitTest tests[] = {
+      OPS_TEST(everywhere_found), OPS_TEST(tiles_found), OPS_TEST(what_only_large_sizes_show_is_found),
+      OPS_TEST(bf16_found),       OPS_TEST(int8_found),  OPS_TEST(sound_again)};
   return RUN_OPS_TESTS(tests);
 }

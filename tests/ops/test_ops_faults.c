@@ -35,7 +35,7 @@ static Status create(void *user) {
   (void)user;
   Status status = ops_create(device, "auto", &ops);
   if (status != STATUS_OK) assert_null(ops);
-  if (status == STATUS_OK && bf16) status = ops_use_bf16(ops);
+  if (status == STATUS_OK && bf16) status = ops_use_compute(ops, COMPUTE_BF16);
   ops_free(ops);
   return status;
 }
@@ -54,7 +54,7 @@ static void creates(void **state) {
   (void)state;
   Ops *ops = NULL;
   assert_ok(ops_create(device, "auto", &ops));
-  bf16 = ops_use_bf16(ops) == STATUS_OK;
+  bf16 = ops_use_compute(ops, COMPUTE_BF16) == STATUS_OK;
   ops_free(ops);
   faults_arm(SIZE_MAX, FAULT_ONCE);
   assert_ok(create(NULL));

@@ -238,3 +238,39 @@ float *param_read(Model *model, size_t index, bool gradient) {
   assert_ok(tensor_read(slab, spec->offset, count, values));
   return values;
 }
+
+// ---- shared answers ----
+
+enum { SHARED_MAX = 16, ANSWER_MAX = 64 };
+
+static TokenSpan read_span(const cJSON *row, const char *key, int32_t *out) {
+  TokenSpan span = {.ids = out};
+  const cJSON *item = NULL;
+  cJSON_ArrayForEach(item, cJSON_GetObjectItemCaseSensitive(row, key)) {
+    assert_true(span.count < ANSWER_MAX);
+    out[span.count++] = item->valueint;
+  }
+  return span;
+}
+
+Batch shared_answers(size_t sets) {
+  static int32_t prompt_ids[SHARED_MAX][ANSWER_MAX], answer_ids[SHARED_MAX][ANSWER_MAX];
+  TokenSpan prompts[SHARED_MAX];
+  BatchAnswer answers[SHARED_MAX];
+  char path[1100];
+  cJSON *json = NULL;
+  const cJSON *row = NULL;
+  size_t count = 0;
+  (void)snprintf(path, sizeof path, "%s/golden/entropy.json", test_shared());
+  assert_ok(json_parse_file(path, &json));
+  cJSON_ArrayForEach(row, json) {
+    if (count == sets || count == SHARED_MAX) break;
+    prompts[count] = read_span(row, "prompt_ids", prompt_ids[count]);
+    answers[count] = (BatchAnswer){.prompt = count, .tokens = read_span(row, "gen_ids", answer_ids[count])};
+    count++;
+  }
+  cJSON_Delete(json);
+  Batch batch;
+  assert_ok(batch_build(prompts, count, answers, count, true, &batch));
+  return batch;
+}

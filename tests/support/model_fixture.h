@@ -64,3 +64,6 @@ double samples_backward(Model *model, Pass *pass, const Samples *samples, size_t
 
 /// Values or gradients of parameter `index`, in memory of the fixture.
 float *param_read(Model *model, size_t index, bool gradient);
+
+/// SmolLM2's own answers to the first `sets` (at most 16) prompts of golden/entropy.json under test_shared().
+Batch shared_answers(size_t sets);

@@ -2,6 +2,8 @@
 #include "support/ops_fixture.h"
 
 #include "device/device.h"
+#include "util/dequant.h"
+#include "util/half.h"
 #include "util/rng.h"
 #include <math.h>
 #include <stdio.h>
@@ -107,6 +109,47 @@ Tensor *fixture_f32(size_t rows, size_t cols, const double *values) {
   float *floats = take_block(rows * cols, sizeof *floats);
   for (size_t i = 0; i < rows * cols; i++) floats[i] = values != NULL ? (float)values[i] : NAN;
   return create(DTYPE_F32, rows, cols, floats);
+}
+
+Tensor *fixture_weights(DType type, size_t rows, size_t cols, double *values) {
+  size_t count = rows * cols;
+  float *floats = take_block(count, sizeof *floats);
+  uint16_t *bits = take_block(count, sizeof *bits);
+  for (size_t i = 0; i < count; i++) floats[i] = (float)values[i];
+  if (type != DTYPE_F32) {
+    halves_from_floats(type, floats, count, bits);
+    halves_to_floats(type, bits, count, floats);
+  }
+  for (size_t i = 0; i < count; i++) values[i] = (double)floats[i];
+  Tensor *weights = create(type, rows, cols, type == DTYPE_F32 ? (const void *)floats : bits);
+  weights->kind = MEMORY_WEIGHTS;
+  return weights;
+}
+
+static bool is_tame(const float *values, size_t count) {
+  for (size_t i = 0; i < count; i++) {
+    if (!(fabsf(values[i]) < 1e4f)) return false;
+  }
+  return true;
+}
+
+Tensor *fixture_blocks(DType type, size_t rows, size_t cols, double *values) {
+  const DTypeInfo *info = dtype_info(type);
+  uint8_t *bytes = take_block(dtype_bytes(type, rows * cols), 1);
+  float *floats = take_block(info->block_elements, sizeof *floats);
+  for (size_t i = 0; i < rows * cols / info->block_elements; i++) {
+    uint8_t *block = bytes + i * info->block_bytes;
+    do {
+      for (size_t b = 0; b < info->block_bytes; b++)
+        block[b] = (uint8_t)rng_bits(++seed, RNG_DATA, (uint32_t)b, type, 0);
+      dequantise(type, block, 1, floats);
+    } while (!is_tame(floats, info->block_elements));
+    for (size_t j = 0; j < info->block_elements; j++)
+      values[i * info->block_elements + j] = (double)floats[j];
+  }
+  Tensor *weights = create(type, rows, cols, bytes);
+  weights->kind = MEMORY_WEIGHTS;
+  return weights;
 }
 
 Tensor *fixture_i32(size_t rows, size_t cols, const int32_t *values) {

@@ -26,6 +26,10 @@ int32_t *fixture_ints(size_t count);
 /// A float32 tensor of these values, with sentinels behind it. NULL fills it with NaN, for outputs that must
 /// be overwritten.
 Tensor *fixture_f32(size_t rows, size_t cols, const double *values);
+/// Frozen weights of the type, F32, F16 or BF16; values[rows · cols] become what they hold.
+Tensor *fixture_weights(DType type, size_t rows, size_t cols, double *values);
+/// The same of a quantised type, of random blocks.
+Tensor *fixture_blocks(DType type, size_t rows, size_t cols, double *values);
 Tensor *fixture_i32(size_t rows, size_t cols, const int32_t *values);
 
 /// Fails unless all values are finite, the sentinels are unchanged, the relative L2 error is at most

@@ -142,6 +142,7 @@ typedef struct GemmMatrix {
 typedef enum GemmMath {
   GEMM_F32,         // float32 products of float32 values
   GEMM_HALF_INPUTS, // values may be rounded to 16 bits first
+  GEMM_BYTE_INPUTS, // or to 8, with a scale for 32 of them along k
 } GemmMath;
 
 /// C[m,n] = alpha · op(A)[m,k] · op(B)[k,n] + beta · C

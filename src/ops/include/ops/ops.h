@@ -22,6 +22,9 @@ bool ops_can_read(DType type);
 
 /// out[M,N] = alpha · x[M,K] · wᵀ + beta · out
 STATUS_CHECKED Status op_linear(Tensor *out, const Tensor *x, const Tensor *w, float alpha, float beta);
+/// The same where no gradient is needed: with COMPUTE_INT8 it is coarser.
+STATUS_CHECKED Status op_linear_inference(Tensor *out, const Tensor *x, const Tensor *w, float alpha,
+                                          float beta);
 /// dx[M,K] = alpha · dout[M,N] · w + beta · dx
 STATUS_CHECKED Status op_linear_dx(Tensor *dx, const Tensor *dout, const Tensor *w, float alpha, float beta);
 /// dw[N,K] = alpha · dout[M,N]ᵀ · x[M,K] + beta · dw (float32)

@@ -13,7 +13,7 @@ struct Device;
 
 /// What memory is used for. Memory is counted, planned and reported by these kinds.
 typedef enum MemoryKind {
-  MEMORY_WEIGHTS,   // frozen, which decides how products with them are computed (ops_use_bf16)
+  MEMORY_WEIGHTS,   // frozen, which decides how products with them are computed (ops_use_compute)
   MEMORY_TRAINABLE, // values, gradients and optimizer state of what is trained
   MEMORY_ACTIVATIONS,
   MEMORY_CACHE, // keys and values while sampling
@@ -28,11 +28,19 @@ typedef struct Ops Ops;
 /// gee-cl's own on a CPU), "own", or "vendor"; "clblast" and "cublas" are the vendor's too, and refused where
 /// it is another. The device is borrowed and must outlive the Ops.
 STATUS_CHECKED Status ops_create(struct Device *device, const char *gemm, Ops **out);
-/// From here on products with MEMORY_WEIGHTS (op_linear, op_linear_dx) round both factors to bfloat16, to
-/// nearest even, and sum in float32 (model.compute = bf16). All else stays float32. STATUS_INPUT if the
-/// device cannot: it needs gee-cl's own products on a CPU with AVX512-BF16. A plan can, so that its memory is
-/// counted.
-STATUS_CHECKED Status ops_use_bf16(Ops *ops);
+/// How products with MEMORY_WEIGHTS are computed (model.compute). All else is float32.
+typedef enum Compute {
+  COMPUTE_F32,
+  COMPUTE_BF16, // all: both factors are rounded to bfloat16, to nearest even, and summed in float32
+  COMPUTE_INT8, // op_linear_inference: both to 8 bits with a scale for each 32 along k (cl/int8_cpu.h)
+} Compute;
+/// Its word in a config: "f32", "bf16", "int8".
+const char *compute_name(Compute compute);
+/// From here on products are computed so. STATUS_INPUT if the device cannot: all but COMPUTE_F32 need
+/// gee-cl's own products on a CPU with AVX512-BF16 or AVX512-VNNI. A plan can, so that its memory is counted.
+STATUS_CHECKED Status ops_use_compute(Ops *ops, Compute compute);
+/// Whether op_linear_inference gives other numbers than op_linear.
+bool ops_inference_differs(const Ops *ops);
 /// An Ops without a device: tensors are counted but not allocated, and operations do nothing after their
 /// checks. Creating a model and a trainer on it plans their memory exactly. `like` is the device to plan for;
 /// NULL sets no limits.

@@ -17,6 +17,9 @@ void ref_linear_dx(double *dx, const double *dout, const double *w, size_t M, si
                    double alpha, double beta);
 void ref_linear_dw(double *dw, const double *dout, const double *x, size_t M, size_t N, size_t K,
                    double alpha, double beta);
+/// Rounds values[rows, cols] as rows of COMPUTE_INT8's factors are: in each 32 of a row, to whole multiples
+/// of their largest / 127. The scale is computed in float32, as it decides between two neighbours.
+void ref_round_int8(double *values, size_t rows, size_t cols);
 void ref_bias(double *x, const double *bias, size_t M, size_t N);
 void ref_bias_backward(double *dbias, const double *dout, size_t M, size_t N);
 

@@ -1,0 +1,300 @@
+// C = alpha · A · Bᵀ + beta · C of values rounded to eight bits, by the instructions of AVX512-VNNI, for CPU
+// devices. B is stored [N,K]. One work item computes COLS columns of `chunk` rows, as in gemm_cpu.h, with a
+// column in each lane.
+//
+// A row of A has a scale for each BLOCK of k and so has a row of B, which may also have a shift:
+//
+//   A(m,k) ≈ d · a,  B(k,n) = s · b + t      Σ A · B = Σ over blocks of  d · (s · Σ a · b) + (d · Σ a) · t
+//
+// Quantised types with 32 elements to a scale keep their codes, so nothing of them is rounded. All others are
+// rounded as rows of A are.
+//
+// Rule: sums within a block are of whole numbers, so they are exact; those of blocks are one chain of fma
+// over k for each element. So a row's result depends neither on its place nor on the other rows.
+//
+// pocl takes a CPU that it does not know for one without these instructions, so they are written out.
+#include "int8_cpu.h"
+
+#define COLS       (2 * WIDTH)
+#define ROWS       6   // 4 · ROWS sums, two vectors of B and one of A fit in the registers
+#define MOST_CHUNK 768 // rows that share a packed slab, at most
+#define SLAB       768 // steps of k of a slab
+#ifndef BYTES_AHEAD
+#define BYTES_AHEAD 512 // how far ahead B is prefetched
+#endif
+
+#define BLOCKS      (SLAB / BLOCK)
+#define BLOCK_CODES (BLOCK / 4 * COLS) // words
+
+/// A slab of B: of block i, word q of all columns from codes[i · BLOCK_CODES + q · COLS] on, and their scales
+/// and shifts from [i · COLS] on.
+typedef struct Panel {
+  LOCAL_PTR int *codes;
+  LOCAL_PTR float *scales, *shifts;
+} Panel;
+
+/// What a work item multiplies with, in one slab.
+typedef struct Source {
+  GLOBAL const void *b;
+  uint b_n, type; // rows of B lie b_n apart
+  uint n, n_end;  // the first column, and columns of C
+  uint k, k_end;  // the slab's first step, and all steps
+} Source;
+
+// ---- packing ----
+
+TRANSPOSE_FOURS(transpose_words, whole_vector, int4)
+
+/// turned[q] has bytes 4 q … 4 q + 3 from `place` on of each block in a lane.
+INLINE void turn_blocks(whole_vector *turned, GLOBAL const uchar *const *blocks, uint place) {
+  int4 rows[WIDTH];
+  UNROLL for (uint j = 0; j < WIDTH; j++) rows[j] = as_int4(vload16(0, blocks[j] + place));
+  transpose_words(turned, rows);
+}
+
+/// The half in the low bits of each lane.
+INLINE vector half_of(whole_vector bits) {
+  vector value;
+  ushort16 halves = convert_ushort16(bits);
+  __asm__("vcvtph2ps %1, %0" : "=v"(value) : "v"(halves));
+  return value;
+}
+
+/// What is behind the last column of C is that of the last; it is never stored.
+INLINE size_t row_element(const Source *from, uint col) {
+  return (size_t)min(from->n + col, from->n_end - 1) * from->b_n + from->k;
+}
+
+/// Packs `count` blocks of WIDTH columns of a type whose blocks are a scale, perhaps a shift, and BLOCK codes
+/// of whole bytes or halves. `bytes` is their size, and the first `head` are not codes.
+INLINE void pack_direct(Panel panel, const Source *from, uint col, uint count, uint type, uint head,
+                        uint bytes) {
+  GLOBAL const uchar *blocks[WIDTH];
+  UNROLL for (uint j = 0; j < WIDTH; j++) blocks[j] =
+      (GLOBAL const uchar *)from->b + row_element(from, col + j) / BLOCK * bytes;
+  for (uint i = 0, place = 0; i < count; i++, place += bytes) {
+    whole_vector first[4], codes[8];
+    turn_blocks(first, blocks, place);
+    turn_blocks(codes, blocks, place + head);
+    if (type == TYPE_Q8_0) turn_blocks(codes + 4, blocks, place + head + 16);
+    UNROLL for (uint q = 0; q < 4; q++) {
+      if (type == TYPE_Q8_0) {
+        codes[q] ^= (int)0x80808080;
+        codes[q + 4] ^= (int)0x80808080;
+      } else {
+        codes[q + 4] = codes[q] >> 4 & 0x0f0f0f0f;
+        codes[q] &= 0x0f0f0f0f;
+      }
+    }
+    UNROLL for (uint q = 0; q < 8; q++) vstore16(codes[q], 0, panel.codes + i * BLOCK_CODES + q * COLS + col);
+    store_vector(half_of(first[0]), 0, panel.scales + i * COLS + col);
+    if (head == 4) store_vector(half_of(first[0] >> 16), 0, panel.shifts + i * COLS + col);
+  }
+}
+
+/// True for types with more than one scale in BLOCK elements.
+INLINE int has_parts(uint type) {
+  return type == TYPE_Q2_K || type == TYPE_Q3_K || type == TYPE_Q6_K;
+}
+
+/// The codes of one block of a row of B, their scale and their shift. `left` steps are left of the row.
+INLINE float load_block(lanes_byte *codes, float *shift, GLOBAL const void *b, size_t place, uint left,
+                        uint type) {
+  vector values[2];
+  float scales[2];
+  *shift = 0.0f;
+  if (is_plain(type) && left < BLOCK) {
+    float part[BLOCK];
+    for (uint i = 0; i < BLOCK; i++) part[i] = i < left ? load_plain(b, place + i, type) : 0.0f;
+    values[0] = load_vector(0, part);
+    values[1] = load_vector(1, part);
+  } else if (is_plain(type)) {
+    values[0] = load_typed_vector(b, place, type);
+    values[1] = load_typed_vector(b, place + WIDTH, type);
+  } else {
+    for (uint i = 0; i < 2; i++) {
+      codes[i] = load_codes(b, place + i * LANES, type, &scales[i], shift);
+      values[i] = lanes_product((vector)(scales[i]), lanes_number(codes[i])) + *shift;
+    }
+    if (!has_parts(type)) return scales[0];
+    *shift = 0.0f;
+  }
+  return round_block(codes, values);
+}
+
+/// As pack_direct, of any other type.
+INLINE void pack_rows(Panel panel, const Source *from, uint col, uint count) {
+  for (uint i = 0; i < count; i++) {
+    int4 rows[2][WIDTH];
+    whole_vector codes[8];
+    for (uint j = 0; j < WIDTH; j++) {
+      lanes_byte bytes[2];
+      uint k = i * BLOCK;
+      float shift;
+      panel.scales[i * COLS + col + j] = load_block(bytes, &shift, from->b, row_element(from, col + j) + k,
+                                                    from->k_end - from->k - k, from->type);
+      panel.shifts[i * COLS + col + j] = shift;
+      UNROLL for (uint half_block = 0; half_block < 2; half_block++) rows[half_block][j] =
+          as_int4(bytes[half_block]);
+    }
+    transpose_words(codes, rows[0]);
+    transpose_words(codes + 4, rows[1]);
+    UNROLL for (uint q = 0; q < 8; q++)
+        vstore16(codes[q] ^ (int)0x80808080, 0, panel.codes + i * BLOCK_CODES + q * COLS + col);
+  }
+}
+
+/// Each branch passes its type as a constant.
+INLINE void pack(Panel panel, const Source *from, uint count) {
+  for (uint col = 0; col < COLS; col += WIDTH) {
+    if (from->type == TYPE_Q4_0) {
+      pack_direct(panel, from, col, count, TYPE_Q4_0, 2, BYTES_Q4_0);
+    } else if (from->type == TYPE_Q4_1) {
+      pack_direct(panel, from, col, count, TYPE_Q4_1, 4, BYTES_Q4_1);
+    } else if (from->type == TYPE_Q8_0) {
+      pack_direct(panel, from, col, count, TYPE_Q8_0, 2, BYTES_Q8_0);
+    } else {
+      pack_rows(panel, from, col, count);
+    }
+  }
+}
+
+// ---- tiles ----
+
+/// sums + the products of four codes of `w`, which have no sign, and of `x` in each lane.
+INLINE int16 add_word(int16 sums, int16 w, int16 x) {
+  __asm__("vpdpbusd %2, %1, %0" : "+v"(sums) : "v"(w), "v"(x));
+  return sums;
+}
+
+/// A word in each lane. The compiler would spread several over the stack.
+INLINE int16 spread(GLOBAL const int *word) {
+  int16 lanes_of_word;
+  __asm__("vpbroadcastd %1, %0" : "=v"(lanes_of_word) : "m"(*word));
+  return lanes_of_word;
+}
+
+/// What happens to a tile's sums at both ends of a slab.
+typedef struct Ends {
+  int first; // the first slab: `part` holds no sums yet
+  int last;  // the last slab: the sums go to C, not to `part`
+  float alpha, beta;
+  uint n_end;   // columns of C
+  size_t pitch; // elements from one row of C to the next
+} Ends;
+
+/// sum + the sum of a block, which is scale · whole, times the row's scale
+INLINE vector add_block(vector sum, int16 whole, vector scale, float row_scale) {
+  return fma((vector)(row_scale), to_float(whole) * scale, sum);
+}
+
+/// One tile: `rows` rows of C from `c` on, columns from n on; rows of A lie a_m apart. `rows` and `shifted`
+/// are constants in every call.
+INLINE void tile(GLOBAL float *c, LOCAL_PTR float *part, GLOBAL const int *a, Panel panel, const uint rows,
+                 const int shifted, uint n, uint count, size_t a_m, Ends ends) {
+  vector left[ROWS], right[ROWS];
+  UNROLL for (uint i = 0; i < rows; i++) {
+    left[i] = ends.first ? (vector)(0.0f) : load_vector(0, part + i * COLS);
+    right[i] = ends.first ? (vector)(0.0f) : load_vector(0, part + i * COLS + WIDTH);
+  }
+  for (uint block = 0; block < count; block++, a += BLOCK_WORDS) {
+    LOCAL_PTR const int *codes = panel.codes + block * BLOCK_CODES;
+    LOCAL_PTR const float *scales = panel.scales + block * COLS, *shifts = panel.shifts + block * COLS;
+    int16 whole_left[ROWS], whole_right[ROWS];
+    UNROLL for (uint i = 0; i < rows; i++) {
+      whole_left[i] = spread(a + i * a_m + START_WORD);
+      whole_right[i] = whole_left[i];
+    }
+    UNROLL for (uint q = 0; q < BLOCK / 4; q++) {
+      int16 b_left = vload16(0, codes + q * COLS), b_right = vload16(0, codes + q * COLS + WIDTH);
+      UNROLL for (uint i = 0; i < rows; i++) {
+        int16 x = spread(a + i * a_m + CODE_WORD + q);
+        whole_left[i] = add_word(whole_left[i], b_left, x);
+        whole_right[i] = add_word(whole_right[i], b_right, x);
+      }
+    }
+    vector scale_left = load_vector(0, scales), scale_right = load_vector(0, scales + WIDTH);
+    UNROLL for (uint i = 0; i < rows; i++) {
+      float row_scale = as_float(a[i * a_m + SCALE_WORD]);
+      left[i] = add_block(left[i], whole_left[i], scale_left, row_scale);
+      right[i] = add_block(right[i], whole_right[i], scale_right, row_scale);
+    }
+    if (!shifted) continue;
+    UNROLL for (uint i = 0; i < rows; i++) {
+      vector row_sum = (vector)(as_float(a[i * a_m + SUM_WORD]));
+      left[i] = fma(row_sum, load_vector(0, shifts), left[i]);
+      right[i] = fma(row_sum, load_vector(0, shifts + WIDTH), right[i]);
+    }
+  }
+  UNROLL for (uint i = 0; i < rows; i++) {
+    if (ends.last) {
+      GLOBAL float *row = c + i * ends.pitch;
+      finish(row, n, left[i], ends.alpha, ends.beta, ends.n_end);
+      finish(row + WIDTH, n + WIDTH, right[i], ends.alpha, ends.beta, ends.n_end);
+    } else {
+      store_vector(left[i], 0, part + i * COLS);
+      store_vector(right[i], 0, part + i * COLS + WIDTH);
+    }
+  }
+}
+
+/// All tiles of a chunk, for one packed slab.
+INLINE void walk(GLOBAL float *c, LOCAL_PTR float *part, GLOBAL const int *a, Panel panel, uint rows,
+                 const int shifted, uint n, uint count, size_t a_m, Ends ends) {
+  uint i = 0;
+  for (; i + ROWS <= rows; i += ROWS) {
+    tile(c + i * ends.pitch, part + i * COLS, a + i * a_m, panel, ROWS, shifted, n, count, a_m, ends);
+  }
+  for (; i < rows; i++) {
+    tile(c + i * ends.pitch, part + i * COLS, a + i * a_m, panel, 1, shifted, n, count, a_m, ends);
+  }
+}
+
+/// True for types whose blocks have a shift that load_block and pack_direct leave as it is.
+INLINE int has_shift(uint type) {
+  return type == TYPE_Q4_1 || type == TYPE_Q5_1 || type == TYPE_Q4_K || type == TYPE_Q5_K;
+}
+
+/// Groups: ceil(N / COLS) x ceil(M / chunk), one work item each. chunk is at most MOST_CHUNK. `a` is what
+/// int8_rows made of A, with its rows a_m words apart, and B(k,n) lies at k + n·b_n. b_type: any but NF4.
+KERNEL(gemm_int8)
+(VIEW_ALIASED(float, c), GLOBAL const int *a, GLOBAL const void *b, ulong b_first, uint m_end, uint n_end,
+ uint k_end, uint chunk, uint a_m, uint b_n, uint b_type, float alpha, float beta) {
+  LOCAL int codes[BLOCKS * BLOCK_CODES] __attribute__((aligned(64)));
+  LOCAL float scales[BLOCKS * COLS] __attribute__((aligned(64)));
+  LOCAL float shifts[BLOCKS * COLS] __attribute__((aligned(64)));
+  LOCAL float part[MOST_CHUNK * COLS] __attribute__((aligned(64)));
+  Panel panel = {codes, scales, shifts};
+  uint n = group_id(0) * COLS, m = group_id(1) * chunk, rows = min(chunk, m_end - m);
+  Source from = {skip_typed(b, b_first, b_type), b_n, b_type, n, n_end, 0, k_end};
+  GLOBAL float *c_tile = c + c_first + (size_t)m * c_pitch + n;
+  a += (size_t)m * a_m;
+  for (; from.k < k_end; from.k += SLAB) {
+    uint steps = min((uint)SLAB, k_end - from.k), count = (steps + BLOCK - 1) / BLOCK;
+    Ends ends = {from.k == 0, from.k + steps == k_end, alpha, beta, n_end, c_pitch};
+    GLOBAL const int *a_slab = a + from.k / BLOCK * BLOCK_WORDS;
+    pack(panel, &from, count);
+    if (has_shift(b_type)) {
+      walk(c_tile, part, a_slab, panel, rows, 1, n, count, a_m, ends);
+    } else {
+      walk(c_tile, part, a_slab, panel, rows, 0, n, count, a_m, ends);
+    }
+  }
+}
+
+/// to[m] = row m of A, rounded for weights of b_type; its rows touch. Groups: M, of one work item.
+KERNEL(int8_rows)
+(GLOBAL int *RESTRICT to, GLOBAL const float *RESTRICT a, ulong a_first, uint k_end, uint a_m, uint b_type) {
+  a += a_first + (size_t)group_id(0) * a_m;
+  to += (size_t)group_id(0) * ((k_end + BLOCK - 1) / BLOCK * BLOCK_WORDS);
+  for (uint k = 0; k < k_end; k += BLOCK, to += BLOCK_WORDS) {
+    lanes_byte codes[2];
+    float shift, scale = load_block(codes, &shift, a, k, k_end - k, TYPE_F32);
+    int sum = sum_of(convert_int16(as_char16(codes[0])) + convert_int16(as_char16(codes[1])));
+    to[SCALE_WORD] = as_int(scale);
+    to[SUM_WORD] = as_int(scale * (float)sum);
+    to[START_WORD] = -(int)code_offset(b_type) * sum;
+    vstore4(as_int4(codes[0]), 0, to + CODE_WORD);
+    vstore4(as_int4(codes[1]), 0, to + CODE_WORD + 4);
+  }
+}
