@@ -1,6 +1,6 @@
 // C = alpha · A · Bᵀ + beta · C of values rounded to eight bits, by the instructions of AVX512-VNNI, for CPU
-// devices. B is stored [N,K]. One work item computes COLS columns of `chunk` rows, as in gemm_cpu.h, with a
-// column in each lane.
+// devices. B is stored [N,K]. One work item computes COLS columns of `chunk` rows at a time, as in
+// gemm_cpu.h, with a column in each lane.
 //
 // A row of A has a scale for each BLOCK of k and so has a row of B, which may also have a shift:
 //
@@ -9,28 +9,27 @@
 // Quantised types with 32 elements to a scale keep their codes, so nothing of them is rounded. All others are
 // rounded as rows of A are.
 //
+// Rows of A are rounded by int8_rows, once for all columns; of few rows each work item rounds its own copy,
+// which costs less than another launch, and computes more columns.
+//
 // Rule: sums within a block are of whole numbers, so they are exact; those of blocks are one chain of fma
 // over k for each element. So a row's result depends neither on its place nor on the other rows.
 //
 // pocl takes a CPU that it does not know for one without these instructions, so they are written out.
 #include "int8_cpu.h"
 
-#define COLS       (2 * WIDTH)
-#define ROWS       6   // 4 · ROWS sums, two vectors of B and one of A fit in the registers
-#define MOST_CHUNK 768 // rows that share a packed slab, at most
-#define SLAB       768 // steps of k of a slab
-#ifndef BYTES_AHEAD
-#define BYTES_AHEAD 512 // how far ahead B is prefetched
-#endif
-
+#define COLS        (2 * WIDTH)
+#define ROWS        6   // 4 · ROWS sums, two vectors of B and one of A fit in the registers
+#define MOST_CHUNK  768 // rows that share a packed slab, at most
+#define SLAB        768 // steps of k of a slab
 #define BLOCKS      (SLAB / BLOCK)
-#define BLOCK_CODES (BLOCK / 4 * COLS) // words
+#define BLOCK_CODES (2 * BLOCK / 4) // vectors
 
-/// A slab of B: of block i, word q of all columns from codes[i · BLOCK_CODES + q · COLS] on, and their scales
-/// and shifts from [i · COLS] on.
+/// A slab of B, in vectors of columns, of which there are two: of block i, word q of half h is
+/// codes[2 · (8 · i + q) + h]; its scales and shifts are at 2 · i + h.
 typedef struct Panel {
-  LOCAL_PTR int *codes;
-  LOCAL_PTR float *scales, *shifts;
+  LOCAL_PTR whole_vector *codes;
+  LOCAL_PTR vector *scales, *shifts;
 } Panel;
 
 /// What a work item multiplies with, in one slab.
@@ -67,13 +66,15 @@ INLINE size_t row_element(const Source *from, uint col) {
 
 /// Packs `count` blocks of WIDTH columns of a type whose blocks are a scale, perhaps a shift, and BLOCK codes
 /// of whole bytes or halves. `bytes` is their size, and the first `head` are not codes.
-INLINE void pack_direct(Panel panel, const Source *from, uint col, uint count, uint type, uint head,
+INLINE void pack_direct(Panel panel, const Source *from, uint part, uint count, uint type, uint head,
                         uint bytes) {
   GLOBAL const uchar *blocks[WIDTH];
   UNROLL for (uint j = 0; j < WIDTH; j++) blocks[j] =
-      (GLOBAL const uchar *)from->b + row_element(from, col + j) / BLOCK * bytes;
+      (GLOBAL const uchar *)from->b + row_element(from, part * WIDTH + j) / BLOCK * bytes;
+  GLOBAL const uchar *next = blocks[0] + (size_t)from->b_n / BLOCK * bytes * WIDTH; // the next columns
   for (uint i = 0, place = 0; i < count; i++, place += bytes) {
     whole_vector first[4], codes[8];
+    UNROLL for (uint at = 0; at < WIDTH * bytes; at += 64) FETCH(next + WIDTH * place + at);
     turn_blocks(first, blocks, place);
     turn_blocks(codes, blocks, place + head);
     if (type == TYPE_Q8_0) turn_blocks(codes + 4, blocks, place + head + 16);
@@ -86,9 +87,9 @@ INLINE void pack_direct(Panel panel, const Source *from, uint col, uint count, u
         codes[q] &= 0x0f0f0f0f;
       }
     }
-    UNROLL for (uint q = 0; q < 8; q++) vstore16(codes[q], 0, panel.codes + i * BLOCK_CODES + q * COLS + col);
-    store_vector(half_of(first[0]), 0, panel.scales + i * COLS + col);
-    if (head == 4) store_vector(half_of(first[0] >> 16), 0, panel.shifts + i * COLS + col);
+    UNROLL for (uint q = 0; q < 8; q++) panel.codes[i * BLOCK_CODES + 2 * q + part] = codes[q];
+    panel.scales[2 * i + part] = half_of(first[0]);
+    if (head == 4) panel.shifts[2 * i + part] = half_of(first[0] >> 16);
   }
 }
 
@@ -123,38 +124,39 @@ INLINE float load_block(lanes_byte *codes, float *shift, GLOBAL const void *b, s
 }
 
 /// As pack_direct, of any other type.
-INLINE void pack_rows(Panel panel, const Source *from, uint col, uint count) {
+INLINE void pack_rows(Panel panel, const Source *from, uint part, uint count) {
   for (uint i = 0; i < count; i++) {
     int4 rows[2][WIDTH];
     whole_vector codes[8];
+    float scales[WIDTH], shifts[WIDTH];
     for (uint j = 0; j < WIDTH; j++) {
       lanes_byte bytes[2];
       uint k = i * BLOCK;
-      float shift;
-      panel.scales[i * COLS + col + j] = load_block(bytes, &shift, from->b, row_element(from, col + j) + k,
-                                                    from->k_end - from->k - k, from->type);
-      panel.shifts[i * COLS + col + j] = shift;
-      UNROLL for (uint half_block = 0; half_block < 2; half_block++) rows[half_block][j] =
-          as_int4(bytes[half_block]);
+      scales[j] = load_block(bytes, &shifts[j], from->b, row_element(from, part * WIDTH + j) + k,
+                             from->k_end - from->k - k, from->type);
+      rows[0][j] = as_int4(bytes[0]);
+      rows[1][j] = as_int4(bytes[1]);
     }
     transpose_words(codes, rows[0]);
     transpose_words(codes + 4, rows[1]);
-    UNROLL for (uint q = 0; q < 8; q++)
-        vstore16(codes[q] ^ (int)0x80808080, 0, panel.codes + i * BLOCK_CODES + q * COLS + col);
+    UNROLL for (uint q = 0; q < 8; q++) panel.codes[i * BLOCK_CODES + 2 * q + part] =
+        codes[q] ^ (int)0x80808080;
+    panel.scales[2 * i + part] = load_vector(0, scales);
+    panel.shifts[2 * i + part] = load_vector(0, shifts);
   }
 }
 
 /// Each branch passes its type as a constant.
 INLINE void pack(Panel panel, const Source *from, uint count) {
-  for (uint col = 0; col < COLS; col += WIDTH) {
+  for (uint part = 0; part < 2; part++) {
     if (from->type == TYPE_Q4_0) {
-      pack_direct(panel, from, col, count, TYPE_Q4_0, 2, BYTES_Q4_0);
+      pack_direct(panel, from, part, count, TYPE_Q4_0, 2, BYTES_Q4_0);
     } else if (from->type == TYPE_Q4_1) {
-      pack_direct(panel, from, col, count, TYPE_Q4_1, 4, BYTES_Q4_1);
+      pack_direct(panel, from, part, count, TYPE_Q4_1, 4, BYTES_Q4_1);
     } else if (from->type == TYPE_Q8_0) {
-      pack_direct(panel, from, col, count, TYPE_Q8_0, 2, BYTES_Q8_0);
+      pack_direct(panel, from, part, count, TYPE_Q8_0, 2, BYTES_Q8_0);
     } else {
-      pack_rows(panel, from, col, count);
+      pack_rows(panel, from, part, count);
     }
   }
 }
@@ -198,22 +200,21 @@ INLINE void tile(GLOBAL float *c, LOCAL_PTR float *part, GLOBAL const int *a, Pa
     right[i] = ends.first ? (vector)(0.0f) : load_vector(0, part + i * COLS + WIDTH);
   }
   for (uint block = 0; block < count; block++, a += BLOCK_WORDS) {
-    LOCAL_PTR const int *codes = panel.codes + block * BLOCK_CODES;
-    LOCAL_PTR const float *scales = panel.scales + block * COLS, *shifts = panel.shifts + block * COLS;
+    LOCAL_PTR const whole_vector *codes = panel.codes + block * BLOCK_CODES;
     int16 whole_left[ROWS], whole_right[ROWS];
     UNROLL for (uint i = 0; i < rows; i++) {
       whole_left[i] = spread(a + i * a_m + START_WORD);
       whole_right[i] = whole_left[i];
     }
     UNROLL for (uint q = 0; q < BLOCK / 4; q++) {
-      int16 b_left = vload16(0, codes + q * COLS), b_right = vload16(0, codes + q * COLS + WIDTH);
+      whole_vector b_left = codes[2 * q], b_right = codes[2 * q + 1];
       UNROLL for (uint i = 0; i < rows; i++) {
         int16 x = spread(a + i * a_m + CODE_WORD + q);
         whole_left[i] = add_word(whole_left[i], b_left, x);
         whole_right[i] = add_word(whole_right[i], b_right, x);
       }
     }
-    vector scale_left = load_vector(0, scales), scale_right = load_vector(0, scales + WIDTH);
+    vector scale_left = panel.scales[2 * block], scale_right = panel.scales[2 * block + 1];
     UNROLL for (uint i = 0; i < rows; i++) {
       float row_scale = as_float(a[i * a_m + SCALE_WORD]);
       left[i] = add_block(left[i], whole_left[i], scale_left, row_scale);
@@ -222,8 +223,8 @@ INLINE void tile(GLOBAL float *c, LOCAL_PTR float *part, GLOBAL const int *a, Pa
     if (!shifted) continue;
     UNROLL for (uint i = 0; i < rows; i++) {
       vector row_sum = (vector)(as_float(a[i * a_m + SUM_WORD]));
-      left[i] = fma(row_sum, load_vector(0, shifts), left[i]);
-      right[i] = fma(row_sum, load_vector(0, shifts + WIDTH), right[i]);
+      left[i] = fma(row_sum, panel.shifts[2 * block], left[i]);
+      right[i] = fma(row_sum, panel.shifts[2 * block + 1], right[i]);
     }
   }
   UNROLL for (uint i = 0; i < rows; i++) {
@@ -255,38 +256,8 @@ INLINE int has_shift(uint type) {
   return type == TYPE_Q4_1 || type == TYPE_Q5_1 || type == TYPE_Q4_K || type == TYPE_Q5_K;
 }
 
-/// Groups: ceil(N / COLS) x ceil(M / chunk), one work item each. chunk is at most MOST_CHUNK. `a` is what
-/// int8_rows made of A, with its rows a_m words apart, and B(k,n) lies at k + n·b_n. b_type: any but NF4.
-KERNEL(gemm_int8)
-(VIEW_ALIASED(float, c), GLOBAL const int *a, GLOBAL const void *b, ulong b_first, uint m_end, uint n_end,
- uint k_end, uint chunk, uint a_m, uint b_n, uint b_type, float alpha, float beta) {
-  LOCAL int codes[BLOCKS * BLOCK_CODES] __attribute__((aligned(64)));
-  LOCAL float scales[BLOCKS * COLS] __attribute__((aligned(64)));
-  LOCAL float shifts[BLOCKS * COLS] __attribute__((aligned(64)));
-  LOCAL float part[MOST_CHUNK * COLS] __attribute__((aligned(64)));
-  Panel panel = {codes, scales, shifts};
-  uint n = group_id(0) * COLS, m = group_id(1) * chunk, rows = min(chunk, m_end - m);
-  Source from = {skip_typed(b, b_first, b_type), b_n, b_type, n, n_end, 0, k_end};
-  GLOBAL float *c_tile = c + c_first + (size_t)m * c_pitch + n;
-  a += (size_t)m * a_m;
-  for (; from.k < k_end; from.k += SLAB) {
-    uint steps = min((uint)SLAB, k_end - from.k), count = (steps + BLOCK - 1) / BLOCK;
-    Ends ends = {from.k == 0, from.k + steps == k_end, alpha, beta, n_end, c_pitch};
-    GLOBAL const int *a_slab = a + from.k / BLOCK * BLOCK_WORDS;
-    pack(panel, &from, count);
-    if (has_shift(b_type)) {
-      walk(c_tile, part, a_slab, panel, rows, 1, n, count, a_m, ends);
-    } else {
-      walk(c_tile, part, a_slab, panel, rows, 0, n, count, a_m, ends);
-    }
-  }
-}
-
-/// to[m] = row m of A, rounded for weights of b_type; its rows touch. Groups: M, of one work item.
-KERNEL(int8_rows)
-(GLOBAL int *RESTRICT to, GLOBAL const float *RESTRICT a, ulong a_first, uint k_end, uint a_m, uint b_type) {
-  a += a_first + (size_t)group_id(0) * a_m;
-  to += (size_t)group_id(0) * ((k_end + BLOCK - 1) / BLOCK * BLOCK_WORDS);
+/// to = a row of A, rounded for weights of b_type.
+INLINE void round_row(GLOBAL int *to, GLOBAL const float *a, uint k_end, uint b_type) {
   for (uint k = 0; k < k_end; k += BLOCK, to += BLOCK_WORDS) {
     lanes_byte codes[2];
     float shift, scale = load_block(codes, &shift, a, k, k_end - k, TYPE_F32);
@@ -297,4 +268,46 @@ KERNEL(int8_rows)
     vstore4(as_int4(codes[0]), 0, to + CODE_WORD);
     vstore4(as_int4(codes[1]), 0, to + CODE_WORD + 4);
   }
+}
+
+/// Groups: ceil(N / (panels · COLS)) x ceil(M / chunk), one work item each. chunk is at most MOST_CHUNK. Row
+/// m of A, rounded, lies at rounded + m · pitch. If `own`, each work item rounds for itself, behind what
+/// those before it round, and chunk is M; else `a` is not read. B(k,n) lies at k + n·b_n. b_type: any but
+/// NF4.
+KERNEL(gemm_int8)
+(VIEW_ALIASED(float, c), GLOBAL int *rounded, uint pitch, int own, GLOBAL const float *a, ulong a_first,
+ uint a_m, GLOBAL const void *b, ulong b_first, uint m_end, uint n_end, uint k_end, uint chunk, uint panels,
+ uint b_n, uint b_type, float alpha, float beta) {
+  LOCAL whole_vector codes[BLOCKS * BLOCK_CODES];
+  LOCAL vector scales[2 * BLOCKS];
+  LOCAL vector shifts[2 * BLOCKS];
+  LOCAL float part[MOST_CHUNK * COLS] __attribute__((aligned(64)));
+  Panel panel = {codes, scales, shifts};
+  uint m = group_id(1) * chunk, rows = min(chunk, m_end - m);
+  uint n = group_id(0) * panels * COLS, n_last = min(n + panels * COLS, n_end);
+  rounded += (size_t)(own ? group_id(0) * m_end : m) * pitch;
+  for (uint i = 0; own && i < rows; i++)
+    round_row(rounded + (size_t)i * pitch, a + a_first + (size_t)i * a_m, k_end, b_type);
+  for (; n < n_last; n += COLS) {
+    Source from = {skip_typed(b, b_first, b_type), b_n, b_type, n, n_end, 0, k_end};
+    GLOBAL float *c_tile = c + c_first + (size_t)m * c_pitch + n;
+    for (; from.k < k_end; from.k += SLAB) {
+      uint steps = min((uint)SLAB, k_end - from.k), count = (steps + BLOCK - 1) / BLOCK;
+      Ends ends = {from.k == 0, from.k + steps == k_end, alpha, beta, n_end, c_pitch};
+      GLOBAL const int *a_slab = rounded + from.k / BLOCK * BLOCK_WORDS;
+      pack(panel, &from, count);
+      if (has_shift(b_type)) {
+        walk(c_tile, part, a_slab, panel, rows, 1, n, count, pitch, ends);
+      } else {
+        walk(c_tile, part, a_slab, panel, rows, 0, n, count, pitch, ends);
+      }
+    }
+  }
+}
+
+/// to[m] = row m of A, rounded for weights of b_type; its rows touch. Groups: M, of one work item.
+KERNEL(int8_rows)
+(GLOBAL int *RESTRICT to, GLOBAL const float *RESTRICT a, ulong a_first, uint k_end, uint a_m, uint b_type) {
+  uint pitch = (k_end + BLOCK - 1) / BLOCK * BLOCK_WORDS;
+  round_row(to + (size_t)group_id(0) * pitch, a + a_first + (size_t)group_id(0) * a_m, k_end, b_type);
 }

@@ -5,6 +5,7 @@
 #include "context.h"
 #include "grid.h"
 #include "ops/ops.h"
+#include "util/memory.h"
 
 enum { TILE = 64, TILE_ITEMS = 64 };            // as in cl/gemm.cl
 enum { PORTABLE_STEPS = 512 };                  // steps of k in one launch of cl/gemm.cl
@@ -13,6 +14,7 @@ enum { WHOLE_TILES = 12 };                      // rows: a multiple of cl/gemm_c
 enum { LEAST_CHUNK = 96, ITEMS_PER_PROCESSOR = 8 };
 enum { MOST_WORDS = 4 * 1024 * 1024 };          // scratch for rounded rows of A
 enum { BLOCK = 32, BLOCK_WORDS = 11 };          // as in cl/int8_cpu.h
+enum { FEW_INT8_ROWS = 8, MOST_ITEMS = 64 };    // that round for themselves
 enum { FEW_ROWS = 3, FEW_COLS_PER_VECTOR = 4 }; // as in cl/gemv_cpu.cl
 
 /// Elements from one row, or column, of op(matrix) to the next.
@@ -89,16 +91,31 @@ static Status bf16_gemm(Ops *ops, const GemmCall *call, const Tensor *rounded, s
                 ARG_FLOAT(call->beta));
 }
 
+#define ARG_INT8(call, rounded, pitch, own, chunk, panels)                                                   \
+  ARG_MATRIX(call->c), ARG_UINT(call->c.stride), ARG_TENSOR(rounded), ARG_UINT(pitch), ARG_UINT(own),        \
+      ARG_MATRIX(call->a), ARG_UINT(call->a.stride), ARG_MATRIX(call->b), ARG_UINT(call->m),                 \
+      ARG_UINT(call->n), ARG_UINT(call->k), ARG_UINT(chunk), ARG_UINT(panels), ARG_UINT(call->b.stride),     \
+      ARG_UINT(call->b.type), ARG_FLOAT(call->alpha), ARG_FLOAT(call->beta)
+
 /// The same in eight bits.
 static Status int8_gemm(Ops *ops, const GemmCall *call, const Tensor *rounded, size_t pitch) {
-  const GemmMatrix *a = &call->a, *c = &call->c;
   Tiling tiles = tiling(ops, call->m, call->n);
-  TRY(LAUNCH(ops, int8_rows, grid_groups(call->m, 1), ARG_TENSOR(rounded), ARG_MATRIX(*a), ARG_UINT(call->k),
-             ARG_UINT(a->stride), ARG_UINT(call->b.type)));
-  return LAUNCH(ops, gemm_int8, tiles.grid, ARG_MATRIX(*c), ARG_UINT(c->stride), ARG_TENSOR(rounded),
-                ARG_MATRIX(call->b), ARG_UINT(call->m), ARG_UINT(call->n), ARG_UINT(call->k),
-                ARG_UINT(tiles.chunk), ARG_UINT(pitch), ARG_UINT(call->b.stride), ARG_UINT(call->b.type),
-                ARG_FLOAT(call->alpha), ARG_FLOAT(call->beta));
+  TRY(LAUNCH(ops, int8_rows, grid_groups(call->m, 1), ARG_TENSOR(rounded), ARG_MATRIX(call->a),
+             ARG_UINT(call->k), ARG_UINT(call->a.stride), ARG_UINT(call->b.type)));
+  return LAUNCH(ops, gemm_int8, tiles.grid, ARG_INT8(call, rounded, pitch, 0, tiles.chunk, 1));
+}
+
+/// The same of so few rows that each work item rounds them for itself. What is a plan's scratch too depends
+/// on no device.
+static Status few_int8_gemm(Ops *ops, const GemmCall *call) {
+  const Tensor *rounded;
+  size_t pitch = pieces(call->k, BLOCK) * BLOCK_WORDS, columns = pieces(call->n, COLS_PER_VECTOR * 16),
+         items = ITEMS_PER_PROCESSOR * ops_compute_units(ops);
+  if (items > MOST_ITEMS) items = MOST_ITEMS;
+  size_t panels = pieces(columns, items);
+  TRY(ops_scratch(ops, SCRATCH_ROUNDED, size_min(columns, MOST_ITEMS) * call->m * pitch, &rounded));
+  return LAUNCH(ops, gemm_int8, grid_groups(pieces(columns, panels), 1),
+                ARG_INT8(call, rounded, pitch, 1, call->m, panels));
 }
 
 /// Rounds some rows of A at a time and multiplies with them. A row's bits do not depend on the others', so no
@@ -122,6 +139,7 @@ static Status rounded_gemm(Ops *ops, GemmCall call) {
 
 Status gemm_cpu(Ops *ops, const GemmCall *call) {
   TRY(check_call(call, ops_can_read(call->b.type)));
+  if (call->math == GEMM_BYTE_INPUTS && call->m <= FEW_INT8_ROWS) return few_int8_gemm(ops, call);
   if (call->math != GEMM_F32) return rounded_gemm(ops, *call);
   if (call->m <= FEW_ROWS && !call->a.transposed && call->b.transposed) return few_rows(ops, call);
   Tiling tiles = tiling(ops, call->m, call->n);

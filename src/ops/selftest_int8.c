@@ -7,6 +7,7 @@
 
 enum { FEW = 2, TILED = 17, MANY = 197 }; // rows
 enum { COLS = 35, STEPS = 785, BLOCKS = 4 * 256 };
+enum { WIDE = 2 * 64 * 32 + COLS, SHORT = 65 }; // columns of which a work item has more than one panel
 
 static const DType types[] = {DTYPE_F32, DTYPE_F16, DTYPE_BF16,
 #define BLOCK_ROW(name) DTYPE_##name,
@@ -21,9 +22,8 @@ static bool is_rounded(DType type) {
   return parts || type == DTYPE_NF4 || dtype_info(type)->kind != DTYPE_QUANTISED;
 }
 
-static Status check_product(Probe *p, DType type, size_t m) {
+static Status check_product(Probe *p, DType type, size_t m, size_t n, size_t k) {
   bool plain = dtype_info(type)->kind != DTYPE_QUANTISED;
-  size_t n = COLS, k = plain ? STEPS : BLOCKS;
   double *w = draw(p, n * k, 1), *x = draw(p, m * k, 1), *out = draw(p, m * n, 1);
   Tensor *dev_w = plain ? device_rounded(p, type, n, k, w) : device_blocks(p, type, n, k, w);
   Tensor *dev_x = device_f32(p, m, k, x), *dev_out = device_f32(p, m, n, out);
@@ -42,10 +42,11 @@ static Status check_product(Probe *p, DType type, size_t m) {
 
 static Status check_int8(Probe *p) {
   for (size_t i = 0; i < TYPES; i++) {
-    TRY(check_product(p, types[i], i == 0 ? MANY : TILED));
-    TRY(check_product(p, types[i], FEW));
+    size_t k = dtype_info(types[i])->kind == DTYPE_QUANTISED ? BLOCKS : STEPS;
+    TRY(check_product(p, types[i], i == 0 ? MANY : TILED, COLS, k));
+    TRY(check_product(p, types[i], FEW, COLS, k));
   }
-  return STATUS_OK;
+  return check_product(p, DTYPE_F32, FEW, WIDE, SHORT);
 }
 
 const SelfCheck int8_checks[] = {

@@ -16,7 +16,7 @@
 #include <time.h>
 
 enum { LAYERS = 30, LARGE = 10000000 }; // a matrix of more than LARGE words is a head, and two are enough
-static const double seconds = 0.7;      // per shape
+static const double seconds = 2;        // per shape
 
 typedef struct Shape {
   bool dx; // dx = dout w; else out = x w'

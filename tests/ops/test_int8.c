@@ -75,6 +75,7 @@ static void products_of_rounded_factors(void **state) {
     check(&(Case){33, 31, 65, -0.75, 1, type});
     check(&(Case){200, 45, 801, 0.5, -2, type});
     check(&(Case){5, 70, 1601, 1.5, 0, type});
+    check(&(Case){3, 4401, 65, 1, 0, type}); // more than one panel to a work item
   }
 }
 
@@ -104,7 +105,7 @@ static float *read_rows(const Tensor *tensor, size_t first, size_t count) {
 /// All rows together, and any part of them, have the same bits.
 static void a_row_does_not_depend_on_the_others(void **state) {
   (void)state;
-  enum { M = 300, FIRST = 7, N = 70, K = 1024 };
+  enum { M = 300, FIRST = 7, N = 1070, K = 1024 };
   static const size_t counts[] = {1, 2, 3, 4, 6, 12, 64, 193};
   static const DType types[] = {DTYPE_F32, DTYPE_Q4_1, DTYPE_Q8_0, DTYPE_Q6_K};
   for (size_t t = 0; t < 4; t++) {
