@@ -285,24 +285,30 @@ Status args_check_unread(const char *option, const char *output) {
 }
 
 /// Whether two paths, of files that need not be there yet, lead to one place.
-static bool is_one_place(const char *a, const char *b) {
+static Status find_one_place(const char *a, const char *b, bool *same) {
   char *folders[2] = {NULL, NULL};
   const char *paths[2] = {a, b}, *names[2];
-  if (strcmp(a, b) == 0 || file_is_same(a, b)) return true;
+  Status status = STATUS_OK;
+  *same = strcmp(a, b) == 0 || file_is_same(a, b);
+  if (*same) return STATUS_OK;
   for (int i = 0; i < 2; i++) {
     const char *slash = strrchr(paths[i], '/');
     names[i] = slash != NULL ? slash + 1 : paths[i];
-    folders[i] = slash != NULL ? strndup(paths[i], (size_t)(names[i] - paths[i])) : strdup(".");
+    TRY_CLEAN(slash != NULL ? str_copy(&folders[i], paths[i], (size_t)(names[i] - paths[i]))
+                            : str_copy(&folders[i], ".", 1));
   }
-  bool same = strcmp(names[0], names[1]) == 0 && folders[0] != NULL && folders[1] != NULL &&
-              file_is_same(folders[0], folders[1]);
+  *same = strcmp(names[0], names[1]) == 0 && file_is_same(folders[0], folders[1]);
+cleanup:
   free(folders[0]);
   free(folders[1]);
-  return same;
+  return status;
 }
 
 Status args_check_apart(const char *option, const char *path, const char *other_option, const char *other) {
-  if (path == NULL || other == NULL || is_stdout(path) || !is_one_place(path, other)) return STATUS_OK;
+  bool same = false;
+  if (path == NULL || other == NULL || is_stdout(path)) return STATUS_OK;
+  TRY(find_one_place(path, other, &same));
+  if (!same) return STATUS_OK;
   return status_fail(STATUS_INPUT, "%s and %s are both %s; name two files", option, other_option, path);
 }
 

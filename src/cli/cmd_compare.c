@@ -11,15 +11,19 @@
 
 static const char *format = "table", *output;
 static TextList items;
+static bool all_metrics;
 static const Option options[] = {
     {"format", OPTION_TEXT, &format, "NAME", "table (default), json, csv or markdown.", 0, 0},
     {"items", OPTION_LIST, &items, "FILE",
      "The items of a result, not where it says; once for each result, in their order.", 0, 0},
+    {"all-metrics", OPTION_FLAG, &all_metrics, NULL, "Show every metric in tables, also those of each part.",
+     0, 0},
     {"output", OPTION_TEXT, &output, "FILE", "Write to this file; by default to the screen.", 0, 0},
     {0}};
 static const Usage usage = {
     "compare", "Compare the benchmark results of models.", "BASE.json OTHER.json ...", options,
-    "Shows the metrics of the tasks that all results have, and how each result differs from the first. The "
+    "Shows the headline metrics of the tasks that all results have, and how each result differs from the "
+    "first. The "
     "differences are taken item by item, so results need their items: gee-cl eval --output base.json --items "
     "base.jsonl. Results of other data, limits, settings or, where that matters, tokenizers are refused.\n\n"
     "A change has a 95 % interval and a p with Holm's correction over all metrics. A value is marked as the "
@@ -156,7 +160,7 @@ static Status find_format(ComparisonFormat *out) {
 
 static Status write_comparison(const Comparing *c, ComparisonFormat form) {
   Str text = {0};
-  ComparisonReport report = {&c->comparison, c->results, c->names};
+  ComparisonReport report = {&c->comparison, c->results, c->names, all_metrics};
   Status status = comparison_write(&report, form, &text);
   if (status == STATUS_OK)
     status = output != NULL && strcmp(output, "-") != 0

@@ -56,9 +56,11 @@ static Status fill_change(const ComparedValue *value, Str *change, Str *p) {
   return value->p_holm < 0.001 ? str_append_text(p, "<0.001") : str_append_format(p, "%.3f", value->p_holm);
 }
 
-static Status fill_row(const ComparisonReport *report, size_t index, Grid *grid) {
-  const ComparedMetric *metric = &report->comparison->list[index];
-  size_t row = index + 1;
+static bool is_shown(const ComparisonReport *report, const ComparedMetric *metric) {
+  return report->all_metrics || task_is_headline(metric->type, metric->name);
+}
+
+static Status fill_row(const ComparisonReport *report, const ComparedMetric *metric, size_t row, Grid *grid) {
   TRY(str_append_format(cell(grid, row, 0), "%s/%s", metric->type->name, metric->name));
   TRY(str_append_format(cell(grid, row, 1), "%zu", metric->n));
   for (size_t m = 0; m < report->comparison->models; m++) {
@@ -72,12 +74,25 @@ static Status fill_row(const ComparisonReport *report, size_t index, Grid *grid)
 }
 
 static Status fill_grid(const ComparisonReport *report, Grid *grid) {
-  grid->rows = report->comparison->count + 1;
-  grid->columns = column_of(report->comparison->models);
+  const Comparison *comparison = report->comparison;
+  size_t row = 1;
+  grid->rows = 1;
+  grid->columns = column_of(comparison->models);
+  for (size_t i = 0; i < comparison->count; i++) grid->rows += is_shown(report, &comparison->list[i]);
   TRY(mem_array(&grid->cells, grid->rows * grid->columns, "the table"));
   TRY(fill_head(report, grid));
-  for (size_t i = 0; i < report->comparison->count; i++) TRY(fill_row(report, i, grid));
+  for (size_t i = 0; i < comparison->count; i++)
+    if (is_shown(report, &comparison->list[i])) TRY(fill_row(report, &comparison->list[i], row++, grid));
   return STATUS_OK;
+}
+
+/// Says what the table leaves out.
+static Status write_ending(const ComparisonReport *report, const Grid *grid, Str *out) {
+  size_t hidden = report->comparison->count - (grid->rows - 1);
+  TRY(str_append_text(out, EXPLANATION));
+  if (hidden == 0) return STATUS_OK;
+  return str_append_format(out, "%zu more metric%s: --all-metrics, or --format json or csv.\n", hidden,
+                           hidden == 1 ? "" : "s");
 }
 
 // ---- a table for a terminal ----
@@ -113,7 +128,7 @@ static Status write_table(const ComparisonReport *report, const Grid *grid, Str 
     }
     TRY(str_append_text(out, "\n"));
   }
-  return str_append_text(out, EXPLANATION);
+  return write_ending(report, grid, out);
 }
 
 // ---- Markdown ----
@@ -127,7 +142,7 @@ static Status write_markdown_cell(const Str *text, Str *out) {
   return str_append_text(out, " |");
 }
 
-static Status write_markdown(const Grid *grid, Str *out) {
+static Status write_markdown(const ComparisonReport *report, const Grid *grid, Str *out) {
   for (size_t row = 0; row < grid->rows; row++) {
     TRY(str_append_text(out, "|"));
     for (size_t column = 0; column < grid->columns; column++)
@@ -138,7 +153,7 @@ static Status write_markdown(const Grid *grid, Str *out) {
     for (size_t column = 1; column < grid->columns; column++) TRY(str_append_text(out, "---:|"));
     TRY(str_append_text(out, "\n"));
   }
-  return str_append_text(out, EXPLANATION);
+  return write_ending(report, grid, out);
 }
 
 // ---- CSV ----
@@ -246,7 +261,8 @@ Status comparison_write(const ComparisonReport *report, ComparisonFormat format,
   if (format == COMPARISON_JSON) return write_json(report, out);
   Status status = fill_grid(report, &grid);
   if (status == STATUS_OK)
-    status = format == COMPARISON_TABLE ? write_table(report, &grid, out) : write_markdown(&grid, out);
+    status =
+        format == COMPARISON_TABLE ? write_table(report, &grid, out) : write_markdown(report, &grid, out);
   grid_free(&grid);
   return status;
 }

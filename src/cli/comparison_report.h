@@ -10,6 +10,7 @@ typedef struct ComparisonReport {
   const Comparison *comparison;
   const Results *results; // [comparison->models]
   char *const *names;     // [comparison->models] short ones, each once
+  bool all_metrics;       // in tables, and not the headlines alone; JSON and CSV have all
 } ComparisonReport;
 
 typedef enum ComparisonFormat {

@@ -123,10 +123,7 @@ cleanup:
 enum { NAME_COLUMNS = 24 }; // at least
 
 static bool is_shown(const EvalRun *run, const TaskType *type, const char *metric) {
-  if (run->all_metrics || type->headlines == NULL) return true;
-  for (size_t i = 0; type->headlines[i] != NULL; i++)
-    if (strcmp(type->headlines[i], metric) == 0) return true;
-  return false;
+  return run->all_metrics || task_is_headline(type, metric);
 }
 
 /// The columns of the names that are shown, of all tasks.

@@ -50,6 +50,13 @@ Status task_find(const char *text, const TaskType **out, const char **argument) 
   return status_fail(STATUS_INPUT, "%.200s: the task %s takes nothing behind its name", text, (*out)->name);
 }
 
+bool task_is_headline(const TaskType *type, const char *metric) {
+  if (type->headlines == NULL) return true;
+  for (size_t i = 0; type->headlines[i] != NULL; i++)
+    if (strcmp(type->headlines[i], metric) == 0) return true;
+  return false;
+}
+
 // ---- files ----
 
 /// Takes over a path.

@@ -45,8 +45,11 @@ static void every_form_has_the_numbers(void **state) {
   assert_true(test_contains(ran.out, "crows_pairs/pct_stereotype"));
   assert_true(test_contains(ran.err, "keeps weights as F32"));
   assert_false(test_contains(ran.err, "same model"));
-  ran = COMPARE("f32.json", "bf16.json", "--format", "markdown");
+  assert_false(test_contains(ran.out, "pct_stereotype_age"));
+  assert_true(test_contains(ran.out, "more metrics: --all-metrics"));
+  ran = COMPARE("f32.json", "bf16.json", "--format", "markdown", "--all-metrics");
   assert_code(ran, 0);
+  assert_false(test_contains(ran.out, "more metrics"));
   assert_true(test_contains(ran.out, "| crows\\_pairs/pct\\_stereotype\\_age\\|x |"));
   ran = COMPARE("f32.json", "bf16.json", "--format", "csv");
   assert_code(ran, 0);

@@ -93,6 +93,9 @@ extern const TaskType *const task_types[];
 /// of `text`, or is NULL. STATUS_INPUT suggests the nearest task.
 STATUS_CHECKED Status task_find(const char *text, const TaskType **out, const char **argument);
 
+/// Whether the metric is one to look at first.
+bool task_is_headline(const TaskType *type, const char *metric);
+
 // ---- open ----
 
 /// The files that were found, at least one for each entry of `files` and in their order.
