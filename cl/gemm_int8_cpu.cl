@@ -93,6 +93,10 @@ INLINE void pack_direct(Panel panel, const Source *from, uint part, uint count, 
   }
 }
 
+INLINE int is_direct(uint type) {
+  return type == TYPE_Q4_0 || type == TYPE_Q4_1 || type == TYPE_Q8_0;
+}
+
 /// True for types with more than one scale in BLOCK elements.
 INLINE int has_parts(uint type) {
   return type == TYPE_Q2_K || type == TYPE_Q3_K || type == TYPE_Q6_K;
@@ -123,11 +127,61 @@ INLINE float load_block(lanes_byte *codes, float *shift, GLOBAL const void *b, s
   return round_block(codes, values);
 }
 
-/// As pack_direct, of any other type.
-INLINE void pack_rows(Panel panel, const Source *from, uint part, uint count) {
+/// Stores block i of one half of the panel, from its rows' codes, which are bytes with a sign.
+INLINE void store_block(Panel panel, uint i, uint part, const int4 *first, const int4 *last) {
+  whole_vector codes[8];
+  transpose_words(codes, first);
+  transpose_words(codes + 4, last);
+  UNROLL for (uint q = 0; q < 8; q++) panel.codes[i * BLOCK_CODES + 2 * q + part] =
+      codes[q] ^ (int)0x80808080;
+}
+
+/// Lane j is the largest lane of rows[j]; `rows` is overwritten.
+INLINE int16 largest_of_rows(int16 *rows) {
+  UNROLL for (uint i = 0; i < WIDTH; i += 4) {
+    UNROLL for (uint j = i; j < i + 2; j++) rows[j] =
+        max(FIRST_HALVES(int16, rows[j], rows[j + 2]), LAST_HALVES(int16, rows[j], rows[j + 2]));
+    rows[i] = max(FIRST_HALVES(int16, rows[i], rows[i + 1]), LAST_HALVES(int16, rows[i], rows[i + 1]));
+  }
+  UNROLL for (uint i = 0; i < WIDTH; i += 8) rows[i] =
+      max((int16)(rows[i].s0123, rows[i].s89ab, rows[i + 4].s0123, rows[i + 4].s89ab),
+          (int16)(rows[i].s4567, rows[i].scdef, rows[i + 4].s4567, rows[i + 4].scdef));
+  return max((int16)(rows[0].s0123, rows[0].s89ab, rows[8].s0123, rows[8].s89ab),
+             (int16)(rows[0].s4567, rows[0].scdef, rows[8].s4567, rows[8].scdef));
+}
+
+/// As pack_direct, of a plain type, with round_block's numbers for WIDTH rows at once. The blocks are whole.
+INLINE void pack_plain(Panel panel, const Source *from, uint part, uint count, uint type) {
+  size_t first[WIDTH];
+  UNROLL for (uint j = 0; j < WIDTH; j++) first[j] = row_element(from, part * WIDTH + j);
   for (uint i = 0; i < count; i++) {
+    int16 rows[WIDTH];
+    int4 codes[2][WIDTH];
+    float factors[WIDTH];
+    UNROLL for (uint j = 0; j < WIDTH; j++) {
+      size_t at = first[j] + i * BLOCK;
+      fetch_ahead(from->b, at + AHEAD, type);
+      rows[j] = max(as_int16(load_typed_vector(from->b, at, type)) & 0x7fffffff,
+                    as_int16(load_typed_vector(from->b, at + WIDTH, type)) & 0x7fffffff);
+    }
+    vector largest = as_float16(largest_of_rows(rows));
+    int16 none = largest < NONE;
+    store_vector(select(127.0f / largest, (vector)(0.0f), none), 0, factors);
+    panel.scales[2 * i + part] = select(largest * (1.0f / 127.0f), (vector)(0.0f), none);
+    UNROLL for (uint j = 0; j < WIDTH; j++) {
+      UNROLL for (uint h = 0; h < 2; h++) {
+        vector values = load_typed_vector(from->b, first[j] + i * BLOCK + h * WIDTH, type);
+        codes[h][j] = as_int4(convert_uchar16(nearest_whole(values * factors[j])));
+      }
+    }
+    store_block(panel, i, part, codes[0], codes[1]);
+  }
+}
+
+/// As pack_direct, of any type, from block `i` on.
+INLINE void pack_rows(Panel panel, const Source *from, uint part, uint i, uint count) {
+  for (; i < count; i++) {
     int4 rows[2][WIDTH];
-    whole_vector codes[8];
     float scales[WIDTH], shifts[WIDTH];
     for (uint j = 0; j < WIDTH; j++) {
       lanes_byte bytes[2];
@@ -137,10 +191,7 @@ INLINE void pack_rows(Panel panel, const Source *from, uint part, uint count) {
       rows[0][j] = as_int4(bytes[0]);
       rows[1][j] = as_int4(bytes[1]);
     }
-    transpose_words(codes, rows[0]);
-    transpose_words(codes + 4, rows[1]);
-    UNROLL for (uint q = 0; q < 8; q++) panel.codes[i * BLOCK_CODES + 2 * q + part] =
-        codes[q] ^ (int)0x80808080;
+    store_block(panel, i, part, rows[0], rows[1]);
     panel.scales[2 * i + part] = load_vector(0, scales);
     panel.shifts[2 * i + part] = load_vector(0, shifts);
   }
@@ -148,16 +199,15 @@ INLINE void pack_rows(Panel panel, const Source *from, uint part, uint count) {
 
 /// Each branch passes its type as a constant.
 INLINE void pack(Panel panel, const Source *from, uint count) {
+  uint type = from->type, whole = min(count, (from->k_end - from->k) / BLOCK);
   for (uint part = 0; part < 2; part++) {
-    if (from->type == TYPE_Q4_0) {
-      pack_direct(panel, from, part, count, TYPE_Q4_0, 2, BYTES_Q4_0);
-    } else if (from->type == TYPE_Q4_1) {
-      pack_direct(panel, from, part, count, TYPE_Q4_1, 4, BYTES_Q4_1);
-    } else if (from->type == TYPE_Q8_0) {
-      pack_direct(panel, from, part, count, TYPE_Q8_0, 2, BYTES_Q8_0);
-    } else {
-      pack_rows(panel, from, part, count);
-    }
+    if (type == TYPE_Q4_0) pack_direct(panel, from, part, count, TYPE_Q4_0, 2, BYTES_Q4_0);
+    if (type == TYPE_Q4_1) pack_direct(panel, from, part, count, TYPE_Q4_1, 4, BYTES_Q4_1);
+    if (type == TYPE_Q8_0) pack_direct(panel, from, part, count, TYPE_Q8_0, 2, BYTES_Q8_0);
+    if (type == TYPE_F32) pack_plain(panel, from, part, whole, TYPE_F32);
+    if (type == TYPE_F16) pack_plain(panel, from, part, whole, TYPE_F16);
+    if (type == TYPE_BF16) pack_plain(panel, from, part, whole, TYPE_BF16);
+    if (!is_direct(type)) pack_rows(panel, from, part, is_plain(type) ? whole : 0, count);
   }
 }
 

@@ -1,7 +1,8 @@
 // Numbers as eight bits with a scale for each BLOCK of them: how rows of A and weights are rounded.
 #include "columns_cpu.h"
 
-#define BLOCK 32 // steps of k that share a scale
+#define BLOCK 32     // steps of k that share a scale
+#define NONE  1e-36f // blocks whose numbers are all below this are 0: 127 / largest would overflow
 
 INLINE int16 nearest_whole(vector value) {
   int16 whole;
@@ -23,12 +24,12 @@ INLINE int sum_of(int16 value) {
   return two.x + two.y;
 }
 
-/// codes[0 … BLOCK) of the values, and their scale: value ≈ scale · code, with codes from −127 to 127. Blocks
-/// whose numbers are all below 1e-36 are 0. If one of them is not finite, the scale is not either.
+/// codes[0 … BLOCK) of the values, and their scale: value ≈ scale · code, with codes from −127 to 127. If
+/// one of them is not finite, the scale is not either.
 INLINE float round_block(lanes_byte *codes, const vector *values) {
   const int16 sign = (int16)(0x7fffffff);
   float largest = as_float(largest_of(max(as_int16(values[0]) & sign, as_int16(values[1]) & sign)));
-  if (largest < 1e-36f) {
+  if (largest < NONE) {
     codes[0] = codes[1] = (lanes_byte)(0);
     return 0.0f;
   }

@@ -81,6 +81,7 @@ static const Break in_int8[] = {
     {"gemm_int8_cpu.cl", KERNEL_ID(gemm_int8), "if (!has_parts(type)) return", "return", "linear, int8"},
     {"gemm_int8_cpu.cl", KERNEL_ID(gemm_int8), "i < left ? load_plain(b, place + i, type) : 0.0f", "0.0f",
      "linear, int8"},
+    {"gemm_int8_cpu.cl", KERNEL_ID(gemm_int8), "h * WIDTH, type)", "0, type)", "linear, int8"},
     {"gemm_int8_cpu.cl", KERNEL_ID(int8_rows), "type == TYPE_Q4_0 ? 8", "type == TYPE_Q4_0 ? 7",
      "linear, int8"},
     {"gemm_int8_cpu.cl", KERNEL_ID(int8_rows), "as_int(scale * (float)sum)", "as_int(scale)", "linear, int8"},
