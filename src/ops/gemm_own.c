@@ -105,11 +105,12 @@ static Status int8_gemm(Ops *ops, const GemmCall *call, const Tensor *rounded, s
   return LAUNCH(ops, gemm_int8, tiles.grid, ARG_INT8(call, rounded, pitch, 0, tiles.chunk, 1));
 }
 
-/// The same of so few rows that each work item rounds them for itself. What is a plan's scratch too depends
-/// on no device.
+/// The same of so few rows that each work item rounds them for itself. The scratch does not depend on the
+/// device's processors, of which a plan knows nothing.
 static Status few_int8_gemm(Ops *ops, const GemmCall *call) {
   const Tensor *rounded;
-  size_t pitch = pieces(call->k, BLOCK) * BLOCK_WORDS, columns = pieces(call->n, COLS_PER_VECTOR * 16),
+  size_t pitch = pieces(call->k, BLOCK) * BLOCK_WORDS,
+         columns = pieces(call->n, COLS_PER_VECTOR * ops->vector_width),
          items = ITEMS_PER_PROCESSOR * ops_compute_units(ops);
   if (items > MOST_ITEMS) items = MOST_ITEMS;
   size_t panels = pieces(columns, items);

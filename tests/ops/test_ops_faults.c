@@ -1,6 +1,6 @@
-// Allocations fail while ops_create, and ops_use_bf16 where it can, compile the kernels. All programs and
-// kernels are made by the same lines, and each takes the driver milliseconds, so not every allocation is
-// tried: only the first ones, up to the first programs and kernels, and the last.
+// Allocations fail while ops_create, and ops_use_compute where it can, compile the kernels. All
+// programs and kernels are made by the same lines, and each takes the driver milliseconds, so not every
+// allocation is tried: only the first ones, up to the first programs and kernels, and the last.
 #include "support/alloc_faults.h"
 #include "support/test.h"
 
@@ -28,7 +28,7 @@ static int close_device(void **state) {
   return 0;
 }
 
-static bool bf16; // the device has it: what ops_use_bf16 compiles comes last
+static bool bf16; // the device has it: what COMPUTE_BF16 needs comes last
 
 static Status create(void *user) {
   Ops *ops = NULL;
