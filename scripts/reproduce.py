@@ -84,11 +84,15 @@ class Results:
 
     def __init__(self, path):
         self.path, self.lines = path, {}
-        if os.path.exists(path):
+        if os.path.isfile(path):
             with open(path, encoding="utf-8") as file:
-                for line in file:
-                    row = json.loads(line)
-                    self.lines[row["seed"], row["arm"], row["of"]] = row
+                for number, line in enumerate(file, 1):
+                    try:
+                        row = json.loads(line)
+                        self.lines[row["seed"], row["arm"], row["of"]] = row
+                    except (ValueError, KeyError, TypeError):
+                        sys.exit(f"{path}:{number}: this is no whole measurement, as a full disk may leave one: remove the line, and it is "
+                                 "made again")
 
     def has(self, seed, arm, of):
         return (seed, arm, of) in self.lines
@@ -447,6 +451,10 @@ def main():
     parser.add_argument("--results")
     parser.add_argument("--tables", action="store_true")
     options = parser.parse_args()
+    if not all(seed.isdecimal() for seed in options.seeds.split(",")):
+        parser.error(f"--seeds is {options.seeds}; give whole numbers between commas, as in 15,16")
+    if options.answers < 1:
+        parser.error(f"--answers is {options.answers}; it must be at least 1")
     options.seeds = [int(seed) for seed in options.seeds.split(",")]
     options.arms = options.arms.split(",")
     options.benchmarks = [arm for arm in options.benchmarks.split(",") if arm]
@@ -455,6 +463,8 @@ def main():
     check_names(parser, "kind of prompts", options.kinds, list(GAP_SETS))
     os.makedirs(FOLDER, exist_ok=True)
     results = Results(options.results or f"{FOLDER}/results.jsonl")
+    if options.tables and not results.lines:
+        sys.exit(f"{results.path}: there are no measurements")
     if not options.tables:
         check_answers(options, results)
         run(options, results)

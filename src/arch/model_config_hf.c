@@ -152,6 +152,18 @@ static Status read_kv_heads(const cJSON *json, const char *name, ModelConfig *co
   return read_size_or(json, key, name, is_null || absent == 0 ? config->heads : absent, &config->kv_heads);
 }
 
+static Status read_head_dim(const cJSON *json, const char *name, ModelConfig *config) {
+  TRY(read_size_or(json, "head_dim", name, config->width / config->heads, &config->head_dim));
+  if (cJSON_IsNumber(cJSON_GetObjectItemCaseSensitive(json, "head_dim")) ||
+      config->width % config->heads == 0)
+    return STATUS_OK;
+  return status_fail(
+      STATUS_INPUT,
+      "%s: \"hidden_size\" %zu is no multiple of \"num_attention_heads\" %zu, and \"head_dim\" is "
+      "missing",
+      name, config->width, config->heads);
+}
+
 static Status read_sizes(const cJSON *json, const char *name, ModelConfig *config) {
   TRY(read_size(json, "num_hidden_layers", name, &config->layers));
   TRY(read_size(json, "hidden_size", name, &config->width));
@@ -159,7 +171,7 @@ static Status read_sizes(const cJSON *json, const char *name, ModelConfig *confi
   TRY(read_size(json, "intermediate_size", name, &config->ffn));
   TRY(read_size(json, "vocab_size", name, &config->vocab));
   TRY(read_kv_heads(json, name, config));
-  TRY(read_size_or(json, "head_dim", name, config->width / config->heads, &config->head_dim));
+  TRY(read_head_dim(json, name, config));
   TRY(read_size_or(json, "max_position_embeddings", name, config->family->default_positions,
                    &config->max_positions));
   TRY(check_windows(json, name, config));

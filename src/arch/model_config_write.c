@@ -73,7 +73,14 @@ static void add_switches(JsonWriter *json, const ModelConfig *config) {
   }
 }
 
-static Status write_config(const ModelConfig *config, DType type, const char *directory) {
+static void add_init(JsonWriter *json, const InitConfig *init) {
+  json_number(json, "initializer_range", hf_decimal(init->deviation));
+  if (init->padding != SIZE_MAX) json_integer(json, "pad_token_id", (int64_t)init->padding);
+}
+
+/// `init` may be NULL.
+static Status write_config(const ModelConfig *config, DType type, const InitConfig *init,
+                           const char *directory) {
   JsonWriter json = {.layout = JSON_PRETTY};
   json_object_begin(&json, NULL);
   json_array_begin(&json, "architectures");
@@ -91,6 +98,7 @@ static Status write_config(const ModelConfig *config, DType type, const char *di
   const char *dtype = type == DTYPE_F32 ? "float32" : type == DTYPE_F16 ? "float16" : "bfloat16";
   json_string(&json, "torch_dtype", dtype);
   add_tokens(&json, config);
+  if (init != NULL) add_init(&json, init);
   json_object_end(&json);
   return json_save(&json, directory, "config.json");
 }
@@ -105,8 +113,13 @@ static Status write_generation_config(const ModelConfig *config, const char *dir
 }
 
 Status model_config_write(const ModelConfig *config, DType type, const char *directory) {
-  TRY(write_config(config, type, directory));
+  TRY(write_config(config, type, NULL, directory));
   return write_generation_config(config, directory);
+}
+
+Status init_config_write(const InitConfig *config, const char *directory) {
+  TRY(write_config(&config->model, config->type, config, directory));
+  return write_generation_config(&config->model, directory);
 }
 
 Status model_config_copy_generation(const ModelFiles *files, const char *directory) {

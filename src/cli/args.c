@@ -261,18 +261,18 @@ static bool is_stdout(const char *output) {
   return strcmp(output, "-") == 0;
 }
 
-Status args_check_output(const char *output, const char *input, const char *what) {
+Status args_check_output(const char *option, const char *output, const char *input, const char *what) {
   if (is_stdout(output)) return STATUS_OK;
   if (file_is_directory(output))
-    return status_fail(STATUS_INPUT, "--output = %s is a folder; name a file", output);
+    return status_fail(STATUS_INPUT, "%s = %s is a folder; name a file", option, output);
   if (file_is_same(input, output))
-    return status_fail(STATUS_INPUT, "%s: --output would overwrite %s; name another file", output, what);
+    return status_fail(STATUS_INPUT, "%s: %s would overwrite %s; name another file", output, option, what);
   const char *slash = strrchr(output, '/');
   if (slash == NULL || slash == output) return file_check_writable(output);
   Str folder = {0};
   Status status = str_append(&folder, output, (size_t)(slash - output));
   if (status == STATUS_OK && !file_is_directory(str_text(&folder)))
-    status = status_fail(STATUS_INPUT, "--output = %s: there is no folder %s; make it, or name another",
+    status = status_fail(STATUS_INPUT, "%s = %s: there is no folder %s; make it, or name another", option,
                          output, str_text(&folder));
   str_free(&folder);
   return status == STATUS_OK ? file_check_writable(output) : status;
@@ -282,6 +282,15 @@ Status args_check_unread(const char *option, const char *output) {
   if (output == NULL || is_stdout(output) || !file_was_read(output)) return STATUS_OK;
   return status_fail(STATUS_INPUT, "%s: %s would overwrite a file that is read here; name another file",
                      output, option);
+}
+
+Status args_check_new_folder(const char *output) {
+  const char *slash = strrchr(output, '/'), *last = slash != NULL ? slash + 1 : output;
+  if (strcmp(last, ".") == 0 || strcmp(last, "..") == 0)
+    return status_fail(STATUS_INPUT, "--output %s: name the folder itself, without %s at the end", output,
+                       last);
+  if (!file_is_there(output)) return STATUS_OK;
+  return status_fail(STATUS_INPUT, "%s already exists; name a folder that does not", output);
 }
 
 /// Whether two paths, of files that need not be there yet, lead to one place.

@@ -53,9 +53,13 @@ bool args_given(const char *name);
 void args_warn_unused(const char *name, const char *why);
 /// STATUS_INPUT unless `given` is set: "<what> is needed; see … --help".
 STATUS_CHECKED Status args_need(const Usage *usage, const void *given, const char *what);
-/// STATUS_INPUT if --output could not be written once the work is done, as far as it shows before: its folder
-/// is missing or cannot be written, it is a folder, or it is `input`, which `what` names.
-STATUS_CHECKED Status args_check_output(const char *output, const char *input, const char *what);
+/// STATUS_INPUT if there is anything at the folder that --output is to make, be it a link to nothing, or if
+/// its last part names no folder of its own.
+STATUS_CHECKED Status args_check_new_folder(const char *output);
+/// STATUS_INPUT if the file of `option` could not be written once the work is done, as far as it shows
+/// before: its folder is missing or cannot be written, it is a folder, or it is `input`, which `what` names.
+STATUS_CHECKED Status args_check_output(const char *option, const char *output, const char *input,
+                                        const char *what);
 /// STATUS_INPUT if `output`, which `option` named (NULL: it was not given), is a file that the command has
 /// read: called once the inputs are open, before the work.
 STATUS_CHECKED Status args_check_unread(const char *option, const char *output);

@@ -125,7 +125,6 @@ Status cmd_bench(int argc, char **argv) {
   chosen.quick = quick;
   TRY(choose_parts(&chosen));
   TRY(runtime_parse_dtype(dtype, &chosen.dtype));
-  if (json_path != NULL)
-    TRY(status_context(args_check_output(json_path, model != NULL ? model : "", "the model"), "--json"));
+  if (json_path != NULL) TRY(args_check_output("--json", json_path, model != NULL ? model : "", "the model"));
   return run_bench(chosen);
 }

@@ -98,6 +98,11 @@ static bool same_text(const Results *a, const Results *b, const char *object, co
   return strcmp(text_at(a, object, key), text_at(b, object, key)) == 0;
 }
 
+static const char *compute_of(const Results *results) {
+  const char *compute = text_at(results, "sha256", "compute");
+  return *compute != '\0' ? compute : "f32";
+}
+
 static bool same_model(const Results *a, const Results *b) {
   static const char *const keys[] = {"model",   "tokenizer", "dtype",         "quantised",
                                      "compute", "adapter",   "adapter_config"};
@@ -113,8 +118,8 @@ static void note_pair(const Results *a, const Results *b) {
     log_say(LOG_NOTE, "%s keeps weights as %s, %s as %s", a->path, text_at(a, "sha256", "dtype"), b->path,
             text_at(b, "sha256", "dtype"));
   if (!same_text(a, b, "sha256", "compute"))
-    log_say(LOG_NOTE, "one of %s and %s was computed with model.compute = bf16, the other in float32",
-            a->path, b->path);
+    log_say(LOG_NOTE, "%s was computed with model.compute = %s, %s with %s", a->path, compute_of(a), b->path,
+            compute_of(b));
   if (!same_text(a, b, "program", "revision") || !same_text(a, b, "device", "name"))
     log_say(LOG_NOTE, "%s and %s were computed by other versions of gee-cl or on other devices", a->path,
             b->path);
@@ -172,7 +177,7 @@ static Status write_comparison(const Comparing *c, ComparisonFormat form) {
 
 static Status check_output(const Comparing *c) {
   for (size_t i = 0; output != NULL && i < c->paths.count; i++)
-    TRY(args_check_output(output, c->paths.items[i], "a result"));
+    TRY(args_check_output("--output", output, c->paths.items[i], "a result"));
   return STATUS_OK;
 }
 

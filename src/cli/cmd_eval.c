@@ -227,8 +227,8 @@ cleanup:
 }
 
 static Status check_file(const Suite *suite, const char *path, const char *option, const char *config) {
-  TRY(status_context(args_check_output(path, suite->config.model.path, "the model"), "%s", option));
-  return config == NULL ? STATUS_OK : args_check_output(path, config, "the config");
+  TRY(args_check_output(option, path, suite->config.model.path, "the model"));
+  return config == NULL ? STATUS_OK : args_check_output(option, path, config, "the config");
 }
 
 static Status name_files(Suite *suite, const char *adapter, const char *config, EvalModel *model) {

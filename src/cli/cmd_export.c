@@ -21,18 +21,13 @@ static const Usage usage = {"export", "Merge an adapter into a Hugging Face fold
                             "  gee-cl export --model models/SmolLM2-135M-Instruct.Q4_1.gguf --adapter "
                             "runs/quickstart/final --output merged"};
 
-static Status check_output(void) {
-  if (!file_exists(output)) return STATUS_OK;
-  return status_fail(STATUS_INPUT, "%s already exists; name a folder that does not", output);
-}
-
 Status cmd_export(int argc, char **argv) {
   bool helped = false;
   TRY(args_parse(&usage, argc, argv, NULL, &helped));
   if (helped) return STATUS_OK;
   TRY(args_need(&usage, model_args.model, "--model"));
   TRY(args_need(&usage, output, "--output"));
-  TRY(check_output());
+  TRY(args_check_new_folder(output));
   model_args_warn_unused(&model_args, false);
   if (model_args.dtype == NULL) model_args.dtype = "f32"; // a folder holds no quantised weights
   Runtime runtime = {0};
@@ -41,7 +36,7 @@ Status cmd_export(int argc, char **argv) {
   TRY_CLEAN(runtime_open_model(&runtime, &model_args));
   stop_on_signals();
   TRY_CLEAN(atomic_dir_begin(output, &folder)); // fails here, and not after the work
-  TRY_CLEAN(check_output());                    // another export may just have ended
+  TRY_CLEAN(args_check_new_folder(output));     // another export may just have ended
   TRY_CLEAN(runtime_open(&runtime, &model_args));
   if (runtime.dtype == DTYPE_STORED) {
     status = status_fail(STATUS_INPUT, "--dtype stored: an exported folder has f32, f16 or bf16");

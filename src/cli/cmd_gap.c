@@ -327,7 +327,7 @@ cleanup:
 /// STATUS_INPUT unless --items names a file of its own.
 static Status check_items(const char *config) {
   if (strcmp(items_path, "-") == 0) return status_fail(STATUS_INPUT, "--items needs the name of a file");
-  return status_context(args_check_output(items_path, config, "the config"), "--items");
+  return args_check_output("--items", items_path, config, "the config");
 }
 
 Status cmd_gap(int argc, char **argv) {
@@ -343,7 +343,7 @@ Status cmd_gap(int argc, char **argv) {
     as_json = true;
     output = NULL;
   }
-  if (output != NULL) TRY(args_check_output(output, path, "the config"));
+  if (output != NULL) TRY(args_check_output("--output", output, path, "the config"));
   if (items_path != NULL) TRY(check_items(path));
   TRY(args_check_apart("--output", output, "--items", items_path));
   TRY(args_check_apart("--output", output, "--profile", profile));

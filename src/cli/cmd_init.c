@@ -47,9 +47,8 @@ static const Usage usage = {
 
 static Status choose_type(DType *type) {
   if (dtype != NULL) {
-    TRY(runtime_parse_dtype(dtype, type));
-    if (*type == DTYPE_STORED)
-      return status_fail(STATUS_INPUT, "--dtype stored: a folder has f32, f16 or bf16");
+    if (!dtype_from_name(dtype, type) || (*type != DTYPE_F32 && !dtype_is_half(*type)))
+      return status_fail(STATUS_INPUT, "--dtype is \"%.100s\"; it must be one of f32, f16, bf16", dtype);
   }
   if (*type == DTYPE_STORED) *type = DTYPE_BF16;
   return STATUS_OK;
@@ -78,11 +77,6 @@ static Status fit_tokenizer(ModelConfig *config) {
   }
   tokenizer_free(tokenizer);
   return status;
-}
-
-static Status check_output(void) {
-  if (!file_exists(output)) return STATUS_OK;
-  return status_fail(STATUS_INPUT, "%s already exists; name a folder that does not", output);
 }
 
 static Status check_space(const InitConfig *config, const char *folder) {
@@ -147,7 +141,7 @@ Status cmd_init(int argc, char **argv) {
   if (helped) return STATUS_OK;
   TRY(args_need(&usage, config_path, "--config"));
   TRY(args_need(&usage, output, "--output"));
-  TRY(check_output());
+  TRY(args_check_new_folder(output));
   InitConfig config;
   AtomicDir folder = {0};
   Status status = STATUS_OK;
@@ -156,7 +150,7 @@ Status cmd_init(int argc, char **argv) {
   TRY_CLEAN(fit_tokenizer(&config.model));
   stop_on_signals();
   TRY_CLEAN(atomic_dir_begin(output, &folder));
-  TRY_CLEAN(check_output()); // another command may just have ended
+  TRY_CLEAN(args_check_new_folder(output)); // another command may just have ended
   TRY_CLEAN(check_space(&config, folder.partial));
   TRY_CLEAN(write_model(&config, folder.partial));
   TRY_CLEAN(atomic_dir_commit(&folder));

@@ -234,7 +234,7 @@ Status cmd_score(int argc, char **argv) {
   TRY(args_need(&usage, model_args.model, "--model"));
   TRY(args_need(&usage, input, "--input"));
   TRY(args_need(&usage, output, "--output"));
-  TRY(args_check_output(output, input, "--input"));
+  TRY(args_check_output("--output", output, input, "--input"));
   model_args_warn_unused(&model_args, chat);
   Runtime runtime = {0};
   ScoreLines lines = {0};

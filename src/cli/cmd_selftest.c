@@ -4,6 +4,7 @@
 #include "selftest_record.h"
 
 #include <stdio.h>
+#include <string.h>
 
 static const char *device, *gemm, *compute, *reference_path, *output;
 static const Option options[] = {
@@ -27,9 +28,15 @@ static const Usage usage = {
     "  gee-cl selftest --device cpu --write-reference cpu.json\n"
     "  gee-cl selftest --device gpu --reference cpu.json"};
 
+/// Where the checks are listed: not where a reference is printed.
+static FILE *listing(void) {
+  return output != NULL && strcmp(output, "-") == 0 ? stderr : stdout;
+}
+
 static void print_check(const char *operation, const char *what, double found, double allowed, bool passed) {
-  printf("  %s%-4s%s %-31s %s %9.2e   allowed %9.2e\n", style(stdout, passed ? STYLE_GREEN : STYLE_RED),
-         passed ? "ok" : "BAD", style(stdout, STYLE_PLAIN), operation, what, found, allowed);
+  FILE *to = listing();
+  fprintf(to, "  %s%-4s%s %-31s %s %9.2e   allowed %9.2e\n", style(to, passed ? STYLE_GREEN : STYLE_RED),
+          passed ? "ok" : "BAD", style(to, STYLE_PLAIN), operation, what, found, allowed);
 }
 
 static void report(void *user, const char *operation, double error, double tolerance, bool passed) {
@@ -50,9 +57,10 @@ static void report_difference(void *user, const char *operation, double differen
 
 static Status compare(const SelftestRecord *own, const SelftestRecord *reference) {
   size_t count = 0;
-  printf("compared with %s: %s, by %s\n", reference_path, reference->device, reference->program);
+  fprintf(listing(), "compared with %s: %s, by %s\n", reference_path, reference->device, reference->program);
   TRY(selftest_record_compare(own, reference, reference_path, report_difference, &count));
-  printf("%zu of %zu checks compared: this device computes what that one does\n", count, own->count);
+  fprintf(listing(), "%zu of %zu checks compared%s: this device computes what that one does\n", count,
+          own->count, count < own->count ? ", the others are not in the file" : "");
   return STATUS_OK;
 }
 
@@ -72,7 +80,7 @@ static Status write_reference(const SelftestRecord *record, const DeviceInfo *in
 static Status check_paths(void) {
   if (output == NULL) return STATUS_OK;
   TRY(args_check_apart("--write-reference", output, "--reference", reference_path));
-  return status_context(args_check_output(output, "", NULL), "--write-reference");
+  return args_check_output("--write-reference", output, "", "nothing");
 }
 
 Status cmd_selftest(int argc, char **argv) {
@@ -88,12 +96,12 @@ Status cmd_selftest(int argc, char **argv) {
   if (reference_path != NULL) TRY_CLEAN(selftest_record_read(reference_path, &reference));
   TRY_CLEAN(runtime_open_device(&runtime, &(DeviceOptions){.name = device}));
   const DeviceInfo *info = device_info(runtime.device);
-  printf("%s: %s (%s)\n", info->platform, info->name, info->driver);
+  fprintf(listing(), "%s: %s (%s)\n", info->platform, info->name, info->driver);
   TRY_CLEAN(ops_create(runtime.device, gemm, &runtime.ops));
   TRY_CLEAN(ops_use_compute(runtime.ops, runtime.compute));
   TRY_CLEAN(ops_selftest_heard(runtime.ops, SELFTEST_DEEP, report, hear, &own));
   TRY_CLEAN(own.status);
-  printf("all %zu checks passed: this device computes correctly\n", own.count);
+  fprintf(listing(), "all %zu checks passed: this device computes correctly\n", own.count);
   if (output != NULL) TRY_CLEAN(write_reference(&own, info));
   if (reference_path != NULL) TRY_CLEAN(compare(&own, &reference));
 cleanup:

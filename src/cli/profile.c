@@ -32,7 +32,7 @@ struct ProfileReport {
 };
 
 Status profile_check(const char *path) {
-  TRY(status_context(args_check_output(path, "", "nothing"), "--profile"));
+  TRY(args_check_output("--profile", path, "", "nothing"));
   return args_check_unread("--profile", path);
 }
 

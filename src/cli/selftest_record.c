@@ -2,17 +2,19 @@
 // and how far apart two devices may be is the self-test's own tolerance, which no file can change.
 #include "selftest_record.h"
 
+#include "io/file.h"
 #include "io/json.h"
 #include "ops/ops.h"
 #include "util/memory.h"
 #include "util/str.h"
+#include "visible.h"
 #include <float.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
 static const char format[] = "gee-cl selftest";
-enum { VERSION = 1, MOST_ELEMENTS = 1 << 30 };
+enum { VERSION = 1, MOST_ELEMENTS = 1 << 30, MOST_BYTES = 1 << 24 };
 
 // ---- keeping ----
 
@@ -152,16 +154,41 @@ static Status check_format(const cJSON *json, const char *path) {
                      (long long)version, VERSION);
 }
 
-static Status read_record(const cJSON *json, const char *path, SelftestRecord *out) {
-  const char *program = NULL, *name = NULL, *driver = NULL;
-  const cJSON *device = NULL, *operations = NULL, *operation = NULL;
-  TRY(check_format(json, path));
-  TRY(json_get_string(json, "program", path, &program));
+/// A copy of a name, which is printed: characters that a terminal obeys would forge what stands below it.
+static Status copy_name(char **out, const char *path, const char *text) {
+  Str shown = {0};
+  Status status = visible_append(&shown, text, strlen(text));
+  bool plain = status == STATUS_OK && strcmp(str_text(&shown), text) == 0 && strpbrk(text, "\n\t") == NULL;
+  str_free(&shown);
+  TRY(status);
+  if (plain) return str_format(out, "%.200s", text);
+  return status_fail(STATUS_INPUT, "%s: the name of the program or the device has control characters", path);
+}
+
+static Status read_device(const cJSON *json, const char *path, char **out) {
+  const cJSON *device = NULL;
+  const char *name = NULL, *driver = NULL;
+  char *names[2] = {NULL, NULL};
+  Status status = STATUS_OK;
   TRY(json_get_object(json, "device", path, &device));
   TRY(json_get_string(device, "name", path, &name));
   TRY(json_get_string(device, "driver", path, &driver));
-  TRY(str_format(&out->program, "%.200s", program));
-  TRY(str_format(&out->device, "%.200s (%.200s)", name, driver));
+  TRY_CLEAN(copy_name(&names[0], path, name));
+  TRY_CLEAN(copy_name(&names[1], path, driver));
+  TRY_CLEAN(str_format(out, "%s (%s)", names[0], names[1]));
+cleanup:
+  free(names[0]);
+  free(names[1]);
+  return status;
+}
+
+static Status read_record(const cJSON *json, const char *path, SelftestRecord *out) {
+  const char *program = NULL;
+  const cJSON *operations = NULL, *operation = NULL;
+  TRY(check_format(json, path));
+  TRY(json_get_string(json, "program", path, &program));
+  TRY(copy_name(&out->program, path, program));
+  TRY(read_device(json, path, &out->device));
   TRY(json_get_array(json, "operations", path, &operations));
   cJSON_ArrayForEach(operation, operations) TRY(read_operation(out, operation, path));
   return STATUS_OK;
@@ -169,9 +196,20 @@ static Status read_record(const cJSON *json, const char *path, SelftestRecord *o
 
 Status selftest_record_read(const char *path, SelftestRecord *out) {
   cJSON *json = NULL;
-  TRY(json_parse_file(path, &json));
-  Status status = read_record(json, path, out);
+  MappedFile file = {0};
+  Status status = STATUS_OK;
+  TRY(file_map(path, &file));
+  if (file.size > MOST_BYTES) {
+    status =
+        status_fail(STATUS_INPUT, "%s: is not a record of gee-cl selftest --write-reference, with %zu bytes",
+                    path, file.size);
+    goto cleanup;
+  }
+  TRY_CLEAN(json_parse((const char *)file.bytes, file.size, path, &json));
+  TRY_CLEAN(read_record(json, path, out));
+cleanup:
   cJSON_Delete(json);
+  file_unmap(&file);
   return status;
 }
 

@@ -171,6 +171,11 @@ bool file_exists(const char *path) {
   return stat(path, &info) == 0;
 }
 
+bool file_is_there(const char *path) {
+  struct stat info;
+  return lstat(path, &info) == 0;
+}
+
 bool file_is_same(const char *a, const char *b) {
   struct stat first, second;
   return stat(a, &first) == 0 && stat(b, &second) == 0 && first.st_dev == second.st_dev &&
@@ -221,6 +226,8 @@ cleanup:
 
 static Status create_one(const char *path) {
   if (mkdir(path, 0777) == 0 || (errno == EEXIST && file_is_directory(path))) return STATUS_OK;
+  if (errno == EEXIST)
+    return status_fail(STATUS_INPUT, "%s: is a file where a folder is needed; name another place", path);
   return file_fail(STATUS_FAILED, path, "create the folder");
 }
 

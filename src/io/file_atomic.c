@@ -2,15 +2,17 @@
 // the folders) before the rename that makes it visible, and the old version is removed only after that
 // rename.
 //
-//   step_5.partial ──sync──> exchanged with step_5 in one step ──> step_5.partial (now the old one), removed
+// P and O stand for PARTIAL_END and OLD_END (io/file.h).
+//
+//   step_5P ──sync──> exchanged with step_5 in one step ──> step_5P (now the old one), removed
 //
 // If the file system cannot exchange two names:
 //
-//   step_5 ──rename──> step_5.old      step_5.partial ──rename──> step_5      step_5.old, removed
+//   step_5 ──rename──> step_5O      step_5P ──rename──> step_5      step_5O, removed
 //
-// A kill between those two renames leaves step_5.old; the next begin puts it back.
+// A kill between those two renames leaves step_5O; the next begin puts it back.
 //
-// A writer holds a lock on step_5.partial from begin to its end, and on the old step_5 from before the
+// A writer holds a lock on step_5P from begin to its end, and on the old step_5 from before the
 // exchange, so that no other writer takes a folder that is being filled or removed.
 #include "io/file.h"
 
@@ -68,10 +70,12 @@ static Status rename_path(const char *from, const char *to) {
   return status_fail(STATUS_FAILED, "%s: cannot rename to %s: %s", from, to, strerror(errno));
 }
 
-/// Writes to what cannot be replaced: a device or a pipe.
+/// Writes to what cannot be replaced: a device or a pipe. A pipe that nobody reads is an error, and not
+/// waited for.
 static Status write_through(const char *path, const uint8_t *bytes, size_t size) {
-  int descriptor = open(path, O_WRONLY | O_CLOEXEC);
+  int descriptor = open(path, O_WRONLY | O_CLOEXEC | O_NONBLOCK);
   if (descriptor < 0) return file_fail(STATUS_FAILED, path, "open for writing");
+  (void)fcntl(descriptor, F_SETFL, 0); // what is open is waited for
   while (size > 0) {
     ssize_t written = write(descriptor, bytes, size);
     if (written < 0 && errno == EINTR) continue;
@@ -135,7 +139,7 @@ cleanup:
   return status;
 }
 
-/// *out = `path` without trailing slashes: "step_5/" must not become "step_5/.partial".
+/// *out = `path` without trailing slashes: "step_5/" must not become "step_5/" PARTIAL_END.
 static Status copy_trimmed(char **out, const char *path) {
   size_t length = strlen(path);
   while (length > 1 && path[length - 1] == '/') length--;
@@ -145,7 +149,7 @@ static Status copy_trimmed(char **out, const char *path) {
 /// Puts <path>.old back, or removes it if <path> exists.
 static Status recover_old(const char *path) {
   char *old = NULL;
-  TRY(str_format(&old, "%s.old", path));
+  TRY(str_format(&old, "%s" OLD_END, path));
   Status status = STATUS_OK;
   if (file_is_directory(old)) status = file_exists(path) ? directory_remove(old) : rename_path(old, path);
   free(old);
@@ -155,7 +159,7 @@ static Status recover_old(const char *path) {
 Status atomic_dir_recover(const char *path) {
   char *partial = NULL;
   TRY(recover_old(path));
-  TRY(str_format(&partial, "%s.partial", path));
+  TRY(str_format(&partial, "%s" PARTIAL_END, path));
   Status status = directory_remove(partial);
   free(partial);
   return status;
@@ -166,7 +170,7 @@ Status atomic_dir_begin(const char *path, AtomicDir *out) {
   Status status = STATUS_OK;
   AtomicDir dir = {0};
   TRY_CLEAN(copy_trimmed(&dir.path, path));
-  TRY_CLEAN(str_format(&dir.partial, "%s.partial", dir.path));
+  TRY_CLEAN(str_format(&dir.partial, "%s" PARTIAL_END, dir.path));
   (void)unlink(dir.partial); // a file or a link there; a folder stays
   TRY_CLEAN(directory_lock(dir.partial, false, &dir.lock));
   TRY_CLEAN(recover_old(dir.path));
@@ -189,7 +193,7 @@ static void end_dir(AtomicDir *dir) {
 /// Replaces an existing folder by dir->partial with two renames. If the second fails, puts the old one back.
 static Status swap_by_renames(const AtomicDir *dir) {
   char *old = NULL;
-  TRY(str_format(&old, "%s.old", dir->path));
+  TRY(str_format(&old, "%s" OLD_END, dir->path));
   Status status = rename_path(dir->path, old);
   if (status == STATUS_OK) {
     status = rename_path(dir->partial, dir->path);

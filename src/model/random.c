@@ -59,7 +59,7 @@ Status model_write_random(const InitConfig *config, uint64_t seed, const char *d
   Status status = STATUS_OK;
   RandomModel model = {.config = config, .seed = seed, .written = written, .user = user};
   TensorToWrite *list = NULL;
-  TRY_CLEAN(model_config_write(&config->model, config->type, directory));
+  TRY_CLEAN(init_config_write(config, directory));
   TRY_CLEAN(hf_list_weights(&config->model, config->type, &model.specs, &list));
   TRY_CLEAN(hf_write_weights(directory, list, weight_count(&config->model), random_fill, &model));
 cleanup:

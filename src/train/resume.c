@@ -22,7 +22,7 @@ static Status read_state(const char *folder, cJSON **out) {
   return status;
 }
 
-/// Accepts "step_12" and "final", but no leftovers such as "step_12.partial".
+/// Accepts "step_12" and "final", but no leftovers such as "step_12" PARTIAL_END.
 static bool is_checkpoint_name(const char *name) {
   if (strcmp(name, "final") == 0) return true;
   if (!str_starts(name, "step_") || name[5] == '\0') return false;
@@ -30,7 +30,7 @@ static bool is_checkpoint_name(const char *name) {
 }
 
 Status checkpoint_recover(const char *folder) {
-  static const char *const endings[] = {".partial", ".old"};
+  static const char *const endings[] = {PARTIAL_END, OLD_END};
   char **names = NULL;
   size_t count = 0;
   TRY(directory_list(folder, &names, &count));

@@ -164,6 +164,10 @@ static void what_is_not_a_model_is_refused(void **state) {
       {"{" SIZES "}", "\"model_type\""},
       {"{\"model_type\": \"llama\"}", "\"num_hidden_layers\""},
       {"{\"model_type\": \"llama\", " SIZES ", \"head_dim\": 7}", "head size 7 is odd"},
+      {"{\"model_type\": \"llama\", \"hidden_size\": 65, \"intermediate_size\": 96, \"num_hidden_layers\": "
+       "3, "
+       "\"num_attention_heads\": 4, \"vocab_size\": 300}",
+       "\"hidden_size\" 65 is no multiple"},
       {"{\"model_type\": \"llama\", " SIZES ", \"head_dim\": 1000000}",
        "head size is 1000000, expected 2 to 1024"},
       {"{\"model_type\": \"llama\", " SIZES ", \"vocab_size\": 99999999999999}", "\"vocab_size\""},
@@ -189,10 +193,55 @@ static void what_is_not_a_model_is_refused(void **state) {
   ASSERT_ERROR(GEE("init", "--config", shape), 2, "--output is needed");
   ASSERT_ERROR(GEE("init", "--config", folder, "--output", output), 2, "config.json");
   ASSERT_ERROR(GEE("init", "--config", shape, "--output", folder), 2, folder, "already exists");
-  ASSERT_ERROR(GEE("init", "--config", shape, "--output", output, "--dtype", "stored"), 2, "--dtype stored");
+  ASSERT_ERROR(GEE("init", "--config", shape, "--output", output, "--dtype", "stored"), 2,
+               "--dtype is \"stored\"; it must be one of f32, f16, bf16");
   ASSERT_ERROR(GEE("init", "--config", shape, "--output", output, "--dtype", "q4_k"), 2,
                "--dtype is \"q4_k\"");
   ASSERT_ERROR(GEE("init", "--config", shape, "--output", output, "--seed", "x"), 2, "--seed");
+}
+
+/// Places where no new folder can be are refused before anything is written.
+static void a_place_that_is_taken_is_refused(void **state) {
+  (void)state;
+  const char *shape = config("{\"model_type\": \"llama\", " SIZES "}"), *link = in_folder(folder, "link");
+  assert_int_equal(symlink("nowhere", link), 0);
+  ASSERT_ERROR(GEE("init", "--config", shape, "--output", link), 2, "link already exists");
+  assert_false(file_exists(in_folder(folder, "link" PARTIAL_END)));
+  ASSERT_ERROR(GEE("init", "--config", shape, "--output", in_folder(folder, "new/.")), 2,
+               "without . at the end");
+  assert_false(file_exists(in_folder(folder, "new")));
+  ASSERT_ERROR(GEE("init", "--config", shape, "--output", in_folder(folder, "shape.json/x")), 2,
+               "shape.json: is a file where a folder is needed");
+}
+
+/// What is beside the new folder stays, whatever its name.
+static void neighbours_are_kept(void **state) {
+  (void)state;
+  static const char *const kept[] = {"made.partial", "made.old"};
+  for (size_t i = 0; i < 2; i++) {
+    assert_ok(directory_create(in_folder(folder, kept[i])));
+    write_text(in_folder(in_folder(folder, kept[i]), "thesis.txt"), "precious");
+  }
+  const char *shape = config("{\"model_type\": \"llama\", " SIZES "}");
+  assert_code(GEE("init", "--config", shape, "--output", in_folder(folder, "made")), 0);
+  for (size_t i = 0; i < 2; i++)
+    assert_true(file_exists(in_folder(in_folder(folder, kept[i]), "thesis.txt")));
+}
+
+/// A folder that init wrote is a config too, of the same weights.
+static void a_folder_makes_its_like(void **state) {
+  (void)state;
+  const char *a = fresh(), *b = fresh();
+  char hashes[2][SHA256_TEXT];
+  assert_code(
+      GEE("init", "--config",
+          config("{\"model_type\": \"llama\", \"initializer_range\": 0.3, \"pad_token_id\": 5, " SIZES "}"),
+          "--output", a),
+      0);
+  assert_code(GEE("init", "--config", a, "--output", b), 0);
+  hash_of(a, hashes[0]);
+  hash_of(b, hashes[1]);
+  assert_string_equal(hashes[0], hashes[1]);
 }
 
 /// The number behind a title in what a run printed, "memory planned      512 MB", in MB.
@@ -237,7 +286,7 @@ static void a_run_takes_what_was_planned(void **state) {
 
 static void assert_nothing(void) {
   assert_false(file_exists(in_folder(folder, "none")));
-  assert_false(file_exists(in_folder(folder, "none.partial")));
+  assert_false(file_exists(in_folder(folder, "none" PARTIAL_END)));
 }
 
 /// A model of petabytes is refused before a byte is written; a disk that fills up leaves nothing.
@@ -263,7 +312,7 @@ static pid_t start_large(void) {
   const char *large =
       config("{\"model_type\": \"llama\", \"hidden_size\": 1024, \"intermediate_size\": 8192, "
              "\"num_hidden_layers\": 8, \"num_attention_heads\": 8, \"vocab_size\": 32768}");
-  const char *weights = in_folder(folder, "none.partial/model.safetensors");
+  const char *weights = in_folder(folder, "none" PARTIAL_END "/model.safetensors");
   pid_t pid = START_GEE("init", "--config", large, "--output", in_folder(folder, "none"));
   for (int i = 0; i < 60000 && !file_exists(weights); i++) (void)usleep(1000);
   assert_true(file_exists(weights));
@@ -285,7 +334,7 @@ static void stopped_in_the_middle(void **state) {
   assert_false(file_exists(in_folder(folder, "none")));
   const char *shape = config("{\"model_type\": \"llama\", " SIZES "}");
   assert_code(GEE("init", "--config", shape, "--output", in_folder(folder, "none")), 0);
-  assert_false(file_exists(in_folder(folder, "none.partial")));
+  assert_false(file_exists(in_folder(folder, "none" PARTIAL_END)));
 }
 
 static int set_up(void **state) {
@@ -302,6 +351,9 @@ int main(void) {
       cmocka_unit_test(a_model_with_a_tokenizer_answers),
       cmocka_unit_test(a_tokenizer_must_fit),
       cmocka_unit_test(what_is_not_a_model_is_refused),
+      cmocka_unit_test(a_place_that_is_taken_is_refused),
+      cmocka_unit_test(neighbours_are_kept),
+      cmocka_unit_test(a_folder_makes_its_like),
       cmocka_unit_test(a_run_takes_what_was_planned),
       cmocka_unit_test(a_full_disk_leaves_nothing),
       cmocka_unit_test(stopped_in_the_middle),

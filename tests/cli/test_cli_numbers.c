@@ -81,7 +81,7 @@ static void assert_silent(Ran ran) {
   assert_false(file_exists(in_folder(folder, "scores.jsonl")));
   assert_false(file_exists(in_folder(folder, "gap.json")));
   assert_false(file_exists(in_folder(folder, "exported")));
-  assert_false(file_exists(in_folder(folder, "exported.partial")));
+  assert_false(file_exists(in_folder(folder, "exported" PARTIAL_END)));
 }
 
 #define ASSERT_BROKEN(ran, ...)                                                                              \
@@ -129,7 +129,7 @@ static void overflow_while_computing_is_an_error(void **state) {
 /// Ctrl-C while an export is at work: nothing is left of it.
 static void a_stopped_export_leaves_nothing(void **state) {
   (void)state;
-  const char *partial = in_folder(folder, "exported.partial");
+  const char *partial = in_folder(folder, "exported" PARTIAL_END);
   pid_t pid = START_GEE("export", "--model", model_with(1), "--output", in_folder(folder, "exported"));
   for (int i = 0; i < 60000 && !file_exists(partial); i++) (void)usleep(1000);
   assert_true(file_exists(partial));

@@ -69,17 +69,17 @@ static void leftovers_are_cleaned(void **state) {
   (void)state;
   stopped_make("whole", NULL);
   stopped_copy("whole", NULL, "left");
-  assert_ok(directory_create(path_of("left", "step_4.partial/deep")));
-  assert_ok(directory_create(path_of("left", "final.partial")));
-  assert_ok(directory_create(path_of("left", "step_2.old"))); // step_2 is there: the old one goes
-  assert_ok(directory_create(path_of("left", "notes.partial")));
+  assert_ok(directory_create(path_of("left", "step_4" PARTIAL_END "/deep")));
+  assert_ok(directory_create(path_of("left", "final" PARTIAL_END)));
+  assert_ok(directory_create(path_of("left", "step_2" OLD_END))); // step_2 is there: the old one goes
+  assert_ok(directory_create(path_of("left", "notes" PARTIAL_END)));
   assert_code(stopped_train(NULL, "left", NULL, (const char *const[]){"--resume", "--dry-run", NULL}), 0);
-  assert_true(file_exists(path_of("left", "final.partial"))); // a dry run changes nothing
+  assert_true(file_exists(path_of("left", "final" PARTIAL_END))); // a dry run changes nothing
   assert_code(stopped_train(NULL, "left", NULL, resume), 0);
-  assert_false(file_exists(path_of("left", "step_4.partial")));
-  assert_false(file_exists(path_of("left", "final.partial")));
-  assert_false(file_exists(path_of("left", "step_2.old")));
-  assert_true(file_exists(path_of("left", "notes.partial"))); // not ours
+  assert_false(file_exists(path_of("left", "step_4" PARTIAL_END)));
+  assert_false(file_exists(path_of("left", "final" PARTIAL_END)));
+  assert_false(file_exists(path_of("left", "step_2" OLD_END)));
+  assert_true(file_exists(path_of("left", "notes" PARTIAL_END))); // not ours
   stopped_assert_same(NULL, "whole", NULL, "left");
 }
 
@@ -88,7 +88,7 @@ static void an_old_checkpoint_is_put_back(void **state) {
   (void)state;
   stopped_make("first", NULL);
   stopped_copy("first", NULL, "renamed");
-  assert_int_equal(rename(path_of("renamed", "step_2"), path_of("renamed", "step_2.old")), 0);
+  assert_int_equal(rename(path_of("renamed", "step_2"), path_of("renamed", "step_2" OLD_END)), 0);
   Ran ran = stopped_train(NULL, "renamed", NULL, resume);
   ASSERT_SAYS(ran, 0, "resuming from ", "renamed/step_2");
   stopped_assert_same(NULL, "first", NULL, "renamed");

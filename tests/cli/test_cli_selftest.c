@@ -106,6 +106,8 @@ static void what_is_no_reference_is_refused(void **state) {
       {"\"version\":\t1", "\"version\":\t1e99", "\"version\""},
       {"\"program\"", "\"x\"", "\"program\""},
       {"\"device\":\t{", "\"x\":\t{", "\"device\""},
+      {"\"device\":\t{", "\"device\":\t{\"name\": \"\\u001b[31m\", \"driver\": \"\"}, \"x\":\t{",
+       "control characters"},
       {"\"operation\":\t\"linear\"", "\"operation\":\t\"liner\"", "\"linear\" is missing"},
       {"\"operation\":\t\"linear_dx\"", "\"operation\":\t\"linear\"", "\"linear\" is there twice"},
       {"\"operation\":\t\"linear\"", "\"operation\":\t7", "\"operation\""},

@@ -94,8 +94,9 @@ static void handles_folders(void **state) {
   assert_true(file_is_directory(path_in(folder, "x/y/z")));
   put(path_in(folder, "x/b"), "1");
   put(path_in(folder, "x/a"), "2");
-  assert_fails(directory_create(path_in(folder, "x/a")), STATUS_FAILED, "cannot create the folder");
-  assert_fails(directory_create(path_in(folder, "x/a/c")), STATUS_FAILED, "cannot create the folder");
+  assert_fails(directory_create(path_in(folder, "x/a")), STATUS_INPUT, "is a file where a folder is needed");
+  assert_fails(directory_create(path_in(folder, "x/a/c")), STATUS_INPUT,
+               "is a file where a folder is needed");
   char **names = NULL;
   size_t count = 0;
   assert_ok(directory_list(path_in(folder, "x"), &names, &count));
@@ -137,6 +138,9 @@ static void writes_atomically(void **state) {
   assert_ok(directory_create(path_in(folder, "taken")));
   assert_fails(file_write_atomic(path_in(folder, "taken"), "x", 1), STATUS_FAILED, "cannot rename");
   assert_int_equal(entries(folder), 2);
+  assert_int_equal(mkfifo(path_in(folder, "pipe"), 0600), 0);
+  assert_fails(file_write_atomic(path_in(folder, "pipe"), "x", 1), STATUS_FAILED,
+               "pipe: cannot open"); // nobody reads
 }
 
 /// A child that holds the lock until it is killed.
@@ -239,21 +243,21 @@ static void recovers_from_a_kill(void **state) {
   const char *folder = test_folder();
   AtomicDir dir;
   // Killed while filling: the unfinished files must not reach the new folder.
-  assert_ok(directory_create(path_in(folder, "step.partial")));
-  put(path_in(folder, "step.partial/stale"), "half");
+  assert_ok(directory_create(path_in(folder, "step" PARTIAL_END)));
+  put(path_in(folder, "step" PARTIAL_END "/stale"), "half");
   assert_ok(atomic_dir_begin(path_in(folder, "step"), &dir));
   assert_int_equal(entries(dir.partial), 0);
   put(path_in(dir.partial, "a"), "one");
   assert_ok(atomic_dir_commit(&dir));
   // Killed between the two renames: the old folder was moved aside and is put back.
-  assert_int_equal(rename(path_in(folder, "step"), path_in(folder, "step.old")), 0);
+  assert_int_equal(rename(path_in(folder, "step"), path_in(folder, "step" OLD_END)), 0);
   assert_ok(atomic_dir_begin(path_in(folder, "step"), &dir));
   assert_holds(path_in(folder, "step/a"), "one");
   put(path_in(dir.partial, "a"), "two");
   assert_ok(atomic_dir_commit(&dir));
   // Killed before the old folder was removed: it is removed.
-  assert_ok(directory_create(path_in(folder, "step.old")));
-  put(path_in(folder, "step.old/a"), "one");
+  assert_ok(directory_create(path_in(folder, "step" OLD_END)));
+  put(path_in(folder, "step" OLD_END "/a"), "one");
   assert_ok(atomic_dir_begin(path_in(folder, "step"), &dir));
   atomic_dir_abort(&dir);
   assert_holds(path_in(folder, "step/a"), "two");
@@ -271,13 +275,13 @@ static void one_writer_at_a_time(void **state) {
     assert_fails(atomic_dir_begin(path_in(folder, "step"), &second), STATUS_INPUT,
                  "another process is writing");
     atomic_dir_abort(&second);
-    assert_holds(path_in(folder, "step.partial/a"), "first");
+    assert_holds(path_in(folder, "step" PARTIAL_END "/a"), "first");
     assert_ok(atomic_dir_commit(&dir));
     assert_holds(path_in(folder, "step/a"), "first");
   }
   assert_ok(directory_create(path_in(folder, "kept")));
   put(path_in(folder, "kept/a"), "kept");
-  assert_int_equal(symlink("kept", path_in(folder, "step.partial")), 0);
+  assert_int_equal(symlink("kept", path_in(folder, "step" PARTIAL_END)), 0);
   assert_ok(atomic_dir_begin(path_in(folder, "step"), &dir));
   atomic_dir_abort(&dir);
   assert_holds(path_in(folder, "kept/a"), "kept");

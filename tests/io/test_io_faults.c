@@ -242,7 +242,7 @@ static void check_files(const char *folder) {
 /// because then it cannot be removed; the next write removes it.
 static void check_new_folder(void *user, bool failed, FaultMode mode) {
   char partial[700];
-  (void)snprintf(partial, sizeof partial, "%s.partial", (const char *)user);
+  (void)snprintf(partial, sizeof partial, "%s" PARTIAL_END, (const char *)user);
   if (!failed || file_exists(user)) check_files(user);
   if (mode == FAULT_ONCE || !failed) assert_false(file_exists(partial));
   assert_ok(directory_remove(user));
@@ -251,7 +251,7 @@ static void check_new_folder(void *user, bool failed, FaultMode mode) {
 /// An older folder stays until the new one replaces it.
 static void check_old_folder(void *user, bool failed, FaultMode mode) {
   char partial[700];
-  (void)snprintf(partial, sizeof partial, "%s.partial", (const char *)user);
+  (void)snprintf(partial, sizeof partial, "%s" PARTIAL_END, (const char *)user);
   check_files(user);
   if (mode == FAULT_ONCE || !failed) assert_false(file_exists(partial));
 }

@@ -162,7 +162,7 @@ static Status load_back(void *user) {
 
 static void check_folder(const Job *job, bool failed, FaultMode mode) {
   char partial[700];
-  (void)snprintf(partial, sizeof partial, "%s.partial", job->folder);
+  (void)snprintf(partial, sizeof partial, "%s" PARTIAL_END, job->folder);
   if (mode == FAULT_ONCE || !failed) assert_false(file_exists(partial));
   if (!failed) assert_true(file_exists(job->folder));
 }

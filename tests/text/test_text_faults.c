@@ -154,7 +154,7 @@ static void check_export(void *user, bool failed, FaultMode mode) {
     assert_ok(tokenizer_load(job->path, &tokenizer));
     tokenizer_free(tokenizer);
   }
-  (void)snprintf(path, sizeof path, "%s.partial", job->path);
+  (void)snprintf(path, sizeof path, "%s" PARTIAL_END, job->path);
   if (!failed) assert_true(file_exists(job->path));
   if (mode == FAULT_ONCE) assert_false(file_exists(path));
   assert_ok(directory_remove(job->path));

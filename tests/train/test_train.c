@@ -206,7 +206,7 @@ static void test_broken_checkpoints_are_passed_over(void **state) {
   assert_ok(train_run(&f.job, NULL));
   assert_ok(directory_remove(train_path(&f, "run", "final")));
   assert_ok(file_write_atomic(train_path(&f, "run", "step_6/trainer_state.json"), "{\"ste", 6));
-  assert_ok(directory_create(train_path(&f, "run", "step_99.partial")));
+  assert_ok(directory_create(train_path(&f, "run", "step_99" PARTIAL_END)));
   assert_ok(directory_create(train_path(&f, "run", "step_98")));
   char folder[512];
   (void)snprintf(folder, sizeof folder, "%s/run", f.folder);

@@ -207,7 +207,7 @@ static Status resume(void *user) {
 /// step_1 is whole or missing, and a leftover step_1.partial does no harm.
 static void check_fresh(void *user, bool failed, FaultMode mode) {
   const char *path = train_path(&run.fixture, "run", "step_1");
-  const char *partial = train_path(&run.fixture, "run", "step_1.partial");
+  const char *partial = train_path(&run.fixture, "run", "step_1" PARTIAL_END);
   if (mode == FAULT_ONCE || !failed) assert_false(file_exists(partial));
   if (!failed || file_exists(path)) assert_ok(resume(user));
   assert_ok(directory_remove(path));
@@ -217,7 +217,7 @@ static void check_fresh(void *user, bool failed, FaultMode mode) {
 /// step_1 is the old checkpoint or the new one.
 static void check_old(void *user, bool failed, FaultMode mode) {
   if (mode == FAULT_ONCE || !failed)
-    assert_false(file_exists(train_path(&run.fixture, "run", "step_1.partial")));
+    assert_false(file_exists(train_path(&run.fixture, "run", "step_1" PARTIAL_END)));
   assert_ok(resume(user));
 }
 
@@ -269,7 +269,7 @@ cleanup:
 }
 
 static bool is_partial(const char *name) {
-  return str_ends(name, ".partial") || str_ends(name, ".old");
+  return str_ends(name, ".partial") || str_ends(name, PARTIAL_END) || str_ends(name, OLD_END);
 }
 
 /// Nothing that is half there lies in the run's folder, at least where memory came back.

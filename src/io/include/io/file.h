@@ -29,6 +29,8 @@ bool file_was_read(const char *path);
 
 bool file_exists(const char *path);
 bool file_is_directory(const char *path);
+/// Something has this name, be it a link to nothing.
+bool file_is_there(const char *path);
 /// Both exist and are one file, whatever the paths say.
 bool file_is_same(const char *a, const char *b);
 /// out = the SHA-256 of a file's bytes.
@@ -102,9 +104,14 @@ STATUS_CHECKED Status directory_lock(const char *path, bool wait, FileLock *out)
 /// Safe on a zeroed struct and twice.
 void file_unlock(FileLock *lock);
 
-/// A folder that appears whole or not at all: filled as "<path>.partial", then synced and renamed to <path>,
+// The ends of the names that a folder has beside its own. What is found there is removed, so they are names
+// that nobody gives.
+#define PARTIAL_END ".gee-cl-partial"
+#define OLD_END     ".gee-cl-old"
+
+/// A folder that appears whole or not at all: filled as <path>PARTIAL_END, then synced and renamed to <path>,
 /// or exchanged with an older <path>, which is then removed. If the file system cannot exchange two names,
-/// the older folder is first moved to "<path>.old"; if a kill leaves it there, the next begin puts it back
+/// the older folder is first moved to <path>OLD_END; if a kill leaves it there, the next begin puts it back
 /// (atomic_dir_recover).
 typedef struct AtomicDir {
   char *path;
@@ -112,8 +119,8 @@ typedef struct AtomicDir {
   FileLock lock; // on `partial`, so that one writer at a time fills it
 } AtomicDir;
 
-/// Cleans up after a writer of `path` that was killed: puts <path>.old back, or removes it if <path> exists,
-/// and removes <path>.partial. Nobody may be writing there.
+/// Cleans up after a writer of `path` that was killed: puts <path>OLD_END back, or removes it if <path>
+/// exists, and removes <path>PARTIAL_END. Nobody may be writing there.
 STATUS_CHECKED Status atomic_dir_recover(const char *path);
 /// Clears what a killed writer left. STATUS_INPUT if another writer is at work there.
 STATUS_CHECKED Status atomic_dir_begin(const char *path, AtomicDir *out);
