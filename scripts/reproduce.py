@@ -331,7 +331,7 @@ def has_changed(row):
     return change is not None and "pairs" not in change and not change["low"] <= 0 <= change["high"]
 
 
-GAP_COLUMNS = ["paired gap", "total gap", "H̄", "gap / H̄", "KL"]  # of each seed
+GAP_COLUMNS = ["paired gap", "total gap", "H̄", "gap / H̄", "KL"]
 
 
 def gap_cells(row):
@@ -353,17 +353,18 @@ def print_row(cells):
     print(f"| {' | '.join(cells)} |")
 
 
-def print_gap_table(name, rows, seeds, arms):
-    """A line an arm, the columns of each seed side by side."""
-    empty = [""] * len(GAP_COLUMNS)
+def print_gap_table(name, rows, arms):
+    """A line for each arm and seed."""
     print(f"\n### {name}\n")
-    print_row(["arm"] + [f"{column}, seed {seed}" if column == GAP_COLUMNS[0] else column for seed in seeds for column in GAP_COLUMNS])
-    print("|" + "---|" * (1 + len(GAP_COLUMNS) * len(seeds)))
+    print_row(["arm", "seed", *GAP_COLUMNS])
+    print("|" + "---|" * (2 + len(GAP_COLUMNS)))
     before = {seed: row["base"] for (seed, _), row in reversed(rows.items())}
-    print_row(["before"] + [text for seed in seeds for text in base_cells(before[seed])])
+    for seed in sorted(before):
+        print_row(["before", str(seed), *base_cells(before[seed])])
     for arm in arms:
-        if any((seed, arm) in rows for seed in seeds):
-            print_row([arm] + [text for seed in seeds for text in (gap_cells(rows[seed, arm]) if (seed, arm) in rows else empty)])
+        for seed in sorted(before):
+            if (seed, arm) in rows:
+                print_row([arm, str(seed), *gap_cells(rows[seed, arm])])
 
 
 def error_ratios(rows):
@@ -386,7 +387,7 @@ def print_tables(results):
     for name in GAP_SETS:
         rows = {(row["seed"], row["arm"]): row for row in results.lines.values() if row["of"] == f"gap:{name}"}
         if rows:
-            print_gap_table(name, rows, sorted({seed for seed, _ in rows}), list(order))
+            print_gap_table(name, rows, list(order))
     print_precision(results)
     rows = [row for row in results.lines.values() if row["of"] == "benchmarks"]
     for task, metrics in HEADLINES.items():
