@@ -36,17 +36,19 @@ void ref_linear_dw(double *dw, const double *dout, const double *x, size_t M, si
   }
 }
 
+static void round_block(double *values, size_t count) {
+  float largest = 0;
+  for (size_t i = 0; i < count; i++) largest = fmaxf(largest, fabsf((float)values[i]));
+  float scale = largest * (1.0f / 127.0f), factor = largest < 1e-36f ? 0 : 127.0f / largest;
+  for (size_t i = 0; i < count; i++)
+    values[i] = (double)nearbyintf((float)values[i] * factor) * (double)scale;
+}
+
 void ref_round_int8(double *values, size_t rows, size_t cols) {
-  for (size_t i = 0; i < rows * cols;) {
-    size_t left = cols - i % cols, count = left < 32 ? left : 32;
-    float largest = 0;
-    for (size_t j = 0; j < count; j++) largest = fmaxf(largest, fabsf((float)values[i + j]));
-    float scale = largest * (1.0f / 127.0f), factor = largest < 1e-36f ? 0 : 127.0f / largest;
-    for (size_t j = 0; j < count; j++) {
-      float code = nearbyintf((float)values[i + j] * factor);
-      values[i + j] = (double)code * (double)scale;
-    }
-    i += count;
+  enum { BLOCK = 32 };
+  for (size_t m = 0; m < rows; m++) {
+    for (size_t k = 0; k < cols; k += BLOCK)
+      round_block(values + m * cols + k, cols - k < BLOCK ? cols - k : BLOCK);
   }
 }
 
