@@ -1,6 +1,6 @@
-// model.compute = bf16 and --compute as a user meets them: where the CPU has AVX512-BF16 runs train, say so
-// and take no other value when they are resumed; elsewhere the key is refused by name. Skipped there after
-// that.
+// model.compute and --compute as a user meets them: where the CPU has the instructions runs train, say so and
+// take no other value when they are resumed; elsewhere the key is refused by name. Of a value that the CPU
+// lacks the rest is skipped.
 #include "support/process.h"
 #include "support/tiny_model.h"
 
@@ -9,8 +9,29 @@
 #include <stdlib.h>
 #include <string.h>
 
+/// A value of the key, and what it needs.
+typedef struct Kind {
+  const char *name, *instructions;
+} Kind;
+
+static const Kind kinds[] = {{"bf16", "AVX512-BF16"}, {"int8", "AVX512-VNNI"}};
+static const Kind *kind; // the one that the tests below are run for
+static bool is_there;    // the CPU has it
 static const char *folder;
 static char model[600], config[600];
+
+/// "<start><the kind's name><end>", one of a few at a time.
+static const char *with_kind(const char *start, const char *end) {
+  static char texts[8][200];
+  static size_t next;
+  char *text = texts[next++ % 8];
+  (void)snprintf(text, sizeof texts[0], "%s%s%s", start, kind->name, end);
+  return text;
+}
+
+static const char *own(const char *start, const char *end) {
+  return in_folder(folder, with_kind(start, end));
+}
 
 static int set_up(void **state) {
   (void)state;
@@ -25,19 +46,20 @@ static int set_up(void **state) {
   write_text(in_folder(folder, "prompts.txt"),
              "He works as a nurse.\nShe works as a pilot.\nHe is a judge.\nShe is a judge.\n");
   write_text(in_folder(folder, "lines.jsonl"), "{\"prompt\": \"The sky\", \"answer\": \" is blue\"}\n");
-  (void)snprintf(
-      text, sizeof text,
-      "[model]\npath = %s\ncompute = bf16\n[data]\ntrain = %s\nchat = off\nheld_out = 0\n[sampling]\n"
-      "max_new_tokens = 4\n[lora]\nrank = 2\ntargets = all\n[train]\nmax_steps = 2\n"
-      "effective_batch = 4\n[output]\nsave_root = %s\nrun_name = bf16\n",
-      model, in_folder(folder, "prompts.txt"), in_folder(folder, "runs"));
+  (void)snprintf(text, sizeof text,
+                 "[model]\npath = %s\ncompute = %s\n[data]\ntrain = %s\nchat = off\nheld_out = 0\n"
+                 "[sampling]\nmax_new_tokens = 4\n[lora]\nrank = 2\ntargets = all\n[train]\nmax_steps = 2\n"
+                 "effective_batch = 4\nmicro_batch_size = 2\n[output]\nsave_root = %s\nrun_name = %s\n",
+                 model, kind->name, in_folder(folder, "prompts.txt"), in_folder(folder, "runs"), kind->name);
   write_text(config, text);
   Ran ran = GEE("train", config);
-  if (ran.code == 0) return 0;
+  is_there = ran.code == 0;
+  if (is_there) return 0;
   assert_code(ran, 2);
-  assert_true(test_contains(ran.err, "model.compute = bf16 needs a CPU with AVX512-BF16"));
+  assert_true(test_contains(ran.err, with_kind("model.compute = ", " needs a CPU with ")));
+  assert_true(test_contains(ran.err, kind->instructions));
   (void)fprintf(stderr, "skipped: %s", ran.err);
-  exit(TEST_SKIPPED);
+  return 0;
 }
 
 static void assert_has(const char *path, const char *part) {
@@ -48,22 +70,24 @@ static void assert_has(const char *path, const char *part) {
 
 static void what_a_run_leaves_says_so(void **state) {
   (void)state;
-  assert_has(in_folder(folder, "runs/bf16/run.json"), "\"compute\":\t\"bf16\"");
-  assert_has(in_folder(folder, "runs/bf16/final/config.ini"), "compute = bf16");
-  assert_code(GEE("verify", in_folder(folder, "runs/bf16")), 0);
+  if (!is_there) skip();
+  assert_has(own("runs/", "/run.json"), with_kind("\"compute\":\t\"", "\""));
+  assert_has(own("runs/", "/final/config.ini"), with_kind("compute = ", ""));
+  assert_code(GEE("verify", own("runs/", "")), 0);
 }
 
 /// A run repeats to the bit, and float32 is another one.
 static void runs_repeat(void **state) {
   (void)state;
-  const char *const names[] = {"again", "f32"};
+  if (!is_there) skip();
   size_t size, other_size;
-  char *first = read_file(in_folder(folder, "runs/bf16/final/adapter_model.safetensors"), &size);
+  char *first = read_file(own("runs/", "/final/adapter_model.safetensors"), &size);
   for (size_t i = 0; i < 2; i++) {
-    char name[64], path[64];
-    (void)snprintf(name, sizeof name, "--set=output.run_name=%s", names[i]);
-    (void)snprintf(path, sizeof path, "runs/%s/final/adapter_model.safetensors", names[i]);
-    assert_code(GEE("train", config, name, i == 0 ? "--set=model.compute=bf16" : "--set=model.compute=f32"),
+    const char *name = i == 0 ? "--set=output.run_name=again" : "--set=output.run_name=f32";
+    const char *path =
+        i == 0 ? "runs/again/final/adapter_model.safetensors" : "runs/f32/final/adapter_model.safetensors";
+    assert_code(GEE("train", config, name,
+                    i == 0 ? with_kind("--set=model.compute=", "") : "--set=model.compute=f32"),
                 0);
     char *other = read_file(in_folder(folder, path), &other_size);
     assert_int_equal(other_size, size);
@@ -75,6 +99,7 @@ static void runs_repeat(void **state) {
 
 static void resume_takes_no_other_value(void **state) {
   (void)state;
+  if (!is_there) skip();
   Ran ran = GEE("train", config, "--resume", "--set=train.max_steps=3", "--set=model.compute=f32");
   assert_code(ran, 2);
   assert_true(test_contains(ran.err, "model.compute"));
@@ -91,40 +116,43 @@ static const char *score(const char *type, const char *name) {
 
 static void commands_take_it(void **state) {
   (void)state;
-  char *a = read_file(score("bf16", "bf16.jsonl"), NULL), *b = read_file(score("f32", "f32.jsonl"), NULL);
+  if (!is_there) skip();
+  char *a = read_file(score(kind->name, "own.jsonl"), NULL), *b = read_file(score("f32", "f32.jsonl"), NULL);
   assert_string_not_equal(a, b);
   free(a);
   free(b);
   assert_code(
-      GEE("generate", "--model", model, "--compute", "bf16", "--prompt", "x", "--max-new-tokens", "2"), 0);
-  Ran ran = GEE("selftest", "--compute", "bf16", "--device", "cpu");
+      GEE("generate", "--model", model, "--compute", kind->name, "--prompt", "x", "--max-new-tokens", "2"),
+      0);
+  Ran ran = GEE("selftest", "--compute", kind->name, "--device", "cpu");
   assert_code(ran, 0);
-  assert_true(test_contains(ran.out, "linear, bf16"));
+  assert_true(test_contains(ran.out, with_kind("linear, ", "")));
 }
 
 static void results_say_so(void **state) {
   (void)state;
-  const char *data = in_folder(folder, "data"), *types[] = {"bf16", "f32"};
+  if (!is_there) skip();
+  const char *data = in_folder(folder, "data"), *types[] = {kind->name, "f32"};
   assert_ok(directory_create(in_folder(data, "crows_pairs")));
   write_text(in_folder(data, "crows_pairs/crows_pairs_anonymized.csv"),
              ",sent_more,sent_less,stereo_antistereo,bias_type\n"
              "0,The old nurses said no.,The old doctors ran.,stereo,age\n"
              "1,The new nurses said yes.,The new doctors sat.,stereo,age\n");
   for (size_t i = 0; i < 2; i++) {
-    char output[64];
-    (void)snprintf(output, sizeof output, "%s.json", types[i]);
     assert_code(GEE("eval", "--model", model, "--compute", types[i], "--tasks", "crows_pairs", "--data-dir",
-                    data, "--output", in_folder(folder, output), "--items",
-                    in_folder(folder, i == 0 ? "bf16.items" : "f32.items")),
+                    data, "--output", in_folder(folder, i == 0 ? "own.json" : "f32.json"), "--items",
+                    in_folder(folder, i == 0 ? "own.items" : "f32.items")),
                 0);
   }
-  assert_has(in_folder(folder, "bf16.json"), "\"compute\":\t\"bf16\"");
-  Ran ran = GEE("compare", in_folder(folder, "bf16.json"), in_folder(folder, "f32.json"));
+  assert_has(in_folder(folder, "own.json"), with_kind("\"compute\":\t\"", "\""));
+  Ran ran = GEE("compare", in_folder(folder, "own.json"), in_folder(folder, "f32.json"));
   assert_code(ran, 0);
-  assert_true(test_contains(ran.err, "was computed with model.compute = bf16"));
+  assert_true(test_contains(ran.err, with_kind("was computed with model.compute = ", ", ")));
+  assert_true(test_contains(ran.err, "f32.json with f32"));
   assert_false(test_contains(ran.err, "same model"));
-  assert_code(GEE("verify", in_folder(folder, "bf16.json")), 0);
-  copy_changed(folder, "bf16.json", "changed.json", "\"compute\":\t\"bf16\"", "\"compute\":\t\"f32\"");
+  assert_code(GEE("verify", in_folder(folder, "own.json")), 0);
+  copy_changed(folder, "own.json", "changed.json", with_kind("\"compute\":\t\"", "\""),
+               "\"compute\":\t\"f32\"");
   ran = GEE("verify", in_folder(folder, "changed.json"));
   assert_code(ran, 1);
   assert_true(test_contains(ran.out, "compute is not what the config says"));
@@ -132,10 +160,12 @@ static void results_say_so(void **state) {
 
 static void what_makes_no_sense_is_refused(void **state) {
   (void)state;
+  if (!is_there) skip();
   ASSERT_ERROR(GEE("score", "--model", model, "--input", in_folder(folder, "lines.jsonl"), "--output", "-",
                    "--compute", "int4"),
                2, "--compute is \"int4\"; it must be one of f32, bf16, int8");
-  ASSERT_ERROR(GEE("train", config, "--set=train.mode=full"), 2, "set model.compute = f32");
+  ASSERT_ERROR(GEE("train", config, "--set=train.mode=full"), 2, with_kind("model.compute = ", ""),
+               "set model.compute = f32");
   ASSERT_ERROR(GEE("train", config, "--set=model.compute=int4"), 2, "model.compute", "int4");
 }
 
@@ -148,5 +178,11 @@ int main(void) {
       cmocka_unit_test(what_makes_no_sense_is_refused),
       cmocka_unit_test(resume_takes_no_other_value), // last: the run goes on
   };
-  return cmocka_run_group_tests(tests, set_up, NULL);
+  int failed = 0;
+  size_t there = 0;
+  for (kind = kinds; kind < kinds + sizeof kinds / sizeof *kinds; kind++) {
+    failed += cmocka_run_group_tests_name(kind->name, tests, set_up, NULL);
+    there += is_there;
+  }
+  return failed != 0 ? 1 : there == 0 ? TEST_SKIPPED : 0;
 }
