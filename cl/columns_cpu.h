@@ -9,6 +9,7 @@
 #ifndef DEPTH
 #define DEPTH 256 // steps of k per slab: DEPTH · COLS words are about the size of the first-level cache
 #endif
+#define MOST_CHUNK 768 // rows that share a packed slab, at most
 // How many words ahead B is prefetched while its rows are transposed. This takes a third off the time of one
 // row times a large B.
 #ifndef AHEAD
@@ -127,6 +128,15 @@ INLINE void load_square(vector *square, GLOBAL const void *b, const size_t *rows
   }
 }
 #endif
+
+/// What happens to a tile's sums at both ends of a slab.
+typedef struct Ends {
+  int first; // the first slab: `part` holds no sums yet
+  int last;  // the last slab: the sums go to C, not to `part`
+  float alpha, beta;
+  uint n_end;   // columns of C
+  size_t pitch; // elements from one row of C to the next
+} Ends;
 
 /// c[0 … WIDTH) = alpha · sums + beta · c, where c[0] is in column n of n_end.
 INLINE void finish(GLOBAL float *c, uint n, vector sums, float alpha, float beta, uint n_end) {

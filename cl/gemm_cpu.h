@@ -24,9 +24,6 @@
 #ifndef ROWS
 #define ROWS (WIDTH == 16 ? 12 : 6) // 2 · ROWS sums, two vectors of B and one of A fit in the registers
 #endif
-#ifndef CHUNK
-#define CHUNK 768 // rows that share a packed slab, at most
-#endif
 #define LINE 16 // words in a line of the caches
 // How many bytes ahead B is prefetched while it is packed transposed, if it is quantised.
 #ifndef BYTES_AHEAD
@@ -180,15 +177,6 @@ INLINE void pack(LOCAL_PTR float *panel, GLOBAL const void *b, uint n, uint n_en
 
 // ---- tiles ----
 
-/// What happens to a tile's sums at both ends of a slab.
-typedef struct Ends {
-  int first; // the first slab: `part` holds no sums yet
-  int last;  // the last slab: the sums go to C, not to `part`
-  float alpha, beta;
-  uint n_end;   // columns of C
-  size_t pitch; // elements from one row of C to the next
-} Ends;
-
 /// Prefetches what word k and its neighbours of the next tile, or if A is stored [K,M] of the next words,
 /// need: a slab's part of a row is so short that hardware has only begun to prefetch it when it ends.
 INLINE void fetch_words(GLOBAL const float *a, uint rows, uint k, size_t a_m, size_t a_k) {
@@ -248,14 +236,14 @@ INLINE void walk(GLOBAL float *c, LOCAL_PTR float *part, GLOBAL const float *a, 
   }
 }
 
-/// Groups: ceil(N / COLS) x ceil(M / chunk), one work item each; chunk ≤ CHUNK. Word k of row m of A lies at
-/// m·a_m + k·a_k, and B(k,n) at k·b_k + n·b_n; one stride of each is 1. b_type: any.
+/// Groups: ceil(N / COLS) x ceil(M / chunk), one work item each; chunk ≤ MOST_CHUNK. Word k of row m of A
+/// lies at m·a_m + k·a_k, and B(k,n) at k·b_k + n·b_n; one stride of each is 1. b_type: any.
 KERNEL(PRODUCT)
 (VIEW_ALIASED(float, c), GLOBAL const float *a, ulong a_first, GLOBAL const void *b, ulong b_first,
  uint m_end, uint n_end, uint k_end, uint chunk, uint a_m, uint a_k, uint b_k, uint b_n, uint b_type,
  float alpha, float beta) {
   LOCAL float panel[DEPTH * COLS] __attribute__((aligned(64)));
-  LOCAL float part[CHUNK * COLS] __attribute__((aligned(64)));
+  LOCAL float part[MOST_CHUNK * COLS] __attribute__((aligned(64)));
   uint n = group_id(0) * COLS, m = group_id(1) * chunk;
   uint rows = min(chunk, m_end - m);
   GLOBAL float *c_tile = c + c_first + (size_t)m * c_pitch + n;

@@ -20,7 +20,6 @@
 
 #define COLS        (2 * WIDTH)
 #define ROWS        6   // 4 · ROWS sums, two vectors of B and one of A fit in the registers
-#define MOST_CHUNK  768 // rows that share a packed slab, at most
 #define SLAB        768 // steps of k of a slab
 #define BLOCKS      (SLAB / BLOCK)
 #define BLOCK_CODES (2 * BLOCK / 4) // vectors
@@ -225,15 +224,6 @@ INLINE int16 spread(GLOBAL const int *word) {
   __asm__("vpbroadcastd %1, %0" : "=v"(lanes_of_word) : "m"(*word));
   return lanes_of_word;
 }
-
-/// What happens to a tile's sums at both ends of a slab.
-typedef struct Ends {
-  int first; // the first slab: `part` holds no sums yet
-  int last;  // the last slab: the sums go to C, not to `part`
-  float alpha, beta;
-  uint n_end;   // columns of C
-  size_t pitch; // elements from one row of C to the next
-} Ends;
 
 /// sum + the sum of a block, which is scale · whole, times the row's scale
 INLINE vector add_block(vector sum, int16 whole, vector scale, float row_scale) {

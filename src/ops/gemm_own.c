@@ -9,7 +9,7 @@
 
 enum { TILE = 64, TILE_ITEMS = 64 };            // as in cl/gemm.cl
 enum { PORTABLE_STEPS = 512 };                  // steps of k in one launch of cl/gemm.cl
-enum { MOST_CHUNK = 768, COLS_PER_VECTOR = 2 }; // as in cl/gemm_cpu.h
+enum { MOST_CHUNK = 768, COLS_PER_VECTOR = 2 }; // as in cl/columns_cpu.h and cl/gemm_cpu.h
 enum { WHOLE_TILES = 12 };                      // rows: a multiple of cl/gemm_cpu.h's ROWS of any width
 enum { LEAST_CHUNK = 96, ITEMS_PER_PROCESSOR = 8 };
 enum { MOST_WORDS = 4 * 1024 * 1024 };          // scratch for rounded rows of A
