@@ -1,8 +1,7 @@
 // gee-cl eval: benchmarks of bias and skill, on a model and on adapters to it. Rule: everything that can be
 // refused is refused before a device is touched, and a run that was stopped goes on with the same bytes.
-#include "eval/user_task.h"
 #include "eval_report.h"
-#include "gap_report.h"
+#include "eval_tasks.h"
 #include "io/file.h"
 #include "util/clock.h"
 #include "util/memory.h"
@@ -70,13 +69,8 @@ static const char EXAMPLES[] =
 typedef struct Suite {
   Config config;
   Runtime runtime;
-  char *names;    // of the tasks; what stands behind a name is borrowed from it
-  UserTask **own; // [own_count] tasks of the user's own
-  size_t own_count;
-  Evaluation **tasks; // [task_count]
-  size_t task_count;
-  Dataset prompts; // of tasks that are made of counterfactual prompts
-  GapOptions gap;
+  char *names; // of the tasks; what stands behind a name is borrowed from it
+  EvalTasks tasks;
   EvalModel *models; // [model_count] the base unless --no-base, then the adapters
   size_t model_count;
 } Suite;
@@ -84,7 +78,8 @@ typedef struct Suite {
 static void suite_close(Suite *suite) {
   for (size_t m = 0; suite->models != NULL && m < suite->model_count; m++) {
     EvalModel *model = &suite->models[m];
-    for (size_t t = 0; model->metrics != NULL && t < suite->task_count; t++) metrics_free(&model->metrics[t]);
+    for (size_t t = 0; model->metrics != NULL && t < suite->tasks.count; t++)
+      metrics_free(&model->metrics[t]);
     free(model->metrics);
     free(model->output);
     free(model->items);
@@ -93,11 +88,7 @@ static void suite_close(Suite *suite) {
     item_file_close(model->rows);
   }
   free(suite->models);
-  for (size_t t = 0; suite->tasks != NULL && t < suite->task_count; t++) evaluation_free(suite->tasks[t]);
-  free(suite->tasks);
-  for (size_t t = 0; t < suite->own_count; t++) user_task_free(suite->own[t]);
-  free(suite->own);
-  dataset_free(&suite->prompts);
+  eval_tasks_free(&suite->tasks);
   free(suite->names);
   runtime_close(&suite->runtime);
   config_free(&suite->config);
@@ -106,9 +97,9 @@ static void suite_close(Suite *suite) {
 static EvalRun run_of(const Suite *suite) {
   return (EvalRun){.config = &suite->config,
                    .runtime = &suite->runtime,
-                   .tasks = suite->tasks,
-                   .task_count = suite->task_count,
-                   .gap = suite->prompts.count > 0 ? &suite->gap : NULL,
+                   .tasks = suite->tasks.list,
+                   .task_count = suite->tasks.count,
+                   .gap = suite->tasks.prompts.count > 0 ? &suite->tasks.gap : NULL,
                    .all_metrics = all_metrics};
 }
 
@@ -134,62 +125,15 @@ static Status read_config(Suite *suite, const char *path) {
   return STATUS_OK;
 }
 
-/// The counterfactual prompts of the config, or the built-in ones where it names none.
-static Status build_prompts(Suite *suite, const char *groups) {
-  Config *config = &suite->config;
-  if (config->data.train == NULL && config->eval.file == NULL) config->data.use_test_data = true;
-  if (groups != NULL) config->data.groups_file = groups;
-  config->data.seed = config->train.seed;
-  TRY(config_dataset(config, &suite->runtime, true, &suite->prompts));
-  warn_equal_sets(&suite->prompts);
-  suite->gap = gap_options(config, suite->runtime.files, &suite->prompts);
-  return STATUS_OK;
-}
-
-/// Loads a task of the user's own, whose data are beside it.
-static Status load_own(Suite *suite, const char *path, const TaskType **type, BenchmarkOptions *settings) {
-  UserTask *task = NULL;
-  TRY(user_task_load(path, &task));
-  suite->own[suite->own_count++] = task;
-  *type = user_task_type(task);
-  settings->data_folder = user_task_folder(task);
-  return STATUS_OK;
-}
-
-static Status add_task(Suite *suite, const char *name) {
-  const TaskType *type = NULL;
-  BenchmarkOptions settings = {.data_folder = suite->config.benchmarks.data,
-                               .limit = suite->config.benchmarks.limit,
-                               .tokenizer = suite->runtime.tokenizer,
-                               .chat = suite->runtime.chat,
-                               .max_positions = model_files_config(suite->runtime.files)->max_positions};
-  if (user_task_is_path(name))
-    TRY(load_own(suite, name, &type, &settings));
-  else
-    TRY(task_find(name, &type, &settings.argument));
-  if (type->prompts) TRY(build_prompts(suite, settings.argument));
-  settings.prompts = type->prompts ? &suite->prompts : NULL;
-  settings.gap = type->prompts ? &suite->gap : NULL;
-  for (size_t t = 0; t < suite->task_count; t++)
-    if (strcmp(benchmark_type(suite->tasks[t])->name, type->name) == 0)
-      return status_fail(STATUS_INPUT, "the task %s is named twice", type->name);
-  TRY(benchmark_create(type, &settings, &suite->tasks[suite->task_count]));
-  suite->task_count++;
-  return STATUS_OK;
-}
-
 static Status open_tasks(Suite *suite) {
   char *rest = NULL;
   const char *all = suite->config.benchmarks.tasks;
-  size_t most = 1;
-  for (const char *c = all; *c != '\0'; c++) most += *c == ',';
-  TRY(mem_array(&suite->tasks, most, "tasks"));
-  TRY(mem_array(&suite->own, most, "tasks"));
   TRY(str_copy(&suite->names, all, strlen(all)));
   Status status = STATUS_OK;
-  for (char *name = strtok_r(suite->names, ", ", &rest); name != NULL && status == STATUS_OK;
-       name = strtok_r(NULL, ", ", &rest))
-    status = add_task(suite, name);
+  for (char *name = strtok_r(suite->names, EVAL_TASKS_BETWEEN, &rest); name != NULL && status == STATUS_OK;
+       name = strtok_r(NULL, EVAL_TASKS_BETWEEN, &rest))
+    status = eval_tasks_add(&suite->tasks, &suite->config, &suite->runtime, name);
+  if (status == STATUS_OK && suite->tasks.prompts.groups != NULL) warn_equal_sets(&suite->tasks.prompts);
   return status;
 }
 
@@ -285,7 +229,7 @@ static Status open_rows(Suite *suite) {
   EvalRun run = run_of(suite);
   for (size_t m = 0; m < suite->model_count; m++) {
     EvalModel *model = &suite->models[m];
-    TRY(mem_array(&model->metrics, suite->task_count, "metrics"));
+    TRY(mem_array(&model->metrics, suite->tasks.count, "metrics"));
     TRY(adapter_identify(model->adapter.path, &model->adapter));
     TRY(eval_owner(&run, &model->adapter, &model->owner));
     if (model->work != NULL) TRY(item_file_open(model->work, model->owner, resume, &model->rows));
@@ -309,8 +253,8 @@ static Status suite_open(Suite *suite, const char *config) {
 }
 
 static Status plan_tasks(const Suite *suite, Model *model) {
-  for (size_t t = 0; t < suite->task_count; t++)
-    TRY(memory_plan_error(evaluation_plan(suite->tasks[t], model), MEMORY_OF_EVAL));
+  for (size_t t = 0; t < suite->tasks.count; t++)
+    TRY(memory_plan_error(evaluation_plan(suite->tasks.list[t], model), MEMORY_OF_EVAL));
   return STATUS_OK;
 }
 
@@ -339,10 +283,10 @@ static Status evaluate(Suite *suite, size_t index) {
   EvalModel *model = &suite->models[index];
   EvalRun run = run_of(suite);
   double start = clock_seconds();
-  for (size_t t = 0; t < suite->task_count; t++) {
-    benchmark_keep_items(suite->tasks[t], model->rows);
+  for (size_t t = 0; t < suite->tasks.count; t++) {
+    benchmark_keep_items(suite->tasks.list[t], model->rows);
     EvaluationRun part = {suite->runtime.model, screen_progress(), &stop_requested};
-    TRY(evaluation_run(suite->tasks[t], &part, &model->metrics[t]));
+    TRY(evaluation_run(suite->tasks.list[t], &part, &model->metrics[t]));
   }
   model->seconds = clock_seconds() - start;
   if (strcmp(model->output, "-") != 0) TRY(eval_print(&run, model));

@@ -4,6 +4,7 @@
 #pragma once
 
 #include "cli.h"
+#include "eval/results.h"
 #include "io/json.h"
 
 typedef struct Findings {
@@ -29,6 +30,10 @@ STATUS_CHECKED Status verify_model(const cJSON *json, Findings *findings);
 STATUS_CHECKED Status verify_settings(const cJSON *json, Findings *findings);
 /// The files of an adapter in `folder`, by the hashes in "sha256" of `json`.
 STATUS_CHECKED Status verify_adapter(const cJSON *json, const char *folder, Findings *findings);
+
+/// Whether the results have every task that their config asks for, and the items of each are those that the
+/// config and the data give, as far as these are here.
+STATUS_CHECKED Status verify_items(const Results *results, Findings *findings);
 
 // What each command wrote. STATUS_INPUT if it cannot be read as such.
 STATUS_CHECKED Status verify_results(const char *path, const char *items, Findings *findings);

@@ -1,7 +1,6 @@
 // Results of eval and of gap: their files, and every figure from the items. Rule: a figure counts as right
 // only if it was computed again.
 #include "eval/gap_record.h"
-#include "eval/results.h"
 #include "verify.h"
 
 #include <stdio.h>
@@ -38,6 +37,7 @@ static Status check_results(const Results *results, Findings *findings) {
   TRY(verify_model(results->json, findings));
   if (cJSON_IsString(adapter)) TRY(verify_adapter(results->json, adapter->valuestring, findings));
   TRY(verify_settings(results->json, findings));
+  TRY(verify_items(results, findings));
   return finding_unchecked(findings, "the answers, and that config, device and times are true",
                            "no item is asked again");
 }

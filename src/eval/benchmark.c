@@ -246,6 +246,10 @@ size_t benchmark_items(const Evaluation *evaluation) {
   return ((const Benchmark *)evaluation)->data.count;
 }
 
+const Str *benchmark_inputs(const Evaluation *evaluation, size_t item) {
+  return &((const Benchmark *)evaluation)->data.rows[item];
+}
+
 const BenchmarkFile *benchmark_files(const Evaluation *evaluation, size_t *count) {
   const Benchmark *b = (const Benchmark *)evaluation;
   *count = b->file_count;

@@ -3,6 +3,7 @@
 
 #include "io/file.h"
 #include "item_reader.h"
+#include "task_data.h"
 #include "util/log.h"
 #include "util/memory.h"
 #include "util/str.h"
@@ -205,6 +206,35 @@ Status results_differences(const ResultTask *task, Str *out) {
       TRY(str_append_format(out, "%s: the items give no such metric\n", printed->string));
   }
   return STATUS_OK;
+}
+
+// ---- are they the items of the data? ----
+
+/// Appends a line for the first of the item's inputs that its row has otherwise.
+static Status compare_inputs(const ResultTask *task, size_t item, const Evaluation *benchmark, Str *out) {
+  ParsedRow inputs = {0};
+  const cJSON *member = NULL;
+  Status status = parsed_row_read(task->type, item, benchmark_inputs(benchmark, item), &inputs);
+  for (member = inputs.json != NULL ? inputs.json->child : NULL; member != NULL; member = member->next) {
+    const cJSON *said = cJSON_GetObjectItemCaseSensitive(task->rows[item].json, member->string);
+    if (said == NULL || !cJSON_Compare(said, member, true)) break;
+  }
+  if (status == STATUS_OK && member != NULL)
+    status = str_append_format(out, "%s: \"%s\" is not what the data say\n", task->rows[item].place,
+                               member->string);
+  parsed_row_free(&inputs);
+  return status;
+}
+
+Status results_compare_items(const ResultTask *task, const Evaluation *benchmark, Str *out) {
+  const char *hash = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(task->json, "items_sha256"));
+  const size_t expected = benchmark_items(benchmark), before = out->size;
+  if (task->count != expected)
+    TRY(str_append_format(out, "there are %zu items, and the data give %zu\n", task->count, expected));
+  for (size_t i = 0; i < task->count && i < expected && out->size == before; i++)
+    TRY(compare_inputs(task, i, benchmark, out));
+  if (hash == NULL || strcmp(hash, benchmark_sha256(benchmark)) == 0) return STATUS_OK;
+  return str_append_text(out, "items_sha256 is not that of the items\n");
 }
 
 // ---- were the same things asked? ----

@@ -77,6 +77,45 @@ static void changed_items_are_named(void **state) {
   assert_true(test_contains(ran.out, "from the items"));
 }
 
+/// Everything fits together but the data: what is missing was measured, or was never asked.
+static void items_that_were_left_out_are_seen(void **state) {
+  (void)state;
+  const char *data = in_folder(folder, "data"), *eleven = in_folder(folder, "eleven.json");
+  assert_code(GEE("eval", "--model", in_folder(folder, "model"), "--tasks", "crows_pairs", "--data-dir", data,
+                  "--limit", "11", "--output", eleven, "--items", in_folder(folder, "eleven.jsonl")),
+              0);
+  Ran ran = verify("eleven.json");
+  assert_code(ran, 0);
+  assert_true(test_contains(ran.out, "right        items of crows_pairs: all 11 that config and data give"));
+  copy_changed(folder, "eleven.json", "limit.json", "\"limit\":\t11", "\"limit\":\t0");
+  copy_changed(folder, "limit.json", "whole.json", "\\nlimit = 11", "\\nlimit = 0");
+  ran = verify("whole.json");
+  assert_code(ran, 1);
+  assert_true(test_contains(ran.out, "crows_pairs: there are 11 items, and the data give 12"));
+  assert_true(test_contains(ran.out, "crows_pairs: items_sha256 is not that of the items"));
+  assert_false(test_contains(ran.out, "from the items\n"));
+}
+
+static void changed_inputs_are_named(void **state) {
+  (void)state;
+  char hash[SHA256_TEXT], other[SHA256_TEXT];
+  copy_changed(folder, "items.jsonl", "asked.jsonl", "Old 4 nurses", "Old 5 nurses");
+  assert_ok(file_sha256(in_folder(folder, "items.jsonl"), hash));
+  assert_ok(file_sha256(in_folder(folder, "asked.jsonl"), other));
+  copy_changed(folder, "results.json", "asked.json", hash, other);
+  Ran ran = GEE("verify", in_folder(folder, "asked.json"), "--items", in_folder(folder, "asked.jsonl"));
+  assert_code(ran, 1);
+  assert_true(test_contains(ran.out, "asked.jsonl:3: \"sent_more\" is not what the data say"));
+}
+
+static void a_task_that_was_taken_out_is_named(void **state) {
+  (void)state;
+  copy_changed(folder, "results.json", "fewer.json", "\\ntasks = crows_pairs", "\\ntasks = crows_pairs,bbq");
+  Ran ran = verify("fewer.json");
+  assert_code(ran, 1);
+  assert_true(test_contains(ran.out, "the list of tasks: the config asks for bbq, which is not there"));
+}
+
 static void changed_and_missing_data_are_told_apart(void **state) {
   (void)state;
   char *data = read_file(pairs, NULL);
@@ -88,6 +127,7 @@ static void changed_and_missing_data_are_told_apart(void **state) {
   ran = verify("results.json");
   assert_code(ran, 0);
   assert_true(test_contains(ran.out, "crows_pairs_anonymized.csv: the file is not here"));
+  assert_true(test_contains(ran.out, "not checked  items of crows_pairs: "));
   write_text(pairs, data);
   free(data);
 }
@@ -127,6 +167,9 @@ int main(void) {
       cmocka_unit_test(a_changed_figure_is_named),
       cmocka_unit_test(changed_settings_are_named),
       cmocka_unit_test(changed_items_are_named),
+      cmocka_unit_test(items_that_were_left_out_are_seen),
+      cmocka_unit_test(changed_inputs_are_named),
+      cmocka_unit_test(a_task_that_was_taken_out_is_named),
       cmocka_unit_test(changed_and_missing_data_are_told_apart),
       cmocka_unit_test(what_is_no_result_is_refused),
   };

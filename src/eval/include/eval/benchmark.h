@@ -16,6 +16,7 @@
 #include "eval/items.h"
 #include "eval/task.h"
 #include "util/hash.h"
+#include "util/str.h"
 
 typedef struct BenchmarkOptions {
   const char *data_folder;
@@ -50,4 +51,6 @@ const char *benchmark_argument(const Evaluation *evaluation);
 /// The SHA-256 of the items with their inputs: equal if and only if two runs asked the same.
 const char *benchmark_sha256(const Evaluation *evaluation);
 size_t benchmark_items(const Evaluation *evaluation);
+/// The inputs of an item as JSON: what its row begins with.
+const Str *benchmark_inputs(const Evaluation *evaluation, size_t item);
 const BenchmarkFile *benchmark_files(const Evaluation *evaluation, size_t *count);

@@ -3,6 +3,7 @@
 // them.
 #pragma once
 
+#include "eval/benchmark.h"
 #include "eval/compare.h"
 #include "eval/user_task.h"
 
@@ -47,6 +48,9 @@ const ResultTask *results_task(const Results *results, const char *name);
 /// value, end of the interval or number of items, a metric too many or too few. Numbers are the same within
 /// 1e-9 of their size, as another machine's exp and log may round otherwise.
 STATUS_CHECKED Status results_differences(const ResultTask *task, Str *out);
+/// Appends a line where the task's rows are not the items that `benchmark`, the same task opened from its
+/// data, has: a row too many or too few, the first row with other inputs, another "items_sha256".
+STATUS_CHECKED Status results_compare_items(const ResultTask *task, const Evaluation *benchmark, Str *out);
 /// STATUS_INPUT unless both results asked the task in the same way; says what differs.
 STATUS_CHECKED Status results_check_same(const Results *a, const Results *b, const TaskType *type);
 /// Compares the metrics of the tasks that all results have. out is zeroed; free it with comparison_free in
