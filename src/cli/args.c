@@ -267,14 +267,15 @@ Status args_check_output(const char *option, const char *output, const char *inp
     return status_fail(STATUS_INPUT, "%s = %s is a folder; name a file", option, output);
   if (file_is_same(input, output))
     return status_fail(STATUS_INPUT, "%s: %s would overwrite %s; name another file", output, option, what);
-  const char *slash = strrchr(output, '/');
-  if (slash == NULL || slash == output) return file_check_writable(output);
-  Str folder = {0};
-  Status status = str_append(&folder, output, (size_t)(slash - output));
-  if (status == STATUS_OK && !file_is_directory(str_text(&folder)))
+  char *folder = NULL;
+  TRY(file_follow(output, &folder));
+  char *slash = strrchr(folder, '/');
+  Status status = STATUS_OK;
+  if (slash != NULL) *slash = '\0';
+  if (slash != NULL && slash != folder && !file_is_directory(folder))
     status = status_fail(STATUS_INPUT, "%s = %s: there is no folder %s; make it, or name another", option,
-                         output, str_text(&folder));
-  str_free(&folder);
+                         output, folder);
+  free(folder);
   return status == STATUS_OK ? file_check_writable(output) : status;
 }
 
@@ -295,12 +296,13 @@ Status args_check_new_folder(const char *output) {
 
 /// Whether two paths, of files that need not be there yet, lead to one place.
 static Status find_one_place(const char *a, const char *b, bool *same) {
-  char *folders[2] = {NULL, NULL};
-  const char *paths[2] = {a, b}, *names[2];
+  char *folders[2] = {NULL, NULL}, *paths[2] = {NULL, NULL};
+  const char *names[2];
   Status status = STATUS_OK;
   *same = strcmp(a, b) == 0 || file_is_same(a, b);
   if (*same) return STATUS_OK;
   for (int i = 0; i < 2; i++) {
+    TRY_CLEAN(file_follow(i == 0 ? a : b, &paths[i]));
     const char *slash = strrchr(paths[i], '/');
     names[i] = slash != NULL ? slash + 1 : paths[i];
     TRY_CLEAN(slash != NULL ? str_copy(&folders[i], paths[i], (size_t)(names[i] - paths[i]))
@@ -308,8 +310,10 @@ static Status find_one_place(const char *a, const char *b, bool *same) {
   }
   *same = strcmp(names[0], names[1]) == 0 && file_is_same(folders[0], folders[1]);
 cleanup:
-  free(folders[0]);
-  free(folders[1]);
+  for (int i = 0; i < 2; i++) {
+    free(folders[i]);
+    free(paths[i]);
+  }
   return status;
 }
 

@@ -178,9 +178,9 @@ Status profile_begin(Ops *ops, const char *path, ProfileReport **out) {
   Status status = STATUS_OK;
   TRY(mem_array(&report, 1, "profile"));
   report->ops = ops;
-  TRY_CLEAN(str_copy(&report->path, path, strlen(path)));
+  TRY_CLEAN(file_follow(path, &report->path));
   TRY_CLEAN(ops_measure_limits(ops, &report->limits));
-  TRY_CLEAN(writer_open_beside(path, &report->partial, &report->writer));
+  TRY_CLEAN(writer_open_beside(report->path, &report->partial, &report->writer));
   TRY_CLEAN(write_head(report));
   TRY_CLEAN(ops_profile_begin(ops, record_all, report));
   *out = report;

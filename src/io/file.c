@@ -7,6 +7,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
@@ -45,17 +46,17 @@ Status file_fail(Status code, const char *path, const char *action) {
 
 // ---- what was read ----
 
-// Inputs are read before a command works, and a model in parts has some hundred files. What is read after so
-// many is not noted; the memory is static, so that noting cannot fail.
-enum { READ_FILES = 1024 };
+typedef struct ReadFile {
+  dev_t device;
+  ino_t number;
+} ReadFile;
 
+// A model in parts has some hundred files, a folder of data may have thousands. The list lasts as long as the
+// process.
 static struct {
   pthread_mutex_t lock;
-  size_t count;
-  struct {
-    dev_t device;
-    ino_t number;
-  } files[READ_FILES];
+  ReadFile *files; // [count]
+  size_t count, capacity;
 } read_files = {.lock = PTHREAD_MUTEX_INITIALIZER};
 
 /// With the lock held.
@@ -65,18 +66,20 @@ static bool is_noted(const struct stat *info) {
   return false;
 }
 
-static void note_read(const struct stat *info) {
+static Status note_read(const struct stat *info) {
+  Status status = STATUS_OK;
   (void)pthread_mutex_lock(&read_files.lock);
-  if (read_files.count < READ_FILES && !is_noted(info)) {
-    read_files.files[read_files.count].device = info->st_dev;
-    read_files.files[read_files.count++].number = info->st_ino;
+  if (!is_noted(info)) {
+    status = mem_reserve(&read_files.files, &read_files.capacity, read_files.count + 1, "the list of inputs");
+    if (status == STATUS_OK) read_files.files[read_files.count++] = (ReadFile){info->st_dev, info->st_ino};
   }
   (void)pthread_mutex_unlock(&read_files.lock);
+  return status;
 }
 
-void file_note_read(int descriptor) {
+Status file_note_read(int descriptor) {
   struct stat info;
-  if (fstat(descriptor, &info) == 0) note_read(&info);
+  return fstat(descriptor, &info) == 0 ? note_read(&info) : STATUS_OK;
 }
 
 bool file_was_read(const char *path) {
@@ -95,7 +98,7 @@ static Status map_descriptor(int descriptor, const char *path, MappedFile *out) 
   if (fstat(descriptor, &info) != 0) return file_fail(STATUS_INPUT, path, "read");
   if (S_ISDIR(info.st_mode)) return status_fail(STATUS_INPUT, "%s: is a folder, not a file", path);
   if (!S_ISREG(info.st_mode)) return status_fail(STATUS_INPUT, "%s: is not a regular file", path);
-  note_read(&info);
+  TRY(note_read(&info));
   out->size = (size_t)info.st_size;
   out->bytes = EMPTY_FILE;
   if (out->size == 0) return STATUS_OK;
@@ -203,13 +206,42 @@ static bool cut_name(char *path) {
   return true;
 }
 
+enum { LINKS = 40 }; // that are followed, as Linux does
+
+/// *out = where the link `path` leads; NULL if it is none.
+static Status read_link(const char *path, char **out) {
+  char target[PATH_MAX];
+  const char *slash = strrchr(path, '/');
+  ssize_t size = readlink(path, target, sizeof target);
+  *out = NULL;
+  if (size < 0) return STATUS_OK;
+  int folder = target[0] == '/' || slash == NULL ? 0 : (int)(slash + 1 - path);
+  return str_format(out, "%.*s%.*s", folder, path, (int)size, target);
+}
+
+Status file_follow(const char *path, char **out) {
+  char *next = NULL;
+  TRY(str_copy(out, path, strlen(path)));
+  for (int links = 0; links <= LINKS; links++) {
+    Status status = read_link(*out, &next);
+    if (status == STATUS_OK && next == NULL) return STATUS_OK;
+    free(*out);
+    *out = next;
+    TRY(status);
+  }
+  free(*out);
+  *out = NULL;
+  errno = ELOOP;
+  return file_fail(STATUS_INPUT, path, "follow the links");
+}
+
 Status file_check_writable(const char *path) {
   struct stat info = {0};
   Status status = STATUS_OK;
-  // a file is replaced in the folder where it is, whatever links lead there
-  char *resolved = realpath(path, NULL), *place = NULL;
-  const char *start = resolved != NULL ? resolved : path;
-  TRY_CLEAN(str_copy(&place, start, strlen(start)));
+  char *place = NULL;
+  bool there = stat(path, &info) == 0 && !S_ISREG(info.st_mode); // is written to as it is
+  // a file is replaced in the folder where it is
+  TRY(there ? str_copy(&place, path, strlen(path)) : file_follow(path, &place));
   if (stat(place, &info) == 0 && S_ISREG(info.st_mode)) (void)cut_name(place);
   bool found = stat(place, &info) == 0;
   while (!found && (errno == ENOENT || errno == ENOTDIR) && cut_name(place)) found = stat(place, &info) == 0;
@@ -218,8 +250,6 @@ Status file_check_writable(const char *path) {
     status = status_fail(STATUS_INPUT, "%s: cannot be written: %s is a file, not a folder", path, place);
   else if (!found || faccessat(AT_FDCWD, place, mode, AT_EACCESS) != 0)
     status = file_fail(STATUS_INPUT, place, "write");
-cleanup:
-  free(resolved);
   free(place);
   return status;
 }

@@ -114,10 +114,10 @@ cleanup:
 // it was.
 Status file_write_atomic(const char *path, const void *bytes, size_t size) {
   struct stat info;
-  if (stat(path, &info) != 0) return replace_file(path, bytes, size);
-  if (!S_ISREG(info.st_mode) && !S_ISDIR(info.st_mode)) return write_through(path, bytes, size);
-  char *target = realpath(path, NULL);
-  if (target == NULL) return file_fail(STATUS_FAILED, path, "resolve");
+  char *target = NULL;
+  if (stat(path, &info) == 0 && !S_ISREG(info.st_mode) && !S_ISDIR(info.st_mode))
+    return write_through(path, bytes, size);
+  TRY(file_follow(path, &target));
   Status status = replace_file(target, bytes, size);
   free(target);
   return status;

@@ -371,6 +371,16 @@ static void links_and_devices_stay(void **state) {
   assert_ok(file_write_atomic(link, "new one", 7));
   assert_true(lstat(link, &info) == 0 && S_ISLNK(info.st_mode));
   assert_true(stat(target, &info) == 0 && info.st_size == 7);
+  // and where it leads to nothing yet, that becomes the file
+  assert_int_equal(unlink(target), 0);
+  assert_ok(file_check_writable(link));
+  assert_ok(file_write_atomic(link, "again", 5));
+  assert_true(lstat(link, &info) == 0 && S_ISLNK(info.st_mode));
+  assert_true(stat(target, &info) == 0 && info.st_size == 5);
+  assert_int_equal(unlink(target), 0);
+  assert_int_equal(symlink("link", target), 0); // to each other
+  assert_fails(file_write_atomic(link, "x", 1), STATUS_INPUT, "Too many levels of symbolic links");
+  assert_fails(file_check_writable(link), STATUS_INPUT, "Too many levels of symbolic links");
   if (mknod(device, S_IFCHR | 0600, makedev(1, 7)) != 0)
     return; // a /dev/full of the test's own, which only root may make
   assert_fails(file_write_atomic(device, "x", 1), STATUS_FAILED, "full: cannot write: No space left");

@@ -22,7 +22,7 @@ void file_unmap(MappedFile *file);
 void file_forget(const uint8_t *bytes, size_t size);
 
 /// Keeps in mind that this process reads the open file, as file_map does of its own.
-void file_note_read(int descriptor);
+STATUS_CHECKED Status file_note_read(int descriptor);
 /// Whether `path` is a file that this process has read, whatever the paths say: writing there would destroy
 /// what the work was made from.
 bool file_was_read(const char *path);
@@ -43,6 +43,9 @@ STATUS_CHECKED Status path_join(char **out, const char *directory, const char *n
 /// Records "path: cannot <action>: <the system's reason, errno>" and returns `code`, or STATUS_FAILED if the
 /// reason is that the system lacks something (memory, descriptors, a working disk).
 Status file_fail(Status code, const char *path, const char *action);
+
+/// *out = where `path` leads, in fresh memory: a link is followed, also one to what is not there yet.
+STATUS_CHECKED Status file_follow(const char *path, char **out);
 
 /// STATUS_INPUT unless something can be written at `path`, as far as permissions say: into it, if it is a
 /// folder or a device; else into the nearest folder above it that there is. Writes nothing.
