@@ -24,7 +24,7 @@ static Status set_value(Config *config, const ConfigKey *key, const char *text) 
   void *field = field_of(config, key);
   char *copy = NULL;
   TRY(config_parse_value(key, text, field));
-  TRY(str_copy(&copy, text, strlen(text)));
+  TRY(config_copy_value(key, text, &copy));
   size_t slot = (size_t)(key - config_keys);
   free(config->texts[slot]);
   config->texts[slot] = copy;
@@ -199,8 +199,8 @@ Status config_read(Config *config, const char *path) {
     (void)fclose(file);
     return fail_no_config(path);
   }
-  file_note_read(fileno(file));
-  Status status = read_lines(config, file, path);
+  Status status = file_note_read(fileno(file));
+  if (status == STATUS_OK) status = read_lines(config, file, path);
   if (status == STATUS_OK && ferror(file) != 0)
     status = status_fail(STATUS_INPUT, "%s: cannot read the config: %s", path, strerror(errno));
   (void)fclose(file);

@@ -29,7 +29,7 @@ int config_word_index(const char *words, const char *text) {
   int index = 0;
   for (const char *word = words; *word != '\0'; index++) {
     size_t length = strcspn(word, "|");
-    if (strlen(text) == length && strncmp(word, text, length) == 0) return index;
+    if (strlen(text) == length && strncasecmp(word, text, length) == 0) return index;
     word += length + (word[length] == '|');
   }
   return -1;
@@ -122,12 +122,24 @@ Status config_parse_value(const ConfigKey *key, const char *text, void *field) {
   return STATUS_OK;
 }
 
+/// The word `index` of "a|b|c", which ends before its end or the next "|".
+static const char *find_word(const char *words, int index) {
+  for (; index > 0; index--) words = strchr(words, '|') + 1;
+  return words;
+}
+
+Status config_copy_value(const ConfigKey *key, const char *text, char **out) {
+  if (key->choices == NULL) return str_copy(out, text, strlen(text));
+  const char *word = find_word(key->choices, config_word_index(key->choices, text));
+  return str_copy(out, word, strcspn(word, "|"));
+}
+
 // ---- field to text ----
 
 /// Appends word `index` of "a|b|c".
 static Status print_word(const char *words, int index, Str *out) {
-  for (; index > 0; index--) words = strchr(words, '|') + 1;
-  return str_append(out, words, strcspn(words, "|"));
+  const char *word = find_word(words, index);
+  return str_append(out, word, strcspn(word, "|"));
 }
 
 /// Appends the shortest text that reads back as the same float; nine digits always do.

@@ -6,6 +6,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 Status runtime_open_files(Runtime *runtime, const char *path, DType quantise, ChatOptions chat) {
   TRY(model_files_open(path, &runtime->files));
@@ -115,14 +116,14 @@ Status runtime_load_model(Runtime *runtime, DType dtype, const char *adapter, bo
 
 Status runtime_parse_dtype(const char *name, DType *out) {
   *out = DTYPE_STORED;
-  if (name == NULL || strcmp(name, "stored") == 0) return STATUS_OK;
+  if (name == NULL || strcasecmp(name, "stored") == 0) return STATUS_OK;
   if (dtype_from_name(name, out) && (*out == DTYPE_F32 || dtype_is_half(*out))) return STATUS_OK;
   return status_fail(STATUS_INPUT, "--dtype is \"%.100s\"; it must be one of stored, f32, f16, bf16", name);
 }
 
 Status runtime_parse_quantise(const char *name, DType *out) {
   *out = DTYPE_STORED;
-  if (name == NULL || strcmp(name, "none") == 0) return STATUS_OK;
+  if (name == NULL || strcasecmp(name, "none") == 0) return STATUS_OK;
   if (dtype_from_name(name, out) && can_quantise(*out)) return STATUS_OK;
   return status_fail(STATUS_INPUT, "--quantise is \"%.100s\"; it must be one of none, q8_0, q4_k, nf4", name);
 }
@@ -132,7 +133,7 @@ Status runtime_parse_compute(const char *name, Compute *out) {
   if (name == NULL) return STATUS_OK;
   for (Compute compute = COMPUTE_F32; compute <= COMPUTE_INT8; compute++) {
     *out = compute;
-    if (strcmp(name, compute_name(compute)) == 0) return STATUS_OK;
+    if (strcasecmp(name, compute_name(compute)) == 0) return STATUS_OK;
   }
   return status_fail(STATUS_INPUT, "--compute is \"%.100s\"; it must be one of f32, bf16, int8", name);
 }
