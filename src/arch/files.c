@@ -93,7 +93,7 @@ Status model_files_open(const char *path, ModelFiles **out) {
     TRY_CLEAN(open_file(path, &files->tensors));
     TRY_CLEAN(model_config_read_gguf(files->tensors, &files->config));
   }
-  TRY_CLEAN(model_config_check(&files->config, path));
+  TRY_CLEAN(model_config_check(&files->config, tensors_format(files->tensors), path));
   TRY_CLEAN(weights_check(&files->config, files->tensors));
   *out = files;
 cleanup:

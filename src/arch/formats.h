@@ -23,8 +23,9 @@ enum { GGUF_KEY_SIZE = 128 };
 /// key = "<architecture>.<name>", which it returns too.
 const char *gguf_key(char key[GGUF_KEY_SIZE], const char *architecture, const char *name);
 
-/// Refuses sizes that contradict each other or are out of range. `name` is the file in messages.
-STATUS_CHECKED Status model_config_check(const ModelConfig *config, const char *name);
+/// Refuses sizes that contradict each other or are out of range. `name` is the file in messages, whose format
+/// decides what the sizes are called there.
+STATUS_CHECKED Status model_config_check(const ModelConfig *config, ModelFormat format, const char *name);
 /// FORMAT_HF for safetensors.
 static inline ModelFormat tensors_format(const TensorFile *file) {
   return tensors_is_gguf(file) ? FORMAT_GGUF : FORMAT_HF;

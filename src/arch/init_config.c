@@ -49,7 +49,7 @@ static Status read_all(const char *path, const char *folder, InitConfig *out) {
   Status status = STATUS_OK;
   TRY(json_parse_file(path, &json));
   TRY_CLEAN(model_config_parse_hf(json, path, folder, &out->model));
-  TRY_CLEAN(model_config_check(&out->model, path));
+  TRY_CLEAN(model_config_check(&out->model, FORMAT_HF, path));
   TRY_CLEAN(read_deviation(json, path, &out->deviation));
   TRY_CLEAN(read_padding(json, path, out->model.vocab, &out->padding));
   TRY_CLEAN(read_type(json, path, &out->type));

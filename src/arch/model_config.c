@@ -1,20 +1,41 @@
 // What configs of both formats share: the checks.
 #include "formats.h"
 
-static Status check_size(const char *name, const char *what, size_t value, size_t low, size_t high) {
-  if (value >= low && value <= high) return STATUS_OK;
-  return status_fail(STATUS_INPUT, "%s: %s is %zu, expected %zu to %zu", name, what, value, low, high);
+/// A size with its words, and what config.json and a GGUF file call it.
+typedef struct SizeRange {
+  const char *what, *keys[2]; // by ModelFormat
+  size_t value, low, high;
+} SizeRange;
+
+static Status check_sizes(const ModelConfig *config, ModelFormat format, const char *name) {
+  const SizeRange sizes[] = {
+      {"number of layers", {"num_hidden_layers", "block_count"}, config->layers, 1, 1024},
+      {"hidden size", {"hidden_size", "embedding_length"}, config->width, 1, 1 << 17},
+      {"number of attention heads", {"num_attention_heads", "attention.head_count"}, config->heads, 1, 1024},
+      {"number of key/value heads",
+       {"num_key_value_heads", "attention.head_count_kv"},
+       config->kv_heads,
+       1,
+       config->heads},
+      {"head size", {"head_dim", "attention.key_length"}, config->head_dim, 2, 1024},
+      {"feed-forward size", {"intermediate_size", "feed_forward_length"}, config->ffn, 1, 1 << 20},
+      {"vocabulary size", {"vocab_size", "vocab_size"}, config->vocab, 1, 1 << 24},
+      {"number of positions",
+       {"max_position_embeddings", "context_length"},
+       config->max_positions,
+       1,
+       (size_t)1 << 30}};
+  for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
+    const SizeRange *size = &sizes[i];
+    if (size->value >= size->low && size->value <= size->high) continue;
+    return status_fail(STATUS_INPUT, "%s: the %s (\"%s\") is %zu, expected %zu to %zu", name, size->what,
+                       size->keys[format], size->value, size->low, size->high);
+  }
+  return STATUS_OK;
 }
 
-Status model_config_check(const ModelConfig *config, const char *name) {
-  TRY(check_size(name, "number of layers", config->layers, 1, 1024));
-  TRY(check_size(name, "hidden size", config->width, 1, 1 << 17));
-  TRY(check_size(name, "number of attention heads", config->heads, 1, 1024));
-  TRY(check_size(name, "number of key/value heads", config->kv_heads, 1, config->heads));
-  TRY(check_size(name, "head size", config->head_dim, 2, 1024));
-  TRY(check_size(name, "feed-forward size", config->ffn, 1, 1 << 20));
-  TRY(check_size(name, "vocabulary size", config->vocab, 1, 1 << 24));
-  TRY(check_size(name, "number of positions", config->max_positions, 1, (size_t)1 << 30));
+Status model_config_check(const ModelConfig *config, ModelFormat format, const char *name) {
+  TRY(check_sizes(config, format, name));
   if (config->heads % config->kv_heads != 0) {
     return status_fail(STATUS_INPUT, "%s: %zu attention heads are not a multiple of %zu key/value heads",
                        name, config->heads, config->kv_heads);
