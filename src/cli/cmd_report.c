@@ -292,25 +292,26 @@ static Status write_into(const char *folder, const ReportOutput *report) {
   return pictures ? write_pictures(folder, report) : STATUS_OK;
 }
 
-/// The run's own folder is made anew, so that nothing of an earlier report is left in it; in a folder that
-/// was asked for nothing is removed.
-static Status write_report(const char *run, const ReportOutput *report) {
-  AtomicDir own = {0};
-  char *folder = NULL;
+static Status write_folder(const char *folder, const ReportOutput *report) {
+  AtomicDir anew = {0};
   Status status = STATUS_OK;
-  if (output != NULL) {
-    TRY(directory_create(output));
-    TRY(write_into(output, report));
-    printf("%s/report.html: open it in any browser\n", output);
-    return STATUS_OK;
-  }
-  TRY_CLEAN(path_join(&folder, run, "report"));
-  TRY_CLEAN(atomic_dir_begin(folder, &own));
-  TRY_CLEAN(write_into(own.partial, report));
-  TRY_CLEAN(atomic_dir_commit(&own));
-  printf("%s/report.html: open it in any browser\n", folder);
+  TRY_CLEAN(atomic_dir_begin(folder, &anew));
+  TRY_CLEAN(write_into(anew.partial, report));
+  TRY_CLEAN(atomic_dir_commit(&anew));
 cleanup:
-  atomic_dir_abort(&own);
+  atomic_dir_abort(&anew);
+  return status;
+}
+
+/// The run's own folder is made anew, so that nothing of an earlier report is left in it; in a folder that
+/// was asked for and is there, nothing is removed.
+static Status write_report(const char *run, const ReportOutput *report) {
+  char *folder = NULL;
+  bool keep = output != NULL && file_is_there(output);
+  TRY(output != NULL ? str_copy(&folder, output, strlen(output)) : path_join(&folder, run, "report"));
+  Status status = keep ? directory_create(folder) : STATUS_OK;
+  if (status == STATUS_OK) status = keep ? write_into(folder, report) : write_folder(folder, report);
+  if (status == STATUS_OK) printf("%s/report.html: open it in any browser\n", folder);
   free(folder);
   return status;
 }

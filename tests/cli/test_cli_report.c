@@ -412,6 +412,25 @@ static void the_same_bytes_again(void **state) {
   free(first);
 }
 
+/// A disk that is full, for which a limit on the size of files stands: no folder is left that was not there.
+static void a_full_disk_leaves_nothing(void **state) {
+  (void)state;
+  char command[2048];
+  const char *output = in_folder(folder, "new"), *said = in_folder(folder, "said.txt");
+  (void)snprintf(command, sizeof command,
+                 "trap '' XFSZ; ulimit -f 8; " GEE_BINARY " report %s --output %s > /dev/null 2> %s", run,
+                 output, said);
+  int status = system(command);
+  assert_true(WIFEXITED(status) && WEXITSTATUS(status) == 1);
+  char *err = read_file(said, NULL);
+  assert_true(test_contains(err, "report.html") && test_contains(err, "cannot write"));
+  free(err);
+  assert_false(file_is_there(output));
+  assert_false(file_is_there(in_folder(folder, "new" PARTIAL_END)));
+  assert_code(GEE("report", run, "--output", output), 0);
+  assert_true(file_exists(in_folder(output, "report.html")));
+}
+
 // ---- a browser ----
 
 /// Opens the page in Chromium. The console has a line for every error, and for every request, since the
@@ -457,6 +476,7 @@ int main(void) {
       cmocka_unit_test(an_unfinished_run),
       cmocka_unit_test(pictures_as_files),
       cmocka_unit_test(the_same_bytes_again),
+      cmocka_unit_test(a_full_disk_leaves_nothing),
       cmocka_unit_test(chromium_is_content),
   };
   return cmocka_run_group_tests(tests, set_up, tear_down);
