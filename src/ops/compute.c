@@ -51,3 +51,7 @@ Status ops_use_compute(Ops *ops, Compute compute) {
   ops->compute = compute;
   return ops_build_programs(ops);
 }
+
+Compute ops_compute(const Ops *ops) {
+  return ops->compute;
+}

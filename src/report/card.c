@@ -42,6 +42,15 @@ static Status append_gap_row(Str *out, const char *name, const cJSON *before, co
   return str_append_text(out, " |\n");
 }
 
+/// Figures that were not computed in float32 say so.
+static Status append_compute(const cJSON *json, Str *out) {
+  const char *compute = TEXT_AT(json, "sha256", "compute");
+  if (compute == NULL) return STATUS_OK;
+  TRY(str_append_text(out, "These figures were computed with model.compute = "));
+  TRY(append_plain(out, compute));
+  return str_append_text(out, ", and differ from those of float32.\n\n");
+}
+
 static Status append_gaps(const Report *report, Str *out) {
   const cJSON *before = record_before(report->record), *after = record_after(report->record, report->input);
   if (before == NULL || after == NULL)
@@ -59,6 +68,7 @@ static Status append_gaps(const Report *report, Str *out) {
   TRY(append_gap_row(out, "total gap", before, after, "total"));
   TRY(str_append_format(out, "| mean entropy | %.4f | %.4f | %+.4f |\n\n", NUMBER_AT(before, "H_bar"),
                         NUMBER_AT(after, "H_bar"), NUMBER_AT(after, "change", "H_bar", "change")));
+  TRY(append_compute(report->record->gap, out));
   double kl = NUMBER_AT(after, "kl", "mean");
   if (!isfinite(kl)) return STATUS_OK;
   return str_append_format(out, "Training moved the model by a KL divergence of %.4f nats a token.\n\n", kl);
@@ -105,7 +115,8 @@ static Status append_benchmarks(const Report *report, Str *out) {
     return str_append_text(out, "No benchmark of bias or skill was run on this adapter.\n\n");
   TRY(str_append_text(out, "| task | metric | value, 95 % interval | n |\n|---|---|---|---|\n"));
   cJSON_ArrayForEach(task, JSON_AT(results, "tasks")) TRY(append_task(task, out));
-  return str_append_text(out, "\n");
+  TRY(str_append_text(out, "\n"));
+  return append_compute(results, out);
 }
 
 Status card_append(const Report *report, Str *out) {

@@ -62,6 +62,14 @@ static Status append_summary(const TrainJob *job, size_t steps, Str *out) {
     TRY(str_append_format(
         out, "The matrices of its layers were quantised to %s when it was loaded (model.quantise).\n",
         job->identity->quantised));
+  if (ops_compute(job->ops) != COMPUTE_F32)
+    TRY(str_append_format(
+        out,
+        "Products with %s were computed in %s (model.compute), which differs from float32; use and measure "
+        "it as it was trained, or measure what the difference does.\n",
+        ops_compute(job->ops) == COMPUTE_INT8 ? "frozen weights, in passes without a gradient,"
+                                              : "frozen weights",
+        compute_name(ops_compute(job->ops))));
   return str_append_text(out, "`config.ini` is the config as run.\n\n");
 }
 

@@ -5,6 +5,7 @@
 #include "support/tiny_model.h"
 
 #include "io/file.h"
+#include <ctype.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -73,6 +74,9 @@ static void what_a_run_leaves_says_so(void **state) {
   if (!is_there) skip();
   assert_has(own("runs/", "/run.json"), with_kind("\"compute\":\t\"", "\""));
   assert_has(own("runs/", "/final/config.ini"), with_kind("compute = ", ""));
+  assert_has(own("runs/", "/final/README.md"), with_kind("were computed in ", " (model.compute)"));
+  assert_code(GEE("report", own("runs/", "")), 0);
+  assert_has(own("runs/", "/report/MODEL_CARD.md"), with_kind("were computed in ", " (model.compute)"));
   assert_code(GEE("verify", own("runs/", "")), 0);
 }
 
@@ -112,6 +116,24 @@ static const char *score(const char *type, const char *name) {
                   "--output", output),
               0);
   return output;
+}
+
+/// A word is taken in any case, by every option and key, and kept in its one spelling.
+static void words_are_taken_in_any_case(void **state) {
+  (void)state;
+  if (!is_there) skip();
+  char upper[16] = "";
+  for (size_t i = 0; kind->name[i] != '\0'; i++) upper[i] = (char)toupper((unsigned char)kind->name[i]);
+  char *a = read_file(score(kind->name, "lower.jsonl"), NULL),
+       *b = read_file(score(upper, "upper.jsonl"), NULL);
+  assert_string_equal(a, b);
+  free(a);
+  free(b);
+  char key[64];
+  (void)snprintf(key, sizeof key, "--set=model.compute=%s", upper);
+  assert_code(GEE("train", config, key, "--set=model.dtype=F32", "--set=output.run_name=upper"), 0);
+  assert_has(in_folder(folder, "runs/upper/final/config.ini"), with_kind("compute = ", ""));
+  assert_has(in_folder(folder, "runs/upper/final/config.ini"), "dtype = f32");
 }
 
 static void commands_take_it(void **state) {
@@ -172,6 +194,7 @@ static void what_makes_no_sense_is_refused(void **state) {
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(what_a_run_leaves_says_so),
+      cmocka_unit_test(words_are_taken_in_any_case),
       cmocka_unit_test(runs_repeat),
       cmocka_unit_test(commands_take_it),
       cmocka_unit_test(results_say_so),

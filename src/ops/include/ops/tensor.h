@@ -39,6 +39,7 @@ const char *compute_name(Compute compute);
 /// From here on products are computed so. STATUS_INPUT if the device cannot: all but COMPUTE_F32 need
 /// gee-cl's own products on a CPU with AVX512-BF16 or AVX512-VNNI. A plan can, so that its memory is counted.
 STATUS_CHECKED Status ops_use_compute(Ops *ops, Compute compute);
+Compute ops_compute(const Ops *ops);
 /// Whether op_linear_inference gives other numbers than op_linear.
 bool ops_inference_differs(const Ops *ops);
 /// An Ops without a device: tensors are counted but not allocated, and operations do nothing after their
