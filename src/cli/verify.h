@@ -4,6 +4,7 @@
 #pragma once
 
 #include "cli.h"
+#include "eval/gap_record.h"
 #include "eval/results.h"
 #include "io/json.h"
 
@@ -31,9 +32,16 @@ STATUS_CHECKED Status verify_settings(const cJSON *json, Findings *findings);
 /// The files of an adapter in `folder`, by the hashes in "sha256" of `json`.
 STATUS_CHECKED Status verify_adapter(const cJSON *json, const char *folder, Findings *findings);
 
+/// The config in `json` (provenance.h), which config_free frees in any case. STATUS_INPUT if there is none,
+/// or it is not understood.
+STATUS_CHECKED Status verify_read_config(const cJSON *json, Config *out);
 /// Whether the results have every task that their config asks for, and the items of each are those that the
 /// config and the data give, as far as these are here.
 STATUS_CHECKED Status verify_items(const Results *results, Findings *findings);
+
+/// Whether the items of a gap are of the sets that the config and the data give, every one of them. `record`
+/// is what gap_record_open read; items_path NULL: there are none.
+STATUS_CHECKED Status verify_sets(const GapRecord *record, Findings *findings);
 
 // What each command wrote. STATUS_INPUT if it cannot be read as such.
 STATUS_CHECKED Status verify_results(const char *path, const char *items, Findings *findings);

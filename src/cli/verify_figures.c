@@ -1,6 +1,5 @@
 // Results of eval and of gap: their files, and every figure from the items. Rule: a figure counts as right
 // only if it was computed again.
-#include "eval/gap_record.h"
 #include "verify.h"
 
 #include <stdio.h>
@@ -9,6 +8,18 @@
 static Status check_binding(const char *items, bool bound, Findings *findings) {
   return bound ? finding_right(findings, items, "its SHA-256")
                : finding_unchecked(findings, items, "no SHA-256 of the items is given");
+}
+
+/// *same becomes false where the data are here and are others.
+static Status check_data(const cJSON *json, bool *same, Findings *findings) {
+  size_t wrong = findings->wrong;
+  TRY(verify_data(json, findings));
+  *same = *same && findings->wrong == wrong;
+  return STATUS_OK;
+}
+
+static Status say_other_data(Findings *findings) {
+  return finding_unchecked(findings, "which items the data give", "they are not the data of the measurement");
 }
 
 // ---- eval ----
@@ -28,16 +39,17 @@ cleanup:
 
 static Status check_results(const Results *results, Findings *findings) {
   const cJSON *adapter = cJSON_GetObjectItemCaseSensitive(results->json, "adapter_path");
+  bool same_data = true;
   TRY(check_binding(results->items_path, results->bound, findings));
   for (size_t t = 0; t < results->task_count; t++) {
     TRY(check_metrics(&results->tasks[t], findings));
-    TRY(verify_data(results->tasks[t].json, findings));
+    TRY(check_data(results->tasks[t].json, &same_data, findings));
   }
-  TRY(verify_data(results->json, findings));
+  TRY(check_data(results->json, &same_data, findings));
   TRY(verify_model(results->json, findings));
   if (cJSON_IsString(adapter)) TRY(verify_adapter(results->json, adapter->valuestring, findings));
   TRY(verify_settings(results->json, findings));
-  TRY(verify_items(results, findings));
+  TRY(same_data ? verify_items(results, findings) : say_other_data(findings));
   return finding_unchecked(findings, "the answers, and that config, device and times are true",
                            "no item is asked again");
 }
@@ -87,12 +99,14 @@ static Status check_items(GapRecord *record, const char *items, Findings *findin
 
 static Status check_gap(GapRecord *record, const char *items, Findings *findings) {
   const cJSON *adapter = NULL;
+  bool same_data = true;
   TRY(check_items(record, items, findings));
-  TRY(verify_data(record->json, findings));
+  TRY(check_data(record->json, &same_data, findings));
   TRY(verify_model(record->json, findings));
   cJSON_ArrayForEach(adapter, cJSON_GetObjectItemCaseSensitive(record->json, "adapters")) TRY(verify_adapter(
       adapter, cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(adapter, "adapter")), findings));
   TRY(verify_settings(record->json, findings));
+  TRY(same_data ? verify_sets(record, findings) : say_other_data(findings));
   return finding_unchecked(findings, "the answers, and that config, device and times are true",
                            "no answer is sampled or read again");
 }

@@ -29,14 +29,6 @@ static void remade_close(Remade *again) {
   free(again->names);
 }
 
-static Status open_config(const cJSON *json, Config *config) {
-  char *text = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(json, "config"));
-  TRY(config_init(config));
-  if (text == NULL || *text == '\0') return status_fail(STATUS_INPUT, "no config is given");
-  TRY(config_parse(config, text, "config"));
-  return config->model.path != NULL ? STATUS_OK : status_fail(STATUS_INPUT, "the config names no model");
-}
-
 // ---- which tasks ----
 
 /// Whether the last parts of two paths are the same.
@@ -123,7 +115,7 @@ cleanup:
 
 static Status check_all(const Results *results, Remade *again, Findings *findings) {
   const Config *config = &again->config;
-  TRY(open_config(results->json, &again->config));
+  TRY(verify_read_config(results->json, &again->config));
   TRY(check_tasks(results, config, findings));
   TRY(runtime_open_files(&again->runtime, config->model.path, config_quantise(config), config_chat(config)));
   for (size_t t = 0; t < results->task_count; t++) TRY(check_task(again, &results->tasks[t], findings));

@@ -72,16 +72,21 @@ static Status compare_all(const cJSON *said, const Config *config, Str *differen
   return status;
 }
 
-Status verify_settings(const cJSON *json, Findings *findings) {
+Status verify_read_config(const cJSON *json, Config *out) {
   char *text = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(json, "config"));
+  TRY(config_init(out));
+  if (text == NULL || *text == '\0') return status_fail(STATUS_INPUT, "no config is given");
+  TRY(config_parse(out, text, "config"));
+  return out->model.path != NULL ? STATUS_OK : status_fail(STATUS_INPUT, "the config names no model");
+}
+
+Status verify_settings(const cJSON *json, Findings *findings) {
+  const char *text = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(json, "config"));
   Config config = {0};
   Str differences = {0};
   Status status = STATUS_OK;
   if (text == NULL || *text == '\0') return finding_unchecked(findings, "settings", "no config is given");
-  TRY_CLEAN(config_init(&config));
-  status = config_parse(&config, text, "config");
-  if (status == STATUS_OK && config.model.path == NULL)
-    status = status_fail(STATUS_INPUT, "the config names no model");
+  status = verify_read_config(json, &config);
   if (status == STATUS_INPUT) {
     status = finding_wrong(findings, "settings", status_message());
     goto cleanup;

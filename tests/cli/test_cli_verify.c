@@ -123,6 +123,7 @@ static void changed_and_missing_data_are_told_apart(void **state) {
   Ran ran = verify("results.json");
   assert_code(ran, 1);
   assert_true(test_contains(ran.out, "crows_pairs_anonymized.csv: its SHA-256 is "));
+  assert_true(test_contains(ran.out, " 1 wrong"));
   assert_int_equal(unlink(pairs), 0);
   ran = verify("results.json");
   assert_code(ran, 0);

@@ -61,10 +61,35 @@ static void a_gap_holds(void **state) {
                                       "sizes and constants of ",
                                       "adapter_config.json: its",
                                       "adapter_model.safetensors: its",
-                                      "settings: they are those"};
+                                      "settings: they are those",
+                                      "the sets: all 8 that config and data give"};
   for (size_t i = 0; i < sizeof right / sizeof *right; i++)
     if (!test_contains(ran.out, right[i])) fail_msg("%s is not among\n%s", right[i], ran.out);
-  assert_true(test_contains(ran.out, "12 right, 0 wrong, 2 not checked"));
+  assert_true(test_contains(ran.out, "13 right, 0 wrong, 2 not checked"));
+}
+
+/// Everything fits together but the data.
+static void sets_that_were_left_out_are_seen(void **state) {
+  (void)state;
+  char hash[SHA256_TEXT], other[SHA256_TEXT];
+  const char *few = in_folder(folder, "few.json"), *lines = in_folder(folder, "few.jsonl");
+  assert_code(GEE("gap", config, "--set=data.eval_sets=3", "--output", few, "--items", lines), 0);
+  Ran ran = GEE("verify", few);
+  assert_code(ran, 0);
+  assert_true(test_contains(ran.out, "the sets: all 3 that config and data give"));
+  copy_changed(folder, "few.json", "whole.json", "\\neval_sets = 3", "\\neval_sets = 4");
+  ran = GEE("verify", in_folder(folder, "whole.json"));
+  assert_code(ran, 1);
+  assert_true(test_contains(ran.out, "WRONG        the sets: "));
+  assert_true(test_contains(ran.out, " 1 wrong"));
+  // words that were never asked
+  copy_changed(folder, "few.jsonl", "asked.jsonl", "\"prompt\":\"", "\"prompt\":\"Now: ");
+  assert_ok(file_sha256(lines, hash));
+  assert_ok(file_sha256(in_folder(folder, "asked.jsonl"), other));
+  copy_changed(folder, "few.json", "asked.json", hash, other);
+  ran = GEE("verify", in_folder(folder, "asked.json"), "--items", in_folder(folder, "asked.jsonl"));
+  assert_code(ran, 1);
+  assert_true(test_contains(ran.out, "asked.jsonl:1: \"prompt\" is not what the data say"));
 }
 
 static void a_changed_setting_is_found(void **state) {
@@ -343,6 +368,7 @@ static void what_is_no_gap_is_refused(void **state) {
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(a_gap_holds),
+      cmocka_unit_test(sets_that_were_left_out_are_seen),
       cmocka_unit_test(a_changed_setting_is_found),
       cmocka_unit_test(other_gaps_hold),
       cmocka_unit_test(every_changed_figure_is_found),
