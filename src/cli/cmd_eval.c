@@ -316,9 +316,10 @@ static Status finish(Suite *suite) {
 
 /// An interrupted run says how to go on.
 static Status say_resume(const Suite *suite, Status status) {
-  if (status != STATUS_INTERRUPTED || suite->models[0].rows == NULL) return status;
+  const ItemFile *rows = suite->models[0].rows;
+  if (status != STATUS_INTERRUPTED || rows == NULL || !item_file_has_rows(rows)) return status;
   return status_fail(status, "what is computed is kept in %s; the same command with --resume goes on",
-                     item_file_path(suite->models[0].rows));
+                     item_file_path(rows));
 }
 
 /// The help of the command ends with the list of tasks, so it is put together when it is asked for.

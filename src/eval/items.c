@@ -19,7 +19,8 @@ struct ItemFile {
   JsonLines *lines;
   char **rows; // those that were there
   size_t count, capacity, taken;
-  bool owned; // the first line was read
+  size_t added; // rows of this process
+  bool owned;   // the first line was read
 };
 
 /// A member's value for a message.
@@ -109,6 +110,8 @@ cleanup:
 
 void item_file_close(ItemFile *items) {
   if (items == NULL) return;
+  // a run that failed before it had a row leaves nothing to go on with
+  if (items->lines != NULL && !item_file_has_rows(items)) (void)!directory_remove(items->folder);
   jsonlines_close(items->lines);
   file_unlock(&items->lock);
   for (size_t i = 0; i < items->count; i++) free(items->rows[i]);
@@ -123,6 +126,10 @@ const char *item_file_take(ItemFile *items) {
   return items->taken < items->count ? items->rows[items->taken++] : NULL;
 }
 
+bool item_file_has_rows(const ItemFile *items) {
+  return items->count + items->added > 0;
+}
+
 size_t item_file_left(const ItemFile *items) {
   return items->count - items->taken;
 }
@@ -130,6 +137,7 @@ size_t item_file_left(const ItemFile *items) {
 Status item_file_append(ItemFile *items, const char *row, size_t size) {
   if (item_file_left(items) > 0)
     return status_fail(STATUS_FAILED, "%s: a row before those that are there", items->path);
+  items->added++;
   return jsonlines_append(items->lines, row, size);
 }
 

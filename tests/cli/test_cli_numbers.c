@@ -76,10 +76,16 @@ static Ran gap(const char *model) {
   return GEE("gap", in_folder(folder, "gap.ini"), "--output", in_folder(folder, "gap.json"));
 }
 
+static Ran eval(const char *model) {
+  return GEE("eval", "--model", model, "--tasks", GEE_SOURCE_DIR "/configs/tasks/capitals.json", "--output",
+             in_folder(folder, "gap.json"));
+}
+
 static void assert_silent(Ran ran) {
   assert_string_equal(ran.out, "");
   assert_false(file_exists(in_folder(folder, "scores.jsonl")));
   assert_false(file_exists(in_folder(folder, "gap.json")));
+  assert_false(file_is_there(in_folder(folder, "gap.json.unfinished")));
   assert_false(file_exists(in_folder(folder, "exported")));
   assert_false(file_exists(in_folder(folder, "exported" PARTIAL_END)));
 }
@@ -114,6 +120,7 @@ static void broken_weights_are_refused(void **state) {
   ASSERT_BROKEN(GEE("generate", "--model", model, "--prompt", "x", "--max-new-tokens", "2"), tensor);
   ASSERT_BROKEN(export(model, "f32"), tensor);
   ASSERT_BROKEN(gap(model), tensor);
+  ASSERT_BROKEN(eval(model), tensor);
 }
 
 // The weights are numbers; what is computed with them is not.
@@ -124,6 +131,7 @@ static void overflow_while_computing_is_an_error(void **state) {
   assert_overflow(GEE("generate", "--model", model, "--prompt", "x", "--max-new-tokens", "2"));
   assert_overflow(GEE("generate", "--model", model, "--prompt", "x", "--max-new-tokens", "2", "--json"));
   assert_overflow(gap(model));
+  assert_overflow(eval(model)); // NaN is no choice, though none is larger
 }
 
 /// Ctrl-C while an export is at work: nothing is left of it.

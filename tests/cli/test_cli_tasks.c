@@ -65,6 +65,35 @@ static void examples_run(void **state) {
   cJSON_Delete(row);
 }
 
+/// The items of a task of the user's own are those of its table, too.
+static void they_are_verified(void **state) {
+  (void)state;
+  Ran ran = GEE("verify", in_folder(folder, "examples.json"));
+  assert_code(ran, 0);
+  assert_true(test_contains(ran.out, "right        the list of tasks"));
+  assert_true(test_contains(ran.out, "right        items of capitals: all 12 ") &&
+              test_contains(ran.out, "right        items of pronouns: all 8 "));
+}
+
+/// lm-evaluation-harness's users met results that depended on which other tasks were asked (lmms-eval#569),
+/// and on how many at once (lm-evaluation-harness#335, #879).
+static void a_task_gives_the_same_beside_others(void **state) {
+  (void)state;
+  const char *alone = in_folder(folder, "alone.jsonl"), *one = in_folder(folder, "one.jsonl");
+  assert_code(EVAL(TASKS "pronouns.json", "--output", in_folder(folder, "alone.json"), "--items", alone), 0);
+  assert_code(EVAL(TASKS "pronouns.json," TASKS "capitals.json", "--limit=1", "--output",
+                   in_folder(folder, "one.json"), "--items", one),
+              0);
+  char *both = read_file(in_folder(folder, "examples.jsonl"), NULL), *last = read_file(alone, NULL),
+       *first = read_file(one, NULL);
+  assert_string_equal(strstr(both, "{\"task\": \"pronouns\""), last);
+  *(strchr(first, '\n') + 1) = '\0';
+  assert_int_equal(strncmp(first, last, strlen(first)), 0);
+  free(both);
+  free(last);
+  free(first);
+}
+
 /// Fails unless both files have rows with the same numbers under "loglikelihoods".
 static void expect_same_numbers(const char *built_in, const char *own, size_t rows) {
   for (size_t i = 0; i < rows; i++) {
@@ -193,6 +222,8 @@ static int set_up(void **state) {
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(examples_run),
+      cmocka_unit_test(they_are_verified),
+      cmocka_unit_test(a_task_gives_the_same_beside_others),
       cmocka_unit_test(pairs_are_those_of_crows_pairs),
       cmocka_unit_test(choices_are_those_of_mmlu),
       cmocka_unit_test(results_are_compared),

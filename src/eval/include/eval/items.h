@@ -17,8 +17,10 @@ typedef struct ItemFile ItemFile;
 /// without `resume`, if another process is at work in it, or if the rows belong to something else; names the
 /// first member that differs.
 STATUS_CHECKED Status item_file_open(const char *folder, const char *owner, bool resume, ItemFile **out);
-/// Safe on NULL. The folder stays.
+/// Safe on NULL. The folder stays, unless there is no row in it.
 void item_file_close(ItemFile *items);
+/// Whether there is something to go on with.
+bool item_file_has_rows(const ItemFile *items);
 
 /// The next row that a stopped run left, or NULL. Belongs to the file.
 const char *item_file_take(ItemFile *items);
