@@ -1,5 +1,6 @@
 // C[M,N] = alpha · A · B + beta · C for few rows of A, and B stored [N,K], on CPU devices: what a step of
-// decoding is. One work item computes COLS columns of all rows.
+// decoding is. One work item computes COLS columns of all rows. A launch has up to three B and C, since
+// starting one takes as long as some of these products: a layer's query, key and value, or gate and up.
 //
 //               k      COLS        In gemm_cpu.cl a panel of B is widened or decoded for many rows of A. Here
 //            +-----+  +------+     no element of B is written as float32: WIDTH rows of B are transposed in
@@ -234,21 +235,39 @@ INLINE void multiply(LOCAL_PTR float *row, const Few *few) {
   }
 }
 
-/// Groups: ceil(N / COLS), one work item each. M is at most ROWS. A(m,k) lies at m·a_m + k and B(k,n) at
-/// k + n·b_n. A is float32; b_type: any.
+#define PRODUCT(i)                                                                                           \
+  VIEW_ALIASED(float, c##i), GLOBAL const void *b##i, ulong b##i##_first, uint n_end##i, uint b_n##i,        \
+      uint b_type##i
+
+/// `few` and `c` become those of product i if the work item is one of its own, counted from `first`.
+#define CHOOSE(i)                                                                                            \
+  if (item >= first && item - first < (n_end##i + COLS - 1) / COLS) {                                        \
+    few.b = skip_typed(b##i, b##i##_first, b_type##i);                                                       \
+    few.b_n = b_n##i;                                                                                        \
+    few.b_type = b_type##i;                                                                                  \
+    few.n = (item - first) * COLS;                                                                           \
+    few.n_end = n_end##i;                                                                                    \
+    c = c##i + c##i##_first;                                                                                 \
+    c_pitch = c##i##_pitch;                                                                                  \
+  }                                                                                                          \
+  first += (n_end##i + COLS - 1) / COLS;
+
+/// Three products of one A, the last of which may have no columns. Groups: the sum of their ceil(N / COLS),
+/// one work item each. M is at most ROWS. A(m,k) lies at m·a_m + k and B(k,n) at k + n·b_n. A is float32;
+/// b_type: any.
 KERNEL(gemv_cpu)
-(VIEW_ALIASED(float, c), GLOBAL const float *a, ulong a_first, GLOBAL const void *b, ulong b_first,
- uint m_end, uint n_end, uint k_end, uint a_m, uint b_n, uint b_type, float alpha, float beta) {
+(PRODUCT(0), PRODUCT(1), PRODUCT(2), GLOBAL const float *a, ulong a_first, uint a_m, uint m_end, uint k_end,
+ float alpha, float beta) {
   LOCAL lanes_byte codes[DEPTH / LANES * COLS];
   LOCAL float scales[DEPTH / LANES * COLS] __attribute__((aligned(64)));
   LOCAL float shifts[DEPTH / LANES * COLS] __attribute__((aligned(64)));
   LOCAL float part[ROWS * COLS] __attribute__((aligned(64)));
-  Few few = {.b = skip_typed(b, b_first, b_type),
-             .b_n = b_n,
-             .b_type = b_type,
-             .n = group_id(0) * COLS,
-             .n_end = n_end,
-             .slab = {codes, scales, shifts}};
+  Few few = {.slab = {codes, scales, shifts}};
+  GLOBAL float *c = c0;
+  uint item = group_id(0), first = 0, c_pitch = 0;
+  CHOOSE(0)
+  CHOOSE(1)
+  CHOOSE(2)
   for (uint k = 0; k < k_end; k += DEPTH) {
     few.k = k;
     few.steps = min((uint)DEPTH, k_end - k);
@@ -259,8 +278,8 @@ KERNEL(gemv_cpu)
     }
   }
   for (uint m = 0; m < m_end; m++) {
-    for (uint col = 0; col < COLS && few.n + col < n_end; col += WIDTH)
-      finish(c + c_first + (size_t)m * c_pitch + few.n + col, few.n + col,
-             load_vector(0, part + m * COLS + col), alpha, beta, n_end);
+    for (uint col = 0; col < COLS && few.n + col < few.n_end; col += WIDTH)
+      finish(c + (size_t)m * c_pitch + few.n + col, few.n + col, load_vector(0, part + m * COLS + col), alpha,
+             beta, few.n_end);
   }
 }

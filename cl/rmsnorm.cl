@@ -4,25 +4,49 @@
 //   dx += rstd · (dout · w) − x · rstd³ / cols · Σ_c dout · w · x        dw += Σ_rows dout · x · rstd
 #include "lanes.h"
 
+/// The group writes a row: out = x · rstd · w, where `squares` is the work item's share of Σ x². Each work
+/// item reads only the elements of x that it has read or written before.
+INLINE void normalise_row(LOCAL_PTR float *part, GLOBAL float *out, GLOBAL float *rstd, GLOBAL const float *x,
+                          GLOBAL const float *w, lanes squares, uint cols, float eps) {
+  float scale = 1.0f / sqrt(group_sum(part, lanes_sum(squares)) / (float)cols + eps);
+  if (local_id(0) == 0) *rstd = scale;
+  for (uint c = local_id(0) * LANES; c < cols; c += GROUP * LANES) {
+    lanes value = lanes_load(x + c, cols - c, 0.0f) * scale;
+    lanes_store(out + c, cols - c, value * lanes_load(w + c, cols - c, 0.0f));
+  }
+}
+
 /// out, x [rows,cols]; rstd[rows]; w[cols]. One group per row.
 KERNEL(rmsnorm)
 (GLOBAL float *RESTRICT out, GLOBAL float *RESTRICT rstd, GLOBAL const float *RESTRICT x,
  GLOBAL const float *RESTRICT w, uint cols, float eps) {
   LOCAL float part[GROUP];
-  uint row = group_id(0);
-  x += (size_t)row * cols;
-  out += (size_t)row * cols;
-  lanes sum = lanes_of(0.0f);
+  size_t from = (size_t)group_id(0) * cols;
+  x += from;
+  lanes squares = lanes_of(0.0f);
   for (uint c = local_id(0) * LANES; c < cols; c += GROUP * LANES) {
     lanes value = lanes_load(x + c, cols - c, 0.0f);
-    sum = fma(value, value, sum);
+    squares = fma(value, value, squares);
   }
-  float scale = 1.0f / sqrt(group_sum(part, lanes_sum(sum)) / (float)cols + eps);
-  if (local_id(0) == 0) rstd[row] = scale;
+  normalise_row(part, out + from, rstd + group_id(0), x, w, squares, cols, eps);
+}
+
+/// sum = a + b, and out as above, of sum; out may be b.
+KERNEL(add_rmsnorm)
+(GLOBAL float *RESTRICT sum, GLOBAL float *out, GLOBAL float *RESTRICT rstd, GLOBAL const float *RESTRICT a,
+ GLOBAL const float *b, GLOBAL const float *RESTRICT w, uint cols, float eps) {
+  LOCAL float part[GROUP];
+  size_t from = (size_t)group_id(0) * cols;
+  sum += from;
+  a += from;
+  b += from;
+  lanes squares = lanes_of(0.0f);
   for (uint c = local_id(0) * LANES; c < cols; c += GROUP * LANES) {
-    lanes value = lanes_load(x + c, cols - c, 0.0f) * scale;
-    lanes_store(out + c, cols - c, value * lanes_load(w + c, cols - c, 0.0f));
+    lanes value = lanes_load(a + c, cols - c, 0.0f) + lanes_load(b + c, cols - c, 0.0f);
+    lanes_store(sum + c, cols - c, value);
+    squares = fma(value, value, squares);
   }
+  normalise_row(part, out + from, rstd + group_id(0), sum, w, squares, cols, eps);
 }
 
 /// dx, dout, x [rows,cols]; w[cols]; rstd[rows]. One group per row.

@@ -4,14 +4,15 @@
 //   angle = position · inv_freq[i]     x1' = x1 · cos − x2 · sin     x2' = x2 · cos + x1 · sin
 #include "lanes.h"
 
-/// x[rows, heads·2·pairs] in place; positions[rows]; inv_freq[pairs]; direction −1 is the inverse. One group
-/// per row. Its work items divide up the pairs of `streams` heads at a time, and compute each angle only once
-/// for all their heads.
+/// q[rows, heads·2·pairs] and k[rows, kv_heads·2·pairs] in place; positions[rows]; inv_freq[pairs]; direction
+/// −1 is the inverse. One group per row. Its work items divide up the pairs of `streams` heads at a time, and
+/// compute each angle only once for all their heads, those of k behind those of q.
 KERNEL(rope)
-(VIEW_ALIASED(float, x), GLOBAL const int *RESTRICT positions, GLOBAL const float *RESTRICT inv_freq,
- uint heads, uint pairs, float direction) {
+(VIEW_ALIASED(float, q), VIEW_ALIASED(float, k), GLOBAL const int *RESTRICT positions,
+ GLOBAL const float *RESTRICT inv_freq, uint heads, uint kv_heads, uint pairs, float direction) {
   float position = (float)positions[group_id(0)];
-  x += x_first + (size_t)group_id(0) * x_pitch;
+  q += q_first + (size_t)group_id(0) * q_pitch;
+  k += k_first + (size_t)group_id(0) * k_pitch;
   uint chunks = (pairs + LANES - 1) / LANES;
   uint streams = chunks < GROUP ? GROUP / chunks : 1;
   uint stride = GROUP / streams;
@@ -21,8 +22,10 @@ KERNEL(rope)
     uint left = pairs - i;
     lanes angle = lanes_load(inv_freq + i, left, 0.0f) * position;
     lanes cosine = cos(angle), sine = sin(angle) * direction;
-    for (uint head = stream; head < heads; head += streams) {
-      GLOBAL float *a = x + (size_t)head * 2 * pairs + i, *b = a + pairs;
+    for (uint head = stream; head < heads + kv_heads; head += streams) {
+      GLOBAL float *first =
+          head < heads ? q + (size_t)head * 2 * pairs : k + (size_t)(head - heads) * 2 * pairs;
+      GLOBAL float *a = first + i, *b = a + pairs;
       lanes x1 = lanes_load(a, left, 0.0f), x2 = lanes_load(b, left, 0.0f);
       lanes_store(a, left, x1 * cosine - x2 * sine);
       lanes_store(b, left, x2 * cosine + x1 * sine);

@@ -77,8 +77,7 @@ static Status qkv_backward(Pass *pass, LayerKeep *keep) {
                          .dout = &now->dattended,
                          .key_spans = &pass->index.key_spans};
   TRY(op_attention_backward(&attention));
-  TRY(op_rope(&now->dq, positions, &pass->model->inv_freq, config->head_dim, -1));
-  return op_rope(&now->dk, positions, &pass->model->inv_freq, config->head_dim, -1);
+  return op_rope(&now->dq, &now->dk, positions, &pass->model->inv_freq, config->head_dim, -1);
 }
 
 // forward: h = x + attention(n·Wqᵀ, n·Wkᵀ, n·Wvᵀ) · Woᵀ,  n = rmsnorm(x).
@@ -109,7 +108,7 @@ static bool attention_is_adapted(const Layer *layer) {
 }
 
 Status layer_backward(Pass *pass, size_t layer) {
-  if (pass->options.checkpoint) TRY(layer_forward(pass, layer, true));
+  if (pass->options.checkpoint) TRY(layer_recompute(pass, layer));
   LayerKeep keep = pass_keep(pass, layer);
   // Below the first layer is only the embedding, which is trained only if everything is.
   bool below = layer > 0 || pass->model->full;

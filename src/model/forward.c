@@ -27,14 +27,30 @@ Status pass_linear(const Pass *pass, Tensor *out, const Tensor *x, const Weight 
                                               : op_linear(out, x, &weight->value, 1.0f, 0.0f);
 }
 
-// out[M,N] = x[M,K] · Wᵀ + bias + scale · (dropout(x) · Aᵀ) · Bᵀ
-static Status linear_forward(Pass *pass, const Linear *linear, Tensor *out, const Tensor *x) {
-  TRY(pass_linear(pass, out, x, &linear->weight));
+// out[M,N] += bias + scale · (dropout(x) · Aᵀ) · Bᵀ
+static Status add_bias_and_adapter(Pass *pass, const Linear *linear, Tensor *out, const Tensor *x) {
   if (weight_present(&linear->bias)) TRY(op_bias(out, &linear->bias.value));
   if (pass->base || !weight_present(&linear->a)) return STATUS_OK;
   Tensor input, low;
   TRY(adapter_low(pass, linear, x, &input, &low));
   return op_linear(out, &low, &linear->b.value, linear->scale, 1.0f);
+}
+
+// out[M,N] = x[M,K] · Wᵀ + bias + adapter(x)
+static Status linear_forward(Pass *pass, const Linear *linear, Tensor *out, const Tensor *x) {
+  TRY(pass_linear(pass, out, x, &linear->weight));
+  return add_bias_and_adapter(pass, linear, out, x);
+}
+
+// The same of `count` matrices that multiply one x.
+static Status linears_forward(Pass *pass, const Linear *linears, Tensor *const outs[], size_t count,
+                              const Tensor *x) {
+  const Tensor *weights[LINEARS];
+  for (size_t i = 0; i < count; i++) weights[i] = &linears[i].weight.value;
+  TRY(pass->options.kind == PASS_INFERENCE ? op_linears_inference(outs, x, weights, count)
+                                           : op_linears(outs, x, weights, count));
+  for (size_t i = 0; i < count; i++) TRY(add_bias_and_adapter(pass, &linears[i], outs[i], x));
+  return STATUS_OK;
 }
 
 // ---- one layer ----
@@ -51,8 +67,7 @@ AttentionShape attention_shape(const ModelConfig *config) {
 static Status attend(Pass *pass, size_t layer, LayerKeep *keep) {
   const ModelConfig *config = &pass->model->config;
   const Indices *index = &pass->index;
-  TRY(op_rope(&keep->q, &index->positions, &pass->model->inv_freq, config->head_dim, 1));
-  TRY(op_rope(&keep->k, &index->positions, &pass->model->inv_freq, config->head_dim, 1));
+  TRY(op_rope(&keep->q, &keep->k, &index->positions, &pass->model->inv_freq, config->head_dim, 1));
   Attention attention = {.shape = attention_shape(config),
                          .q = &keep->q,
                          .k = &keep->k,
@@ -62,38 +77,60 @@ static Status attend(Pass *pass, size_t layer, LayerKeep *keep) {
                          .out = &keep->attended,
                          .lse = pass->options.kind == PASS_TRAINING ? &keep->lse : NULL};
   if (pass->cached) {
-    TRY(op_store_rows(&pass->cache_k[layer], &keep->k, &index->cache_row));
-    TRY(op_store_rows(&pass->cache_v[layer], &keep->v, &index->cache_row));
+    TRY(op_store_keys(&pass->cache_k[layer], &pass->cache_v[layer], &keep->k, &keep->v, &index->cache_row));
     attention.k = &pass->cache_k[layer];
     attention.v = &pass->cache_v[layer];
   }
   return op_attention(&attention);
 }
 
-Status layer_forward(Pass *pass, size_t layer, bool kept_only) {
-  float eps = pass->model->config.rms_eps;
+// From the norm of the layer's input to the layer's middle and the norm of that.
+static Status attention_block(Pass *pass, size_t layer, LayerKeep *keep) {
   const Layer *weights = &pass->model->layers[layer];
   const Linear *linears = weights->linears;
-  LayerKeep keep = pass_keep(pass, layer);
   Tensor input = pass_input(pass, layer);
-  Tensor *norm = &pass->now.norm, *rstd = &pass->now.rstd, *act = &pass->now.act;
+  Tensor *norm = &pass->now.norm;
+  TRY(linears_forward(pass, &linears[LINEAR_Q], (Tensor *const[]){&keep->q, &keep->k, &keep->v}, 3, norm));
+  TRY(attend(pass, layer, keep));
+  TRY(linear_forward(pass, &linears[LINEAR_O], norm, &keep->attended));
+  return op_add_rmsnorm(&keep->middle, norm, &pass->now.rstd, &input, norm, &weights->ffn_norm.value,
+                        pass->model->config.rms_eps);
+}
 
-  TRY(op_rmsnorm(norm, rstd, &input, &weights->attention_norm.value, eps));
-  TRY(linear_forward(pass, &linears[LINEAR_Q], &keep.q, norm));
-  TRY(linear_forward(pass, &linears[LINEAR_K], &keep.k, norm));
-  TRY(linear_forward(pass, &linears[LINEAR_V], &keep.v, norm));
-  TRY(attend(pass, layer, &keep));
-  TRY(linear_forward(pass, &linears[LINEAR_O], norm, &keep.attended));
-  TRY(op_add(&keep.middle, &input, norm));
+static Status gate_and_up(Pass *pass, size_t layer, LayerKeep *keep) {
+  const Linear *linears = pass->model->layers[layer].linears;
+  return linears_forward(pass, &linears[LINEAR_GATE], (Tensor *const[]){&keep->gate, &keep->up}, 2,
+                         &pass->now.norm);
+}
 
-  TRY(op_rmsnorm(norm, rstd, &keep.middle, &weights->ffn_norm.value, eps));
-  TRY(linear_forward(pass, &linears[LINEAR_GATE], &keep.gate, norm));
-  TRY(linear_forward(pass, &linears[LINEAR_UP], &keep.up, norm));
-  if (kept_only) return STATUS_OK;
+/// now.norm = the norm of the layer's input.
+static Status layer_begin(Pass *pass, size_t layer) {
+  Tensor input = pass_input(pass, layer);
+  return op_rmsnorm(&pass->now.norm, &pass->now.rstd, &input,
+                    &pass->model->layers[layer].attention_norm.value, pass->model->config.rms_eps);
+}
+
+/// From the norm of the layer's input to its output and, unless it is the last layer, the norm of that, which
+/// is the next one's.
+static Status layer_forward(Pass *pass, size_t layer) {
+  const Model *model = pass->model;
+  LayerKeep keep = pass_keep(pass, layer);
   Tensor output = pass_input(pass, layer + 1);
+  Tensor *norm = &pass->now.norm, *act = &pass->now.act;
+  TRY(attention_block(pass, layer, &keep));
+  TRY(gate_and_up(pass, layer, &keep));
   TRY(op_swiglu(act, &keep.gate, &keep.up));
-  TRY(linear_forward(pass, &linears[LINEAR_DOWN], norm, act));
-  return op_add(&output, &keep.middle, norm);
+  TRY(linear_forward(pass, &model->layers[layer].linears[LINEAR_DOWN], norm, act));
+  if (layer + 1 == model->config.layers) return op_add(&output, &keep.middle, norm);
+  return op_add_rmsnorm(&output, norm, &pass->now.rstd, &keep.middle, norm,
+                        &model->layers[layer + 1].attention_norm.value, model->config.rms_eps);
+}
+
+Status layer_recompute(Pass *pass, size_t layer) {
+  LayerKeep keep = pass_keep(pass, layer);
+  TRY(layer_begin(pass, layer));
+  TRY(attention_block(pass, layer, &keep));
+  return gate_and_up(pass, layer, &keep);
 }
 
 // ---- all layers ----
@@ -124,9 +161,10 @@ Status pass_check_stop(const Pass *pass) {
 static Status run_layers(Pass *pass) {
   Tensor input = pass_input(pass, 0);
   TRY(op_embed(&input, &pass->model->embedding.value, &pass->index.ids));
+  TRY(layer_begin(pass, 0));
   for (size_t l = 0; l < pass->model->config.layers; l++) {
     TRY(pass_check_stop(pass));
-    TRY(layer_forward(pass, l, false));
+    TRY(layer_forward(pass, l));
   }
   return STATUS_OK;
 }

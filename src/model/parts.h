@@ -203,8 +203,8 @@ Tensor pass_input(const Pass *pass, size_t layer);
 
 /// out[M,N] = x[M,K] · weightᵀ, coarser in an inference pass where the ops have that.
 STATUS_CHECKED Status pass_linear(const Pass *pass, Tensor *out, const Tensor *x, const Weight *weight);
-/// Computes layer `layer` from its input: what it keeps and, unless `kept_only`, its output.
-STATUS_CHECKED Status layer_forward(Pass *pass, size_t layer, bool kept_only);
+/// Computes again what layer `layer` keeps, from its input.
+STATUS_CHECKED Status layer_recompute(Pass *pass, size_t layer);
 /// STATUS_INTERRUPTED if the pass is to stop (PassOptions.stop).
 STATUS_CHECKED Status pass_check_stop(const Pass *pass);
 AttentionShape attention_shape(const ModelConfig *config);

@@ -41,7 +41,7 @@ static Status vendor_gemm(Ops *ops, GemmCall call) {
 /// The vendor's GEMM if one is wanted and can do the call, else the family's own.
 static Status multiply(Ops *ops, const GemmCall *call) {
   bool vendor = ops->vendor != NULL && device_can_gemm(ops->vendor, call);
-  return vendor ? vendor_gemm(ops, *call) : ops->family->gemm(ops, call);
+  return vendor ? vendor_gemm(ops, *call) : ops->family->gemm(ops, call, 1);
 }
 
 /// Widens weights to float32 some stored rows at a time and multiplies with each part. If b is transposed,
@@ -93,20 +93,48 @@ static GemmMath math_of(const Ops *ops, const Tensor *b, GemmMath coarsest) {
   return b->kind == MEMORY_WEIGHTS && math <= coarsest ? math : GEMM_F32;
 }
 
-Status gemm(Tensor *c, const GemmFactors *factors, float alpha, float beta) {
+static Status call_of(Tensor *c, const GemmFactors *factors, float alpha, float beta, GemmCall *call) {
   const GemmInput a = factors->a, b = factors->b;
-  Ops *ops = c->ops;
   TRY(ops_check_type("gemm", "c", c, DTYPE_F32));
   TRY(ops_check_type("gemm", "a", a.tensor, DTYPE_F32));
   TRY(ops_check_readable("gemm", "b", b.tensor));
-  GemmCall call = {.m = c->rows,
-                   .n = c->cols,
-                   .k = a.transposed ? a.tensor->rows : a.tensor->cols,
-                   .alpha = alpha,
-                   .beta = beta,
-                   .a = matrix_of(a),
-                   .b = matrix_of(b),
-                   .c = matrix_of((GemmInput){c, false}),
-                   .math = math_of(ops, b.tensor, factors->coarsest)};
-  return reads_type(ops, call) ? multiply(ops, &call) : widened_gemm(ops, call, b.tensor);
+  *call = (GemmCall){.m = c->rows,
+                     .n = c->cols,
+                     .k = a.transposed ? a.tensor->rows : a.tensor->cols,
+                     .alpha = alpha,
+                     .beta = beta,
+                     .a = matrix_of(a),
+                     .b = matrix_of(b),
+                     .c = matrix_of((GemmInput){c, false}),
+                     .math = math_of(c->ops, b.tensor, factors->coarsest)};
+  return STATUS_OK;
+}
+
+Status gemm(Tensor *c, const GemmFactors *factors, float alpha, float beta) {
+  GemmCall call;
+  TRY(call_of(c, factors, alpha, beta, &call));
+  return reads_type(c->ops, call) ? multiply(c->ops, &call) : widened_gemm(c->ops, call, factors->b.tensor);
+}
+
+/// Whether the family's own GEMM is what computes the call.
+static bool is_own(const Ops *ops, const GemmCall *call) {
+  return reads_type(ops, *call) && (ops->vendor == NULL || !device_can_gemm(ops->vendor, call));
+}
+
+Status gemm_each(Tensor *const cs[], const Tensor *a, const Tensor *const bs[], size_t count,
+                 GemmMath coarsest) {
+  GemmCall calls[GEMM_TOGETHER];
+  Ops *ops = a->ops;
+  size_t own = 0;
+  if (count > GEMM_TOGETHER) return status_fail(STATUS_FAILED, "gemm: %zu products together", count);
+  for (size_t i = 0; i < count; i++) {
+    const GemmFactors factors = {{a, false}, {bs[i], true}, coarsest};
+    TRY(call_of(cs[i], &factors, 1.0f, 0.0f, &calls[own]));
+    if (is_own(ops, &calls[own])) {
+      own++;
+    } else {
+      TRY(gemm(cs[i], &factors, 1.0f, 0.0f));
+    }
+  }
+  return own > 0 ? ops->family->gemm(ops, calls, own) : STATUS_OK;
 }

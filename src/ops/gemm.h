@@ -20,11 +20,17 @@ typedef struct GemmFactors {
 /// stored as [N,K] or [K,N]. The caller has checked the shapes.
 STATUS_CHECKED Status gemm(Tensor *c, const GemmFactors *factors, float alpha, float beta);
 
-// gee-cl's own GEMMs, one for each kernel family. In both, a row of the result does not depend on the other
-// rows.
+/// Products of one a with several b stored [N,K], in as few launches as the device allows: cs[i] = a ·
+/// bs[i]ᵀ, for 1 … GEMM_TOGETHER of them, with the bits of gemm.
+enum { GEMM_TOGETHER = 3 };
+STATUS_CHECKED Status gemm_each(Tensor *const cs[], const Tensor *a, const Tensor *const bs[], size_t count,
+                                GemmMath coarsest);
+
+// gee-cl's own GEMMs, one for each kernel family: 1 … GEMM_TOGETHER calls. If there are several, they have
+// the same a, alpha and beta. A row of a result does not depend on the other rows.
 
 /// cl/gemm_cpu.h, for the CPU family: SIMD tiles. With GEMM_HALF_INPUTS it is cl/gemm_bf16_cpu.cl, and with
 /// GEMM_BYTE_INPUTS, of a b stored [N,K], cl/gemm_int8_cpu.cl, whatever the number of rows.
-STATUS_CHECKED Status gemm_cpu(Ops *ops, const GemmCall *call);
+STATUS_CHECKED Status gemm_cpu(Ops *ops, const GemmCall calls[], size_t count);
 /// cl/gemm.cl, for any device.
-STATUS_CHECKED Status gemm_portable(Ops *ops, const GemmCall *call);
+STATUS_CHECKED Status gemm_portable(Ops *ops, const GemmCall calls[], size_t count);

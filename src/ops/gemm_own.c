@@ -15,7 +15,7 @@ enum { LEAST_CHUNK = 96, ITEMS_PER_PROCESSOR = 8 };
 enum { MOST_WORDS = 4 * 1024 * 1024 };          // scratch for rounded rows of A
 enum { BLOCK = 32, BLOCK_WORDS = 11 };          // as in cl/int8_cpu.h
 enum { FEW_INT8_ROWS = 8, MOST_ITEMS = 64 };    // that round for themselves
-enum { FEW_ROWS = 3, FEW_COLS_PER_VECTOR = 4 }; // as in cl/gemv_cpu.cl
+enum { FEW_ROWS = 3, FEW_COLS_PER_VECTOR = 4 }; // as in cl/gemv_cpu.cl, whose PRODUCTS are GEMM_TOGETHER
 
 /// Elements from one row, or column, of op(matrix) to the next.
 static size_t row_stride(const GemmMatrix *matrix) {
@@ -39,7 +39,7 @@ static Status check_call(const GemmCall *call, bool reads_b) {
 // A long sum takes several launches, each over a slab of k; the later ones add to C (beta = 1). There are two
 // reasons. One chain of fma over a vocabulary loses 1e-4 of the result. And Mesa's llvmpipe silently leaves a
 // work item's loops after 65,535 iterations in all, which cl/gemm.cl would reach after 48 slabs.
-Status gemm_portable(Ops *ops, const GemmCall *call) {
+static Status one_portable(Ops *ops, const GemmCall *call) {
   TRY(check_call(call, call->b.type == DTYPE_F32 || dtype_is_half(call->b.type)));
   Grid grid = {{pieces(call->n, TILE), pieces(call->m, TILE), 1}, {TILE_ITEMS, 1, 1}};
   for (size_t k = 0; k < call->k; k += PORTABLE_STEPS) {
@@ -52,13 +52,32 @@ Status gemm_portable(Ops *ops, const GemmCall *call) {
   return STATUS_OK;
 }
 
+Status gemm_portable(Ops *ops, const GemmCall calls[], size_t count) {
+  for (size_t i = 0; i < count; i++) TRY(one_portable(ops, &calls[i]));
+  return STATUS_OK;
+}
+
+static bool has_few_rows(const GemmCall *call) {
+  return call->math == GEMM_F32 && call->m <= FEW_ROWS && !call->a.transposed && call->b.transposed;
+}
+
+#define ARG_FEW(call)                                                                                        \
+  ARG_MATRIX((call).c), ARG_UINT((call).c.stride), ARG_MATRIX((call).b), ARG_UINT((call).n),                 \
+      ARG_UINT((call).b.stride), ARG_UINT((call).b.type)
+
 /// cl/gemv_cpu.cl has the bits of cl/gemm_cpu.cl.
-static Status few_rows(Ops *ops, const GemmCall *call) {
-  Grid grid = {{pieces(call->n, FEW_COLS_PER_VECTOR * ops->vector_width), 1, 1}, {1, 1, 1}};
-  return LAUNCH(ops, gemv_cpu, grid, ARG_MATRIX(call->c), ARG_UINT(call->c.stride), ARG_MATRIX(call->a),
-                ARG_MATRIX(call->b), ARG_UINT(call->m), ARG_UINT(call->n), ARG_UINT(call->k),
-                ARG_UINT(call->a.stride), ARG_UINT(call->b.stride), ARG_UINT(call->b.type),
-                ARG_FLOAT(call->alpha), ARG_FLOAT(call->beta));
+static Status few_rows(Ops *ops, const GemmCall calls[], size_t count) {
+  GemmCall slots[GEMM_TOGETHER];
+  size_t groups = 0;
+  for (size_t i = 0; i < GEMM_TOGETHER; i++) {
+    slots[i] = calls[i < count ? i : 0];
+    if (i >= count) slots[i].n = 0;
+    groups += pieces(slots[i].n, FEW_COLS_PER_VECTOR * ops->vector_width);
+  }
+  const GemmCall *first = &slots[0];
+  return LAUNCH(ops, gemv_cpu, grid_groups(groups, 1), ARG_FEW(slots[0]), ARG_FEW(slots[1]),
+                ARG_FEW(slots[2]), ARG_MATRIX(first->a), ARG_UINT(first->a.stride), ARG_UINT(first->m),
+                ARG_UINT(first->k), ARG_FLOAT(first->alpha), ARG_FLOAT(first->beta));
 }
 
 /// How cl/gemm_cpu.h cuts M x N into work items: COLS columns of `chunk` rows each. Every item packs its part
@@ -138,14 +157,23 @@ static Status rounded_gemm(Ops *ops, GemmCall call) {
   return STATUS_OK;
 }
 
-Status gemm_cpu(Ops *ops, const GemmCall *call) {
-  TRY(check_call(call, ops_can_read(call->b.type)));
+static Status one_cpu(Ops *ops, const GemmCall *call) {
   if (call->math == GEMM_BYTE_INPUTS && call->m <= FEW_INT8_ROWS) return few_int8_gemm(ops, call);
   if (call->math != GEMM_F32) return rounded_gemm(ops, *call);
-  if (call->m <= FEW_ROWS && !call->a.transposed && call->b.transposed) return few_rows(ops, call);
   Tiling tiles = tiling(ops, call->m, call->n);
   return LAUNCH(ops, gemm_cpu, tiles.grid, ARG_MATRIX(call->c), ARG_UINT(call->c.stride), ARG_MATRIX(call->a),
                 ARG_MATRIX(call->b), ARG_UINT(call->m), ARG_UINT(call->n), ARG_UINT(call->k),
                 ARG_UINT(tiles.chunk), ARG_STRIDES(&call->a, &call->b), ARG_UINT(call->b.type),
                 ARG_FLOAT(call->alpha), ARG_FLOAT(call->beta));
+}
+
+Status gemm_cpu(Ops *ops, const GemmCall calls[], size_t count) {
+  bool few = true;
+  for (size_t i = 0; i < count; i++) {
+    TRY(check_call(&calls[i], ops_can_read(calls[i].b.type)));
+    few = few && has_few_rows(&calls[i]);
+  }
+  if (few) return few_rows(ops, calls, count);
+  for (size_t i = 0; i < count; i++) TRY(one_cpu(ops, &calls[i]));
+  return STATUS_OK;
 }

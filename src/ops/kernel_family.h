@@ -11,7 +11,7 @@ typedef struct KernelFamily {
   size_t lanes;         // LANES: floats that a work item computes side by side (cl/lanes.h)
   size_t max_row_items; // upper limit of GROUP: work items that share a row
   size_t element_items; // work items in a group of an elementwise kernel
-  Status (*gemm)(Ops *ops, const GemmCall *call);
+  Status (*gemm)(Ops *ops, const GemmCall calls[], size_t count);
   bool gemm_reads_blocks; // quantised weights as they are; else they are widened first
   struct {
     KernelId forward, dq, dkv;

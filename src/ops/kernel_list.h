@@ -15,6 +15,7 @@
   KERNEL_ROW(layers, bias_add)                                                                               \
   KERNEL_ROW(layers, bias_backward)                                                                          \
   KERNEL_ROW(layers, rmsnorm)                                                                                \
+  KERNEL_ROW(layers, add_rmsnorm)                                                                            \
   KERNEL_ROW(layers, rmsnorm_backward)                                                                       \
   KERNEL_ROW(layers, rmsnorm_weight_partial)                                                                 \
   KERNEL_ROW(layers, rmsnorm_weight_sum)                                                                     \
@@ -32,6 +33,7 @@
   KERNEL_ROW(layers, swiglu_backward)                                                                        \
   KERNEL_ROW(layers, gather_rows)                                                                            \
   KERNEL_ROW(layers, store_rows)                                                                             \
+  KERNEL_ROW(layers, store_keys)                                                                             \
   KERNEL_ROW(layers, scatter_add_rows)                                                                       \
   KERNEL_ROW(layers, entropy)                                                                                \
   KERNEL_ROW(layers, entropy_backward)                                                                       \

@@ -24,6 +24,27 @@ Status op_linear_inference(Tensor *out, const Tensor *x, const Tensor *w, float 
   return linear(out, &(GemmFactors){{x, false}, {w, true}, GEMM_BYTE_INPUTS}, alpha, beta);
 }
 
+static Status linears(Tensor *const outs[], const Tensor *x, const Tensor *const ws[], size_t count,
+                      GemmMath coarsest) {
+  double flops = 0, bytes = ops_bytes(&x, 1);
+  for (size_t i = 0; i < count; i++) {
+    TRY(ops_check_shape("op_linears", "out", outs[i], x->rows, ws[i]->rows));
+    TRY(ops_check_shape("op_linears", "w", ws[i], outs[i]->cols, x->cols));
+    flops += product_flops(outs[i], x->cols);
+    bytes += ops_bytes((const Tensor *const[]){outs[i], ws[i]}, 2);
+  }
+  OPERATION_OF(x->ops, "linear", flops, bytes);
+  return gemm_each(outs, x, ws, count, coarsest);
+}
+
+Status op_linears(Tensor *const outs[], const Tensor *x, const Tensor *const ws[], size_t count) {
+  return linears(outs, x, ws, count, GEMM_HALF_INPUTS);
+}
+
+Status op_linears_inference(Tensor *const outs[], const Tensor *x, const Tensor *const ws[], size_t count) {
+  return linears(outs, x, ws, count, GEMM_BYTE_INPUTS);
+}
+
 Status op_linear_dx(Tensor *dx, const Tensor *dout, const Tensor *w, float alpha, float beta) {
   TRY(ops_check_shape("op_linear_dx", "dx", dx, dout->rows, w->cols));
   TRY(ops_check_shape("op_linear_dx", "w", w, dout->cols, dx->cols));

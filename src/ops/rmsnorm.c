@@ -14,6 +14,19 @@ Status op_rmsnorm(Tensor *out, Tensor *rstd, const Tensor *x, const Tensor *w, f
                 ARG_TENSOR(x), ARG_TENSOR(w), ARG_UINT(x->cols), ARG_FLOAT(eps));
 }
 
+Status op_add_rmsnorm(Tensor *sum, Tensor *out, Tensor *rstd, const Tensor *a, const Tensor *b,
+                      const Tensor *w, float eps) {
+  TRY(ops_check_shape("op_add_rmsnorm", "out", out, sum->rows, sum->cols));
+  TRY(ops_check_shape("op_add_rmsnorm", "rstd", rstd, 1, sum->rows));
+  TRY(ops_check_shape("op_add_rmsnorm", "a", a, sum->rows, sum->cols));
+  TRY(ops_check_shape("op_add_rmsnorm", "b", b, sum->rows, sum->cols));
+  TRY(ops_check_shape("op_add_rmsnorm", "w", w, 1, sum->cols));
+  OPERATION(sum->ops, "add rmsnorm", 0, sum, out, rstd, a, b, w);
+  return LAUNCH(sum->ops, add_rmsnorm, grid_rows(sum->ops, sum->rows), ARG_TENSOR(sum), ARG_TENSOR(out),
+                ARG_TENSOR(rstd), ARG_TENSOR(a), ARG_TENSOR(b), ARG_TENSOR(w), ARG_UINT(sum->cols),
+                ARG_FLOAT(eps));
+}
+
 static Status weight_gradient(Tensor *dw, const Tensor *dout, const Tensor *x, const Tensor *rstd) {
   Ops *ops = dw->ops;
   size_t chunks = pieces(x->rows, WEIGHT_CHUNK_ROWS);

@@ -66,6 +66,22 @@ static Status check_rows_into(Probe *p, bool add) {
 static Status check_store_rows(Probe *p) {
   return check_rows_into(p, false);
 }
+static Status check_store_keys(Probe *p) {
+  double *k = draw(p, M * N, 1), *v = draw(p, M * N, 1), *keys = draw(p, 7 * N, 1),
+         *values = draw(p, 7 * N, 1);
+  Tensor *dev_keys = device_f32(p, 7, N, keys), *dev_values = device_f32(p, 7, N, values);
+  Tensor *dev_k = device_f32(p, M, N, k), *dev_v = device_f32(p, M, N, v);
+  Tensor *dev_rows = device_i32(p, 1, M, row_numbers);
+  TRY(p->status);
+  TRY(op_store_keys(dev_keys, dev_values, dev_k, dev_v, dev_rows));
+  for (size_t i = 0; i < M * N; i++) {
+    size_t to = (size_t)row_numbers[i / N] * N + i % N;
+    keys[to] = k[i];
+    values[to] = v[i];
+  }
+  TRY(expect(p, dev_keys, keys));
+  return expect(p, dev_values, values);
+}
 static Status check_scatter_add_rows(Probe *p) {
   return check_rows_into(p, true);
 }
@@ -81,6 +97,20 @@ static Status check_rmsnorm(Probe *p) {
   ref_rmsnorm(out, rstd, x, w, M, C, 1e-5);
   TRY(expect(p, dev_rstd, rstd));
   return expect(p, dev_out, out);
+}
+
+static Status check_add_rmsnorm(Probe *p) {
+  double *a = draw(p, M * C, 2), *b = draw(p, M * C, 2), *w = draw(p, C, 1), *sum = draw(p, M * C, 0);
+  double *out = draw(p, M * C, 0), *rstd = draw(p, M, 0);
+  Tensor *dev_sum = device_f32(p, M, C, NULL), *dev_rstd = device_f32(p, 1, M, NULL);
+  Tensor *dev_a = device_f32(p, M, C, a), *dev_b = device_f32(p, M, C, b), *dev_w = device_f32(p, 1, C, w);
+  TRY(p->status);
+  TRY(op_add_rmsnorm(dev_sum, dev_b, dev_rstd, dev_a, dev_b, dev_w, 1e-5f));
+  for (size_t i = 0; i < M * C; i++) sum[i] = a[i] + b[i];
+  ref_rmsnorm(out, rstd, sum, w, M, C, 1e-5);
+  TRY(expect(p, dev_sum, sum));
+  TRY(expect(p, dev_rstd, rstd));
+  return expect(p, dev_b, out);
 }
 
 static Status check_rmsnorm_backward(Probe *p) {
@@ -99,16 +129,18 @@ static Status check_rmsnorm_backward(Probe *p) {
 }
 
 static Status check_rope(Probe *p) {
-  enum { HEADS = 3, D = 38 };
+  enum { HEADS = 3, KV_HEADS = 2, D = 38 };
   static const int32_t positions[M] = {0, 1, 2, 30, 77};
-  double *x = draw(p, M * HEADS * D, 1), *inv_freq = draw(p, D / 2, 0);
+  double *q = draw(p, M * HEADS * D, 1), *k = draw(p, M * KV_HEADS * D, 1), *inv_freq = draw(p, D / 2, 0);
   for (size_t i = 0; i < D / 2; i++) inv_freq[i] = (double)(float)pow(10000, -2.0 * (double)i / D);
-  Tensor *dev_x = device_f32(p, M, HEADS * D, x), *dev_positions = device_i32(p, 1, M, positions);
-  Tensor *dev_freq = device_f32(p, 1, D / 2, inv_freq);
+  Tensor *dev_q = device_f32(p, M, HEADS * D, q), *dev_k = device_f32(p, M, KV_HEADS * D, k);
+  Tensor *dev_positions = device_i32(p, 1, M, positions), *dev_freq = device_f32(p, 1, D / 2, inv_freq);
   TRY(p->status);
-  TRY(op_rope(dev_x, dev_positions, dev_freq, D, 1));
-  ref_rope(x, positions, inv_freq, M, HEADS, D, 1);
-  return expect(p, dev_x, x);
+  TRY(op_rope(dev_q, dev_k, dev_positions, dev_freq, D, 1));
+  ref_rope(q, positions, inv_freq, M, HEADS, D, 1);
+  ref_rope(k, positions, inv_freq, M, KV_HEADS, D, 1);
+  TRY(expect(p, dev_q, q));
+  return expect(p, dev_k, k);
 }
 
 // ---- attention ----
@@ -311,8 +343,10 @@ const SelfCheck layer_checks[] = {
     {"embed_backward", check_embed_backward, 1e-6, CHECK_ALWAYS},
     {"gather_rows", check_gather_rows, 0, CHECK_ALWAYS},
     {"store_rows", check_store_rows, 0, CHECK_ALWAYS},
+    {"store_keys", check_store_keys, 0, CHECK_ALWAYS},
     {"scatter_add_rows", check_scatter_add_rows, 1e-6, CHECK_ALWAYS},
     {"rmsnorm", check_rmsnorm, 1e-6, CHECK_ALWAYS},
+    {"add_rmsnorm", check_add_rmsnorm, 1e-6, CHECK_ALWAYS},
     {"rmsnorm_backward", check_rmsnorm_backward, 1e-5, CHECK_ALWAYS},
     {"rope", check_rope, 1e-5, CHECK_ALWAYS},
     {"attention", check_attention, 1e-5, CHECK_ALWAYS},

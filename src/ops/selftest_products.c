@@ -27,6 +27,26 @@ static Status check_linear(Probe *p) {
   return STATUS_OK;
 }
 
+/// Three products in one launch, where the device has that: more columns than a work item has, fewer, and
+/// one.
+static Status check_linears(Probe *p) {
+  static const size_t columns[] = {7 * N, N, 1};
+  double *x = draw(p, FEW * K, 1), *expected[3];
+  Tensor *dev_x = device_f32(p, FEW, K, x), *outs[3];
+  const Tensor *ws[3];
+  for (size_t i = 0; i < 3; i++) {
+    double *w = draw(p, columns[i] * K, 1);
+    expected[i] = draw(p, FEW * columns[i], 0);
+    ws[i] = device_rounded(p, weight_types[i], columns[i], K, w);
+    outs[i] = device_f32(p, FEW, columns[i], NULL);
+    TRY(p->status);
+    ref_linear(expected[i], x, w, FEW, columns[i], K, 1, 0);
+  }
+  TRY(op_linears(outs, dev_x, ws, 3));
+  for (size_t i = 0; i < 3; i++) TRY(expect(p, outs[i], expected[i]));
+  return STATUS_OK;
+}
+
 static Status check_linear_dx(Probe *p) {
   double *dout = draw(p, M * N, 1), *w = draw(p, N * K, 1), *dx = draw(p, M * K, 1);
   for (size_t t = 0; t < WEIGHT_TYPES; t++) {
@@ -205,6 +225,7 @@ static Status check_vendor_linear(Probe *p) {
 
 const SelfCheck product_checks[] = {
     {"linear", check_linear, 1e-5, CHECK_ALWAYS},
+    {"linear, three together", check_linears, 1e-5, CHECK_ALWAYS},
     {"linear_dx", check_linear_dx, 1e-5, CHECK_ALWAYS},
     {"linear_dw", check_linear_dw, 1e-5, CHECK_ALWAYS},
     {"linear, large", check_large_linear, 1e-5, CHECK_DEEP},

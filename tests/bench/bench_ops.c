@@ -209,7 +209,7 @@ static Status run_rmsnorm_backward(Bench *b) {
   return op_rmsnorm_backward(&b->dq, NULL, &b->y, &b->x, &b->w, &b->rstd);
 }
 static Status run_rope(Bench *b) {
-  return op_rope(&b->q, &b->positions, &b->inv_freq, HEAD_DIM, 1);
+  return op_rope(&b->q, &b->k, &b->positions, &b->inv_freq, HEAD_DIM, 1);
 }
 static Attention operands(Bench *b) {
   return (Attention){.shape = b->shape,

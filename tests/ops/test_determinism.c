@@ -100,6 +100,22 @@ static void rows_of_divergence(void **state) {
   }
 }
 
+/// A sum and its norm have the bits of both operations one after the other, also where the norm takes the
+/// place of what is added.
+static void norms_of_sums(void **state) {
+  (void)state;
+  Tensor *a = fixture_f32(M, C, fixture_random(M * C, 2)), *b = fixture_f32(M, C, fixture_random(M * C, 2));
+  Tensor *w = fixture_f32(1, C, fixture_random(C, 1)), *out = fixture_f32(M, C, NULL);
+  Tensor *rstd[2] = {fixture_f32(1, M, NULL), fixture_f32(1, M, NULL)};
+  Tensor *sum[2] = {fixture_f32(M, C, NULL), fixture_f32(M, C, NULL)};
+  assert_ok(op_add(sum[0], a, b));
+  assert_ok(op_rmsnorm(out, rstd[0], sum[0], w, 1e-5f));
+  assert_ok(op_add_rmsnorm(sum[1], b, rstd[1], a, b, w, 1e-5f));
+  assert_same_bits(sum[1], 0, sum[0], 0, M * C);
+  assert_same_bits(rstd[1], 0, rstd[0], 0, M);
+  assert_same_bits(b, 0, out, 0, M * C);
+}
+
 /// Sums over rows, computed twice.
 static void sums_repeat(void **state) {
   (void)state;
@@ -161,6 +177,7 @@ static void attention_repeats(void **state) {
 int main(void) {
   const struct CMUnitTest tests[] = {OPS_TEST(rows_of_norms),      OPS_TEST(rows_of_entropy),
                                      OPS_TEST(rows_of_divergence), OPS_TEST(rows_of_cross_entropy),
-                                     OPS_TEST(sums_repeat),        OPS_TEST(attention_repeats)};
+                                     OPS_TEST(norms_of_sums),      OPS_TEST(sums_repeat),
+                                     OPS_TEST(attention_repeats)};
   return RUN_OPS_TESTS(tests);
 }

@@ -248,6 +248,49 @@ static void a_part_of_a_batch_has_the_same_bits(void **state) {
   }
 }
 
+/// Three products of one x, or the first of them, have the bits that each has alone.
+static void check_together(Ops *ops, size_t rows, const float *x, const float *w) {
+  enum { K = 577 };
+  static const size_t widths[] = {70, 200, 3};
+  static float alone[7 * 200], together[7 * 200];
+  Tensor left = make(ops, DTYPE_F32, rows, K, x, NULL), ws[3], outs[3];
+  for (size_t i = 0; i < 3; i++) {
+    ws[i] = make(ops, (DType)(DTYPE_F32 + i), widths[i], K, w, NULL);
+    outs[i] = make(ops, DTYPE_F32, rows, widths[i], w, NULL);
+  }
+  for (size_t count = 1; count <= 3; count++) {
+    assert_ok(op_linears((Tensor *const[]){&outs[0], &outs[1], &outs[2]}, &left,
+                         (const Tensor *const[]){&ws[0], &ws[1], &ws[2]}, count));
+    for (size_t i = 0; i < count; i++) {
+      Tensor expected = make(ops, DTYPE_F32, rows, widths[i], w, NULL);
+      assert_ok(op_linear(&expected, &left, &ws[i], 1.0f, 0.0f));
+      assert_ok(tensor_read(&expected, 0, rows * widths[i], alone));
+      assert_ok(tensor_read(&outs[i], 0, rows * widths[i], together));
+      assert_memory_equal(together, alone, rows * widths[i] * sizeof *alone);
+      tensor_free(&expected);
+    }
+  }
+  for (size_t i = 0; i < 3; i++) {
+    tensor_free(&ws[i]);
+    tensor_free(&outs[i]);
+  }
+  tensor_free(&left);
+}
+
+/// With few rows, for which a CPU has a kernel that computes them in one launch, and with more.
+static void products_together_have_the_same_bits(void **state) {
+  (void)state;
+  static const size_t row_counts[] = {1, 2, 3, 4, 7};
+  Ops *const gemms[] = {gemm_own, gemm_vendor};
+  float *x = random_floats(7 * 577, 1), *w = random_floats(200 * 577, 2);
+  for (size_t g = 0; g < 2 && gemms[g] != NULL; g++) {
+    for (size_t i = 0; i < sizeof row_counts / sizeof *row_counts; i++)
+      check_together(gemms[g], row_counts[i], x, w);
+  }
+  free(x);
+  free(w);
+}
+
 /// Sums of positive numbers over a whole vocabulary: a single chain of float32 additions would be off by
 /// 4e-6.
 static void a_long_sum_keeps_its_digits(void **state) {
@@ -315,6 +358,13 @@ static void wrong_shapes_are_refused(void **state) {
          half = make(gemm_own, DTYPE_F16, 2, 3, zeros, NULL);
   assert_fails(op_linear(&out, &x, &w, 1.0f, 0.0f), STATUS_FAILED, "op_linear: out is [2, 3], needs [2, 4]");
   assert_fails(op_linear_dw(&out, &half, &half, 1.0f, 0.0f), STATUS_FAILED, "needs [3, 3]");
+  Tensor four = make(gemm_own, DTYPE_F32, 2, 4, zeros, NULL);
+  assert_fails(op_linears((Tensor *const[]){&four, &out}, &x, (const Tensor *const[]){&w, &w}, 2),
+               STATUS_FAILED, "op_linears: out is [2, 3], needs [2, 4]");
+  assert_fails(op_linears((Tensor *const[]){&four, &four, &four, &four}, &x,
+                          (const Tensor *const[]){&w, &w, &w, &w}, 4),
+               STATUS_FAILED, "4 products together");
+  tensor_free(&four);
   assert_fails(op_bias(&x, &w), STATUS_FAILED, "op_bias");
   tensor_free(&x);
   tensor_free(&w);
@@ -329,6 +379,7 @@ int main(void) {
       cmocka_unit_test(a_row_does_not_depend_on_the_others),
       cmocka_unit_test(a_row_does_not_depend_on_its_place),
       cmocka_unit_test(a_part_of_a_batch_has_the_same_bits),
+      cmocka_unit_test(products_together_have_the_same_bits),
       cmocka_unit_test(a_long_sum_keeps_its_digits),
       cmocka_unit_test(bias_and_its_gradient),
       cmocka_unit_test(wrong_shapes_are_refused),

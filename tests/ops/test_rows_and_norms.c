@@ -94,27 +94,49 @@ static void rmsnorm(void **state) {
   }
 }
 
+static void add_rmsnorm(void **state) {
+  (void)state;
+  EACH_SIZE(M, C) {
+    double *a = fixture_random(M * C, 2), *b = fixture_random(M * C, 2), *w = fixture_random(C, 1);
+    double *sum = fixture_zeros(M * C), *out = fixture_zeros(M * C), *rstd = fixture_zeros(M);
+    Tensor *dev_a = fixture_f32(M, C, a), *dev_b = fixture_f32(M, C, b), *dev_w = fixture_f32(1, C, w);
+    Tensor *dev_sum = fixture_f32(M, C, NULL), *dev_out = fixture_f32(M, C, NULL),
+           *dev_rstd = fixture_f32(1, M, NULL);
+    for (size_t i = 0; i < M * C; i++) sum[i] = a[i] + b[i];
+    ref_rmsnorm(out, rstd, sum, w, M, C, (double)1e-5f);
+    assert_ok(op_add_rmsnorm(dev_sum, dev_out, dev_rstd, dev_a, dev_b, dev_w, 1e-5f));
+    fixture_compare("add_rmsnorm sum", dev_sum, sum, tolerance);
+    fixture_compare("add_rmsnorm rstd", dev_rstd, rstd, tolerance);
+    fixture_compare("add_rmsnorm", dev_out, out, tolerance);
+  }
+}
+
 static void rope(void **state) {
   (void)state;
   static const size_t dims[] = {2, 6, 64, 128, 250, 256};
   for (size_t i = 0; i < sizeof dims / sizeof *dims; i++) {
     for (size_t heads = 1; heads <= 9; heads += 4) {
-      size_t D = dims[i], M = fixture_small() ? 3 : 33;
-      double *x = fixture_random(M * heads * D, 1), *inv_freq = fixture_zeros(D / 2),
-             *turned = fixture_zeros(M * heads * D);
+      size_t D = dims[i], M = fixture_small() ? 3 : 33, kv_heads = (heads + 1) / 2;
+      double *q = fixture_random(M * heads * D, 1), *turned_q = fixture_zeros(M * heads * D);
+      double *k = fixture_random(M * kv_heads * D, 1), *turned_k = fixture_zeros(M * kv_heads * D);
+      double *inv_freq = fixture_zeros(D / 2);
       int32_t *positions = fixture_ints(M);
-      for (size_t k = 0; k < D / 2; k++)
-        inv_freq[k] = (double)(float)pow(10000, -2.0 * (double)k / (double)D);
+      for (size_t p = 0; p < D / 2; p++)
+        inv_freq[p] = (double)(float)pow(10000, -2.0 * (double)p / (double)D);
       for (size_t m = 0; m < M; m++) positions[m] = (int32_t)(m * 37);
-      for (size_t k = 0; k < M * heads * D; k++) turned[k] = x[k];
-      Tensor *dev = fixture_f32(M, heads * D, x), *dev_positions = fixture_i32(1, M, positions);
-      Tensor *dev_freq = fixture_f32(1, D / 2, inv_freq);
-      ref_rope(turned, positions, inv_freq, M, heads, D, 1);
-      assert_ok(op_rope(dev, dev_positions, dev_freq, D, 1));
+      for (size_t e = 0; e < M * heads * D; e++) turned_q[e] = q[e];
+      for (size_t e = 0; e < M * kv_heads * D; e++) turned_k[e] = k[e];
+      Tensor *dev_q = fixture_f32(M, heads * D, q), *dev_k = fixture_f32(M, kv_heads * D, k);
+      Tensor *dev_positions = fixture_i32(1, M, positions), *dev_freq = fixture_f32(1, D / 2, inv_freq);
+      ref_rope(turned_q, positions, inv_freq, M, heads, D, 1);
+      ref_rope(turned_k, positions, inv_freq, M, kv_heads, D, 1);
+      assert_ok(op_rope(dev_q, dev_k, dev_positions, dev_freq, D, 1));
       // The angle is a float32 product, as in Hugging Face's code, and is rounded by up to position · 2^-24.
-      fixture_compare("rope", dev, turned, 1e-4);
-      assert_ok(op_rope(dev, dev_positions, dev_freq, D, -1));
-      fixture_compare("rope back", dev, x, tolerance);
+      fixture_compare("rope q", dev_q, turned_q, 1e-4);
+      fixture_compare("rope k", dev_k, turned_k, 1e-4);
+      assert_ok(op_rope(dev_q, dev_k, dev_positions, dev_freq, D, -1));
+      fixture_compare("rope q back", dev_q, q, tolerance);
+      fixture_compare("rope k back", dev_k, k, tolerance);
       ops_fixture_clean(NULL);
     }
   }
@@ -198,6 +220,10 @@ static void rows(void **state) {
     fixture_compare("gather_rows", out, gathered, 0);
     assert_ok(op_store_rows(dev_stored, dev_few, dev_rows));
     fixture_compare("store_rows", dev_stored, stored, 0);
+    Tensor *keys = fixture_f32(M, C, many), *values = fixture_f32(M, C, many);
+    assert_ok(op_store_keys(keys, values, out, dev_few, dev_rows));
+    fixture_compare("store_keys values", values, stored, 0);
+    fixture_compare("store_keys keys", keys, many, 0); // which are the rows that were gathered
     assert_ok(op_scatter_add_rows(dev_many, dev_few, dev_rows));
     fixture_compare("scatter_add_rows", dev_many, added, tolerance);
   }
@@ -210,14 +236,25 @@ static void refuses_wrong_shapes(void **state) {
          *ids = fixture_i32(1, 3, (int32_t[]){0, 0, 0});
   assert_fails(op_add(a, a, b), STATUS_FAILED, "op_add: b is [3, 4], needs [3, 5]");
   assert_fails(op_gather_rows(a, a, b), STATUS_FAILED, "op_gather_rows: rows is F32, needs I32");
-  assert_fails(op_rope(a, ids, fixture_f32(1, 1, NULL), 2, 1), STATUS_FAILED, "op_rope");
+  assert_fails(op_rope(a, a, ids, fixture_f32(1, 1, NULL), 2, 1), STATUS_FAILED, "op_rope: 5 columns");
+  assert_fails(op_rope(b, a, ids, fixture_f32(1, 1, NULL), 2, 1), STATUS_FAILED, "op_rope: 5 columns");
+  assert_fails(op_store_keys(a, b, a, a, ids), STATUS_FAILED, "op_store_keys: x is [3, 5], needs [3, 4]");
+  assert_fails(op_add_rmsnorm(a, a, fixture_f32(1, 3, NULL), a, b, fixture_f32(1, 5, NULL), 1e-5f),
+               STATUS_FAILED, "op_add_rmsnorm: b is [3, 4], needs [3, 5]");
 }
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      OPS_TEST(embed), OPS_TEST(embed_halves), OPS_TEST(rmsnorm),
-      OPS_TEST(rope),  OPS_TEST(swiglu),       OPS_TEST(swiglu_extremes),
-      OPS_TEST(add),   OPS_TEST(rows),         OPS_TEST(refuses_wrong_shapes),
+      OPS_TEST(embed),
+      OPS_TEST(embed_halves),
+      OPS_TEST(rmsnorm),
+      OPS_TEST(add_rmsnorm),
+      OPS_TEST(rope),
+      OPS_TEST(swiglu),
+      OPS_TEST(swiglu_extremes),
+      OPS_TEST(add),
+      OPS_TEST(rows),
+      OPS_TEST(refuses_wrong_shapes),
   };
   return RUN_OPS_TESTS(tests);
 }

@@ -29,7 +29,7 @@ static void passes(void **state) {
   assert_ok(ops_selftest(fixture_ops(), depth, note, &reported));
   assert_memory_equal(ops_memory(fixture_ops()), &before, sizeof before);
   bool vendor = fixture_ops()->vendor != NULL && depth == SELFTEST_DEEP;
-  assert_int_equal(reported.operations, (depth == SELFTEST_QUICK ? 33 : 38) + vendor);
+  assert_int_equal(reported.operations, (depth == SELFTEST_QUICK ? 36 : 41) + vendor);
   static const char *const all[] = {"linear ",
                                     "linear_dx ",
                                     "linear_dw ",

@@ -145,15 +145,22 @@ static void rope_and_stored_rows(void **state) {
   Tensor *dense = fixture_f32(M, WIDTH, x), *inv_freq = fixture_f32(1, D / 2, frequencies);
   Tensor *at = fixture_i32(1, M, positions), *rows = fixture_i32(1, M, numbers), *stored[2];
   Part part = make_part(M, WIDTH, x);
-  assert_ok(op_rope(dense, at, inv_freq, D, 1));
-  assert_ok(op_rope(&part.view, at, inv_freq, D, 1));
-  assert_part("rope", &part, dense);
+  Part other = make_part(M, WIDTH, x);
+  Tensor *dense_k = fixture_f32(M, WIDTH, x);
+  assert_ok(op_rope(dense, dense_k, at, inv_freq, D, 1));
+  assert_ok(op_rope(&part.view, &other.view, at, inv_freq, D, 1));
+  assert_part("rope q", &part, dense);
+  assert_part("rope k", &other, dense_k);
   static float found[2][(M + 1) * WIDTH];
   for (int i = 0; i < 2; i++) {
     stored[i] = fixture_f32(M + 1, WIDTH, fixture_zeros((M + 1) * WIDTH));
     assert_ok(op_store_rows(stored[i], i == 0 ? dense : &part.view, rows));
     assert_ok(tensor_read(stored[i], 0, (M + 1) * WIDTH, found[i]));
   }
+  assert_memory_equal(found[0], found[1], sizeof found[0]);
+  Tensor *values = fixture_f32(M + 1, WIDTH, fixture_zeros((M + 1) * WIDTH));
+  assert_ok(op_store_keys(stored[0], values, &other.view, &part.view, rows));
+  assert_ok(tensor_read(values, 0, (M + 1) * WIDTH, found[0]));
   assert_memory_equal(found[0], found[1], sizeof found[0]);
 }
 

@@ -25,6 +25,12 @@ STATUS_CHECKED Status op_linear(Tensor *out, const Tensor *x, const Tensor *w, f
 /// The same where no gradient is needed: with COMPUTE_INT8 it is coarser.
 STATUS_CHECKED Status op_linear_inference(Tensor *out, const Tensor *x, const Tensor *w, float alpha,
                                           float beta);
+/// outs[i][M,Ni] = x[M,K] · ws[i]ᵀ, the bits of op_linear and of op_linear_inference, of `count` ≥ 1 products
+/// in as few launches as the device allows.
+STATUS_CHECKED Status op_linears(Tensor *const outs[], const Tensor *x, const Tensor *const ws[],
+                                 size_t count);
+STATUS_CHECKED Status op_linears_inference(Tensor *const outs[], const Tensor *x, const Tensor *const ws[],
+                                           size_t count);
 /// dx[M,K] = alpha · dout[M,N] · w + beta · dx
 STATUS_CHECKED Status op_linear_dx(Tensor *dx, const Tensor *dout, const Tensor *w, float alpha, float beta);
 /// dw[N,K] = alpha · dout[M,N]ᵀ · x[M,K] + beta · dw (float32)
@@ -46,16 +52,20 @@ STATUS_CHECKED Status op_embed_backward(Tensor *dtable, const Tensor *dout, cons
 
 STATUS_CHECKED Status op_rmsnorm(Tensor *out, Tensor *rstd /*[1,M]*/, const Tensor *x, const Tensor *w,
                                  float eps);
+/// sum = a + b, and out = the RMSNorm of sum; out may be b, and sum is no operand.
+STATUS_CHECKED Status op_add_rmsnorm(Tensor *sum, Tensor *out, Tensor *rstd /*[1,M]*/, const Tensor *a,
+                                     const Tensor *b, const Tensor *w, float eps);
 /// Adds to dx[M,C] and, unless it is NULL, to dw[1,C].
 STATUS_CHECKED Status op_rmsnorm_backward(Tensor *dx, Tensor *dw, const Tensor *dout, const Tensor *x,
                                           const Tensor *w, const Tensor *rstd);
 
-// ---- rotary embedding: pairs (i, i + D/2) as in Hugging Face; in place on x[M, heads·D], may be a view ----
+// ---- rotary embedding: pairs (i, i + D/2) as in Hugging Face; in place on q[M, H·D] and k[M, HK·D], views
+// --
 
 /// Turns each pair by the angle position · inv_freq[i]. direction: +1 forward, −1 backward (the inverse
 /// rotation). positions I32 [1,M]; inv_freq float32 [1, D/2]. cos and sin are not scaled.
-STATUS_CHECKED Status op_rope(Tensor *x, const Tensor *positions, const Tensor *inv_freq, size_t head_dim,
-                              int direction);
+STATUS_CHECKED Status op_rope(Tensor *q, Tensor *k, const Tensor *positions, const Tensor *inv_freq,
+                              size_t head_dim, int direction);
 
 // ---- attention over spans ----
 //
@@ -113,6 +123,10 @@ STATUS_CHECKED Status op_swiglu_backward(Tensor *dgate, Tensor *dup, const Tenso
 STATUS_CHECKED Status op_gather_rows(Tensor *out, const Tensor *x, const Tensor *rows);
 /// out[rows[i], :] = x[i, :]; rows distinct; x may be a view
 STATUS_CHECKED Status op_store_rows(Tensor *out, const Tensor *x, const Tensor *rows);
+/// The same of the keys and values of a key cache: cache_k[rows[i], :] = k[i, :], cache_v[rows[i], :] = v[i,
+/// :]
+STATUS_CHECKED Status op_store_keys(Tensor *cache_k, Tensor *cache_v, const Tensor *k, const Tensor *v,
+                                    const Tensor *rows);
 /// out[rows[i], :] += x[i, :]; rows distinct
 STATUS_CHECKED Status op_scatter_add_rows(Tensor *out, const Tensor *x, const Tensor *rows);
 /// Inverted dropout: out = x · keep / (1 − p). keep is drawn from Philox with the key `seed` and the counter
