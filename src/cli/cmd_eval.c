@@ -38,18 +38,18 @@ static const Option options[] = {
 
 /// An option that is short for a key of the config.
 typedef struct Short {
-  const char **value, *key;
+  const char **value, *option, *section, *name;
 } Short;
-static const Short shorts[] = {{&model_path, "model.path"},
-                               {&tasks, "eval.tasks"},
-                               {&data_dir, "eval.data_dir"},
-                               {&limit, "eval.limit"},
-                               {&chat_template, "model.chat_template"},
-                               {&dtype, "model.dtype"},
-                               {&quantise_to, "model.quantise"},
-                               {&compute, "model.compute"},
-                               {&device, "device.name"},
-                               {&gemm, "device.gemm"}};
+static const Short shorts[] = {{&model_path, "--model", "model", "path"},
+                               {&tasks, "--tasks", "eval", "tasks"},
+                               {&data_dir, "--data-dir", "eval", "data_dir"},
+                               {&limit, "--limit", "eval", "limit"},
+                               {&chat_template, "--chat-template", "model", "chat_template"},
+                               {&dtype, "--dtype", "model", "dtype"},
+                               {&quantise_to, "--quantise", "model", "quantise"},
+                               {&compute, "--compute", "model", "compute"},
+                               {&device, "--device", "device", "name"},
+                               {&gemm, "--gemm", "device", "gemm"}};
 
 static const char TEXT[] =
     "Runs tasks on the model of a config, or of --model, and writes tasks.TASK.metrics.METRIC = {value, low, "
@@ -111,12 +111,9 @@ static Status read_config(Suite *suite, const char *path) {
   if (path != NULL) TRY(config_read(&suite->config, path));
   for (size_t i = 0; i < sets.count; i++) TRY(config_set(&suite->config, sets.items[i]));
   for (size_t i = 0; i < sizeof shorts / sizeof *shorts; i++) {
-    char *assignment = NULL;
-    if (*shorts[i].value == NULL) continue;
-    TRY(str_format(&assignment, "%s=%s", shorts[i].key, *shorts[i].value));
-    Status status = config_set(&suite->config, assignment);
-    free(assignment);
-    TRY(status);
+    const Short *given = &shorts[i];
+    if (*given->value == NULL) continue;
+    TRY(config_set_by(&suite->config, given->option, given->section, given->name, *given->value));
   }
   if (suite->config.model.path == NULL) return status_fail(STATUS_INPUT, "--model is needed, or a config");
   if (suite->config.benchmarks.tasks == NULL)
@@ -133,6 +130,8 @@ static Status open_tasks(Suite *suite) {
   for (char *name = strtok_r(suite->names, EVAL_TASKS_BETWEEN, &rest); name != NULL && status == STATUS_OK;
        name = strtok_r(NULL, EVAL_TASKS_BETWEEN, &rest))
     status = eval_tasks_add(&suite->tasks, &suite->config, &suite->runtime, name);
+  if (status == STATUS_OK && suite->tasks.count == 0)
+    status = status_fail(STATUS_INPUT, "--tasks (eval.tasks) names no task: \"%.100s\"", all);
   if (status == STATUS_OK && suite->tasks.prompts.groups != NULL) warn_equal_sets(&suite->tasks.prompts);
   return status;
 }

@@ -215,6 +215,11 @@ Status config_parse(Config *config, char *text, const char *name) {
   return status;
 }
 
+Status config_set_by(Config *config, const char *option, const char *section, const char *name,
+                     const char *value) {
+  return status_context(set_key(config, section, name, value, 0), "%s", option);
+}
+
 Status config_set(Config *config, const char *assignment) {
   const char *dot = strchr(assignment, '.'), *equals = strchr(assignment, '=');
   if (dot == NULL || equals == NULL || dot > equals)
@@ -225,7 +230,7 @@ Status config_set(Config *config, const char *assignment) {
   Status status = STATUS_OK;
   TRY_CLEAN(str_copy(&section, assignment, (size_t)(dot - assignment)));
   TRY_CLEAN(str_copy(&name, dot + 1, (size_t)(equals - dot - 1)));
-  status = status_context(set_key(config, section, name, equals + 1, 0), "--set");
+  status = config_set_by(config, "--set", section, name, equals + 1);
 cleanup:
   free(section);
   free(name);

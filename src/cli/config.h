@@ -107,6 +107,9 @@ STATUS_CHECKED Status config_read(Config *config, const char *path);
 STATUS_CHECKED Status config_parse(Config *config, char *text, const char *name);
 /// Applies "section.key=value".
 STATUS_CHECKED Status config_set(Config *config, const char *assignment);
+/// The same of an option that is short for a key; messages name it.
+STATUS_CHECKED Status config_set_by(Config *config, const char *option, const char *section, const char *name,
+                                    const char *value);
 /// Checks values against each other, and sets the fields that follow from others. Call it once, after reading
 /// and setting.
 STATUS_CHECKED Status config_finish(Config *config);

@@ -2,27 +2,16 @@
 #include "cli.h"
 #include "util/log.h"
 
-#include <stdlib.h>
-
 ChatOptions config_chat(const Config *config) {
   return (ChatOptions){.name = config->model.chat_template, .date = config->model.chat_date};
-}
-
-/// --chat-template is short for a --set.
-static Status set_template(const char *name, Config *config) {
-  char *assignment = NULL;
-  if (name == NULL) return STATUS_OK;
-  TRY(str_format(&assignment, "model.chat_template=%s", name));
-  Status status = config_set(config, assignment);
-  free(assignment);
-  return status;
 }
 
 Status config_open(const char *path, const TextList *sets, const char *chat_template, Config *out) {
   TRY(config_init(out));
   TRY(config_read(out, path));
   for (size_t i = 0; i < sets->count; i++) TRY(config_set(out, sets->items[i]));
-  TRY(set_template(chat_template, out));
+  if (chat_template != NULL)
+    TRY(config_set_by(out, "--chat-template", "model", "chat_template", chat_template));
   return status_context(config_finish(out), "%s", path);
 }
 

@@ -25,9 +25,17 @@ static size_t result_count(const Report *report) {
   return size_min(report->input->result_count, MOST_RESULTS);
 }
 
-/// Whether two results of a task were made from the same files.
+/// The first result that has the task.
+static size_t first_with(const Report *report, const char *task) {
+  size_t r = 0;
+  while (r + 1 < result_count(report) && JSON_AT(report->record->results[r], "tasks", task) == NULL) r++;
+  return r;
+}
+
+/// Whether a result of a task was made from the same files as the first one.
 static bool same_data(const Report *report, size_t result, const char *task) {
-  const cJSON *first = JSON_AT(report->record->results[0], "tasks", task, "data"), *file = NULL;
+  const cJSON *whole = report->record->results[first_with(report, task)];
+  const cJSON *first = JSON_AT(whole, "tasks", task, "data"), *file = NULL;
   const cJSON *other = JSON_AT(report->record->results[result], "tasks", task, "data");
   int index = 0;
   if (cJSON_GetArraySize(first) != cJSON_GetArraySize(other)) return false;
@@ -35,7 +43,7 @@ static bool same_data(const Report *report, size_t result, const char *task) {
     const char *a = TEXT_AT(file, "sha256"), *b = TEXT_AT(cJSON_GetArrayItem(other, index++), "sha256");
     if (a == NULL || b == NULL || strcmp(a, b) != 0) return false;
   }
-  double items = NUMBER_AT(report->record->results[0], "tasks", task, "items");
+  double items = NUMBER_AT(whole, "tasks", task, "items");
   return !(items < NUMBER_AT(report->record->results[result], "tasks", task, "items")) &&
          !(items > NUMBER_AT(report->record->results[result], "tasks", task, "items"));
 }
@@ -232,6 +240,26 @@ static void explain_changes(const Report *report, Html *html) {
         "with Holm's correction over all metrics. gee-cl compare gives the same numbers of any two.</p>\n");
 }
 
+/// What a result's figures are not, that its table does not show.
+static void explain_result(const Report *report, size_t result, Html *html) {
+  const cJSON *json = report->record->results[result];
+  double limit = NUMBER_AT(json, "limit");
+  const char *compute = TEXT_AT(json, "sha256", "compute");
+  if (limit > 0) {
+    html_raw(html, "<p class=\"missing\"><strong>A part:</strong> ");
+    html_text(html, result_name(report, result));
+    html_raw(html, " was asked the first ");
+    html_number(html, limit, 0, false);
+    html_raw(html, " items of each task at most (--limit). This is no result of a whole benchmark.</p>\n");
+  }
+  if (compute == NULL) return;
+  html_raw(html, "<p>");
+  html_text(html, result_name(report, result));
+  html_raw(html, " was computed with model.compute = ");
+  html_text(html, compute);
+  html_raw(html, ", and its figures differ from those of float32.</p>\n");
+}
+
 void write_benchmarks(const Report *report, Html *html) {
   const cJSON *task = NULL;
   html_heading(html, "benchmarks", "7. Benchmarks");
@@ -241,5 +269,13 @@ void write_benchmarks(const Report *report, Html *html) {
     return;
   }
   explain_changes(report, html);
-  cJSON_ArrayForEach(task, JSON_AT(report->record->results[0], "tasks")) write_task(report, task, html);
+  if (report->input->result_count > MOST_RESULTS)
+    html_format(html, "<p class=\"missing\">The first %d of %zu results are shown.</p>\n", MOST_RESULTS,
+                report->input->result_count);
+  for (size_t r = 0; r < result_count(report); r++) explain_result(report, r, html);
+  for (size_t r = 0; r < result_count(report); r++) {
+    cJSON_ArrayForEach(task, JSON_AT(report->record->results[r], "tasks")) {
+      if (first_with(report, task->string) == r) write_task(report, task, html);
+    }
+  }
 }

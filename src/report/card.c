@@ -76,20 +76,21 @@ static Status append_gaps(const Report *report, Str *out) {
 
 // ---- results of this adapter ----
 
-/// *out = the results that were made with this run's adapter, as its hash says; NULL if none were.
-static Status own_results(const Report *report, const cJSON **out) {
-  char *path = NULL, hash[SHA256_TEXT] = "";
+/// Whether results were made with the adapter that has the hash.
+static bool is_own(const cJSON *results, const char *hash) {
+  const char *adapter = TEXT_AT(results, "sha256", "adapter");
+  return hash[0] != '\0' && adapter != NULL && strcmp(adapter, hash) == 0;
+}
+
+/// hash = that of the run's adapter; "" if it has none.
+static Status hash_adapter(const Report *report, char hash[SHA256_TEXT]) {
+  char *path = NULL;
   Status status = STATUS_OK;
-  *out = NULL;
+  hash[0] = '\0';
   TRY(path_join(&path, report->input->checkpoint, "adapter_model.safetensors"));
   if (file_exists(path)) status = file_sha256(path, hash);
   free(path);
-  TRY(status);
-  for (size_t r = 0; hash[0] != '\0' && r < report->input->result_count; r++) {
-    const char *adapter = TEXT_AT(report->record->results[r], "sha256", "adapter");
-    if (adapter != NULL && strcmp(adapter, hash) == 0) *out = report->record->results[r];
-  }
-  return STATUS_OK;
+  return status;
 }
 
 static Status append_task(const cJSON *task, Str *out) {
@@ -108,15 +109,31 @@ static Status append_task(const cJSON *task, Str *out) {
   return STATUS_OK;
 }
 
-static Status append_benchmarks(const Report *report, Str *out) {
-  const cJSON *results = NULL, *task = NULL;
-  TRY(own_results(report, &results));
-  if (results == NULL)
-    return str_append_text(out, "No benchmark of bias or skill was run on this adapter.\n\n");
+static Status append_results(const cJSON *results, Str *out) {
+  const cJSON *task = NULL;
+  double limit = NUMBER_AT(results, "limit");
+  if (limit > 0)
+    TRY(str_append_format(out,
+                          "Of each task the first %.0f items at most were asked (--limit): these are no "
+                          "results of the whole benchmarks.\n\n",
+                          limit));
   TRY(str_append_text(out, "| task | metric | value, 95 % interval | n |\n|---|---|---|---|\n"));
   cJSON_ArrayForEach(task, JSON_AT(results, "tasks")) TRY(append_task(task, out));
   TRY(str_append_text(out, "\n"));
   return append_compute(results, out);
+}
+
+static Status append_benchmarks(const Report *report, Str *out) {
+  char hash[SHA256_TEXT];
+  size_t count = 0;
+  TRY(hash_adapter(report, hash));
+  for (size_t r = 0; r < report->input->result_count; r++) {
+    if (!is_own(report->record->results[r], hash)) continue;
+    TRY(append_results(report->record->results[r], out));
+    count++;
+  }
+  if (count > 0) return STATUS_OK;
+  return str_append_text(out, "No benchmark of bias or skill was run on this adapter.\n\n");
 }
 
 Status card_append(const Report *report, Str *out) {
@@ -165,6 +182,10 @@ static Status append_result(const cJSON *results, size_t hub, const cJSON *metri
   if (isfinite(NUMBER_AT(metric, "low")))
     TRY(str_append_format(out, ", 95 %% interval %.6g to %.6g", NUMBER_AT(metric, "low"),
                           NUMBER_AT(metric, "high")));
+  const char *compute = TEXT_AT(results, "sha256", "compute");
+  if (compute != NULL) // gee-cl's words are of letters and digits
+    TRY(str_append_format(out, ", computed in %.*s",
+                          (int)strspn(compute, "abcdefghijklmnopqrstuvwxyz0123456789"), compute));
   return str_append_text(out, "\"\n");
 }
 
@@ -178,12 +199,19 @@ static Status add_result(const cJSON *results, size_t hub, ReportOutput *output)
   return append_result(results, hub, metric, &result->text);
 }
 
+/// Of a task that was measured twice the last results count.
 Status card_results(const Report *report, ReportOutput *output) {
-  const cJSON *results = NULL;
+  char hash[SHA256_TEXT];
   size_t tasks = sizeof HUB / sizeof *HUB;
-  TRY(own_results(report, &results));
-  if (results == NULL) return STATUS_OK;
+  TRY(hash_adapter(report, hash));
   TRY(mem_array(&output->results, tasks, "results"));
-  for (size_t i = 0; i < tasks; i++) TRY(add_result(results, i, output));
+  for (size_t i = 0; i < tasks; i++) {
+    const cJSON *last = NULL;
+    for (size_t r = 0; r < report->input->result_count; r++) {
+      const cJSON *results = report->record->results[r];
+      if (is_own(results, hash) && JSON_AT(results, "tasks", HUB[i].task) != NULL) last = results;
+    }
+    if (last != NULL) TRY(add_result(last, i, output));
+  }
   return STATUS_OK;
 }

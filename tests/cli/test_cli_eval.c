@@ -233,7 +233,8 @@ static void wrong_use_is_refused(void **state) {
   ASSERT_ERROR(EVAL("--output", output, "--items", output), 2, "--output and --items are both");
   ASSERT_ERROR(EVAL("--output", output, "--items", "-"), 2, "--items");
   ASSERT_ERROR(EVAL("--output", output, "--no-base"), 2, "--no-base needs --adapter");
-  ASSERT_ERROR(EVAL("--output", output, "--limit", "-1"), 2, "eval.limit", "-1");
+  ASSERT_ERROR(EVAL("--output", output, "--limit", "-1"), 2, "--limit: eval.limit is \"-1\"");
+  ASSERT_ERROR(GEE("eval", "--output", output, "--model", model, "--tasks", ", ,"), 2, "names no task");
   assert_false(file_exists(output));
 }
 
