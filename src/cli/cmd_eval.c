@@ -326,9 +326,9 @@ static Status make_help(Str *out) {
   TRY(str_append_text(out, TEXT));
   for (size_t t = 0; task_types[t] != NULL; t++) {
     const TaskType *type = task_types[t];
-    TRY(str_append_format(out, "  %-13s %s\n", type->name, type->help));
+    TRY(str_append_format(out, "  %-19s %s\n", type->name, type->help));
     if (type->argument != NULL)
-      TRY(str_append_format(out, "  %-13s   %s:%s takes another one\n", "", type->name, type->argument));
+      TRY(str_append_format(out, "  %-19s   %s:%s takes another one\n", "", type->name, type->argument));
   }
   return str_append_text(out, EXAMPLES);
 }
