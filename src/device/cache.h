@@ -10,6 +10,8 @@
 
 #include "backend.h"
 
+enum { CACHE_MOST = 1 << 30, KEPT_MOST = 1 << 16 }; // bytes of a file that are read
+
 typedef struct CacheEntry {
   char *path;
   char *key;
@@ -21,7 +23,12 @@ typedef struct CacheEntry {
 /// Fills in path and key, and bytes if the cache has them.
 STATUS_CHECKED Status cache_find(const Device *device, const char *name, const char *source,
                                  const char *options, CacheEntry *entry);
-/// Writes the binary under the entry's key. A failure is only logged.
+/// Fills in bytes if the file at the entry's path has at most `most` bytes and is whole, under the entry's
+/// key.
+STATUS_CHECKED Status cache_read(CacheEntry *entry, size_t most);
+/// Writes the binary under the entry's key; false, with the reason in errno, if that fails.
+bool cache_write(const CacheEntry *entry, const void *binary, size_t size);
+/// The same. A failure is only logged.
 void cache_store(const CacheEntry *entry, const void *binary, size_t size);
 void cache_entry_free(CacheEntry *entry);
 

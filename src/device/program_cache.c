@@ -21,25 +21,27 @@ typedef struct Header {
   uint64_t key_size, binary_size, binary_hash;
 } Header;
 
-/// Reads the whole file; false if that fails for any reason.
-static bool read_file(const char *path, unsigned char **bytes, size_t *size) {
+/// *bytes = the whole file, or NULL if it cannot be read or has more than `most` bytes. Fails only where
+/// memory runs out.
+static Status read_file(const char *path, size_t most, unsigned char **bytes, size_t *size) {
+  Status status = STATUS_OK;
+  struct stat information;
   *bytes = NULL;
   FILE *file = fopen(path, "rb");
-  if (file == NULL) return false;
-  struct stat information;
-  bool good =
-      fstat(fileno(file), &information) == 0 && S_ISREG(information.st_mode) && information.st_size > 0;
+  if (file == NULL) return STATUS_OK;
+  bool good = fstat(fileno(file), &information) == 0 && S_ISREG(information.st_mode) &&
+              information.st_size > 0 && (uint64_t)information.st_size <= most;
   if (good) {
     *size = (size_t)information.st_size;
-    *bytes = malloc(*size);
-    good = *bytes != NULL && fread(*bytes, 1, *size, file) == *size;
+    status = mem_array(bytes, *size, "the cache of compiled kernels");
+    good = status == STATUS_OK && fread(*bytes, 1, *size, file) == *size;
   }
   (void)fclose(file);
   if (!good) {
     free(*bytes);
     *bytes = NULL;
   }
-  return good;
+  return status;
 }
 
 /// Copies the binary out of a cache file's bytes if every length, the key and the hash are right. Each length
@@ -60,6 +62,16 @@ static Status take_binary(const unsigned char *bytes, size_t size, CacheEntry *e
   return STATUS_OK;
 }
 
+Status cache_read(CacheEntry *entry, size_t most) {
+  unsigned char *bytes;
+  size_t size = 0;
+  TRY(read_file(entry->path, most, &bytes, &size));
+  if (bytes == NULL) return STATUS_OK;
+  Status status = take_binary(bytes, size, entry);
+  free(bytes);
+  return status;
+}
+
 Status cache_find(const Device *device, const char *name, const char *source, const char *options,
                   CacheEntry *entry) {
   Status status = STATUS_OK;
@@ -72,12 +84,7 @@ Status cache_find(const Device *device, const char *name, const char *source, co
   entry->key = key.data;
   entry->key_size = key.size;
   key = (Str){0};
-  unsigned char *bytes;
-  size_t size;
-  if (read_file(entry->path, &bytes, &size)) {
-    status = take_binary(bytes, size, entry);
-    free(bytes);
-  }
+  status = cache_read(entry, CACHE_MOST);
 cleanup:
   str_free(&key);
   if (status != STATUS_OK) cache_entry_free(entry);
@@ -100,13 +107,17 @@ static bool write_file(const char *path, const void *const parts[], const size_t
   return good;
 }
 
-void cache_store(const CacheEntry *entry, const void *binary, size_t size) {
+bool cache_write(const CacheEntry *entry, const void *binary, size_t size) {
   Header header = {.key_size = entry->key_size, .binary_size = size};
   memcpy(header.magic, magic, sizeof magic);
   header.binary_hash = hash_bytes(HASH_START, binary, size);
   const void *parts[] = {&header, entry->key, binary};
   const size_t sizes[] = {sizeof header, entry->key_size, size};
-  if (!write_file(entry->path, parts, sizes, 3)) {
+  return write_file(entry->path, parts, sizes, 3);
+}
+
+void cache_store(const CacheEntry *entry, const void *binary, size_t size) {
+  if (!cache_write(entry, binary, size)) {
     log_say(LOG_NOTE, "%s: %s; compiled kernels are not kept", entry->path, strerror(errno));
   }
 }

@@ -107,6 +107,25 @@ typedef struct KernelArgument {
 STATUS_CHECKED Status kernel_launch(Kernel *kernel, const size_t groups[3], const size_t items[3],
                                     const KernelArgument *arguments, size_t count);
 
+// ---- what is kept of a device, beside its compiled programs ----
+
+/// A text that device_keep kept.
+typedef struct KeptText {
+  char *text; // NULL: none
+  char *path; // of its file; NULL: there is no folder for it
+  bool stale; // a file is there, but of another driver or version, or damaged
+} KeptText;
+
+/// Fills in what was kept of this device as `name`, by this driver and for this `version`, a line. Free it
+/// with kept_text_free.
+STATUS_CHECKED Status device_kept(const Device *device, const char *name, const char *version, KeptText *out);
+/// Keeps a text of at most KEPT_TEXT bytes in place of an earlier one. STATUS_FAILED, with the reason, if it
+/// cannot be written.
+STATUS_CHECKED Status device_keep(const Device *device, const char *name, const char *version,
+                                  const char *text);
+void kept_text_free(KeptText *kept);
+enum { KEPT_TEXT = 1 << 14 };
+
 // ---- times ----
 
 /// A command of the queue that is done.
