@@ -3,6 +3,7 @@
 #pragma once
 
 #include "kernel_family.h"
+#include "ops/products.h"
 #include "util/str.h"
 
 typedef struct Profile Profile;
@@ -10,17 +11,23 @@ typedef struct Profile Profile;
 struct Ops {
   Device *device;       // borrowed; NULL in a plan
   const Device *vendor; // the device whose vendor GEMM is asked first; NULL: only gee-cl's own
+  GemmChoice products;  // and for which products
   const KernelFamily *family;
   Compute compute;         // of products with MEMORY_WEIGHTS; all others are float32
   size_t group_items;      // GROUP in the kernels
   size_t vector_width;     // VECTOR_WIDTH in the kernels
   size_t view_alignment;   // bytes
   uint64_t max_allocation; // bytes
+  uint64_t local_memory;   // bytes of a group
+  size_t max_group;        // work items
   /// One per file of cl/, in the order of kernel_sources; NULL for files that KERNEL_LIST does not name and
   /// for those that this Ops does not compute with.
   Program **programs;
   size_t program_count;
   Kernel *kernels[KERNEL_COUNT]; // NULL for kernels that this Ops does not compute with
+  /// cl/gemm.cl in the sets that `products` names; NULL for the first, which is KERNEL_gemm, and for others.
+  Program *set_programs[GEMM_SETS];
+  Kernel *set_kernels[GEMM_SETS];
   Tensor scratch[SCRATCH_SLOTS];
   MemoryUse memory;
   Profile *profile; // NULL: nothing is recorded
@@ -30,6 +37,8 @@ struct Ops {
 STATUS_CHECKED Status ops_build_programs(Ops *ops);
 /// Compiles cl/<file> for this Ops.
 STATUS_CHECKED Status ops_create_program(Ops *ops, const char *file, Program **out);
+/// The same with more compiler options, " -DNAME=value".
+STATUS_CHECKED Status ops_create_variant(Ops *ops, const char *file, const char *more, Program **out);
 
 /// Drops a profile that has not ended.
 void ops_profile_free(Ops *ops);

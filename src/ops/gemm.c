@@ -2,8 +2,8 @@
 // own; and what is widened to float32 first, because neither reads it.
 #include "gemm.h"
 
-#include "context.h"
 #include "convert.h"
+#include "gemm_choice.h"
 #include "ops/ops.h"
 
 enum { VENDOR_STEPS = 2048 }; // steps of k in one call of a vendor's GEMM, which sums in one chain
@@ -40,8 +40,7 @@ static Status vendor_gemm(Ops *ops, GemmCall call) {
 
 /// The vendor's GEMM if one is wanted and can do the call, else the family's own.
 static Status multiply(Ops *ops, const GemmCall *call) {
-  bool vendor = ops->vendor != NULL && device_can_gemm(ops->vendor, call);
-  return vendor ? vendor_gemm(ops, *call) : ops->family->gemm(ops, call, 1);
+  return gemm_is_vendors(ops, call) ? vendor_gemm(ops, *call) : ops->family->gemm(ops, call, 1);
 }
 
 /// Widens weights to float32 some stored rows at a time and multiplies with each part. If b is transposed,
@@ -76,11 +75,11 @@ static Status widened_gemm(Ops *ops, GemmCall call, const Tensor *weights) {
 /// True if a GEMM of this Ops is to read b's type: the vendor's, or the family's own where the vendor's could
 /// not multiply b as float32 either.
 static bool reads_type(const Ops *ops, GemmCall call) {
-  if (ops->vendor != NULL && device_can_gemm(ops->vendor, &call)) return true;
+  if (gemm_is_vendors(ops, &call)) return true;
   const DType type = call.b.type;
   bool quantised = dtype_info(type)->kind == DTYPE_QUANTISED;
   call.b.type = DTYPE_F32;
-  if (ops->vendor != NULL && device_can_gemm(ops->vendor, &call)) return false;
+  if (gemm_is_vendors(ops, &call)) return false;
   if (type == DTYPE_NF4) return false; // its codes are no numbers
   return !quantised || ops->family->gemm_reads_blocks;
 }
@@ -118,7 +117,7 @@ Status gemm(Tensor *c, const GemmFactors *factors, float alpha, float beta) {
 
 /// Whether the family's own GEMM is what computes the call.
 static bool is_own(const Ops *ops, const GemmCall *call) {
-  return reads_type(ops, *call) && (ops->vendor == NULL || !device_can_gemm(ops->vendor, call));
+  return reads_type(ops, *call) && !gemm_is_vendors(ops, call);
 }
 
 Status gemm_each(Tensor *const cs[], const Tensor *a, const Tensor *const bs[], size_t count,

@@ -2,12 +2,11 @@
 // types.
 #include "gemm.h"
 
-#include "context.h"
+#include "gemm_choice.h"
 #include "grid.h"
 #include "ops/ops.h"
 #include "util/memory.h"
 
-enum { TILE = 64, TILE_ITEMS = 64 };            // as in cl/gemm.cl
 enum { PORTABLE_STEPS = 512 };                  // steps of k in one launch of cl/gemm.cl
 enum { MOST_CHUNK = 768, COLS_PER_VECTOR = 2 }; // as in cl/columns_cpu.h and cl/gemm_cpu.h
 enum { WHOLE_TILES = 12 };                      // rows: a multiple of cl/gemm_cpu.h's ROWS of any width
@@ -41,13 +40,16 @@ static Status check_call(const GemmCall *call, bool reads_b) {
 // work item's loops after 65,535 iterations in all, which cl/gemm.cl would reach after 48 slabs.
 static Status one_portable(Ops *ops, const GemmCall *call) {
   TRY(check_call(call, call->b.type == DTYPE_F32 || dtype_is_half(call->b.type)));
-  Grid grid = {{pieces(call->n, TILE), pieces(call->m, TILE), 1}, {TILE_ITEMS, 1, 1}};
+  Kernel *kernel;
+  const GemmSet *set = gemm_choose_set(ops, call, &kernel);
+  size_t tile = gemm_set_tile(set);
+  Grid grid = {{pieces(call->n, tile), pieces(call->m, tile), 1}, {gemm_set_items(set), 1, 1}};
   for (size_t k = 0; k < call->k; k += PORTABLE_STEPS) {
     size_t end = call->k - k < PORTABLE_STEPS ? call->k : k + PORTABLE_STEPS;
-    TRY(LAUNCH(ops, gemm, grid, ARG_MATRIX(call->c), ARG_UINT(call->c.stride), ARG_MATRIX(call->a),
-               ARG_MATRIX(call->b), ARG_UINT(call->m), ARG_UINT(call->n), ARG_UINT(k), ARG_UINT(end),
-               ARG_STRIDES(&call->a, &call->b), ARG_UINT(call->a.type), ARG_UINT(call->b.type),
-               ARG_FLOAT(call->alpha), ARG_FLOAT(k == 0 ? call->beta : 1.0f)));
+    TRY(LAUNCH_AS(ops, gemm, kernel, grid, ARG_MATRIX(call->c), ARG_UINT(call->c.stride), ARG_MATRIX(call->a),
+                  ARG_MATRIX(call->b), ARG_UINT(call->m), ARG_UINT(call->n), ARG_UINT(k), ARG_UINT(end),
+                  ARG_STRIDES(&call->a, &call->b), ARG_UINT(call->a.type), ARG_UINT(call->b.type),
+                  ARG_FLOAT(call->alpha), ARG_FLOAT(k == 0 ? call->beta : 1.0f)));
   }
   return STATUS_OK;
 }

@@ -31,13 +31,18 @@ static Status check_views(KernelId kernel, const KernelArgument *arguments, size
 }
 
 Status ops_launch(Ops *ops, KernelId kernel, Grid grid, const KernelArgument *arguments, size_t count) {
+  return ops_launch_variant(ops, kernel, ops->kernels[kernel], grid, arguments, count);
+}
+
+Status ops_launch_variant(Ops *ops, KernelId kernel, Kernel *variant, Grid grid,
+                          const KernelArgument *arguments, size_t count) {
   TRY(check_views(kernel, arguments, count));
   if (ops->device == NULL) return STATUS_OK;
-  if (ops->kernels[kernel] == NULL) {
+  if (variant == NULL) {
     return status_fail(STATUS_FAILED, "kernel %s is not compiled for %s", kernel_names[kernel],
                        device_info(ops->device)->name);
   }
-  return kernel_launch(ops->kernels[kernel], grid.groups, grid.items, arguments, count);
+  return kernel_launch(variant, grid.groups, grid.items, arguments, count);
 }
 
 Status ops_check_shape(const char *op, const char *tensor, const Tensor *value, size_t rows, size_t cols) {

@@ -37,9 +37,17 @@ size_t ops_compute_units(const Ops *ops);
 STATUS_CHECKED Status ops_launch(Ops *ops, KernelId kernel, Grid grid, const KernelArgument *arguments,
                                  size_t count);
 
+/// The same of a kernel that is compiled in several variants: this one.
+STATUS_CHECKED Status ops_launch_variant(Ops *ops, KernelId kernel, Kernel *variant, Grid grid,
+                                         const KernelArgument *arguments, size_t count);
+
 #define LAUNCH(ops, kernel, grid, ...)                                                                       \
   ops_launch((ops), KERNEL_##kernel, (grid), (const KernelArgument[]){__VA_ARGS__},                          \
              sizeof((const KernelArgument[]){__VA_ARGS__}) / sizeof(KernelArgument))
+
+#define LAUNCH_AS(ops, kernel, variant, grid, ...)                                                           \
+  ops_launch_variant((ops), KERNEL_##kernel, (variant), (grid), (const KernelArgument[]){__VA_ARGS__},       \
+                     sizeof((const KernelArgument[]){__VA_ARGS__}) / sizeof(KernelArgument))
 
 #define ARG_BUFFER(pointer) ((KernelArgument){.buffer = (pointer)})
 #define ARG_UINT(number)    ((KernelArgument){.value = &(uint32_t){(uint32_t)(number)}, .size = 4})

@@ -1,9 +1,10 @@
 // The context of all operations: a program for each file that KERNEL_LIST names and a kernel for each of its
 // rows, all made once, in ops_create.
-#include "context.h"
+#include "gemm_choice.h"
 
 #include "block_list.h"
 #include "kernels.h"
+#include "util/log.h"
 #include "util/memory.h"
 #include "util/str.h"
 #include <stdlib.h>
@@ -20,13 +21,17 @@ static const KernelRow kernel_rows[] = {
 #undef KERNEL_ROW
 };
 
+static bool is_auto(const char *gemm) {
+  return gemm == NULL || strcmp(gemm, "auto") == 0;
+}
+
 /// Sets ops->vendor from device.gemm. With "auto" a GPU uses its vendor's GEMM and a CPU gee-cl's own.
-static Status choose_gemm(Ops *ops, const Device *device, const char *gemm) {
+static Status choose_vendor(Ops *ops, const Device *device, const char *gemm) {
   static const GemmCall plain = {.m = 1, .n = 1, .k = 1}; // float32
   bool available = device_can_gemm(device, &plain);
   const DeviceInfo *info = device_info(device);
-  if (gemm == NULL || strcmp(gemm, "auto") == 0) {
-    ops->vendor = available && info->kind == DEVICE_GPU ? device : NULL;
+  if (is_auto(gemm)) {
+    ops->vendor = gemm_is_usually_vendors(device) ? device : NULL;
     return STATUS_OK;
   }
   if (strcmp(gemm, "own") == 0) return STATUS_OK;
@@ -39,6 +44,19 @@ static Status choose_gemm(Ops *ops, const Device *device, const char *gemm) {
                        info->name, info->backend, available ? info->gemm : "no vendor GEMM");
   }
   ops->vendor = device;
+  return STATUS_OK;
+}
+
+/// Chooses from device.gemm and from what `gee-cl tune` kept.
+static Status choose_gemm(Ops *ops, const Device *device, const char *gemm) {
+  char *stale = NULL;
+  TRY(choose_vendor(ops, device, gemm));
+  TRY(gemm_choice_take(ops, device, is_auto(gemm), &stale));
+  if (stale != NULL && ops->device != NULL)
+    log_say(LOG_NOTE,
+            "%s is ignored: it is of another driver or gee-cl, or damaged; `gee-cl tune` makes it anew",
+            stale);
+  free(stale);
   return STATUS_OK;
 }
 
@@ -75,10 +93,15 @@ Status ops_kernel_options(const Ops *ops, Str *out) {
 }
 
 Status ops_create_program(Ops *ops, const char *file, Program **out) {
+  return ops_create_variant(ops, file, "", out);
+}
+
+Status ops_create_variant(Ops *ops, const char *file, const char *more, Program **out) {
   char *source = NULL, *name = NULL;
   Str options = {0};
   Status status = STATUS_OK;
   TRY_CLEAN(ops_kernel_options(ops, &options));
+  TRY_CLEAN(str_append_text(&options, more));
   TRY_CLEAN(kernel_source(file, &source));
   TRY_CLEAN(str_copy(&name, file, strlen(file) - strlen(".cl")));
   TRY_CLEAN(program_create(ops->device, name, source, str_text(&options), out));
@@ -127,7 +150,7 @@ Status ops_build_programs(Ops *ops) {
   for (size_t i = 0; i < ops->program_count; i++) {
     if (ops->programs[i] == NULL && is_compiled(ops, kernel_sources[i].name)) TRY(build_program(ops, i));
   }
-  return STATUS_OK;
+  return gemm_choice_build(ops);
 }
 
 /// Sets the family and the sizes that depend on the device.
@@ -137,6 +160,8 @@ static void set_limits(Ops *ops, const DeviceInfo *info) {
   ops->vector_width = choose_width(info);
   ops->view_alignment = info->view_alignment;
   ops->max_allocation = info->max_allocation;
+  ops->local_memory = info->local_memory;
+  ops->max_group = info->max_group;
 }
 
 Status ops_create(Device *device, const char *gemm, Ops **out) {
@@ -155,6 +180,13 @@ cleanup:
   return status;
 }
 
+Status device_describe_gemm(const Device *device, const char *gemm, Str *out) {
+  Ops ops = {0};
+  set_limits(&ops, device_info(device));
+  TRY(choose_gemm(&ops, device, gemm));
+  return ops_can_choose(&ops) ? gemm_choice_describe(device, &ops.products, out) : STATUS_OK;
+}
+
 Status ops_create_plan(const Device *like, Ops **out) {
   static const DeviceInfo unlimited = {
       .vector_width = 16, .view_alignment = 128, .max_allocation = UINT64_MAX, .max_group = 256};
@@ -168,6 +200,7 @@ void ops_free(Ops *ops) {
   if (ops == NULL) return;
   ops_profile_free(ops);
   for (size_t i = 0; i < SCRATCH_SLOTS; i++) tensor_free(&ops->scratch[i]);
+  gemm_choice_free(ops);
   for (size_t i = 0; i < KERNEL_COUNT; i++) kernel_free(ops->kernels[i]);
   for (size_t i = 0; i < ops->program_count; i++) program_free(ops->programs[i]);
   free(ops->programs);

@@ -3,8 +3,9 @@
 // training run.
 #include "selftest.h"
 
-#include "context.h"
+#include "gemm_choice.h"
 #include "util/memory.h"
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -28,8 +29,9 @@ static Status run_check(Probe *probe, const SelfCheck *check, SelftestReport rep
 static bool is_wanted(const SelfCheck *check, const Ops *ops, SelftestDepth depth) {
   if (check->when == CHECK_BF16) return ops->compute == COMPUTE_BF16;
   if (check->when == CHECK_INT8) return ops->compute == COMPUTE_INT8;
-  bool vendor = check->when != CHECK_VENDOR || ops->vendor != NULL;
-  return check->when == CHECK_ALWAYS || (depth == SELFTEST_DEEP && vendor);
+  if (check->when == CHECK_ALWAYS) return true;
+  if (check->when == CHECK_VENDOR && ops->vendor == NULL) return false;
+  return depth == SELFTEST_DEEP && (check->when != CHECK_TUNED || gemm_choice_is_tuned(ops));
 }
 
 static Status run_tables(Probe *probe, SelftestDepth depth, SelftestReport report) {
@@ -55,6 +57,17 @@ static void forget_memory(Ops *ops, const MemoryUse *before) {
   use->peak_total = before->peak_total;
 }
 
+static Status probe_open(Probe *probe) {
+  TRY(mem_array(&probe->pool, SELFTEST_POOL, "selftest"));
+  return mem_array(&probe->floats, SELFTEST_POOL, "selftest");
+}
+
+static void probe_close(Probe *probe, const MemoryUse *before) {
+  forget_memory(probe->ops, before);
+  free(probe->pool);
+  free(probe->floats);
+}
+
 bool selftest_is_optional(const char *operation) {
   for (size_t t = 0; t < sizeof tables / sizeof *tables; t++) {
     for (const SelfCheck *check = tables[t]; check->operation != NULL; check++) {
@@ -72,15 +85,33 @@ Status ops_selftest(Ops *ops, SelftestDepth depth, SelftestReport report, void *
 Status ops_selftest_heard(Ops *ops, SelftestDepth depth, SelftestReport report, SelftestOutput output,
                           void *user) {
   Probe probe = {.ops = ops, .output = output, .user = user};
-  Status status = STATUS_OK;
   if (ops_is_plan(ops)) return STATUS_OK;
   const MemoryUse before = ops->memory;
-  TRY_CLEAN(mem_array(&probe.pool, SELFTEST_POOL, "selftest"));
-  TRY_CLEAN(mem_array(&probe.floats, SELFTEST_POOL, "selftest"));
-  status = run_tables(&probe, depth, report);
-cleanup:
-  forget_memory(ops, &before);
-  free(probe.pool);
-  free(probe.floats);
+  Status status = probe_open(&probe);
+  if (status == STATUS_OK) status = run_tables(&probe, depth, report);
+  probe_close(&probe, &before);
+  return status;
+}
+
+/// *worst = the largest error of a check, as a share of what is allowed.
+static Status run_products(Probe *probe, double *worst) {
+  const char *failed = NULL;
+  *worst = 0;
+  for (const SelfCheck *check = product_checks; check->operation != NULL; check++) {
+    if (check->tolerance == 0 || (check->when == CHECK_VENDOR && probe->ops->vendor == NULL)) continue;
+    TRY(run_check(probe, check, NULL, &failed));
+    double share = probe->error / check->tolerance;
+    if (!(share <= *worst)) *worst = share; // a NaN stays: nothing is larger than it
+    if (isnan(share)) break;
+  }
+  return STATUS_OK;
+}
+
+Status ops_selftest_products(Ops *ops, double *error) {
+  Probe probe = {.ops = ops};
+  const MemoryUse before = ops->memory;
+  Status status = probe_open(&probe);
+  if (status == STATUS_OK) status = run_products(&probe, error);
+  probe_close(&probe, &before);
   return status;
 }

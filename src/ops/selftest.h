@@ -35,6 +35,7 @@ typedef enum CheckWhen {
   CHECK_DEEP,   // not in SELFTEST_QUICK
   CHECK_BF16,   // only if products with frozen weights are computed in bfloat16
   CHECK_INT8,   // only if they are computed in int8 where no gradient is needed
+  CHECK_TUNED,  // as CHECK_DEEP, and only if products are not computed as usual (gee-cl tune)
   CHECK_VENDOR, // as CHECK_DEEP, and only if products go to a vendor's GEMM
 } CheckWhen;
 

@@ -1,6 +1,7 @@
 // Self-test of matrix products: small ones of odd sizes against the twins, large ones by projection.
 #include "selftest.h"
 
+#include "ops/products.h"
 #include "ref/ref.h"
 #include "util/half.h"
 #include "util/memory.h"
@@ -217,6 +218,20 @@ static Status check_large_dw(Probe *p) {
   return check_large_forms(p, FORM_DW);
 }
 
+/// A product of every form at every size that may have a parameter set of its own, of every type.
+static Status check_tuned(Probe *p) {
+  static const size_t smaller[] = {9, 67, 165}; // of M and N: few, some, many
+  for (size_t size = 0; size < PRODUCT_SIZES; size++) {
+    for (size_t t = 0; t < WEIGHT_TYPES; t++) {
+      TRY(check_product(p, FORM_LINEAR, weight_types[t], smaller[size], 203, 1061));
+      TRY(check_product(p, FORM_DX, weight_types[t], smaller[size], 1061, 203));
+      free_tensors(p);
+    }
+    TRY(check_product(p, FORM_DW, DTYPE_F32, 1061, smaller[size], 203));
+  }
+  return STATUS_OK;
+}
+
 /// CLBlast uses another kernel if m · n · k is above a limit that depends on the device, at most 1,984³ in
 /// its database (1.6.3). gee-cl's own GEMMs have only the kernel that "linear, large" has checked.
 static Status check_vendor_linear(Probe *p) {
@@ -231,6 +246,7 @@ const SelfCheck product_checks[] = {
     {"linear, large", check_large_linear, 1e-5, CHECK_DEEP},
     {"linear_dx, large", check_large_dx, 1e-5, CHECK_DEEP},
     {"linear_dw, large", check_large_dw, 1e-5, CHECK_DEEP},
+    {"products, every tuned size", check_tuned, 1e-5, CHECK_TUNED},
     {"linear, the vendor's largest", check_vendor_linear, 1e-5, CHECK_VENDOR},
     {"bias", check_bias, 1e-6, CHECK_ALWAYS},
     {"bias_backward", check_bias_backward, 1e-6, CHECK_ALWAYS},

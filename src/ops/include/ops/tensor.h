@@ -24,9 +24,10 @@ const char *memory_kind_name(MemoryKind kind);
 
 typedef struct Ops Ops;
 
-/// Compiles every kernel. `gemm` is the config's device.gemm: "auto" or NULL (the vendor's GEMM on a GPU,
-/// gee-cl's own on a CPU), "own", or "vendor"; "clblast" and "cublas" are the vendor's too, and refused where
-/// it is another. The device is borrowed and must outlive the Ops.
+/// Compiles every kernel. `gemm` is the config's device.gemm: "auto" or NULL (what ops_keep_choice kept of
+/// the device, else the vendor's GEMM on a GPU and gee-cl's own on a CPU), "own", or "vendor"; "clblast" and
+/// "cublas" are the vendor's too, and refused where it is another. The device is borrowed and must outlive
+/// the Ops.
 STATUS_CHECKED Status ops_create(struct Device *device, const char *gemm, Ops **out);
 /// How products with MEMORY_WEIGHTS are computed (model.compute). All else is float32.
 typedef enum Compute {
