@@ -87,6 +87,7 @@ test_device() {
   step "$name/selftest-own-gemm" "$gee" selftest --device "$device" --gemm own
   step "$name/tests" env GEE_TEST_DEVICE="$device" ctest --test-dir "$folder" -L device -j "$(nproc)" --output-on-failure
   grep -E '\*\*\*Failed|\*\*\*Timeout|Skipped' "$report/$name/tests.log" | sed 's/^/    /' || true
+  step "$name/tune" "$gee" tune --dry-run --device "$device" --json "$report/$name/tune.json"
   step "$name/bench" "$gee" bench --quick --device "$device" --json "$report/$name/bench.json"
 }
 

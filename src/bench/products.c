@@ -8,10 +8,7 @@
 #include <stdlib.h>
 
 static const size_t all_rows[] = {1, 8, 64, 256, 2048, 0}, quick_rows[] = {1, 64, 256, 0};
-enum {
-  LARGE = 10000000, // a matrix of more elements is a head: no cache holds it, and two are enough
-  MOST_COPIES = 64,
-};
+enum { LARGE = 10000000 }; // a matrix of more elements is a head: no cache holds it, and two are enough
 
 const size_t *bench_rows(const BenchOptions *options) {
   return options->quick ? quick_rows : all_rows;
@@ -44,37 +41,45 @@ size_t bench_matrices(const ModelFiles *files, DType dtype, BenchMatrix out[MOST
   return count;
 }
 
-typedef struct Product {
-  BenchForm form;
-  Tensor in, out, weights[MOST_COPIES];
-  size_t copies, next;
-} Product;
+Status bench_product_create(Ops *ops, const BenchMatrix *matrix, size_t layers, size_t rows, BenchForm form,
+                            BenchProduct *p) {
+  size_t n = matrix->n, k = matrix->k;
+  *p = (BenchProduct){.form = form, .copies = n * k > LARGE ? 2 : size_min(layers, BENCH_COPIES)};
+  TRY(tensor_create(ops, "in", MEMORY_ACTIVATIONS, DTYPE_F32, rows, form == BENCH_DX ? n : k, &p->in));
+  TRY(tensor_create(ops, "out", MEMORY_ACTIVATIONS, DTYPE_F32, rows, form == BENCH_DX ? k : n, &p->out));
+  for (size_t i = 0; i < p->copies; i++)
+    TRY(tensor_create(ops, "weights", MEMORY_WEIGHTS, matrix->type, n, k, &p->weights[i]));
+  return STATUS_OK;
+}
 
-static Status multiply(void *user, double *seconds) {
-  Product *p = user;
-  const Tensor *weights = &p->weights[p->next++ % p->copies];
+Status bench_product_run(void *product, double *seconds) {
+  BenchProduct *p = product;
+  Tensor *weights = &p->weights[p->next++ % p->copies];
   (void)seconds;
-  return p->form == BENCH_DX ? op_linear_dx(&p->out, &p->in, weights, 1.0f, 0.0f)
-                             : op_linear_inference(&p->out, &p->in, weights, 1.0f, 0.0f);
+  if (p->form == BENCH_DX) return op_linear_dx(&p->out, &p->in, weights, 1.0f, 0.0f);
+  if (p->form == BENCH_DW) return op_linear_dw(weights, &p->out, &p->in, 1.0f, 0.0f);
+  return op_linear_inference(&p->out, &p->in, weights, 1.0f, 0.0f);
+}
+
+void bench_product_free(BenchProduct *p) {
+  tensor_free(&p->in);
+  tensor_free(&p->out);
+  for (size_t i = 0; i < p->copies; i++) tensor_free(&p->weights[i]);
 }
 
 static Status measure(const Bench *bench, const BenchMatrix *matrix, size_t rows, BenchForm form) {
-  size_t n = matrix->n, k = matrix->k;
-  Product p = {.form = form, .copies = n * k > LARGE ? 2 : size_min(bench->config->layers, MOST_COPIES)};
-  Status status = STATUS_OK;
-  TRY_CLEAN(
-      tensor_create(bench->ops, "in", MEMORY_ACTIVATIONS, DTYPE_F32, rows, form == BENCH_DX ? n : k, &p.in));
-  TRY_CLEAN(tensor_create(bench->ops, "out", MEMORY_ACTIVATIONS, DTYPE_F32, rows, form == BENCH_DX ? k : n,
-                          &p.out));
-  for (size_t i = 0; i < p.copies; i++)
-    TRY_CLEAN(tensor_create(bench->ops, "weights", MEMORY_WEIGHTS, matrix->type, n, k, &p.weights[i]));
-  BenchResult result = {
-      .part = BENCH_GEMM, .name = "gemm", .form = form, .type = matrix->type, .m = rows, .n = n, .k = k};
-  TRY_CLEAN(bench_repeat(bench, &(Repeated){.run = multiply, .user = &p}, &result));
-cleanup:
-  tensor_free(&p.in);
-  tensor_free(&p.out);
-  for (size_t i = 0; i < p.copies; i++) tensor_free(&p.weights[i]);
+  BenchProduct p;
+  BenchResult result = {.part = BENCH_GEMM,
+                        .name = "gemm",
+                        .form = form,
+                        .type = matrix->type,
+                        .m = rows,
+                        .n = matrix->n,
+                        .k = matrix->k};
+  Status status = bench_product_create(bench->ops, matrix, bench->config->layers, rows, form, &p);
+  if (status == STATUS_OK)
+    status = bench_repeat(bench, &(Repeated){.run = bench_product_run, .user = &p}, &result);
+  bench_product_free(&p);
   return status;
 }
 

@@ -68,6 +68,20 @@ typedef struct BenchMatrix {
 } BenchMatrix;
 enum { MOST_MATRICES = (LINEARS + 1) * DTYPE_COUNT };
 size_t bench_matrices(const ModelFiles *files, DType dtype, BenchMatrix out[MOST_MATRICES]);
+/// A product with the next of as many matrices as a model has layers at each call, so that they come from
+/// memory, as in a run. BENCH_DW writes the matrices.
+enum { BENCH_COPIES = 64 };
+typedef struct BenchProduct {
+  BenchForm form;
+  Tensor in, out, weights[BENCH_COPIES];
+  size_t copies, next;
+} BenchProduct;
+/// Free it with bench_product_free, also if this fails.
+STATUS_CHECKED Status bench_product_create(Ops *ops, const BenchMatrix *matrix, size_t layers, size_t rows,
+                                           BenchForm form, BenchProduct *product);
+/// Queues one product.
+STATUS_CHECKED Status bench_product_run(void *product, double *seconds);
+void bench_product_free(BenchProduct *product);
 /// The numbers of rows that products are measured at, ended by 0. The head's are those of a tile at most.
 const size_t *bench_rows(const BenchOptions *options);
 enum { HEAD_ROWS = 256 };

@@ -3,12 +3,30 @@
 #include "bench_report.h"
 
 #include "cli.h"
-#include "io/json_write.h"
+#include "io/file.h"
 #include "util/memory.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+Status bench_open_model(const char *model, ModelFiles **files, char **made) {
+  if (model != NULL) return model_files_open(model, files);
+  TRY(directory_create_temporary("gee-cl-model", made));
+  TRY(status_context(bench_write_random(*made), "random weights (--model takes a model instead)"));
+  return model_files_open(*made, files);
+}
+
+Status bench_close_model(char *made, Status status) {
+  if (made == NULL) return status;
+  Status removed = directory_remove(made);
+  free(made);
+  return status != STATUS_OK ? status : removed;
+}
+
+const char *bench_model_name(const char *model) {
+  return model != NULL ? model : "random weights, SmolLM2-135M's shape";
+}
 
 static const char *form_name(BenchForm form) {
   return form == BENCH_FORWARD ? "forward" : form == BENCH_DX ? "dx" : NULL;
@@ -81,7 +99,7 @@ void bench_print_result(void *user, const BenchResult *result) {
 
 // ---- JSON ----
 
-static void add_spread(JsonWriter *json, const char *key, Spread spread) {
+void bench_add_spread(JsonWriter *json, const char *key, Spread spread) {
   json_object_begin(json, key);
   json_number(json, "minimum", spread.minimum);
   json_number(json, "median", spread.median);
@@ -90,7 +108,7 @@ static void add_spread(JsonWriter *json, const char *key, Spread spread) {
   json_object_end(json);
 }
 
-static void add_device(JsonWriter *json, const DeviceInfo *info) {
+void bench_add_device(JsonWriter *json, const DeviceInfo *info) {
   json_object_begin(json, "device");
   json_string(json, "backend", info->backend);
   json_string(json, "platform", info->platform);
@@ -115,7 +133,7 @@ static void add_result(JsonWriter *json, const BenchResult *result) {
     json_number(json, "tokens", result->tokens);
     json_number(json, "tokens_per_second", per_second(result, result->tokens));
   }
-  add_spread(json, "seconds", result->seconds);
+  bench_add_spread(json, "seconds", result->seconds);
   json_number(json, "flops", result->work.flops);
   json_number(json, "bytes", result->work.bytes);
   json_number(json, "flops_per_second", per_second(result, result->work.flops));
@@ -130,17 +148,16 @@ Status bench_render_json(const BenchReporter *reporter, bool complete, Str *out)
   if (reporter->failed) return status_fail(STATUS_FAILED, "out of memory for the results");
   json_object_begin(&json, NULL);
   json_string(&json, "version", GEE_VERSION);
-  add_device(&json, reporter->device);
-  json_string(&json, "model",
-              reporter->model != NULL ? reporter->model : "random weights, SmolLM2-135M's shape");
+  bench_add_device(&json, reporter->device);
+  json_string(&json, "model", bench_model_name(reporter->model));
   json_string(&json, "dtype", dtype_name(reporter->options->dtype));
   json_string(&json, "compute", compute_name(reporter->compute));
   json_bool(&json, "quick", reporter->options->quick);
   json_bool(&json, "complete", complete);
   json_object_begin(&json, "limits");
-  add_spread(&json, "flops_per_second", reporter->limits.flops);
-  add_spread(&json, "bytes_read_per_second", reporter->limits.read);
-  add_spread(&json, "bytes_triad_per_second", reporter->limits.triad);
+  bench_add_spread(&json, "flops_per_second", reporter->limits.flops);
+  bench_add_spread(&json, "bytes_read_per_second", reporter->limits.read);
+  bench_add_spread(&json, "bytes_triad_per_second", reporter->limits.triad);
   json_object_end(&json);
   json_array_begin(&json, "results");
   for (size_t i = 0; i < reporter->count; i++) add_result(&json, &reporter->results[i]);

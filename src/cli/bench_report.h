@@ -3,6 +3,7 @@
 
 #include "bench/bench.h"
 #include "device/device.h"
+#include "io/json_write.h"
 #include "ops/tensor.h"
 #include "util/str.h"
 
@@ -18,6 +19,19 @@ typedef struct BenchReporter {
   size_t count, capacity;
   bool failed; // memory ran out: a result is missing
 } BenchReporter;
+
+// ---- what gee-cl tune writes too ----
+
+/// Opens the model that --model names, or one with random weights in a temporary folder, *made, which is for
+/// bench_close_model.
+STATUS_CHECKED Status bench_open_model(const char *model, ModelFiles **files, char **made);
+/// Removes the folder, if one was made, and returns `status`, or how that failed.
+STATUS_CHECKED Status bench_close_model(char *made, Status status);
+const char *bench_model_name(const char *model);
+void bench_add_spread(JsonWriter *json, const char *key, Spread spread);
+void bench_add_device(JsonWriter *json, const DeviceInfo *info);
+
+// ---- gee-cl bench ----
 
 void bench_print_limits(const BenchReporter *reporter);
 /// A BenchReport: prints the result as a line of a table, below the table's head if it is the first of it,

@@ -27,6 +27,7 @@ Status cmd_verify(int argc, char **argv);
 Status cmd_devices(int argc, char **argv);
 Status cmd_selftest(int argc, char **argv);
 Status cmd_bench(int argc, char **argv);
+Status cmd_tune(int argc, char **argv);
 Status cmd_doctor(int argc, char **argv);
 
 // ---- what a run needs (runtime.c) ----

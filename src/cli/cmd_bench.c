@@ -2,7 +2,6 @@
 #include "bench/bench.h"
 #include "bench_report.h"
 #include "cli.h"
-#include "io/file.h"
 #include "util/str.h"
 
 #include <stdio.h>
@@ -61,14 +60,6 @@ static Status choose_parts(BenchOptions *out) {
   return STATUS_OK;
 }
 
-/// Opens the model that --model names, or a random one in a temporary folder, *made.
-static Status open_files(ModelFiles **files, char **made) {
-  if (model != NULL) return model_files_open(model, files);
-  TRY(directory_create_temporary("gee-cl-model", made));
-  TRY(status_context(bench_write_random(*made), "random weights (--model takes a model instead)"));
-  return model_files_open(*made, files);
-}
-
 static Status measure(Runtime *runtime, const BenchOptions *chosen, BenchReporter *reporter) {
   TRY(runtime_open_ops(runtime, gemm));
   stop_on_signals();
@@ -97,7 +88,7 @@ static Status run_bench(BenchOptions chosen) {
   Status status = STATUS_OK;
   TRY_CLEAN(runtime_parse_compute(compute, &runtime.compute));
   reporter.compute = runtime.compute;
-  TRY_CLEAN(open_files(&runtime.files, &made));
+  TRY_CLEAN(bench_open_model(model, &runtime.files, &made));
   TRY_CLEAN(args_check_unread("--json", json_path));
   TRY_CLEAN(runtime_open_device(&runtime, &(DeviceOptions){.name = device}));
   reporter.device = device_info(runtime.device);
@@ -109,12 +100,7 @@ static Status run_bench(BenchOptions chosen) {
 cleanup:
   bench_reporter_free(&reporter);
   runtime_close(&runtime);
-  if (made != NULL) {
-    Status removed = directory_remove(made);
-    if (status == STATUS_OK) status = removed;
-  }
-  free(made);
-  return status;
+  return bench_close_model(made, status);
 }
 
 Status cmd_bench(int argc, char **argv) {

@@ -8,17 +8,18 @@
 
 static bool as_json;
 static const Option options[] = {{"json", OPTION_FLAG, &as_json, NULL, "Print one JSON object.", 0, 0}, {0}};
-static const Usage usage = {"devices", "List the devices of this machine.", NULL, options,
-                            "Shows every device, through CUDA and OpenCL, with its index, class, memory, "
-                            "largest single buffer, compute units, and the "
-                            "matrix\n"
-                            "product (gemm) that device.gemm = auto uses on it. A star marks what "
-                            "device.name = auto chooses. Behind them,\n"
-                            "NVIDIA's libraries: where they are, or which are missing and where they were "
-                            "looked for ($CUDA_PATH names\n"
-                            "another folder).\n\n"
-                            "  gee-cl devices\n"
-                            "  gee-cl train configs/quickstart.ini --set device.name=1"};
+static const Usage usage = {
+    "devices", "List the devices of this machine.", NULL, options,
+    "Shows every device, through CUDA and OpenCL, with its index, class, memory, "
+    "largest single buffer, compute units, and the "
+    "matrix\n"
+    "product (gemm) that device.gemm = auto uses on it unless `gee-cl tune` kept another. A star marks what "
+    "device.name = auto chooses. Behind them,\n"
+    "NVIDIA's libraries: where they are, or which are missing and where they were "
+    "looked for ($CUDA_PATH names\n"
+    "another folder).\n\n"
+    "  gee-cl devices\n"
+    "  gee-cl train configs/quickstart.ini --set device.name=1"};
 
 static const char *class_name(DeviceClass kind) {
   return kind == DEVICE_GPU ? "GPU" : "CPU";

@@ -64,15 +64,18 @@ static Status compare(const SelftestRecord *own, const SelftestRecord *reference
   return STATUS_OK;
 }
 
-static Status write_reference(const SelftestRecord *record, const DeviceInfo *info) {
+static Status write_reference(const SelftestRecord *record, const Device *tested) {
   JsonWriter json = {.layout = JSON_PRETTY};
   Str text = {0};
+  Status status = STATUS_OK;
   json_object_begin(&json, NULL);
-  provenance_write_device(info, gemm != NULL ? gemm : "auto", &json);
+  TRY_CLEAN(provenance_write_device(tested, gemm != NULL ? gemm : "auto", &json));
   selftest_record_write(record, &json);
   json_object_end(&json);
-  TRY(json_finish(&json, output, &text));
-  Status status = args_write_output(output, text.data, text.size);
+  TRY_CLEAN(json_finish(&json, output, &text));
+  status = args_write_output(output, text.data, text.size);
+cleanup:
+  json_free(&json);
   str_free(&text);
   return status;
 }
@@ -102,7 +105,7 @@ Status cmd_selftest(int argc, char **argv) {
   TRY_CLEAN(ops_selftest_heard(runtime.ops, SELFTEST_DEEP, report, hear, &own));
   TRY_CLEAN(own.status);
   fprintf(listing(), "all %zu checks passed: this device computes correctly\n", own.count);
-  if (output != NULL) TRY_CLEAN(write_reference(&own, info));
+  if (output != NULL) TRY_CLEAN(write_reference(&own, runtime.device));
   if (reference_path != NULL) TRY_CLEAN(compare(&own, &reference));
 cleanup:
   selftest_record_free(&own);

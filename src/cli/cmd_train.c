@@ -1,6 +1,7 @@
 // gee-cl train: plans the memory, trains as the config says, and shows how to use the result.
 #include "gap_report.h"
 #include "io/file.h"
+#include "ops/products.h"
 #include "provenance.h"
 #include "sft.h"
 #include "util/clock.h"
@@ -145,6 +146,16 @@ static void choose_sinks(Run *run) {
   if (run->config.track.wandb) run->sinks[run->sink_count++] = &metrics_wandb;
 }
 
+/// What device.gemm means on a GPU may change with what gee-cl tune kept, so a resume compares it too.
+static Status add_products(Run *run) {
+  Str products = {0};
+  Status status = device_describe_gemm(run->runtime.device, run->config.gemm, &products);
+  if (status == STATUS_OK && products.size > 0)
+    status = config_settings_add("device.gemm in use", str_text(&products), SETTING_ROUNDS, &run->settings);
+  str_free(&products);
+  return status;
+}
+
 static Status run_open(Run *run, const char *path) {
   Config *config = &run->config;
   TRY(config_open(path, &sets, chat_template, config));
@@ -159,7 +170,8 @@ static Status run_open(Run *run, const char *path) {
   TRY(config_sections(config, &run->sections));
   run->runtime.profile_path = profile;
   run->runtime.compute = config_compute(config);
-  return runtime_open_device(&run->runtime, &config->device);
+  TRY(runtime_open_device(&run->runtime, &config->device));
+  return add_products(run);
 }
 
 static bool is_sft(const Run *run) {

@@ -140,12 +140,15 @@ const char *config_given(const Config *config, const char *section, const char *
 
 /// The values of a Config that a resume compares, in the form TrainJob takes.
 typedef struct ConfigSettings {
-  Setting list[CONFIG_MAX_KEYS]; // keys and values are owned
+  Setting list[CONFIG_MAX_KEYS + 1]; // of the keys, and one more; keys and values are owned
   size_t count;
 } ConfigSettings;
 /// Lists the settings by the effects in the table. Each value has one spelling, so that 2e-5 and 0.00002 are
 /// equal. `out` needs no initialisation. Call config_settings_free in any case, also after a failure.
 STATUS_CHECKED Status config_settings(const Config *config, ConfigSettings *out);
+/// Appends one that is no key.
+STATUS_CHECKED Status config_settings_add(const char *key, const char *value, SettingKind kind,
+                                          ConfigSettings *out);
 /// Safe on a zeroed struct and twice.
 void config_settings_free(ConfigSettings *settings);
 

@@ -261,9 +261,11 @@ const ConfigKey config_keys[] = {
     TEXT("device", "name", device.name, "auto", ROUNDS("another device sums in another order"),
          "auto (a GPU, else a CPU), cpu, gpu, an index from `gee-cl devices`, cuda:N or opencl:N, or part of "
          "a name."),
-    WORD("device", "gemm", gemm, "auto", "auto|own|vendor|clblast|cublas",
-         ROUNDS("another product sums in another order"),
-         "Matrix products: auto uses cuBLAS or CLBlast on a GPU and gee-cl's own kernel on a CPU."),
+    WORD(
+        "device", "gemm", gemm, "auto", "auto|own|vendor|clblast|cublas",
+        ROUNDS("another product sums in another order"),
+        "Matrix products: auto uses gee-cl's own kernel on a CPU, and on a GPU what `gee-cl tune` kept, else "
+        "cuBLAS or CLBlast."),
     TEXT("device", "cache", device.cache_directory, "", FREE(""),
          "Folder for compiled kernels; if empty, $XDG_CACHE_HOME/gee-cl or ~/.cache/gee-cl."),
 

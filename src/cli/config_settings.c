@@ -41,17 +41,26 @@ static bool is_compared(const ConfigKey *key, SettingKind *kind) {
   return false;
 }
 
-static Status add_setting(const Config *config, const ConfigKey *key, SettingKind kind, ConfigSettings *out) {
-  Str value = {0};
+Status config_settings_add(const char *key, const char *value, SettingKind kind, ConfigSettings *out) {
   char *name = NULL, *text = NULL;
+  Status status = str_copy(&name, key, strlen(key));
+  if (status == STATUS_OK) status = str_copy(&text, value, strlen(value));
+  if (status == STATUS_OK)
+    out->list[out->count++] = (Setting){name, text, kind};
+  else
+    free(name);
+  return status;
+}
+
+static Status add_setting(const Config *config, const ConfigKey *key, SettingKind kind, ConfigSettings *out) {
+  Str value = {0}, name = {0};
   Status status = STATUS_OK;
   TRY_CLEAN(config_print_value(config, key, &value));
-  TRY_CLEAN(str_copy(&text, str_text(&value), value.size));
-  TRY_CLEAN(str_format(&name, "%s.%s", key->section, key->name));
-  out->list[out->count++] = (Setting){name, text, kind};
+  TRY_CLEAN(str_append_format(&name, "%s.%s", key->section, key->name));
+  status = config_settings_add(str_text(&name), str_text(&value), kind, out);
 cleanup:
   str_free(&value);
-  if (status != STATUS_OK) free(text);
+  str_free(&name);
   return status;
 }
 

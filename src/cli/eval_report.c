@@ -26,6 +26,7 @@ Status eval_owner(const EvalRun *run, const UsedAdapter *adapter, char **out) {
   json_string(&json, "device", device->name);
   json_string(&json, "driver", device->driver);
   json_string(&json, "gemm", run->config->gemm);
+  TRY_CLEAN(provenance_write_products(run->runtime->device, run->config->gemm, &json));
   json_string(&json, "tasks", run->config->benchmarks.tasks);
   if (run->gap != NULL) provenance_write_sampling(run->gap, &json);
   json_integer(&json, "limit", (int64_t)run->config->benchmarks.limit);

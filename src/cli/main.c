@@ -48,6 +48,7 @@ static const Command commands[] = {
     {"doctor", cmd_doctor, "Say what this machine lacks, and how to install it."},
     {"selftest", cmd_selftest, "Check every operation on a device."},
     {"bench", cmd_bench, "Measure how fast a model runs on a device."},
+    {"tune", cmd_tune, "Find a GPU's fastest matrix products, and keep the choice."},
     {"version", cmd_version, "Print the version and the revision of the source."},
     {"help", cmd_help, "Show the help of a subcommand."},
 };
@@ -67,6 +68,7 @@ static const char *const OTHER_WORDS[][2] = {
     {"benchmark", "gee-cl eval runs benchmarks of a model, and gee-cl bench measures speed"},
     {"speed", "gee-cl bench measures speed"},
     {"profile", "gee-cl bench measures speed"},
+    {"autotune", "gee-cl tune finds a GPU's fastest products"},
     {"lm_eval", "gee-cl eval runs benchmarks"},
     {"diff",
      "gee-cl compare compares benchmark results, and gee-cl gap --adapter A a model before and after"},

@@ -2,6 +2,7 @@
 #include "provenance.h"
 #include "gee_revision.h"
 #include "io/file.h"
+#include "ops/products.h"
 #include "util/clock.h"
 
 #include <inttypes.h>
@@ -90,13 +91,24 @@ void provenance_write_sampling(const GapOptions *gap, JsonWriter *json) {
   provenance_write_seed(gap->seed, json);
 }
 
-void provenance_write_device(const DeviceInfo *device, const char *gemm, JsonWriter *json) {
+Status provenance_write_products(const Device *device, const char *gemm, JsonWriter *json) {
+  Str products = {0};
+  Status status = device_describe_gemm(device, gemm, &products);
+  if (status == STATUS_OK && products.size > 0) json_string(json, "products", str_text(&products));
+  str_free(&products);
+  return status;
+}
+
+Status provenance_write_device(const Device *device, const char *gemm, JsonWriter *json) {
+  const DeviceInfo *info = device_info(device);
   json_object_begin(json, "device");
-  json_string(json, "name", device->name);
-  json_string(json, "platform", device->platform);
-  json_string(json, "driver", device->driver);
+  json_string(json, "name", info->name);
+  json_string(json, "platform", info->platform);
+  json_string(json, "driver", info->driver);
   json_string(json, "gemm", gemm);
+  TRY(provenance_write_products(device, gemm, json));
   json_object_end(json);
+  return STATUS_OK;
 }
 
 /// The whole config with every option that was given, as an .ini that repeats the run.
@@ -124,7 +136,7 @@ Status provenance_write(const Config *config, const Runtime *runtime, const Used
   provenance_write_hashes(config, runtime, adapter, json);
   json_object_end(json);
   json_string(json, "model_constants", runtime->identity.constants);
-  provenance_write_device(device_info(runtime->device), config->gemm, json);
+  TRY(provenance_write_device(runtime->device, config->gemm, json));
   return add_config(config, json);
 }
 

@@ -20,8 +20,11 @@ const char *provenance_program(void);
 /// open, and it is identified.
 STATUS_CHECKED Status provenance_write(const Config *config, const Runtime *runtime,
                                        const UsedAdapter *adapter, JsonWriter *json);
-/// Adds "device", with where its matrix products are computed.
-void provenance_write_device(const DeviceInfo *device, const char *gemm, JsonWriter *json);
+/// Adds "device", with where its matrix products are computed: device.gemm, and for a GPU what that means
+/// there.
+STATUS_CHECKED Status provenance_write_device(const Device *device, const char *gemm, JsonWriter *json);
+/// Adds "products", which GEMM computes which products, for a device that has a choice.
+STATUS_CHECKED Status provenance_write_products(const Device *device, const char *gemm, JsonWriter *json);
 /// Adds the members that tell a model with its adapter from others.
 void provenance_write_hashes(const Config *config, const Runtime *runtime, const UsedAdapter *adapter,
                              JsonWriter *json);

@@ -18,7 +18,7 @@ typedef enum BenchPart {
 } BenchPart;
 const char *bench_part_name(BenchPart part); // "gemm"
 
-typedef enum BenchForm { BENCH_NO_PRODUCT, BENCH_FORWARD, BENCH_DX } BenchForm;
+typedef enum BenchForm { BENCH_NO_PRODUCT, BENCH_FORWARD, BENCH_DX, BENCH_DW } BenchForm;
 
 typedef struct BenchOptions {
   DType dtype; // of the weights, or DTYPE_STORED
