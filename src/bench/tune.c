@@ -174,13 +174,13 @@ static size_t list_shapes(const ModelFiles *files, BenchMatrix out[MOST_SHAPES])
 
 // ---- choosing ----
 
-/// The fastest set at a form and size; the first, which is the usual one, where nothing was measured.
-static size_t best_set(const TuneResult *result, const double seconds[TUNE_CANDIDATES]) {
-  size_t best = 0;
-  for (size_t set = 1; set < GEMM_SETS; set++) {
+/// The fastest set at a form and size; the usual one where nothing was measured.
+static size_t best_set(const TuneResult *result, size_t usual, const double seconds[TUNE_CANDIDATES]) {
+  size_t best = usual;
+  for (size_t set = 0; set < GEMM_SETS; set++) {
     if (!result->candidates[set].usable || seconds[set] == 0) continue;
-    double usual = best == 0 ? margin : 1;
-    if (!result->candidates[best].usable || seconds[set] < usual * seconds[best]) best = set;
+    double least = best == usual ? margin : 1; // of the best one's time
+    if (!result->candidates[best].usable || seconds[set] < least * seconds[best]) best = set;
   }
   return best;
 }
@@ -196,7 +196,7 @@ void tune_choose(const GemmChoice *usual, TuneResult *result) {
     double own = 0, vendors = 0;
     for (size_t size = 0; size < PRODUCT_SIZES; size++) {
       const double *seconds = result->seconds[form][size];
-      size_t set = best_set(result, seconds);
+      size_t set = best_set(result, usual->set[form][size], seconds);
       result->choice.set[form][size] = (unsigned char)set;
       own += seconds[set];
       vendors += seconds[TUNE_VENDOR];

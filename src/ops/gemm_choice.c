@@ -109,6 +109,19 @@ const GemmSet *gemm_choose_set(const Ops *ops, const GemmCall *call, Kernel **ke
 
 // ---- the choice ----
 
+/// Devices for which the vendor's compiler spills registers in the first set, and a set without
+/// (docs/GPU.md): found by a part of the device's name.
+static const struct {
+  const char *name;
+  unsigned char set;
+} spilling[] = {{"Data Center GPU Max", 2}};
+
+unsigned char gemm_usual_set(const DeviceInfo *info) {
+  for (size_t i = 0; i < sizeof spilling / sizeof *spilling; i++)
+    if (strstr(info->name, spilling[i].name) != NULL) return spilling[i].set;
+  return 0;
+}
+
 bool gemm_is_vendors(const Ops *ops, const GemmCall *call) {
   return ops->vendor != NULL && ops->products.vendor[product_form(call)] &&
          device_can_gemm(ops->vendor, call);
@@ -137,8 +150,10 @@ bool gemm_is_usually_vendors(const Device *device) {
 
 GemmChoice ops_usual_gemm(const Ops *ops) {
   GemmChoice usual = {0};
+  if (ops->device == NULL) return usual;
+  memset(usual.set, gemm_usual_set(device_info(ops->device)), sizeof usual.set);
   for (size_t form = 0; form < PRODUCT_FORMS; form++)
-    usual.vendor[form] = ops->device != NULL && gemm_is_usually_vendors(ops->device);
+    usual.vendor[form] = gemm_is_usually_vendors(ops->device);
   return usual;
 }
 
@@ -280,6 +295,7 @@ Status gemm_choice_take(Ops *ops, const Device *device, bool automatic, char **s
   *stale = NULL;
   for (size_t form = 0; form < PRODUCT_FORMS; form++) ops->products.vendor[form] = ops->vendor != NULL;
   if (!ops_can_choose(ops)) return STATUS_OK;
+  memset(ops->products.set, gemm_usual_set(device_info(device)), sizeof ops->products.set);
   TRY(choice_version(ops, version));
   TRY(device_kept(device, kept_name, version, &kept));
   bool good = kept.text != NULL && gemm_choice_parse(kept.text, &choice) &&

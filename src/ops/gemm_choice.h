@@ -9,14 +9,16 @@ ProductForm product_form(const GemmCall *call);
 bool gemm_is_vendors(const Ops *ops, const GemmCall *call);
 /// True if device.gemm = auto takes the vendor's GEMM where no other choice was kept: a GPU's, not a CPU's.
 bool gemm_is_usually_vendors(const Device *device);
+/// The set where no other was kept.
+unsigned char gemm_usual_set(const DeviceInfo *info);
 /// The set that cl/gemm.cl computes the call in, and its kernel, NULL in a plan.
 const GemmSet *gemm_choose_set(const Ops *ops, const GemmCall *call, Kernel **kernel);
 
 /// Takes the choice that was kept of the device, or the usual one: the vendor's GEMM wherever ops->vendor is
-/// set, and the first set. What the vendor's computes is taken only if `automatic`. *stale = the file, which
+/// set, and gemm_usual_set. What the vendor's computes is taken only if `automatic`. *stale = the file, which
 /// the caller frees, that is there but of another driver or program, or damaged; NULL if there is none.
 STATUS_CHECKED Status gemm_choice_take(Ops *ops, const Device *device, bool automatic, char **stale);
-/// Whether the choice is another than the usual one.
+/// Whether the choice is another than the first set, or the vendor's GEMM, for everything.
 bool gemm_choice_is_tuned(const Ops *ops);
 /// Compiles the sets of the choice that are not compiled yet.
 STATUS_CHECKED Status gemm_choice_build(Ops *ops);

@@ -59,6 +59,17 @@ static void the_fastest_is_chosen(void **state) {
   assert_false(result.choice.vendor[PRODUCT_FORWARD]);
 }
 
+static void another_set_may_be_usual(void **state) {
+  (void)state;
+  TuneResult result = even();
+  const GemmChoice third = {.set = {{2, 2, 2}, {2, 2, 2}, {2, 2, 2}}};
+  tune_choose(&third, &result);
+  assert_memory_equal(&result.choice, &third, sizeof third);
+  result.seconds[PRODUCT_DX][PRODUCT_MANY][0] = 0.5;
+  tune_choose(&third, &result);
+  assert_int_equal(result.choice.set[PRODUCT_DX][PRODUCT_MANY], 0);
+}
+
 static void what_is_not_usable_is_never_chosen(void **state) {
   (void)state;
   TuneResult result = even();
@@ -88,6 +99,7 @@ int main(void) {
       cmocka_unit_test(what_is_usual_stays_where_nothing_is_faster),
       cmocka_unit_test(less_than_noise_changes_nothing),
       cmocka_unit_test(the_fastest_is_chosen),
+      cmocka_unit_test(another_set_may_be_usual),
       cmocka_unit_test(what_is_not_usable_is_never_chosen),
       cmocka_unit_test(what_was_not_measured_stays_as_usual),
   };

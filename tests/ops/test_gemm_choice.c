@@ -143,6 +143,15 @@ static void a_set_that_cannot_be_says_why(void **state) {
   for (size_t set = 0; set < GEMM_SETS; set++) assert_null(gemm_set_fault(&gemm_sets[set], &ops));
 }
 
+/// Where the vendor's compiler spills in the first set, one without spills is usual.
+static void a_device_may_have_another_usual_set(void **state) {
+  (void)state;
+  const DeviceInfo plain = {.name = "Intel(R) Arc(TM) A770 Graphics"},
+                   spilling = {.name = "Intel(R) Data Center GPU Max 1550"};
+  assert_int_equal(gemm_usual_set(&plain), 0);
+  assert_string_equal(gemm_sets[gemm_usual_set(&spilling)].name, "16x4x16");
+}
+
 static void the_cpu_family_has_no_choice(void **state) {
   (void)state;
   const GemmChoice choice = all_in(1);
@@ -235,6 +244,7 @@ int main(void) {
       OPS_TEST(every_set_has_the_bits_of_the_first),
       cmocka_unit_test(a_call_is_computed_as_chosen),
       cmocka_unit_test(a_set_that_cannot_be_says_why),
+      cmocka_unit_test(a_device_may_have_another_usual_set),
       OPS_TEST(the_cpu_family_has_no_choice),
       OPS_TEST(a_choice_that_cannot_be_is_refused),
       cmocka_unit_test(only_texts_that_this_program_writes_are_taken),

@@ -79,10 +79,11 @@ static int open_nvrtc(void **state) {
 
 /// The PTX that `source` compiles to, which the caller frees. If it does not compile, prints the log and
 /// returns NULL.
-static char *compile(const char *name, const char *source, const char *architecture) {
+static char *compile(const char *name, const char *source, const char *architecture, const char *more) {
   const char *options[MOST_OPTIONS] = {architecture};
   Str joined = {0};
   assert_ok(ops_kernel_options(&gpu_ops, &joined));
+  assert_ok(str_append_text(&joined, more));
   int count = 1;
   for (char *at = NULL, *option = strtok_r(joined.data, " ", &at); option != NULL && count < MOST_OPTIONS;
        option = strtok_r(NULL, " ", &at))
@@ -128,7 +129,7 @@ static void compile_all(const char *architecture) {
     char *source;
     if (!has_kernels(name) || str_ends(name, "_cpu.cl")) continue;
     assert_ok(kernel_source(name, &source));
-    char *ptx = compile(name, source, architecture);
+    char *ptx = compile(name, source, architecture, "");
     free(source);
     if (ptx == NULL) failures++;
     for (size_t k = 0; k < sizeof kernels / sizeof kernels[0] && ptx != NULL; k++) {
@@ -154,10 +155,28 @@ static void every_kernel_compiles_for_sm_90(void **state) {
   compile_all("--gpu-architecture=compute_90");
 }
 
+/// cl/gemm.cl in each of its parameter sets, with all sums in registers: PTX has no .local memory.
+static void every_set_of_products_compiles(void **state) {
+  (void)state;
+  char *source;
+  assert_ok(kernel_source("gemm.cl", &source));
+  for (size_t i = 0; i < GEMM_SETS; i++) {
+    char more[96];
+    const GemmSet *set = &gemm_sets[i];
+    (void)snprintf(more, sizeof more, " -DSIDE=%zu -DREACH=%zu -DDEPTH=%zu", set->side, set->reach,
+                   set->depth);
+    char *ptx = compile("gemm.cl", source, "--gpu-architecture=compute_80", more);
+    assert_non_null(ptx);
+    if (strstr(ptx, ".local") != NULL) fail_msg("the set %s keeps sums in memory", set->name);
+    free(ptx);
+  }
+  free(source);
+}
+
 static void a_wrong_kernel_does_not_compile(void **state) {
   (void)state;
   char *ptx = compile("wrong.cl", "extern \"C\" __global__ void f(float *x) { x[0] = no_such_name; }",
-                      "--gpu-architecture=compute_80");
+                      "--gpu-architecture=compute_80", "");
   assert_null(ptx);
 }
 
@@ -165,6 +184,7 @@ int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(every_kernel_compiles_for_sm_80),
       cmocka_unit_test(every_kernel_compiles_for_sm_90),
+      cmocka_unit_test(every_set_of_products_compiles),
       cmocka_unit_test(a_wrong_kernel_does_not_compile),
   };
   return cmocka_run_group_tests(tests, open_nvrtc, NULL);
