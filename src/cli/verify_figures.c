@@ -37,6 +37,16 @@ cleanup:
   return status;
 }
 
+/// A task that this program does not know is named, as nothing of it is checked.
+static Status name_unknown_tasks(const Results *results, Findings *findings) {
+  const cJSON *task = NULL;
+  cJSON_ArrayForEach(task, cJSON_GetObjectItemCaseSensitive(results->json, "tasks")) {
+    if (results_task(results, task->string) == NULL)
+      TRY(finding_unchecked(findings, task->string, "it is no task of this program that is here"));
+  }
+  return STATUS_OK;
+}
+
 static Status check_results(const Results *results, Findings *findings) {
   const cJSON *adapter = cJSON_GetObjectItemCaseSensitive(results->json, "adapter_path");
   bool same_data = true;
@@ -45,6 +55,7 @@ static Status check_results(const Results *results, Findings *findings) {
     TRY(check_metrics(&results->tasks[t], findings));
     TRY(check_data(results->tasks[t].json, &same_data, findings));
   }
+  TRY(name_unknown_tasks(results, findings));
   TRY(check_data(results->json, &same_data, findings));
   TRY(verify_model(results->json, findings));
   if (cJSON_IsString(adapter)) TRY(verify_adapter(results->json, adapter->valuestring, findings));

@@ -48,8 +48,22 @@ static bool is_named(const char *name, size_t size, const cJSON *task) {
   return path != NULL && user_task_is_path(path) && same_file_name(name, size, path);
 }
 
+static bool is_asked(const char *asked, const cJSON *task) {
+  for (const char *name = asked; *name != '\0'; name += strspn(name, EVAL_TASKS_BETWEEN)) {
+    size_t size = strcspn(name, EVAL_TASKS_BETWEEN);
+    if (size > 0 && is_named(name, size, task)) return true;
+    name += size;
+  }
+  return false;
+}
+
 static Status compare_tasks(const char *asked, const cJSON *tasks, Str *differences) {
   const cJSON *task = NULL;
+  cJSON_ArrayForEach(task, tasks) {
+    if (!is_asked(asked, task))
+      TRY(str_append_format(differences, "%.100s is there, and the config does not ask for it\n",
+                            task->string));
+  }
   for (const char *name = asked; *name != '\0'; name += strspn(name, EVAL_TASKS_BETWEEN)) {
     size_t size = strcspn(name, EVAL_TASKS_BETWEEN);
     bool there = size == 0;
@@ -61,7 +75,7 @@ static Status compare_tasks(const char *asked, const cJSON *tasks, Str *differen
   return STATUS_OK;
 }
 
-/// A task that was asked for and is not there was taken out.
+/// A task that was asked for and is not there was taken out; one that was not asked for was added.
 static Status check_tasks(const Results *results, const Config *config, Findings *findings) {
   const cJSON *tasks = cJSON_GetObjectItemCaseSensitive(results->json, "tasks");
   Str differences = {0};

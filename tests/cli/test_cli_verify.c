@@ -114,6 +114,13 @@ static void a_task_that_was_taken_out_is_named(void **state) {
   Ran ran = verify("fewer.json");
   assert_code(ran, 1);
   assert_true(test_contains(ran.out, "the list of tasks: the config asks for bbq, which is not there"));
+  copy_changed(folder, "results.json", "more.json", "\"tasks\":\t{",
+               "\"tasks\":\t{\"skill\": {\"metrics\": {}},");
+  ran = verify("more.json");
+  assert_code(ran, 1);
+  assert_true(
+      test_contains(ran.out, "the list of tasks: skill is there, and the config does not ask for it"));
+  assert_true(test_contains(ran.out, "not checked  skill: it is no task of this program"));
 }
 
 static void changed_and_missing_data_are_told_apart(void **state) {
