@@ -32,13 +32,14 @@ static Status check_linear(Probe *p) {
 /// one.
 static Status check_linears(Probe *p) {
   static const size_t columns[] = {7 * N, N, 1};
+  static const DType types[] = {DTYPE_F32, DTYPE_BF16, DTYPE_F32};
   double *x = draw(p, FEW * K, 1), *expected[3];
   Tensor *dev_x = device_f32(p, FEW, K, x), *outs[3];
   const Tensor *ws[3];
   for (size_t i = 0; i < 3; i++) {
     double *w = draw(p, columns[i] * K, 1);
     expected[i] = draw(p, FEW * columns[i], 0);
-    ws[i] = device_rounded(p, weight_types[i], columns[i], K, w);
+    ws[i] = device_rounded(p, types[i], columns[i], K, w);
     outs[i] = device_f32(p, FEW, columns[i], NULL);
     TRY(p->status);
     ref_linear(expected[i], x, w, FEW, columns[i], K, 1, 0);
