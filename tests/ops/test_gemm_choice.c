@@ -194,6 +194,49 @@ static void only_texts_that_this_program_writes_are_taken(void **state) {
   str_free(&again);
 }
 
+enum { BROKEN = 4 };
+
+/// Puts a kernel in a set's place that takes the whole sum in each launch of a part of it.
+static void break_set(Ops *ops) {
+  static const char before[] = "for (uint k = k_begin;", after[] = "for (uint k = 0      ;";
+  const GemmSet *set = &gemm_sets[BROKEN];
+  char *source = NULL;
+  Str options = {0};
+  assert_ok(kernel_source("gemm.cl", &source));
+  char *at = strstr(source, before);
+  assert_non_null(at);
+  memcpy(at, after, strlen(after));
+  assert_ok(ops_kernel_options(ops, &options));
+  assert_ok(
+      str_append_format(&options, " -DSIDE=%zu -DREACH=%zu -DDEPTH=%zu", set->side, set->reach, set->depth));
+  kernel_free(ops->set_kernels[BROKEN]);
+  program_free(ops->set_programs[BROKEN]);
+  ops->set_kernels[BROKEN] = NULL;
+  assert_ok(program_create(ops->device, "broken", source, str_text(&options), &ops->set_programs[BROKEN]));
+  assert_ok(kernel_create(ops->set_programs[BROKEN], "gemm", &ops->set_kernels[BROKEN]));
+  free(source);
+  str_free(&options);
+}
+
+/// A set that multiplies wrongly fails its proof, though the other sets pass.
+static void a_broken_set_is_found(void **state) {
+  (void)state;
+  if (fixture_small()) skip();
+  (void)choosing_ops();
+  Ops *own = NULL;
+  const GemmChoice sound = all_in(BROKEN + 1), broken = all_in(BROKEN);
+  double error = 2;
+  assert_ok(ops_create(fixture_device(), "own", &own));
+  assert_ok(ops_choose_gemm(own, &sound));
+  assert_ok(ops_selftest_products(own, &error));
+  assert_true(error > 0 && error <= 1);
+  break_set(own);
+  assert_ok(ops_choose_gemm(own, &broken));
+  assert_ok(ops_selftest_products(own, &error));
+  assert_false(error <= 1);
+  ops_free(own);
+}
+
 /// Another Ops of the same device, with the choices kept in `folder`.
 static Ops *open_again(Device **device, const char *gemm) {
   const DeviceOptions options = {.name = getenv("GEE_TEST_DEVICE"), .cache_directory = folder};
@@ -248,6 +291,7 @@ int main(void) {
       OPS_TEST(the_cpu_family_has_no_choice),
       OPS_TEST(a_choice_that_cannot_be_is_refused),
       cmocka_unit_test(only_texts_that_this_program_writes_are_taken),
+      OPS_TEST(a_broken_set_is_found),
       OPS_TEST(a_kept_choice_is_taken),
   };
   return RUN_OPS_TESTS(tests);
