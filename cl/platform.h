@@ -37,6 +37,7 @@
 #define BARRIER()        barrier(CLK_LOCAL_MEM_FENCE)
 #define BARRIER_GLOBAL() barrier(CLK_LOCAL_MEM_FENCE | CLK_GLOBAL_MEM_FENCE)
 #define UNROLL           _Pragma("unroll")
+#define ASM              __asm__
 #define NOT_FUSED        _Pragma("OPENCL FP_CONTRACT OFF")(void) 0 // first in a function's body
 #define KERNEL_OF(x, y)  __kernel __attribute__((reqd_work_group_size(x, y, 1))) void
 
@@ -105,6 +106,7 @@ typedef unsigned char uchar;
 #define BARRIER()        __syncthreads()
 #define BARRIER_GLOBAL() __syncthreads()
 #define UNROLL           _Pragma("unroll")
+#define ASM              asm
 #define KERNEL_OF(x, y)  extern "C" __global__ __launch_bounds__((x) * (y)) void
 
 INLINE uint group_id(uint axis) {
@@ -162,11 +164,14 @@ INLINE float load_bfloat(GLOBAL const ushort *from, size_t i) {
   return float_of_bits((uint)from[i] << 16);
 }
 
-/// Rounds to nearest even; NaN stays NaN.
-INLINE void store_bfloat(GLOBAL ushort *to, size_t i, float value) {
+/// The bits of a bfloat16, rounded to nearest even; NaN stays NaN.
+INLINE uint bfloat_bits(float value) {
   uint bits = bits_of_float(value);
   uint rounded = (bits + 0x7fffu + ((bits >> 16) & 1u)) >> 16;
-  to[i] = (ushort)((bits & 0x7fffffffu) > 0x7f800000u ? (bits >> 16) | 0x40u : rounded);
+  return (bits & 0x7fffffffu) > 0x7f800000u ? (bits >> 16) | 0x40u : rounded;
+}
+INLINE void store_bfloat(GLOBAL ushort *to, size_t i, float value) {
+  to[i] = (ushort)bfloat_bits(value);
 }
 
 #ifndef __OPENCL_VERSION__

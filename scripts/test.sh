@@ -41,9 +41,10 @@ after() { note "$*, after $((SECONDS - started)) s"; }
 heading "1/5  Packages, model, drivers and peers"
 install_packages "${build_packages[@]}" libcmocka-dev python3 || die "cannot install the packages"
 try_packages python3-venv clang libclang-rt-dev clang-format clang-tidy universal-ctags shellcheck oclgrind \
-  mesa-opencl-icd chromium ccache
+  mesa-opencl-icd chromium ccache clang-19 rocm-device-libs intel-opencl-icd
 fetch_model
 python_environment intel 3 intel-opencl-rt intel-cmplr-lib-rt
+python_environment compilers 1 nvidia-cuda-nvrtc-cu12 nvidia-cuda-nvcc-cu12
 if [ "${GEE_PEERS:-1}" != 0 ] && [ -z "${GEE_PEER_PYTHON:-}" ]; then
   python_environment peers 9 "${peer_packages[@]}"
 fi

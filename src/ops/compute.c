@@ -1,6 +1,6 @@
 // How products with frozen weights are computed, and whether a device can. The device says so itself: a
-// kernel asks its processor (cl/probe_cpu.cl), because a driver may compile instructions that the processor
-// does not have.
+// kernel asks its processor or its compiler (cl/probe_cpu.cl, cl/probe_gpu.cl), because a driver may compile
+// instructions that the processor does not have.
 #include "context.h"
 
 static const char *const names[] = {"f32", "bf16", "int8"};
@@ -14,18 +14,17 @@ bool ops_inference_differs(const Ops *ops) {
   return ops->compute == COMPUTE_INT8;
 }
 
-/// found[compute - 1] = whether the processor has its instructions.
-static Status probe(Ops *ops, uint32_t found[2]) {
+Status ops_probe(Ops *ops, const char *file, uint32_t *found, size_t count) {
   const size_t one[3] = {1, 1, 1};
   Program *program = NULL;
   Kernel *kernel = NULL;
   Buffer *buffer = NULL;
   Status status = STATUS_OK;
-  TRY_CLEAN(ops_create_program(ops, "probe_cpu.cl", &program));
+  TRY_CLEAN(ops_create_program(ops, file, &program));
   TRY_CLEAN(kernel_create(program, "probe", &kernel));
-  TRY_CLEAN(buffer_create(ops->device, 2 * sizeof *found, &buffer));
+  TRY_CLEAN(buffer_create(ops->device, count * sizeof *found, &buffer));
   TRY_CLEAN(kernel_launch(kernel, one, one, &ARG_BUFFER(buffer), 1));
-  TRY_CLEAN(buffer_read(buffer, 0, found, 2 * sizeof *found));
+  TRY_CLEAN(buffer_read(buffer, 0, found, count * sizeof *found));
 cleanup:
   buffer_free(buffer);
   kernel_free(kernel);
@@ -33,22 +32,29 @@ cleanup:
   return status;
 }
 
+/// Refuses what the processor has no instructions for. A GPU computes COMPUTE_BF16 by one of its tiles
+/// (gemm_tile.h), of which every device has one.
+static Status check_offered(Ops *ops, Compute compute) {
+  const DeviceInfo *info = device_info(ops->device);
+  bool cpu = ops->family->cpu_files;
+  uint32_t found[2] = {0, 0}; // [compute - 1]
+  if (ops->vendor != NULL && cpu)
+    return status_fail(STATUS_INPUT,
+                       "model.compute = %s needs gee-cl's own products, not %s: set device.gemm = own",
+                       compute_name(compute), info->gemm);
+  if (cpu) TRY(ops_probe(ops, "probe_cpu.cl", found, 2));
+  if (found[compute - 1] != 0 || (!cpu && compute == COMPUTE_BF16)) return STATUS_OK;
+  return status_fail(STATUS_INPUT,
+                     "model.compute = %s needs a CPU with %s, through pocl%s; %s through %s does not offer "
+                     "that: set model.compute = f32",
+                     compute_name(compute), instructions[compute],
+                     compute == COMPUTE_BF16 ? ", or a GPU" : "", info->name, info->platform);
+}
+
 Status ops_use_compute(Ops *ops, Compute compute) {
-  if (compute != COMPUTE_F32 && ops->device != NULL) {
-    const DeviceInfo *info = device_info(ops->device);
-    uint32_t found[2] = {0, 0};
-    if (ops->vendor != NULL && ops->family->cpu_files)
-      return status_fail(STATUS_INPUT,
-                         "model.compute = %s needs gee-cl's own products, not %s: set device.gemm = own",
-                         names[compute], info->gemm);
-    if (ops->family->cpu_files) TRY(probe(ops, found));
-    if (found[compute - 1] == 0)
-      return status_fail(STATUS_INPUT,
-                         "model.compute = %s needs a CPU with %s, through pocl; %s through %s does not "
-                         "offer that: set model.compute = f32",
-                         names[compute], instructions[compute], info->name, info->platform);
-  }
+  if (compute != COMPUTE_F32 && ops->device != NULL) TRY(check_offered(ops, compute));
   ops->compute = compute;
+  if (compute == COMPUTE_BF16 && !ops->family->cpu_files) return tile_choose(ops);
   return ops_build_programs(ops);
 }
 

@@ -2,6 +2,7 @@
 // below. Private to ops.
 #pragma once
 
+#include "gemm_tile.h"
 #include "kernel_family.h"
 #include "ops/products.h"
 #include "util/str.h"
@@ -14,6 +15,7 @@ struct Ops {
   GemmChoice products;  // and for which products
   const KernelFamily *family;
   Compute compute;         // of products with MEMORY_WEIGHTS; all others are float32
+  const Tile *tile;        // of products in bfloat16 on a GPU; NULL: none is compiled
   size_t group_items;      // GROUP in the kernels
   size_t vector_width;     // VECTOR_WIDTH in the kernels
   size_t view_alignment;   // bytes
@@ -35,6 +37,12 @@ struct Ops {
 
 /// Compiles every file of KERNEL_LIST that this Ops computes with and that is not compiled yet.
 STATUS_CHECKED Status ops_build_programs(Ops *ops);
+/// Drops the program that has the kernel, so that it may be compiled in another way.
+void ops_drop_program(Ops *ops, KernelId kernel);
+/// found[count] = what the kernel `probe` of cl/<file> says.
+STATUS_CHECKED Status ops_probe(Ops *ops, const char *file, uint32_t *found, size_t count);
+/// The self-test of products in bfloat16 alone.
+STATUS_CHECKED Status ops_selftest_bf16(Ops *ops);
 /// Compiles cl/<file> for this Ops.
 STATUS_CHECKED Status ops_create_program(Ops *ops, const char *file, Program **out);
 /// The same with more compiler options, " -DNAME=value".
@@ -46,6 +54,6 @@ void ops_profile_free(Ops *ops);
 /// Counts `bytes` of `kind` as allocated, or as freed if `sign` is −1.
 void ops_count_memory(Ops *ops, MemoryKind kind, uint64_t bytes, int sign);
 
-/// Appends the compiler options of every kernel of this Ops: its family's sizes and the numbers of the
-/// element types.
+/// Appends the compiler options of every kernel of this Ops: its family's sizes, the numbers of the element
+/// types, and what its tile needs.
 STATUS_CHECKED Status ops_kernel_options(const Ops *ops, Str *out);

@@ -38,7 +38,6 @@ static Status vendor_gemm(Ops *ops, GemmCall call) {
   return STATUS_OK;
 }
 
-/// The vendor's GEMM if one is wanted and can do the call, else the family's own.
 static Status multiply(Ops *ops, const GemmCall *call) {
   return gemm_is_vendors(ops, call) ? vendor_gemm(ops, *call) : ops->family->gemm(ops, call, 1);
 }
@@ -77,11 +76,8 @@ static Status widened_gemm(Ops *ops, GemmCall call, const Tensor *weights) {
 static bool reads_type(const Ops *ops, GemmCall call) {
   if (gemm_is_vendors(ops, &call)) return true;
   const DType type = call.b.type;
-  bool quantised = dtype_info(type)->kind == DTYPE_QUANTISED;
   call.b.type = DTYPE_F32;
-  if (gemm_is_vendors(ops, &call)) return false;
-  if (type == DTYPE_NF4) return false; // its codes are no numbers
-  return !quantised || ops->family->gemm_reads_blocks;
+  return !gemm_is_vendors(ops, &call) && ops->family->gemm_reads(type, call.math);
 }
 
 /// How a product with b is computed.

@@ -32,5 +32,7 @@ STATUS_CHECKED Status gemm_each(Tensor *const cs[], const Tensor *a, const Tenso
 /// cl/gemm_cpu.h, for the CPU family: SIMD tiles. With GEMM_HALF_INPUTS it is cl/gemm_bf16_cpu.cl, and with
 /// GEMM_BYTE_INPUTS, of a b stored [N,K], cl/gemm_int8_cpu.cl, whatever the number of rows.
 STATUS_CHECKED Status gemm_cpu(Ops *ops, const GemmCall calls[], size_t count);
-/// cl/gemm.cl, for any device.
-STATUS_CHECKED Status gemm_portable(Ops *ops, const GemmCall calls[], size_t count);
+/// cl/gemm.cl, for any device. With GEMM_HALF_INPUTS it is cl/gemm_tile.cl.
+STATUS_CHECKED Status gemm_gpu(Ops *ops, const GemmCall calls[], size_t count);
+
+#define ARG_MATRIX(matrix) ARG_BUFFER((matrix).buffer), ARG_COUNT((matrix).offset)

@@ -123,7 +123,7 @@ unsigned char gemm_usual_set(const DeviceInfo *info) {
 }
 
 bool gemm_is_vendors(const Ops *ops, const GemmCall *call) {
-  return ops->vendor != NULL && ops->products.vendor[product_form(call)] &&
+  return ops->vendor != NULL && call->math == GEMM_F32 && ops->products.vendor[product_form(call)] &&
          device_can_gemm(ops->vendor, call);
 }
 

@@ -24,14 +24,14 @@ static size_t col_stride(const GemmMatrix *matrix) {
   return matrix->transposed ? matrix->stride : 1;
 }
 
-static Status check_call(const GemmCall *call, bool reads_b) {
-  bool supported = reads_b && call->a.type == DTYPE_F32 && call->c.type == DTYPE_F32;
+static Status check_call(const Ops *ops, const GemmCall *call) {
+  bool supported = ops->family->gemm_reads(call->b.type, call->math) && call->a.type == DTYPE_F32 &&
+                   call->c.type == DTYPE_F32;
   if (supported && !call->c.transposed) return STATUS_OK;
   return status_fail(STATUS_FAILED, "gemm: no kernel multiplies %s by %s into %s", dtype_name(call->a.type),
                      dtype_name(call->b.type), dtype_name(call->c.type));
 }
 
-#define ARG_MATRIX(matrix) ARG_BUFFER((matrix).buffer), ARG_COUNT((matrix).offset)
 #define ARG_STRIDES(a, b)                                                                                    \
   ARG_UINT(row_stride(a)), ARG_UINT(col_stride(a)), ARG_UINT(row_stride(b)), ARG_UINT(col_stride(b))
 
@@ -39,7 +39,6 @@ static Status check_call(const GemmCall *call, bool reads_b) {
 // reasons. One chain of fma over a vocabulary loses 1e-4 of the result. And Mesa's llvmpipe silently leaves a
 // work item's loops after 65,535 iterations in all, which cl/gemm.cl would reach after 48 slabs.
 static Status one_portable(Ops *ops, const GemmCall *call) {
-  TRY(check_call(call, call->b.type == DTYPE_F32 || dtype_is_half(call->b.type)));
   Kernel *kernel;
   const GemmSet *set = gemm_choose_set(ops, call, &kernel);
   size_t tile = gemm_set_tile(set);
@@ -54,8 +53,11 @@ static Status one_portable(Ops *ops, const GemmCall *call) {
   return STATUS_OK;
 }
 
-Status gemm_portable(Ops *ops, const GemmCall calls[], size_t count) {
-  for (size_t i = 0; i < count; i++) TRY(one_portable(ops, &calls[i]));
+Status gemm_gpu(Ops *ops, const GemmCall calls[], size_t count) {
+  for (size_t i = 0; i < count; i++) {
+    TRY(check_call(ops, &calls[i]));
+    TRY(calls[i].math == GEMM_HALF_INPUTS ? gemm_tile(ops, &calls[i]) : one_portable(ops, &calls[i]));
+  }
   return STATUS_OK;
 }
 
@@ -172,7 +174,7 @@ static Status one_cpu(Ops *ops, const GemmCall *call) {
 Status gemm_cpu(Ops *ops, const GemmCall calls[], size_t count) {
   bool few = true;
   for (size_t i = 0; i < count; i++) {
-    TRY(check_call(&calls[i], ops_can_read(calls[i].b.type)));
+    TRY(check_call(ops, &calls[i]));
     few = few && has_few_rows(&calls[i]);
   }
   if (few) return few_rows(ops, calls, count);

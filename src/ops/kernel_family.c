@@ -2,6 +2,18 @@
 #include "kernel_family.h"
 
 #include "gemm.h"
+#include "ops/ops.h"
+
+/// NF4's codes are no numbers, which the panels' decoder would need.
+static bool cpu_reads(DType type, GemmMath math) {
+  (void)math;
+  return ops_can_read(type) && type != DTYPE_NF4;
+}
+
+/// cl/gemm.cl reads plain types, cl/gemm_tile.cl all.
+static bool gpu_reads(DType type, GemmMath math) {
+  return math == GEMM_F32 ? type == DTYPE_F32 || dtype_is_half(type) : ops_can_read(type);
+}
 
 const KernelFamily cpu_family = {
     .name = "cpu",
@@ -10,7 +22,7 @@ const KernelFamily cpu_family = {
     .max_row_items = 1,
     .element_items = 64,
     .gemm = gemm_cpu,
-    .gemm_reads_blocks = true,
+    .gemm_reads = cpu_reads,
     .attention = {.forward = KERNEL_attention_cpu,
                   .dq = KERNEL_attention_dq_cpu,
                   .dkv = KERNEL_attention_dkv_cpu,
@@ -24,8 +36,8 @@ const KernelFamily gpu_family = {
     .lanes = 1,
     .max_row_items = 256,
     .element_items = 256,
-    .gemm = gemm_portable,
-    .gemm_reads_blocks = false,
+    .gemm = gemm_gpu,
+    .gemm_reads = gpu_reads,
     .attention = {.forward = KERNEL_attention,
                   .dq = KERNEL_attention_dq,
                   .dkv = KERNEL_attention_dkv,

@@ -12,7 +12,7 @@ typedef struct KernelFamily {
   size_t max_row_items; // upper limit of GROUP: work items that share a row
   size_t element_items; // work items in a group of an elementwise kernel
   Status (*gemm)(Ops *ops, const GemmCall calls[], size_t count);
-  bool gemm_reads_blocks; // quantised weights as they are; else they are widened first
+  bool (*gemm_reads)(DType type, GemmMath math); // weights as they are; else they are widened first
   struct {
     KernelId forward, dq, dkv;
     size_t lanes; // (row, head) pairs, or key rows, per group

@@ -89,7 +89,7 @@ Status ops_kernel_options(const Ops *ops, Str *out) {
 #define BLOCK_ROW(name) TRY(append_block(out, DTYPE_##name));
   BLOCK_LIST(BLOCK_ROW)
 #undef BLOCK_ROW
-  return STATUS_OK;
+  return ops->tile != NULL ? tile_options(ops->tile, out) : STATUS_OK;
 }
 
 Status ops_create_program(Ops *ops, const char *file, Program **out) {
@@ -128,14 +128,30 @@ static Status build_program(Ops *ops, size_t index) {
   return STATUS_OK;
 }
 
+void ops_drop_program(Ops *ops, KernelId kernel) {
+  for (size_t i = 0; i < ops->program_count; i++) {
+    const char *file = kernel_sources[i].name;
+    if (!is_in(&kernel_rows[kernel], file)) continue;
+    for (size_t j = 0; j < KERNEL_COUNT; j++) {
+      if (!is_in(&kernel_rows[j], file)) continue;
+      kernel_free(ops->kernels[j]);
+      ops->kernels[j] = NULL;
+    }
+    program_free(ops->programs[i]);
+    ops->programs[i] = NULL;
+  }
+}
+
 /// True if the Ops computes with kernels of the file: those of KERNEL_LIST, but *_cpu.cl only in the CPU
-/// family, and *_bf16_cpu.cl and *_int8_cpu.cl only where products are computed so.
+/// family, and *_bf16_cpu.cl, *_int8_cpu.cl and gemm_tile.cl only where products are computed so.
 static bool is_compiled(const Ops *ops, const char *file) {
   bool listed = false;
   for (size_t i = 0; i < KERNEL_COUNT; i++) listed = listed || is_in(&kernel_rows[i], file);
+  if (!ops->family->cpu_files && str_ends(file, "_cpu.cl")) return false;
   if (str_ends(file, "_bf16_cpu.cl")) return ops->compute == COMPUTE_BF16;
   if (str_ends(file, "_int8_cpu.cl")) return ops->compute == COMPUTE_INT8;
-  return listed && (ops->family->cpu_files || !str_ends(file, "_cpu.cl"));
+  if (is_in(&kernel_rows[KERNEL_gemm_tile], file)) return ops->tile != NULL;
+  return listed;
 }
 
 static Status make_programs(Ops *ops) {

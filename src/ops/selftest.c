@@ -115,3 +115,19 @@ Status ops_selftest_products(Ops *ops, double *error) {
   probe_close(&probe, &before);
   return status;
 }
+
+static Status run_bf16(Probe *probe) {
+  const char *failed = NULL;
+  for (const SelfCheck *check = bf16_checks; check->operation != NULL; check++)
+    TRY(run_check(probe, check, NULL, &failed));
+  return failed == NULL ? STATUS_OK : status_fail(STATUS_FAILED, "it gives wrong numbers on this device");
+}
+
+Status ops_selftest_bf16(Ops *ops) {
+  Probe probe = {.ops = ops};
+  const MemoryUse before = ops->memory;
+  Status status = probe_open(&probe);
+  if (status == STATUS_OK) status = run_bf16(&probe);
+  probe_close(&probe, &before);
+  return status;
+}

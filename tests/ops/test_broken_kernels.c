@@ -78,6 +78,20 @@ static const Break in_bf16[] = {
     {"gemm_bf16_cpu.cl", KERNEL_ID(round_rows), "k < k_end ? a[k] : 0.0f", "0.0f", "linear, bf16"},
 };
 
+// The same on GPUs.
+static const Break in_tiles[] = {
+    {"gemm_tile.cl", KERNEL_ID(gemm_tile), ": load_blocks(from, i, type)", ": 0.0f", "linear, bf16"},
+    {"gemm_tile.cl", KERNEL_ID(gemm_tile), "two ? (uint)bits[k_stride] << 16 : 0", "0", "linear, bf16"},
+    {"gemm_tile.cl", KERNEL_ID(gemm_tile), "uint two = k + 1 < k_end", "uint two = k + 2 < k_end",
+     "linear, bf16"},
+    {"gemm_tile.cl", KERNEL_ID(gemm_tile), "i % rows, word =", "i / WORDS, word =", "linear, bf16"},
+    {"gemm_tile.cl", KERNEL_ID(gemm_tile), "word += MATRIX_K / 2", "word += MATRIX_K", "linear, bf16"},
+    {"gemm_tile.cl", KERNEL_ID(gemm_tile), "beta * c[place]", "c[place]", "linear, bf16"},
+    {"gemm_tile.cl", KERNEL_ID(gemm_tile), "a[0] & 0xffff0000u", "a[0] << 16", "linear, bf16"},
+    {"gemm_tile.cl", KERNEL_ID(gemm_tile), "+ 0x7fffu + ", "+ 0x8000u + 0 * ", "linear, bf16"},
+    {"gemm_tile.cl", KERNEL_ID(gemm_tile), "for (uint k = k_begin;", "for (uint k = 0;", "linear, bf16"},
+};
+
 // Of COMPUTE_INT8.
 static const Break in_int8[] = {
     {"gemm_int8_cpu.cl", KERNEL_ID(gemm_int8), "codes[q] >> 4 & 0x0f0f0f0f", "codes[q] & 0x0f0f0f0f",
@@ -220,7 +234,9 @@ static void what_only_large_sizes_show_is_found(void **state) {
 static void bf16_found(void **state) {
   (void)state;
   if (fixture_small() || ops_use_compute(fixture_ops(), COMPUTE_BF16) != STATUS_OK) skip();
-  for (size_t i = 0; i < sizeof in_bf16 / sizeof *in_bf16; i++) check_break(&in_bf16[i]);
+  bool cpu = fixture_ops()->family == &cpu_family;
+  size_t count = cpu ? sizeof in_bf16 / sizeof *in_bf16 : sizeof in_tiles / sizeof *in_tiles;
+  for (size_t i = 0; i < count; i++) check_break(cpu ? &in_bf16[i] : &in_tiles[i]);
 }
 
 static void int8_found(void **state) {

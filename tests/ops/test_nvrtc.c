@@ -15,7 +15,7 @@
 typedef struct NvrtcProgram *NvrtcProgram;
 
 /// Gives the options that a GPU's kernels are compiled with.
-static const Ops gpu_ops = {.family = &gpu_family, .group_items = 256, .vector_width = 4};
+static Ops gpu_ops = {.family = &gpu_family, .group_items = 256, .vector_width = 4};
 enum { MOST_OPTIONS = 80 };
 
 static struct {
@@ -121,6 +121,20 @@ static bool has_kernels(const char *name) {
   return false;
 }
 
+/// NVIDIA's tile has its instruction in the PTX, the plain one has none.
+static void compile_tiles(const char *source, const char *architecture) {
+  static const size_t tiles[] = {0, TILE_PLAIN};
+  for (size_t i = 0; i < 2; i++) {
+    gpu_ops.tile = &matrix_tiles[tiles[i]];
+    char *ptx = compile("gemm_tile.cl", source, architecture, "");
+    assert_non_null(ptx);
+    assert_non_null(strstr(ptx, ".entry gemm_tile("));
+    assert_int_equal(strstr(ptx, "mma.sync.aligned.m16n8k16.row.col.f32.bf16.bf16.f32") != NULL, i == 0);
+    free(ptx);
+  }
+  gpu_ops.tile = NULL;
+}
+
 /// Compiles every file that KERNEL_LIST names, and finds each of its kernels in the PTX.
 static void compile_all(const char *architecture) {
   int failures = 0;
@@ -129,6 +143,11 @@ static void compile_all(const char *architecture) {
     char *source;
     if (!has_kernels(name) || str_ends(name, "_cpu.cl")) continue;
     assert_ok(kernel_source(name, &source));
+    if (strcmp(name, "gemm_tile.cl") == 0) {
+      compile_tiles(source, architecture);
+      free(source);
+      continue;
+    }
     char *ptx = compile(name, source, architecture, "");
     free(source);
     if (ptx == NULL) failures++;

@@ -37,8 +37,9 @@ typedef enum Compute {
 } Compute;
 /// Its word in a config: "f32", "bf16", "int8".
 const char *compute_name(Compute compute);
-/// From here on products are computed so. STATUS_INPUT if the device cannot: all but COMPUTE_F32 need
-/// gee-cl's own products on a CPU with AVX512-BF16 or AVX512-VNNI. A plan can, so that its memory is counted.
+/// From here on products are computed so. STATUS_INPUT if the device cannot: a CPU needs gee-cl's own
+/// products and AVX512-BF16 or AVX512-VNNI; every GPU can COMPUTE_BF16, and none COMPUTE_INT8. A plan can, so
+/// that its memory is counted.
 STATUS_CHECKED Status ops_use_compute(Ops *ops, Compute compute);
 Compute ops_compute(const Ops *ops);
 /// Whether op_linear_inference gives other numbers than op_linear.
