@@ -41,6 +41,8 @@ rusticl)
   only "$vendors/rusticl.icd"
   export RUSTICL_ENABLE=llvmpipe
   draw_small
+  # The self-test of every matrix instruction takes a minute; pocl and the double of CUDA have it.
+  case $program in */test_matrix_tiles) export GEE_TEST_SMALL=1 ;; esac
   "$program"
   ;;
 oclgrind)

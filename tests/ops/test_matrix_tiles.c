@@ -115,7 +115,6 @@ static void every_tile_computes_products(void **state) {
     put_in(&matrix_tiles[t], NULL, NULL);
     for (size_t i = 0; i < (fixture_small() ? 1 : sizeof cases / sizeof *cases); i++)
       check(&matrix_tiles[t], &cases[i]);
-    if (fixture_small()) return;
   }
 }
 
