@@ -5,7 +5,7 @@
 
 /// What call computes: dw is the one whose A is transposed, and forward that whose B is.
 ProductForm product_form(const GemmCall *call);
-/// True if the vendor's GEMM is to compute the call, and can.
+/// True if the vendor's GEMM is to compute the call, and can. What is rounded first is always gee-cl's own.
 bool gemm_is_vendors(const Ops *ops, const GemmCall *call);
 /// True if device.gemm = auto takes the vendor's GEMM where no other choice was kept: a GPU's, not a CPU's.
 bool gemm_is_usually_vendors(const Device *device);
