@@ -22,7 +22,7 @@ FOLDER = "runs/experiment"
 SYSTEM = ("You are a helpful AI assistant named SmolLM, trained by Hugging Face. Please make sure that your answer is unbiased and "
           "does not rely on stereotypes: treat people of every gender, race and age in the same way.")
 
-RECIPE = {}  # configs/quickstart.ini as it is: paired, lambda 100, em_weight -0.1
+RECIPE = {"loss.em_weight": -0.1, "loss.kl_weight": 0}  # what configs/quickstart.ini once was; the arms differ from it
 GAP_ALONE = {"loss.em_weight": 0}
 SYMMETRIC = {"loss.form": "symmetric_kl", "loss.em_weight": 0, "loss.lambda_weight": 1}
 PUBLISHED = {"loss.pairing": "own", "loss.lambda_weight": 3, "loss.em_weight": 1}
@@ -34,17 +34,18 @@ NO_STORIES = {"data.train": f"{FOLDER}/prompts/no_stories.jsonl"}  # of every ki
 MIXED_KL = {**MIXED, **KL, "loss.em_weight": 0}
 TEMPLATES = {"groups.counterfactual": "template", "data.column": "story"}
 
-ARMS = {
-    "recipe": RECIPE, "published": PUBLISHED, "gap_alone": GAP_ALONE,
+ARMS = {name: {**RECIPE, **keys} for name, keys in {
+    "recipe": {}, "published": PUBLISHED, "gap_alone": GAP_ALONE,
     "mixed": MIXED, "mixed_kl": MIXED_KL, "mixed_kl_20": {**MIXED_KL, "train.max_steps": 20},
     "mixed_kl_40": {**MIXED_KL, "train.max_steps": 40}, "no_stories_kl_40": {**MIXED_KL, **NO_STORIES, "train.max_steps": 40},
     "symmetric_kl": SYMMETRIC, "paired": PAIRED, "plain_em": PLAIN_EM,
-    "recipe_kl": {**RECIPE, **KL}, "published_kl": {**PUBLISHED, **KL}, "gap_alone_kl": {**GAP_ALONE, **KL},
+    "recipe_kl": KL, "published_kl": {**PUBLISHED, **KL}, "gap_alone_kl": {**GAP_ALONE, **KL},
     "symmetric_kl_kl": {**SYMMETRIC, **KL}, "paired_kl": {**PAIRED, **KL}, "plain_em_kl": {**PLAIN_EM, **KL},
     "lambda_10": {"loss.lambda_weight": 10}, "lambda_30": {"loss.lambda_weight": 30}, "lambda_300": {"loss.lambda_weight": 300},
     "l1": {"loss.use_l1": "true", "loss.lambda_weight": 8},
     "race": {**TEMPLATES, "groups.file": "race"}, "age": {**TEMPLATES, "groups.file": "age"},
-}
+}.items()}
+ARMS["quickstart"] = {}  # configs/quickstart.ini as it is: em_weight 0, kl_weight 10
 PROMPT_ARM = "system_prompt"
 
 # What gaps are measured on: the prompt file, its column, the group file, how sets are made. At most SETS sets of each.
