@@ -236,9 +236,15 @@ static Status append_advice(const Config *config, const Ends *ends, Str *out) {
   double moved = relative_H(ends);
   if (config->loss.pairing == PAIRING_OWN)
     return str_append_text(out, " Try loss.pairing = paired, whose steps see far less noise.");
-  if (moved < -moved_much)
+  if (moved < -moved_much && config->train.full)
     return str_append_text(out, " Try a smaller train.learning_rate, or hold the entropy up with "
                                 "loss.em_weight = -0.1.");
+  if (moved < -moved_much)
+    return str_append_format(
+        out,
+        " Try a smaller train.learning_rate, or hold the model near its base with a larger "
+        "loss.kl_weight (it is %g).",
+        (double)config->loss.kl_weight);
   if (moved > moved_much) return str_append_text(out, " Try a smaller train.learning_rate.");
   if (fabs(moved) < moved_little && fabs(ends->last.gap - ends->first.gap) < ends->first.error)
     return str_append_format(out, " The model has hardly moved: try a larger train.learning_rate (it is %g).",

@@ -196,7 +196,9 @@ static void advice_follows_the_numbers(void **state) {
        PAIRING_PAIRED,
        "hardly moved: try a larger train.learning_rate (it is 0.00025)"},
       {{0.1, 0.01, 2.4, 0.1, 0.01, 2.4}, PAIRING_OWN, "Try loss.pairing = paired"},
-      {{0.1, 0.01, 2.4, 0.1, 0.02, 2.0}, PAIRING_PAIRED, "hold the entropy up with loss.em_weight = -0.1"},
+      {{0.1, 0.01, 2.4, 0.1, 0.02, 2.0},
+       PAIRING_PAIRED,
+       "near its base with a larger loss.kl_weight (it is 0)"},
       {{0.1, 0.01, 2.4, 0.1, 0.02, 2.9}, PAIRING_PAIRED, "Try a smaller train.learning_rate."},
       {{0.1, 0.02, 2.4, 0.05, 0.02, 2.3},
        PAIRING_PAIRED,
@@ -210,6 +212,10 @@ static void advice_follows_the_numbers(void **state) {
     config.loss.pairing = cases[i].pairing;
     expect(verdict_of(&run, 80), cases[i].advice);
   }
+  config.train.full = true; // which has no base model left
+  write_gaps(&(Gaps){0.1, 0.01, 2.4, 0.1, 0.02, 2.0});
+  config.loss.pairing = PAIRING_PAIRED;
+  expect(verdict_of(&run, 80), "hold the entropy up with loss.em_weight = -0.1");
 }
 
 // ---- how it ended ----
