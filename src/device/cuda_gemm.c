@@ -2,12 +2,10 @@
 //
 // - The same bits on every run: one stream, a workspace of a fixed size, no atomics.
 // - A row of C does not depend on the rows beside it. cuBLAS chooses an algorithm by the size of a product,
-// and
-//   two algorithms may sum in another order, so it is asked once for a batch of a fixed size, and that
+//   and two algorithms may sum in another order, so it is asked once for a batch of a fixed size, and that
 //   algorithm computes every batch.
 // - Never less precise than the call allows: float32 products are asked for as such, and TF32 only where
-// values
-//   may be rounded.
+//   values may be rounded.
 #include "cuda.h"
 
 #include "util/memory.h"

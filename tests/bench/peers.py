@@ -38,11 +38,11 @@ def timed(run, runs):
 # ---- PyTorch ----
 
 
-def measure_torch(path, bits16, runs):
+def load_torch(path, bits16):
+    """The file's weights, widened to float32 or rounded to bfloat16."""
     os.environ.setdefault("HF_HUB_OFFLINE", "1")
     import torch
     import transformers
-    from peft import LoraConfig, get_peft_model
 
     torch.manual_seed(0)
     torch.set_num_threads(len(os.sched_getaffinity(0)))
@@ -52,6 +52,45 @@ def measure_torch(path, bits16, runs):
     plain = {"quantization_config": transformers.GgufConfig(dequantize=True)} if hasattr(transformers, "GgufConfig") else {}
     model = transformers.AutoModelForCausalLM.from_pretrained(folder, gguf_file=name, dtype=dtype, **plain).eval()
     assert all(p.dtype == dtype for p in model.parameters())
+    return model
+
+
+def with_lora(model):
+    """The model with LoRA on all linear layers, and what trains it."""
+    import torch
+    from peft import LoraConfig, get_peft_model
+
+    targets = ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"]
+    model = get_peft_model(model, LoraConfig(r=RANK, lora_alpha=2 * RANK, target_modules=targets, task_type="CAUSAL_LM"))
+    return model, torch.optim.AdamW([p for p in model.parameters() if p.requires_grad], lr=1e-4)
+
+
+def sample_torch(model, asked, count):
+    """`count` tokens behind each row of `asked`, with a KV cache, at temperature 1; an end token ends nothing."""
+    import torch
+
+    with torch.no_grad():
+        return model.generate(
+            input_ids=asked, attention_mask=torch.ones_like(asked), do_sample=True, temperature=1.0, top_k=0,
+            top_p=1.0, min_new_tokens=count, max_new_tokens=count, pad_token_id=0,
+        )[:, asked.shape[1] :]  # fmt: skip
+
+
+def entropies_torch(model, sequences, prompt):
+    """Mean entropy of each sequence's answer, from the distributions that its tokens are predicted from."""
+    import torch
+
+    logits = model(sequences[:, :-1], use_cache=False, logits_to_keep=sequences.shape[1] - prompt).logits
+    logp = torch.log_softmax(logits.float(), -1)
+    return -(logp.exp() * logp).sum(-1).mean(-1)
+
+
+def measure_torch(path, bits16, runs):
+    import torch
+    import transformers
+
+    model = load_torch(path, bits16)
+    dtype = next(model.parameters()).dtype
     vocabulary = model.config.vocab_size
     cache_name = "cache" if "cache" in inspect.signature(model.forward).parameters else "past_key_values"
 
@@ -90,33 +129,22 @@ def measure_torch(path, bits16, runs):
         results[f"decode, {batch}"] = timed(lambda b=batch: decode(b), runs)
     results["prefill"] = timed(prefill, runs)
 
-    targets = ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"]
-    model = get_peft_model(model, LoraConfig(r=RANK, lora_alpha=2 * RANK, target_modules=targets, task_type="CAUSAL_LM"))
-    optimizer = torch.optim.AdamW([p for p in model.parameters() if p.requires_grad], lr=1e-4)
-
-    def entropies(sequences, prompt):
-        """Mean entropy of each sequence's answer, from the distributions that its tokens are predicted from."""
-        logits = model(sequences[:, :-1], use_cache=False, logits_to_keep=sequences.shape[1] - prompt).logits
-        logp = torch.log_softmax(logits.float(), -1)
-        return -(logp.exp() * logp).sum(-1).mean(-1)
+    model, optimizer = with_lora(model)
 
     def gradient():
         prompt = tokens(1, GRADIENT_PROMPT).expand(GRADIENT_ANSWERS, -1)
         model.zero_grad()
-        entropies(torch.cat([prompt, tokens(GRADIENT_ANSWERS, GRADIENT_TOKENS)], 1), GRADIENT_PROMPT).mean().backward()
+        sequences = torch.cat([prompt, tokens(GRADIENT_ANSWERS, GRADIENT_TOKENS)], 1)
+        entropies_torch(model, sequences, GRADIENT_PROMPT).mean().backward()
 
     def step():
         """Half of the answers for each of two prompts; every answer is read under both."""
         prompts = tokens(2, STEP_PROMPT)
         asked = prompts.repeat_interleave(STEP_ANSWERS // 2, 0)
-        with torch.no_grad():
-            answers = model.generate(
-                input_ids=asked, attention_mask=torch.ones_like(asked), do_sample=True, temperature=1.0, top_k=0,
-                top_p=1.0, min_new_tokens=STEP_TOKENS, max_new_tokens=STEP_TOKENS, pad_token_id=0,
-            )[:, STEP_PROMPT:]  # fmt: skip
+        answers = sample_torch(model, asked, STEP_TOKENS)
         read = torch.cat([torch.cat([prompt.expand(STEP_ANSWERS, -1), answers], 1) for prompt in prompts])
         optimizer.zero_grad()
-        means = entropies(read, STEP_PROMPT).view(2, -1).mean(1)
+        means = entropies_torch(model, read, STEP_PROMPT).view(2, -1).mean(1)
         ((means[0] - means[1]) ** 2).backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         optimizer.step()

@@ -4,9 +4,8 @@
 //
 // - Every set adds up in the same order, so which one computes a product changes no bit of it, and may follow
 //   from the product's size.
-// - The vendor's GEMM adds up in another order. So it computes all products of a form or none: if the number
-// of
-//   rows decided, a row's bits would depend on the rows beside it.
+// - The vendor's GEMM adds up in another order. So it computes all products of a form or none: a row's bits
+//   would depend on the rows beside it if their number decided.
 #pragma once
 
 #include "ops/ops.h"
