@@ -246,7 +246,7 @@ def oddities():
     case("num_key_value_heads null", {n: s for n, s in PLAIN.items()}, num_key_value_heads=None,
          refused="self_attn.k_proj.weight has shape [8, 16], but the config says [16, 16]")
     qwen2("qwen2: num_key_value_heads absent", num_key_value_heads=...,
-          refused="number of key/value heads is 32, expected 1 to 4")
+          refused="key/value heads (\"num_key_value_heads\") is 32, expected 1 to 4")
     case("head_dim null", head_dim=None)
     case("whole numbers written as floats", hidden_size=16.0, vocab_size=31.0, rope_theta=10000, like="plain")
     case("dtype and torch_dtype", dtype="float32", torch_dtype="bfloat16")
