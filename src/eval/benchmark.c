@@ -4,6 +4,7 @@
 
 #include "gap_measure.h"
 #include "io/file.h"
+#include "recall.h"
 #include "requests.h"
 #include "responder.h"
 #include "task_data.h"
@@ -51,21 +52,25 @@ static Status take_rows(Measuring *m) {
   return STATUS_OK;
 }
 
-static Status finish_row(const Measuring *m, size_t item, Str *out) {
-  const Benchmark *b = m->benchmark;
-  TaskAnswers answers = responder_answers(m->responder, item);
+/// *out = the inputs of an item, with what the task decides on the answers.
+static Status decide_row(const Benchmark *b, size_t item, const TaskAnswers *answers, Str *out) {
   JsonWriter json = {.layout = JSON_SPACED};
   ParsedRow parsed = {0};
   Status status = STATUS_OK;
   json_continue(&json, b->data.rows[item].data, b->data.rows[item].size);
   TRY_CLEAN(parsed_row_read(b->type, item, &b->data.rows[item], &parsed));
-  TRY_CLEAN(b->type->decide(&parsed.item, &answers, &json));
+  TRY_CLEAN(b->type->decide(&parsed.item, answers, &json));
   json_object_end(&json);
   TRY_CLEAN(json_finish(&json, parsed.name, out));
 cleanup:
   json_free(&json);
   parsed_row_free(&parsed);
   return status;
+}
+
+static Status finish_row(const Measuring *m, size_t item, Str *out) {
+  TaskAnswers answers = responder_answers(m->responder, item);
+  return decide_row(m->benchmark, item, &answers, out);
 }
 
 static Status ask_batch(Measuring *m, ItemRange batch) {
@@ -248,6 +253,15 @@ size_t benchmark_items(const Evaluation *evaluation) {
 
 const Str *benchmark_inputs(const Evaluation *evaluation, size_t item) {
   return &((const Benchmark *)evaluation)->data.rows[item];
+}
+
+Status benchmark_decide_again(const Evaluation *evaluation, size_t item, const TaskItem *row, Str *out) {
+  const Benchmark *b = (const Benchmark *)evaluation;
+  Recalled recalled = {0};
+  Status status = recall_answers(b->type, &b->requests, item, row, &recalled);
+  if (status == STATUS_OK) status = decide_row(b, item, &recalled.answers, out);
+  recalled_free(&recalled);
+  return status;
 }
 
 const BenchmarkFile *benchmark_files(const Evaluation *evaluation, size_t *count) {

@@ -210,20 +210,61 @@ Status results_differences(const ResultTask *task, Str *out) {
 
 // ---- are they the items of the data? ----
 
-/// Appends a line for the first of the item's inputs that its row has otherwise.
-static Status compare_inputs(const ResultTask *task, size_t item, const Evaluation *benchmark, Str *out) {
-  ParsedRow inputs = {0};
+/// Numbers are the same as figures are, as a decision may hold an exp or a log.
+static bool is_same(const cJSON *said, const cJSON *made) {
+  return cJSON_IsNumber(made) ? figure_is(said, made->valuedouble) : cJSON_Compare(said, made, true);
+}
+
+/// Appends a line for the first member of the row that is not as `made` has it, or that only one has. `whose`
+/// says what gives `made`.
+static Status compare_row(const ResultRow *row, const cJSON *made, const char *whose, Str *out) {
   const cJSON *member = NULL;
-  Status status = parsed_row_read(task->type, item, benchmark_inputs(benchmark, item), &inputs);
-  for (member = inputs.json != NULL ? inputs.json->child : NULL; member != NULL; member = member->next) {
-    const cJSON *said = cJSON_GetObjectItemCaseSensitive(task->rows[item].json, member->string);
-    if (said == NULL || !cJSON_Compare(said, member, true)) break;
+  cJSON_ArrayForEach(member, made) {
+    const cJSON *said = cJSON_GetObjectItemCaseSensitive(row->json, member->string);
+    if (said == NULL || !is_same(said, member))
+      return str_append_format(out, "%s: \"%s\" is not what %s\n", row->place, member->string, whose);
   }
-  if (status == STATUS_OK && member != NULL)
-    status = str_append_format(out, "%s: \"%s\" is not what the data say\n", task->rows[item].place,
+  return STATUS_OK;
+}
+
+static Status name_unknown_members(const ResultRow *row, const cJSON *made, Str *out) {
+  const cJSON *member = NULL;
+  cJSON_ArrayForEach(member, row->json) {
+    if (!json_has(made, member->string))
+      return str_append_format(out, "%s: \"%.100s\" is no member of such an item\n", row->place,
                                member->string);
-  parsed_row_free(&inputs);
+  }
+  return STATUS_OK;
+}
+
+/// The same of what the task decides on the answers in the row, and of members that no such row has.
+static Status compare_decision(const ResultTask *task, size_t item, const Evaluation *benchmark, Str *out) {
+  ParsedRow made = {0};
+  Str text = {0};
+  const size_t before = out->size;
+  Status status = benchmark_decide_again(benchmark, item, &task->items[item], &text);
+  if (status == STATUS_INPUT) {
+    status = str_append_format(out, "%s\n", status_message());
+    goto cleanup;
+  }
+  TRY_CLEAN(status);
+  TRY_CLEAN(parsed_row_read(task->type, item, &text, &made));
+  TRY_CLEAN(compare_row(&task->rows[item], made.json, "the task decides on its answers", out));
+  if (out->size == before) TRY_CLEAN(name_unknown_members(&task->rows[item], made.json, out));
+cleanup:
+  parsed_row_free(&made);
+  str_free(&text);
   return status;
+}
+
+/// Appends a line for the first member of the item that its row has otherwise.
+static Status compare_item(const ResultTask *task, size_t item, const Evaluation *benchmark, Str *out) {
+  ParsedRow inputs = {0};
+  const size_t before = out->size;
+  Status status = parsed_row_read(task->type, item, benchmark_inputs(benchmark, item), &inputs);
+  if (status == STATUS_OK) status = compare_row(&task->rows[item], inputs.json, "the data say", out);
+  parsed_row_free(&inputs);
+  return status == STATUS_OK && out->size == before ? compare_decision(task, item, benchmark, out) : status;
 }
 
 Status results_compare_items(const ResultTask *task, const Evaluation *benchmark, Str *out) {
@@ -232,7 +273,7 @@ Status results_compare_items(const ResultTask *task, const Evaluation *benchmark
   if (task->count != expected)
     TRY(str_append_format(out, "there are %zu items, and the data give %zu\n", task->count, expected));
   for (size_t i = 0; i < task->count && i < expected && out->size == before; i++)
-    TRY(compare_inputs(task, i, benchmark, out));
+    TRY(compare_item(task, i, benchmark, out));
   if (hash == NULL || strcmp(hash, benchmark_sha256(benchmark)) == 0) return STATUS_OK;
   return str_append_text(out, "items_sha256 is not that of the items\n");
 }

@@ -225,6 +225,7 @@ const TaskType task_stereoset = {
     .unit = "target",
     .open = open_examples,
     .ask = ask_example,
+    .summed = 2,
     .decide = decide_example,
     .measure = measure,
 };

@@ -75,6 +75,23 @@ static void they_are_verified(void **state) {
               test_contains(ran.out, "right        items of pronouns: all 8 "));
 }
 
+/// A choice that is not the likeliest, in items whose hash was made to fit. No metric says so: of this task
+/// they count what is correct.
+static void a_choice_against_its_loglikelihoods_is_seen(void **state) {
+  (void)state;
+  const char *forged = in_folder(folder, "forged.jsonl");
+  char hash[SHA256_TEXT], other[SHA256_TEXT];
+  assert_ok(file_sha256(in_folder(folder, "examples.jsonl"), hash));
+  copy_changed(folder, "examples.jsonl", "forged.jsonl", "\"choice\": ", "\"choice\": 1");
+  assert_ok(file_sha256(forged, other));
+  copy_changed(folder, "examples.json", "forged.json", hash, other);
+  Ran ran = GEE("verify", in_folder(folder, "forged.json"), "--items", forged);
+  assert_code(ran, 1);
+  assert_true(test_contains(ran.out, "right        capitals: "));
+  assert_true(
+      test_contains(ran.out, "forged.jsonl:1: \"choice\" is not what the task decides on its answers"));
+}
+
 /// lm-evaluation-harness's users met results that depended on which other tasks were asked (lmms-eval#569),
 /// and on how many at once (lm-evaluation-harness#335, #879).
 static void a_task_gives_the_same_beside_others(void **state) {
@@ -223,6 +240,7 @@ int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(examples_run),
       cmocka_unit_test(they_are_verified),
+      cmocka_unit_test(a_choice_against_its_loglikelihoods_is_seen),
       cmocka_unit_test(a_task_gives_the_same_beside_others),
       cmocka_unit_test(pairs_are_those_of_crows_pairs),
       cmocka_unit_test(choices_are_those_of_mmlu),

@@ -108,6 +108,26 @@ static void changed_inputs_are_named(void **state) {
   assert_true(test_contains(ran.out, "asked.jsonl:3: \"sent_more\" is not what the data say"));
 }
 
+/// Of a changed item, whose file has a hash to fit, the line and the member are named.
+static void a_decision_against_its_answers_is_named(void **state) {
+  (void)state;
+  static const char *const changed[][3] = {
+      {"\"prefers\": \"sent_", "\"prefers\": \"not_sent_", "\"prefers\" is not what the task decides on"},
+      {"\"tokens\": [", "\"tokens\": [1", "\"tokens\" is not what the task decides on its answers"},
+      {", \"prefers\"", ", \"audited\": true, \"prefers\"", "\"audited\" is no member of such an item"}};
+  char hash[SHA256_TEXT], other[SHA256_TEXT];
+  assert_ok(file_sha256(in_folder(folder, "items.jsonl"), hash));
+  for (size_t i = 0; i < sizeof changed / sizeof *changed; i++) {
+    copy_changed(folder, "items.jsonl", "decided.jsonl", changed[i][0], changed[i][1]);
+    assert_ok(file_sha256(in_folder(folder, "decided.jsonl"), other));
+    copy_changed(folder, "results.json", "decided.json", hash, other);
+    Ran ran = GEE("verify", in_folder(folder, "decided.json"), "--items", in_folder(folder, "decided.jsonl"));
+    assert_code(ran, 1);
+    assert_true(test_contains(ran.out, "WRONG        items of crows_pairs: "));
+    assert_true(test_contains(ran.out, "decided.jsonl:1: ") && test_contains(ran.out, changed[i][2]));
+  }
+}
+
 static void a_task_that_was_taken_out_is_named(void **state) {
   (void)state;
   copy_changed(folder, "results.json", "fewer.json", "\\ntasks = crows_pairs", "\\ntasks = crows_pairs,bbq");
@@ -177,6 +197,7 @@ int main(void) {
       cmocka_unit_test(changed_items_are_named),
       cmocka_unit_test(items_that_were_left_out_are_seen),
       cmocka_unit_test(changed_inputs_are_named),
+      cmocka_unit_test(a_decision_against_its_answers_is_named),
       cmocka_unit_test(a_task_that_was_taken_out_is_named),
       cmocka_unit_test(changed_and_missing_data_are_told_apart),
       cmocka_unit_test(what_is_no_result_is_refused),

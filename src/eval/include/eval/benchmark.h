@@ -53,4 +53,8 @@ const char *benchmark_sha256(const Evaluation *evaluation);
 size_t benchmark_items(const Evaluation *evaluation);
 /// The inputs of an item as JSON: what its row begins with.
 const Str *benchmark_inputs(const Evaluation *evaluation, size_t item);
+/// Appends the whole row of an item as the answers in `row` give it, decided by the task as a run decides.
+/// STATUS_INPUT if `row` does not have the answers to what is asked.
+STATUS_CHECKED Status benchmark_decide_again(const Evaluation *evaluation, size_t item, const TaskItem *row,
+                                             Str *out);
 const BenchmarkFile *benchmark_files(const Evaluation *evaluation, size_t *count);

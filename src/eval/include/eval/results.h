@@ -49,7 +49,8 @@ const ResultTask *results_task(const Results *results, const char *name);
 /// 1e-9 of their size, as another machine's exp and log may round otherwise.
 STATUS_CHECKED Status results_differences(const ResultTask *task, Str *out);
 /// Appends a line where the task's rows are not the items that `benchmark`, the same task opened from its
-/// data, has: a row too many or too few, the first row with other inputs, another "items_sha256".
+/// data, has: a row too many or too few, the first row with other inputs, with another decision than the task
+/// makes of the answers in it, or with a member that no such row has; another "items_sha256".
 STATUS_CHECKED Status results_compare_items(const ResultTask *task, const Evaluation *benchmark, Str *out);
 /// STATUS_INPUT unless both results asked the task in the same way; says what differs.
 STATUS_CHECKED Status results_check_same(const Results *a, const Results *b, const TaskType *type);

@@ -80,6 +80,7 @@ struct TaskType {
   const TaskAim
       *aims; // the first that fits counts; ends with a NULL name. Other metrics have no better value
   const char *const *headlines; // the metrics to look at first; ends with NULL. NULL: all
+  size_t summed;                // a row has the sum of so many answers for each log-likelihood; 0: of one
   bool by_token; // metrics are a token or over tokens: models with other tokenizers are not compared
   Status (*open)(TaskData *data);
   Status (*ask)(const TaskItem *item, TaskRequests *requests);
