@@ -39,6 +39,16 @@ STATUS_CHECKED Status verify_read_config(const cJSON *json, Config *out);
 /// config and the data give, as far as these are here.
 STATUS_CHECKED Status verify_items(const Results *results, Findings *findings);
 
+/// Whether eval writes such members, and times that are some.
+STATUS_CHECKED Status verify_members(const Results *results, Findings *findings);
+/// Whether "limits" of a task is the text that the program prints with it.
+STATUS_CHECKED Status verify_limits(const Results *results, const ResultTask *task, Findings *findings);
+/// Names what has no file in its "data".
+STATUS_CHECKED Status verify_has_data(const cJSON *json, const char *what, Findings *findings);
+/// Names each file of the task, opened again, whose hash is not in "data".
+STATUS_CHECKED Status verify_has_hashes(const ResultTask *task, const Evaluation *benchmark,
+                                        Findings *findings);
+
 /// Whether the items of a gap are of the sets that the config and the data give, every one of them. `record`
 /// is what gap_record_open read; items_path NULL: there are none.
 STATUS_CHECKED Status verify_sets(const GapRecord *record, Findings *findings);

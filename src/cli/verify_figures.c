@@ -47,6 +47,13 @@ static Status name_unknown_tasks(const Results *results, Findings *findings) {
   return STATUS_OK;
 }
 
+/// What a task says that is no figure.
+static Status check_texts(const Results *results, const ResultTask *task, Findings *findings) {
+  if (task->type->prompts) TRY(verify_has_data(results->json, "the prompts", findings));
+  if (task->type->files[0] != NULL) TRY(verify_has_data(task->json, task->type->name, findings));
+  return verify_limits(results, task, findings);
+}
+
 static Status check_results(const Results *results, Findings *findings) {
   const cJSON *adapter = cJSON_GetObjectItemCaseSensitive(results->json, "adapter_path");
   bool same_data = true;
@@ -54,12 +61,14 @@ static Status check_results(const Results *results, Findings *findings) {
   for (size_t t = 0; t < results->task_count; t++) {
     TRY(check_metrics(&results->tasks[t], findings));
     TRY(check_data(results->tasks[t].json, &same_data, findings));
+    TRY(check_texts(results, &results->tasks[t], findings));
   }
   TRY(name_unknown_tasks(results, findings));
   TRY(check_data(results->json, &same_data, findings));
   TRY(verify_model(results->json, findings));
   if (cJSON_IsString(adapter)) TRY(verify_adapter(results->json, adapter->valuestring, findings));
   TRY(verify_settings(results->json, findings));
+  TRY(verify_members(results, findings));
   TRY(same_data ? verify_items(results, findings) : say_other_data(findings));
   return finding_unchecked(findings, "the answers, and that config, device and times are true",
                            "no item is asked again");

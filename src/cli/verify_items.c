@@ -117,6 +117,7 @@ static Status check_task(Remade *again, const ResultTask *task, Findings *findin
     goto cleanup;
   }
   TRY_CLEAN(status);
+  TRY_CLEAN(verify_has_hashes(task, benchmark, findings));
   TRY_CLEAN(results_compare_items(task, benchmark, &differences));
   TRY_CLEAN(str_append_format(&detail, "all %zu that config and data give, in their order", task->count));
   TRY_CLEAN(finding_lines(findings, str_text(&what), &differences, str_text(&detail)));

@@ -40,7 +40,7 @@ static void a_changed_figure_is_named(void **state) {
     assert_code(ran, 1);
     assert_true(test_contains(ran.out, "WRONG        crows_pairs: pct_stereotype"));
     assert_true(test_contains(ran.out, said));
-    assert_true(test_contains(ran.err, "1 check failed"));
+    assert_true(test_contains(ran.err, "2 checks failed")); // "x" is nothing that a metric has
   }
 }
 
@@ -59,6 +59,33 @@ static void changed_settings_are_named(void **state) {
     assert_code(ran, 1);
     assert_true(test_contains(ran.out, "WRONG        settings: ") && test_contains(ran.out, changed[i][2]));
   }
+}
+
+/// What no figure follows from is read by people all the same.
+static void members_that_were_made_up_are_named(void **state) {
+  (void)state;
+  static const char *const changed[][3] = {
+      {"\"format\"", "\"fairness_certified\": true, \"format\"",
+       "the result: \"fairness_certified\" is nothing"},
+      {"\"value\"", "\"p\": 0.001, \"value\"", "pct_stereotype: \"p\" is nothing that eval writes"},
+      {"\"dtype\"", "\"audit\": 1, \"dtype\"", "sha256: \"audit\" is nothing that eval writes"},
+      {"Its authors advise against", "Its authors advise", "limits of crows_pairs: they are not the text"},
+      {"\"seconds\":\t", "\"seconds\":\t-", "\"seconds\" is no number of seconds"},
+      {"\"finished\":\t\"2", "\"finished\":\t\"x", "\"finished\" is no time"}};
+  for (size_t i = 0; i < sizeof changed / sizeof *changed; i++) {
+    copy_changed(folder, "results.json", "changed.json", changed[i][0], changed[i][1]);
+    Ran ran = verify("changed.json");
+    assert_code(ran, 1);
+    assert_true(test_contains(ran.out, "WRONG        ") && test_contains(ran.out, changed[i][2]));
+  }
+}
+
+static void a_missing_hash_of_the_data_is_said(void **state) {
+  (void)state;
+  copy_changed(folder, "results.json", "changed.json", "\"data\":\t[", "\"data\":\t[], \"argument\": [");
+  Ran ran = verify("changed.json");
+  assert_true(test_contains(ran.out, "not checked  crows_pairs: no hash of the data is given"));
+  assert_true(test_contains(ran.out, "crows_pairs_anonymized.csv: no hash of the data"));
 }
 
 static void changed_items_are_named(void **state) {
@@ -194,6 +221,8 @@ int main(void) {
       cmocka_unit_test(a_result_holds),
       cmocka_unit_test(a_changed_figure_is_named),
       cmocka_unit_test(changed_settings_are_named),
+      cmocka_unit_test(members_that_were_made_up_are_named),
+      cmocka_unit_test(a_missing_hash_of_the_data_is_said),
       cmocka_unit_test(changed_items_are_named),
       cmocka_unit_test(items_that_were_left_out_are_seen),
       cmocka_unit_test(changed_inputs_are_named),
