@@ -294,6 +294,14 @@ Status args_check_new_folder(const char *output) {
   return status_fail(STATUS_INPUT, "%s already exists; name a folder that does not", output);
 }
 
+Status args_check_twice(const TextList *files) {
+  for (size_t i = 0; i < files->count; i++)
+    for (size_t j = 0; j < i; j++)
+      if (strcmp(files->items[i], files->items[j]) == 0 || file_is_same(files->items[i], files->items[j]))
+        return status_fail(STATUS_INPUT, "%s is there twice", files->items[i]);
+  return STATUS_OK;
+}
+
 /// Whether two paths, of files that need not be there yet, lead to one place.
 static Status find_one_place(const char *a, const char *b, bool *same) {
   char *folders[2] = {NULL, NULL}, *paths[2] = {NULL, NULL};

@@ -67,6 +67,8 @@ STATUS_CHECKED Status args_check_unread(const char *option, const char *output);
 /// would replace the first.
 STATUS_CHECKED Status args_check_apart(const char *option, const char *path, const char *other_option,
                                        const char *other);
+/// STATUS_INPUT if two of the files are one, however their paths write it.
+STATUS_CHECKED Status args_check_twice(const TextList *files);
 /// Writes what --output asks for: a file, whole or not at all, or for "-" the standard output. If the file
 /// cannot be written, the bytes go to the standard output, and the message says so.
 STATUS_CHECKED Status args_write_output(const char *output, const char *bytes, size_t size);

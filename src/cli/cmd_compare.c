@@ -76,10 +76,8 @@ static Status open_results(Comparing *c) {
   if (items.count > 0 && items.count != c->paths.count)
     return status_fail(STATUS_INPUT, "there are %zu --items and %zu results; name one for each", items.count,
                        c->paths.count);
+  TRY(args_check_twice(&c->paths));
   for (size_t i = 0; i < c->paths.count; i++) {
-    for (size_t j = 0; j < i; j++)
-      if (strcmp(c->paths.items[i], c->paths.items[j]) == 0)
-        return status_fail(STATUS_INPUT, "%s is there twice", c->paths.items[i]);
     TRY(results_open(c->paths.items[i], items.count > 0 ? items.items[i] : NULL, &c->results[i]));
   }
   return name_results(c);

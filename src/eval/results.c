@@ -61,20 +61,23 @@ static Status open_tasks(Results *results) {
   return status_fail(STATUS_INPUT, "%s has no tasks of this program", results->path);
 }
 
-static Status open_file(const char *path, Results *out) {
+Status results_parse(const char *path, cJSON **out) {
   const char *format = NULL;
-  TRY(str_copy(&out->path, path, strlen(path)));
-  cJSON *json = NULL;
   MappedFile file = {0};
   TRY(file_map(path, &file));
-  Status status = json_parse_unique((const char *)file.bytes, file.size, path, &json);
+  Status status = json_parse_unique((const char *)file.bytes, file.size, path, out);
   file_unmap(&file);
   TRY(status);
-  out->json = json;
-  TRY(json_get_string(json, "format", path, &format));
-  if (strcmp(format, RESULTS_FORMAT) == 0) return open_tasks(out);
+  TRY(json_get_string(*out, "format", path, &format));
+  if (strcmp(format, RESULTS_FORMAT) == 0) return STATUS_OK;
   return status_fail(STATUS_INPUT, "%s is \"%.60s\"; what gee-cl eval --output writes is \"%s\"", path,
                      format, RESULTS_FORMAT);
+}
+
+static Status open_file(const char *path, Results *out) {
+  TRY(str_copy(&out->path, path, strlen(path)));
+  TRY(results_parse(path, &out->json));
+  return open_tasks(out);
 }
 
 // ---- the items file ----

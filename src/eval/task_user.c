@@ -155,16 +155,38 @@ cleanup:
   return status;
 }
 
-static Status open_rows(TaskData *data) {
-  const UserTask *task = task_of(data->type);
-  size_t index = 0;
-  for (size_t i = 1; i < task_path_count(data); i++) { // the first is the definition
-    Table *table = NULL;
-    TRY(task_table(data, i, (const char *const *)task->columns, task->column_count, &table));
-    Status status = task_add_rows(data, table, add_row, &index);
-    table_close(table);
-    TRY(status);
+/// *key = the member of the task that names a column which the table lacks; NULL if there is none. Asked
+/// before the rows are read, as a table that failed can only be closed.
+static Status find_lacking(const UserTask *task, Table *table, const char **key) {
+  const TableColumn *columns = NULL;
+  size_t count = 0;
+  *key = NULL;
+  TRY(table_columns(table, &columns, &count));
+  for (size_t c = 0; c < task->column_count && *key == NULL; c++) {
+    size_t i = 0;
+    while (i < count && strcmp(columns[i].name, task->columns[c]) != 0) i++;
+    if (i == count) *key = task->column_keys[c];
   }
+  return STATUS_OK;
+}
+
+/// Adds the rows of a file. What it lacks is said with the member that asks for it.
+static Status add_file(TaskData *data, const char *path, size_t *index) {
+  const UserTask *task = task_of(data->type);
+  const char *const *columns = (const char *const *)task->columns, *key = NULL;
+  Table *table = NULL;
+  TRY(table_open(path, columns[0], &table));
+  Status status = find_lacking(task, table, &key);
+  if (status == STATUS_OK) status = table_select(table, columns, task->column_count);
+  if (status == STATUS_OK) status = task_add_rows(data, table, add_row, index);
+  table_close(table);
+  return key != NULL ? status_context(status, "%s: \"%s\"", task->path, key) : status;
+}
+
+static Status open_rows(TaskData *data) {
+  size_t index = 0;
+  for (size_t i = 1; i < task_path_count(data); i++) // the first is the definition
+    TRY(add_file(data, task_path(data, i), &index));
   return STATUS_OK;
 }
 

@@ -132,12 +132,13 @@ size_t user_column(const UserTask *task, const char *name, size_t size) {
 }
 
 /// *out = the index of a column, which is read from now on.
-static Status add_column(UserTask *task, const char *name, size_t size, size_t *out) {
+static Status add_column(UserTask *task, const char *key, const char *name, size_t size, size_t *out) {
   *out = user_column(task, name, size);
   if (*out < task->column_count) return STATUS_OK;
   if (task->column_count == USER_COLUMNS)
     return status_fail(STATUS_INPUT, "%s: there are more than %d columns", task->path, USER_COLUMNS);
   TRY(str_copy(&task->columns[*out], name, size));
+  task->column_keys[*out] = key;
   task->column_count++;
   return STATUS_OK;
 }
@@ -145,7 +146,7 @@ static Status add_column(UserTask *task, const char *name, size_t size, size_t *
 static Status read_column(UserTask *task, const char *key, size_t *out) {
   const char *name = NULL;
   TRY(read_text(task, key, &name));
-  return add_column(task, name, strlen(name), out);
+  return add_column(task, key, name, strlen(name), out);
 }
 
 /// A column whose text stands in the rows under its own name.
@@ -153,7 +154,41 @@ static Status add_kept_column(UserTask *task, const char *key, const char *name,
   if (is_among(name, RESERVED))
     return status_fail(STATUS_INPUT, "%s: \"%s\": rows have a member \"%s\" of their own; rename the column",
                        task->path, key, name);
-  return add_column(task, name, strlen(name), out);
+  return add_column(task, key, name, strlen(name), out);
+}
+
+/// The names of metrics must differ whatever the columns hold: share_a:b:c is column "a" with b:c, and "a:b"
+/// with c.
+static Status check_part_names(const UserTask *task, size_t column, const char *metric) {
+  const char *const name = task->columns[column];
+  Str a = {0}, b = {0};
+  Status status = str_append_format(&a, "%s_%s:", metric, name);
+  for (size_t p = 0; status == STATUS_OK && p < task->part_count * USER_METRICS; p++) {
+    const char *other = task->columns[task->parts[p / USER_METRICS]], *of = task->metrics[p % USER_METRICS];
+    if (of == NULL || strcmp(other, name) == 0) continue;
+    str_clear(&b);
+    status = str_append_format(&b, "%s_%s:", of, other);
+    if (status == STATUS_OK && str_starts(str_text(&a), str_text(&b)))
+      status = status_fail(STATUS_INPUT,
+                           "%s: \"part_columns\": metrics of \"%.80s\" and of \"%.80s\" could have one name; "
+                           "rename a column",
+                           task->path, other, name);
+  }
+  str_free(&a);
+  str_free(&b);
+  return status;
+}
+
+static Status check_parts(const UserTask *task) {
+  for (size_t p = 0; p < task->part_count; p++) {
+    for (size_t other = 0; other < p; other++)
+      if (task->parts[p] == task->parts[other])
+        return status_fail(STATUS_INPUT, "%s: \"part_columns\" names \"%.80s\" twice", task->path,
+                           task->columns[task->parts[p]]);
+    for (size_t m = 0; m < USER_METRICS; m++)
+      if (task->metrics[m] != NULL) TRY(check_part_names(task, task->parts[p], task->metrics[m]));
+  }
+  return STATUS_OK;
 }
 
 static Status read_parts(UserTask *task) {
@@ -166,7 +201,7 @@ static Status read_parts(UserTask *task) {
                          task->path, USER_COLUMNS);
     TRY(add_kept_column(task, "part_columns", item->valuestring, &task->parts[task->part_count++]));
   }
-  return STATUS_OK;
+  return check_parts(task);
 }
 
 static Status read_cluster(UserTask *task) {
@@ -206,12 +241,16 @@ static Status check_template(UserTask *task, const char *key, const char *text) 
           "%s: \"%s\": a column stands in braces, as {question}, and a brace itself is written "
           "twice; found \"%.20s\"",
           task->path, key, before);
-    if (piece.is_column) TRY(add_column(task, piece.text, piece.size, &column));
+    if (piece.is_column) TRY(add_column(task, key, piece.text, piece.size, &column));
   }
   return STATUS_OK;
 }
 
 static Status add_template(UserTask *task, const char *key, const char *text) {
+  for (size_t t = 0; t < task->text_count; t++)
+    if (strcmp(task->texts[t], text) == 0)
+      return status_fail(STATUS_INPUT, "%s: \"%s\": the text \"%.80s\" is there twice", task->path, key,
+                         text);
   task->texts[task->text_count++] = text;
   return check_template(task, key, text);
 }

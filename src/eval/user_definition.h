@@ -14,7 +14,8 @@ struct UserTask {
   char *path, *folder;
   const char *files[3];
 
-  char *columns[USER_COLUMNS]; // that are read of the data, each once
+  char *columns[USER_COLUMNS];           // that are read of the data, each once
+  const char *column_keys[USER_COLUMNS]; // the member that named each first
   size_t column_count;
   // Texts with columns in braces.
   const char *context;           // NULL: none

@@ -190,7 +190,13 @@ static void a_task_is_refused_before_a_device_is_touched(void **state) {
   ASSERT_ERROR(EVAL(in_folder(folder, "lost.json"), "--output", output), 2,
                "lost.csv: there is no such file");
   write_text(in_folder(folder, "lost.csv"), "a,c\n1,2\n");
-  ASSERT_ERROR(EVAL(in_folder(folder, "lost.json"), "--output", output), 2, "lost.csv", "no column \"b\"");
+  ASSERT_ERROR(EVAL(in_folder(folder, "lost.json"), "--output", output), 2,
+               "lost.json: \"second\": ", "lost.csv: no column \"b\"");
+  write_text(in_folder(folder, "lost.json"),
+             "{\"name\": \"lost\", \"kind\": \"pair\", \"description\": \"x\", \"limits\": \"y\", \"data\": "
+             "\"lost.csv\", \"first\": \"{a}\", \"second\": \"{c}\", \"part_columns\": [\"a\", \"a\"]}");
+  ASSERT_ERROR(EVAL(in_folder(folder, "lost.json"), "--output", output), 2,
+               "lost.json: \"part_columns\" names \"a\" twice");
   assert_false(file_exists(output));
 }
 

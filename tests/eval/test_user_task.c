@@ -32,11 +32,22 @@ static Status open_task(const UserTask *task, TaskData *data) {
   return status;
 }
 
+typedef struct Refused {
+  const char *text, *part;
+} Refused;
+
+static void expect_refused(const Refused *cases, size_t count) {
+  for (size_t i = 0; i < count; i++) {
+    UserTask *task = NULL;
+    assert_fails(load(cases[i].text, &task), STATUS_INPUT, cases[i].part);
+    assert_true(test_contains(status_message(), "mine.json"));
+    assert_null(task);
+  }
+}
+
 static void definitions_are_refused_by_name(void **state) {
   (void)state;
-  static const struct {
-    const char *text, *part;
-  } cases[] = {
+  static const Refused cases[] = {
       {"{", "not valid JSON"},
       {"[]", "must be an object that describes a task"},
       {"{}", "there is no \"kind\""},
@@ -77,12 +88,24 @@ static void definitions_are_refused_by_name(void **state) {
        "\"choices\" must be a list of 2 to 64 texts"},
       {"{" HEAD "\"kind\": \"choice\", \"choices\": [\"a\", \"\"], \"answer_index_column\": \"x\"}",
        "\"choices\" must be a list of 2 to 64 texts"}};
-  for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-    UserTask *task = NULL;
-    assert_fails(load(cases[i].text, &task), STATUS_INPUT, cases[i].part);
-    assert_true(test_contains(status_message(), "mine.json"));
-    assert_null(task);
-  }
+  expect_refused(cases, sizeof cases / sizeof *cases);
+}
+
+/// Two metrics must not have one name, nor two choices one text.
+static void what_stands_twice_is_refused(void **state) {
+  (void)state;
+  static const Refused cases[] = {
+      {PAIR ", \"part_columns\": [\"c\", \"d\", \"c\"]}", "mine.json: \"part_columns\" names \"c\" twice"},
+      {PAIR ", \"part_columns\": [\"c\", \"c:d\"]}", "metrics of \"c\" and of \"c:d\" could have one name"},
+      {PAIR ", \"part_columns\": [\"c:d\", \"c\"]}", "metrics of \"c\" and of \"c:d\" could have one name"},
+      {PAIR ", \"part_columns\": [\"b_c\", \"c\"], \"metrics\": {\"share_first\": \"a\", "
+            "\"mean_difference\": \"a_b\"}}",
+       "metrics of \"c\" and of \"b_c\" could have one name"},
+      {"{" HEAD "\"kind\": \"choice\", \"choices\": [\"a\", \"{b}\", \"a\"], \"answer_index_column\": \"x\"}",
+       "mine.json: \"choices\": the text \"a\" is there twice"},
+      {"{" HEAD "\"kind\": \"pair\", \"first\": \"{a}\", \"second\": \"{a}\"}",
+       "\"second\": the text \"{a}\" is there twice"}};
+  expect_refused(cases, sizeof cases / sizeof *cases);
 }
 
 /// Fails unless the first row of the task is `expected` behind its task and index.
@@ -124,7 +147,13 @@ static void rows_are_refused_by_line(void **state) {
       {CHOICE "}", "{\"q\": \"x\", \"other\": \"\", \"a\": 1}\n", "line 1: text 1 is empty"},
       {CHOICE "}", "{\"q\": \"x\", \"other\": 0.5, \"a\": 1}\n", "column \"other\""},
       {CHOICE "}", "{\"q\": null, \"other\": \"no\", \"a\": 1}\n", "column \"q\""},
-      {CHOICE "}", "{\"q\": \"x\", \"a\": 1}\n", "no member \"other\""},
+      {CHOICE "}", "{\"q\": \"x\", \"a\": 1}\n", "mine.json: \"choices\": "}, // and then the line
+      {CHOICE "}", "{\"q\": \"x\", \"a\": 1}\n", "rows.jsonl: line 1: no member \"other\""},
+      {CHOICE "}", "{\"other\": \"x\", \"a\": 1}\n", "mine.json: \"context\": "},
+      {CHOICE ", \"part_columns\": [\"p\"]}", "{\"q\": \"x\", \"other\": \"no\", \"a\": 1}\n",
+       "mine.json: \"part_columns\": "},
+      {CHOICE ", \"cluster_column\": \"p\"}", "{\"q\": \"x\", \"other\": \"no\", \"a\": 1}\n",
+       "mine.json: \"cluster_column\": "},
       {LIST "}", "{\"list\": [\"a\", \"b\"], \"a\": \"b\"}\n{\"list\": [\"a\", \"b\"], \"a\": \"B\"}\n",
        "line 2: the answer \"B\" is none of the choices"},
       {LIST "}", "{\"list\": [\"a\"], \"a\": \"a\"}\n", "line 1: there are 1 choices"},
@@ -186,6 +215,7 @@ int main(void) {
   folder = test_folder();
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(definitions_are_refused_by_name),
+      cmocka_unit_test(what_stands_twice_is_refused),
       cmocka_unit_test(rows_hold_what_is_asked),
       cmocka_unit_test(rows_are_refused_by_line),
       cmocka_unit_test(choices_by_hand),

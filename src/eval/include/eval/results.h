@@ -34,6 +34,10 @@ typedef struct Results {
   size_t task_count;
 } Results;
 
+/// Reads a results file alone: every command that takes one refuses the same. STATUS_INPUT if it is not
+/// there, is malformed, says a thing twice, or is of another format. Zero-initialise *out, and delete it in
+/// any case.
+STATUS_CHECKED Status results_parse(const char *path, cJSON **out);
 /// Reads the results file, its items, and measures each task again. `items` is the items file, or NULL: the
 /// one that the results name, where they say it is, or else beside them. STATUS_INPUT if a file is not there,
 /// is malformed, or the items are not those that the results were computed from. Zero-initialise `out`, and
