@@ -2,11 +2,13 @@
 // what the run left and changes nothing of it.
 #include "cli.h"
 #include "config_value.h"
+#include "eval/results.h"
 #include "io/file.h"
 #include "report/report.h"
 #include "report_changes.h"
 #include "util/log.h"
 #include "util/memory.h"
+#include "visible.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -25,7 +27,7 @@ static const Option options[] = {
     {"pictures", OPTION_FLAG, &pictures, NULL, "Also write each picture as SVG and PNG into DIR/pictures.", 0,
      0},
     {"output", OPTION_TEXT, &output, "DIR",
-     "The folder to write into; by default RUN/report, which is made anew.", 0, 0},
+     "The folder to write into; by default RUN/report. In it only an earlier report is replaced.", 0, 0},
     {0}};
 static const Usage usage = {
     "report", "Write a report on a run, for an auditor.", "RUN", options,
@@ -211,6 +213,18 @@ static Status open_config(ReportJob *job) {
   return pass_over(build_data(job), "the prompts are");
 }
 
+/// A file that compare and verify refuse is not reported either.
+static Status check_results(void) {
+  TRY(args_check_twice(&results));
+  for (size_t i = 0; i < results.count; i++) {
+    cJSON *json = NULL;
+    Status status = results_parse(results.items[i], &json);
+    cJSON_Delete(json);
+    TRY(status);
+  }
+  return STATUS_OK;
+}
+
 static Status job_open(ReportJob *job, const char *run) {
   TRY(find_checkpoint(run, &job->checkpoint, &job->input.finished));
   TRY(find_beside(job, run, "-gap.json", gap_path, &job->gap));
@@ -221,6 +235,7 @@ static Status job_open(ReportJob *job, const char *run) {
   job->input.items = job->items;
   job->input.results = results.items;
   job->input.result_count = results.count;
+  TRY(check_results());
   TRY(changes_collect(results.items, results.count, &job->changes));
   job->input.changes = job->changes.changes;
   TRY(pass_over(open_config(job), "its config is"));
@@ -230,6 +245,77 @@ static Status job_open(ReportJob *job, const char *run) {
       "%s was trained with train.objective = sft: a report is on the gap between groups, which such "
       "a run knows nothing of; its numbers are in metrics.jsonl and loss_eval.jsonl",
       run);
+}
+
+// ---- what is in the way ----
+
+/// A name that a report writes: a file, or a folder of files with these endings.
+typedef struct Written {
+  const char *name, *ends[2];
+} Written;
+static const Written written[] = {{"report.html", {NULL, NULL}},
+                                  {"MODEL_CARD.md", {NULL, NULL}},
+                                  {".eval_results", {".yaml", NULL}},
+                                  {"pictures", {".svg", ".png"}}};
+
+static Status fail_foreign(const char *folder, const char *name) {
+  return status_fail(STATUS_INPUT,
+                     "%s/%s is not of a report of gee-cl, and would be lost; move it away, or name another "
+                     "folder by --output",
+                     folder, name);
+}
+
+/// Checks the files of a folder in a report.
+static Status check_part(const char *folder, const Written *part) {
+  char *path = NULL, **names = NULL;
+  size_t count = 0;
+  Status status = STATUS_OK;
+  TRY(path_join(&path, folder, part->name));
+  TRY_CLEAN(directory_list(path, &names, &count));
+  for (size_t i = 0; i < count && status == STATUS_OK; i++) {
+    bool ours =
+        str_ends(names[i], part->ends[0]) || (part->ends[1] != NULL && str_ends(names[i], part->ends[1]));
+    if (!ours) status = fail_foreign(path, names[i]);
+  }
+cleanup:
+  directory_free_list(names);
+  free(path);
+  return status;
+}
+
+static Status check_entry(const char *folder, const char *name) {
+  for (size_t i = 0; i < sizeof written / sizeof *written; i++)
+    if (strcmp(name, written[i].name) == 0)
+      return written[i].ends[0] != NULL ? check_part(folder, &written[i]) : STATUS_OK;
+  return fail_foreign(folder, name);
+}
+
+/// Fails unless the folder has a page that a report wrote; `first` is what else stands there.
+static Status check_page(const char *folder, const char *first) {
+  MappedFile page = {0};
+  char *path = NULL;
+  TRY(path_join(&path, folder, written[0].name));
+  bool there = file_is_there(path);
+  Status status = there ? file_map(path, &page) : fail_foreign(folder, first);
+  if (status == STATUS_OK &&
+      (page.size < strlen(REPORT_HEAD) || memcmp(page.bytes, REPORT_HEAD, strlen(REPORT_HEAD)) != 0))
+    status = fail_foreign(folder, written[0].name);
+  file_unmap(&page);
+  free(path);
+  return status;
+}
+
+/// A report replaces nothing but a report: in a folder that is not empty, all must be of one.
+static Status check_folder(const char *folder) {
+  char **names = NULL;
+  size_t count = 0;
+  if (!file_is_directory(folder)) return STATUS_OK;
+  TRY(directory_list(folder, &names, &count));
+  Status status = STATUS_OK;
+  for (size_t i = 0; i < count && status == STATUS_OK; i++) status = check_entry(folder, names[i]);
+  if (status == STATUS_OK && count > 0) status = check_page(folder, names[0]);
+  directory_free_list(names);
+  return status;
 }
 
 // ---- writing ----
@@ -305,15 +391,13 @@ cleanup:
 
 /// The run's own folder is made anew, so that nothing of an earlier report is left in it; in a folder that
 /// was asked for and is there, nothing is removed.
-static Status write_report(const char *run, const ReportOutput *report) {
-  char *folder = NULL;
+static Status write_report(const char *folder, const ReportOutput *report) {
   bool keep = output != NULL && file_is_there(output);
-  TRY(output != NULL ? str_copy(&folder, output, strlen(output)) : path_join(&folder, run, "report"));
-  Status status = keep ? directory_create(folder) : STATUS_OK;
-  if (status == STATUS_OK) status = keep ? write_into(folder, report) : write_folder(folder, report);
-  if (status == STATUS_OK) printf("%s/report.html: open it in any browser\n", folder);
-  free(folder);
-  return status;
+  if (keep) TRY(directory_create(folder));
+  TRY(keep ? write_into(folder, report) : write_folder(folder, report));
+  TRY(visible_print(stdout, folder, strlen(folder)));
+  printf("/report.html: open it in any browser\n");
+  return STATUS_OK;
 }
 
 Status cmd_report(int argc, char **argv) {
@@ -324,11 +408,15 @@ Status cmd_report(int argc, char **argv) {
   TRY(args_need(&usage, run, "RUN"));
   ReportJob job = {0};
   ReportOutput report = {0};
+  char *folder = NULL;
   Status status = STATUS_OK;
+  TRY_CLEAN(output != NULL ? str_copy(&folder, output, strlen(output)) : path_join(&folder, run, "report"));
+  TRY_CLEAN(check_folder(folder));
   TRY_CLEAN(job_open(&job, run));
   TRY_CLEAN(report_make(&job.input, &report));
-  TRY_CLEAN(write_report(run, &report));
+  TRY_CLEAN(write_report(folder, &report));
 cleanup:
+  free(folder);
   report_free(&report);
   job_close(&job);
   return status;

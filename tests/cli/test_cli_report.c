@@ -343,7 +343,7 @@ static void wrong_files_are_named(void **state) {
   ASSERT_ERROR(GEE("report", in_folder(folder, "nothing")), 2, "is no folder", "runs/quickstart");
   ASSERT_ERROR(GEE("report", in_folder(folder, "model")), 2, "neither final nor a step_N");
   ASSERT_ERROR(GEE("report", run, "--gap", in_folder(folder, "none.json")), 2, "none.json: no such file");
-  write_text(bad, "{\"tasks\": 5}");
+  write_text(bad, "{\"format\": \"gee-cl results 1\", \"tasks\": 5}");
   ASSERT_ERROR(GEE("report", run, "--compare", bad), 2, "bad.json", "no \"tasks\"");
   write_text(bad, "[1]");
   ASSERT_ERROR(GEE("report", run, "--gap", bad), 2, "bad.json", "not a JSON object");

@@ -128,8 +128,53 @@ static void real_results(void **state) {
   free(text);
 }
 
+/// What verify and compare refuse is not reported.
+static void the_reader_is_that_of_compare(void **state) {
+  (void)state;
+  const char *bad = in_folder(folder, "bad.json"), *base = in_folder(folder, "base.json");
+  write_text(bad, "{\"format\": \"gee-cl results 1\", \"tasks\": {}, \"tasks\": {}}");
+  ASSERT_ERROR(GEE("report", run, "--compare", bad), 2, "bad.json: \"tasks\" appears twice");
+  write_text(bad, "{\"tasks\": {}}");
+  ASSERT_ERROR(GEE("report", run, "--compare", bad), 2, "bad.json", "\"format\"");
+  ASSERT_ERROR(GEE("report", run, "--compare", base, "--compare", in_folder(folder, "./base.json")), 2,
+               "base.json is there twice");
+}
+
+/// Fails unless a report into `output` is refused, naming the file, whose bytes stay.
+static void assert_kept(const char *output, const char *name) {
+  const char *path = in_folder(output, name);
+  write_text(path, "mine");
+  ASSERT_ERROR(GEE("report", run, "--output", output), 2, path, "move it away, or name another folder");
+  char *text = read_file(path, NULL);
+  assert_string_equal(text, "mine");
+  free(text);
+  assert_int_equal(remove(path), 0);
+}
+
+/// A report replaces a report, and nothing else.
+static void nothing_of_others_is_lost(void **state) {
+  (void)state;
+  const char *other = in_folder(folder, "other"), *own = in_folder(run, "report");
+  assert_ok(directory_create(other));
+  assert_kept(other, "notes.txt");
+  assert_kept(other, "report.html");
+  assert_kept(other, "MODEL_CARD.md");
+  assert_code(GEE("report", run, "--output", other), 0); // an empty folder
+  assert_kept(other, "notes.txt");
+  assert_code(GEE("report", run, "--pictures"), 0);
+  assert_kept(own, "notes.txt");
+  assert_kept(own, "pictures/notes.txt");
+  write_text(in_folder(own, "notes.txt"), "mine");
+  ASSERT_ERROR(GEE("report", run), 2, "report/notes.txt is not of a report of gee-cl");
+  assert_int_equal(remove(in_folder(own, "notes.txt")), 0);
+  ASSERT_ERROR(GEE("report", run, "--output", run), 2, "is not of a report of gee-cl");
+  assert_code(GEE("report", run, "--output", other), 0); // an earlier report
+  assert_code(GEE("report", run), 0);
+}
+
 int main(void) {
-  const struct CMUnitTest tests[] = {cmocka_unit_test(says_what_the_run_measured),
-                                     cmocka_unit_test(real_results)};
+  const struct CMUnitTest tests[] = {
+      cmocka_unit_test(says_what_the_run_measured), cmocka_unit_test(real_results),
+      cmocka_unit_test(the_reader_is_that_of_compare), cmocka_unit_test(nothing_of_others_is_lost)};
   return cmocka_run_group_tests(tests, set_up, NULL);
 }

@@ -6,6 +6,11 @@
 #include "plot/picture.h"
 #include "util/str.h"
 
+/// The page begins with REPORT_HEAD, by which a report is told from a page that someone else wrote.
+#define REPORT_HEAD                                                                                          \
+  "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n"                                  \
+  "<meta name=\"generator\" content=\"gee-cl report\">\n"
+
 /// A key of the config as the run had it.
 typedef struct ReportKey {
   const char *section, *name, *value;
