@@ -163,12 +163,12 @@ static Status find_format(ComparisonFormat *out) {
 
 static Status write_comparison(const Comparing *c, ComparisonFormat form) {
   Str text = {0};
-  ComparisonReport report = {&c->comparison, c->results, c->names, all_metrics};
+  bool to_file = output != NULL && strcmp(output, "-") != 0;
+  ComparisonReport report = {&c->comparison, c->results, c->names, to_file ? NULL : stdout, all_metrics};
   Status status = comparison_write(&report, form, &text);
   if (status == STATUS_OK)
-    status = output != NULL && strcmp(output, "-") != 0
-                 ? args_write_output(output, str_text(&text), text.size)
-                 : visible_print(stdout, str_text(&text), text.size);
+    status = to_file ? args_write_output(output, str_text(&text), text.size)
+                     : visible_print(stdout, str_text(&text), text.size);
   str_free(&text);
   return status;
 }

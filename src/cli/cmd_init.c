@@ -5,6 +5,7 @@
 #include "terminal.h"
 #include "text/export.h"
 #include "util/log.h"
+#include "visible.h"
 
 #include <stdio.h>
 #include <sys/statvfs.h>
@@ -121,18 +122,23 @@ static Status write_model(const InitConfig *config, const char *folder) {
   return status;
 }
 
-static void say_written(const InitConfig *config) {
+static Status say_written(const InitConfig *config) {
   char bytes[32];
   format_bytes(bytes, random_weights_bytes(&config->model, config->type));
-  printf("%s: %s with %llu random weights of seed %llu, %s in %s\n", output, config->model.family->class_name,
+  TRY(visible_print_name(stdout, output));
+  printf(": %s with %llu random weights of seed %llu, %s in %s\n", config->model.family->class_name,
          (unsigned long long)random_weights(&config->model), (unsigned long long)seed, bytes,
          dtype_name(config->type));
-  if (tokenizer_path != NULL)
-    printf("next: %s train CONFIG.ini --set model.path=%s --dry-run\n", program_name, output);
-  else
+  if (tokenizer_path == NULL) {
     printf(
         "it has no tokenizer, which text needs: copy a tokenizer.json and tokenizer_config.json into it, or "
         "write it again with --tokenizer\n");
+    return STATUS_OK;
+  }
+  printf("next: %s train CONFIG.ini --set model.path=", program_name);
+  TRY(visible_print_name(stdout, output));
+  printf(" --dry-run\n");
+  return STATUS_OK;
 }
 
 Status cmd_init(int argc, char **argv) {
@@ -154,7 +160,7 @@ Status cmd_init(int argc, char **argv) {
   TRY_CLEAN(check_space(&config, folder.partial));
   TRY_CLEAN(write_model(&config, folder.partial));
   TRY_CLEAN(atomic_dir_commit(&folder));
-  say_written(&config);
+  status = say_written(&config);
 cleanup:
   atomic_dir_abort(&folder);
   return status;

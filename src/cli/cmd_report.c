@@ -395,7 +395,7 @@ static Status write_report(const char *folder, const ReportOutput *report) {
   bool keep = output != NULL && file_is_there(output);
   if (keep) TRY(directory_create(folder));
   TRY(keep ? write_into(folder, report) : write_folder(folder, report));
-  TRY(visible_print(stdout, folder, strlen(folder)));
+  TRY(visible_print_name(stdout, folder));
   printf("/report.html: open it in any browser\n");
   return STATUS_OK;
 }

@@ -3,7 +3,9 @@
 
 #include "columns.h"
 #include "io/json_write.h"
+#include "terminal.h"
 #include "util/memory.h"
+#include "visible.h"
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -36,11 +38,17 @@ static size_t column_of(size_t model) {
   return model == 0 ? 2 : 3 * model;
 }
 
+/// Appends a name, which stands on one line of a screen.
+static Status append_name(const ComparisonReport *report, const char *name, size_t columns, Str *out) {
+  return report->screen != NULL ? visible_append_name(report->screen, out, name, columns)
+                                : str_append_text(out, name);
+}
+
 static Status fill_head(const ComparisonReport *report, Grid *grid) {
   TRY(str_append_text(cell(grid, 0, 0), "metric"));
   TRY(str_append_text(cell(grid, 0, 1), "n"));
   for (size_t m = 0; m < report->comparison->models; m++) {
-    TRY(str_append_text(cell(grid, 0, column_of(m)), report->names[m]));
+    TRY(append_name(report, report->names[m], SIZE_MAX, cell(grid, 0, column_of(m))));
     if (m == 0) continue;
     TRY(str_append_text(cell(grid, 0, column_of(m) + 1), "change"));
     TRY(str_append_text(cell(grid, 0, column_of(m) + 2), "p"));
@@ -61,7 +69,8 @@ static bool is_shown(const ComparisonReport *report, const ComparedMetric *metri
 }
 
 static Status fill_row(const ComparisonReport *report, const ComparedMetric *metric, size_t row, Grid *grid) {
-  TRY(str_append_format(cell(grid, row, 0), "%s/%s", metric->type->name, metric->name));
+  TRY(str_append_format(cell(grid, row, 0), "%s/", metric->type->name));
+  TRY(append_name(report, metric->name, SIZE_MAX, cell(grid, row, 0)));
   TRY(str_append_format(cell(grid, row, 1), "%zu", metric->n));
   for (size_t m = 0; m < report->comparison->models; m++) {
     const ComparedValue *value = &metric->values[m];
@@ -102,8 +111,12 @@ static Status write_models(const ComparisonReport *report, Str *out) {
     const cJSON *json = report->results[m].json;
     const char *model = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(json, "model_path"));
     const char *adapter = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(json, "adapter_path"));
-    TRY(str_append_format(out, "%s: %s%s%s\n", report->names[m], model != NULL ? model : "?",
-                          adapter != NULL ? " + " : "", adapter != NULL ? adapter : ""));
+    TRY(append_name(report, report->names[m], SIZE_MAX, out));
+    TRY(str_append_text(out, ": "));
+    TRY(append_name(report, model != NULL ? model : "?", SIZE_MAX, out));
+    if (adapter != NULL) TRY(str_append_text(out, " + "));
+    if (adapter != NULL) TRY(append_name(report, adapter, SIZE_MAX, out));
+    TRY(str_append_text(out, "\n"));
   }
   return str_append_text(out, "\n");
 }
@@ -118,7 +131,22 @@ static size_t width_of(const Grid *grid, size_t column) {
   return widest;
 }
 
+/// Cuts long names of metrics on a screen, so that a row stays on one line.
+static Status fit_names(const ComparisonReport *report, const Grid *grid) {
+  enum { LEAST = 40 };
+  size_t others = 0, room = report->screen != NULL ? terminal_width(report->screen) : SIZE_MAX;
+  for (size_t column = 1; column < grid->columns; column++) others += 2 + width_of(grid, column);
+  for (size_t row = 0; row < grid->rows; row++) {
+    Str *name = cell(grid, row, 0), fitted = {0};
+    TRY(append_name(report, str_text(name), room > others + LEAST ? room - others : LEAST, &fitted));
+    str_free(name);
+    *name = fitted;
+  }
+  return STATUS_OK;
+}
+
 static Status write_table(const ComparisonReport *report, const Grid *grid, Str *out) {
+  TRY(fit_names(report, grid));
   TRY(write_models(report, out));
   for (size_t row = 0; row < grid->rows; row++) {
     for (size_t column = 0; column < grid->columns; column++) {

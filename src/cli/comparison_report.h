@@ -4,12 +4,14 @@
 #include "cli.h"
 #include "eval/compare.h"
 #include "eval/results.h"
+#include <stdio.h>
 
 /// What is shown; all borrowed.
 typedef struct ComparisonReport {
   const Comparison *comparison;
   const Results *results; // [comparison->models]
   char *const *names;     // [comparison->models] short ones, each once
+  FILE *screen;           // where tables are shown; NULL: in a file
   bool all_metrics;       // in tables, and not the headlines alone; JSON and CSV have all
 } ComparisonReport;
 

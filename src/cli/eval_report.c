@@ -121,7 +121,16 @@ cleanup:
 
 // ---- the table ----
 
-enum { NAME_COLUMNS = 24 }; // at least
+enum {
+  NAME_COLUMNS = 24,  // at least
+  OTHER_COLUMNS = 45, // of a row: blanks, the value, its interval, n
+};
+
+/// Columns that a name may take.
+static size_t most_columns(void) {
+  size_t width = terminal_width(stdout);
+  return width > NAME_COLUMNS + OTHER_COLUMNS ? width - OTHER_COLUMNS : NAME_COLUMNS;
+}
 
 static bool is_shown(const EvalRun *run, const TaskType *type, const char *metric) {
   return run->all_metrics || task_is_headline(type, metric);
@@ -137,7 +146,7 @@ static Status name_columns(const EvalRun *run, const EvalModel *model, size_t *o
       const char *metric = model->metrics[t].items[i].name;
       if (!is_shown(run, benchmark_type(run->tasks[t]), metric)) continue;
       str_clear(&name);
-      TRY_CLEAN(visible_append_for(stdout, &name, metric, strlen(metric)));
+      TRY_CLEAN(visible_append_name(stdout, &name, metric, most_columns()));
       size_t columns = text_columns(str_text(&name), name.size);
       if (columns > *out) *out = columns;
     }
@@ -153,7 +162,7 @@ static Status print_metric(const Metric *metric, size_t columns) {
   Str name = {0};
   if (isfinite(metric->low))
     (void)snprintf(interval, sizeof interval, "[%.4f, %.4f]", metric->low, metric->high);
-  Status status = visible_append_for(stdout, &name, metric->name, strlen(metric->name));
+  Status status = visible_append_name(stdout, &name, metric->name, most_columns());
   if (status == STATUS_OK)
     printf("  %-*s %10.4f  %-22s %6zu\n", field_width(str_text(&name), columns), str_text(&name),
            metric->value, interval, metric->n);
@@ -201,10 +210,10 @@ static Status print_task(const EvalRun *run, const EvalModel *model, size_t inde
 Status eval_print(const EvalRun *run, const EvalModel *model) {
   size_t columns = 0;
   TRY(name_columns(run, model, &columns));
-  TRY(visible_print(stdout, run->config->model.path, strlen(run->config->model.path)));
+  TRY(visible_print_name(stdout, run->config->model.path));
   if (model->adapter.path != NULL) {
     printf(" + ");
-    TRY(visible_print(stdout, model->adapter.path, strlen(model->adapter.path)));
+    TRY(visible_print_name(stdout, model->adapter.path));
   }
   printf("\n");
   for (size_t t = 0; t < run->task_count; t++) TRY(print_task(run, model, t, columns));

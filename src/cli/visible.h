@@ -13,5 +13,10 @@ STATUS_CHECKED Status visible_append(Str *out, const char *text, size_t size);
 STATUS_CHECKED Status visible_append_quoted(Str *out, const char *text, size_t size);
 /// Appends text for a stream: visible if that is a terminal, else byte for byte.
 STATUS_CHECKED Status visible_append_for(FILE *stream, Str *out, const char *text, size_t size);
+/// Appends a name, such as of a file or a metric, for a stream: on a terminal it takes one line, with \n and
+/// \t as JSON writes them, and at most `columns`; a longer one ends with "...".
+STATUS_CHECKED Status visible_append_name(FILE *stream, Str *out, const char *name, size_t columns);
+/// Writes a name of any length to a stream, as visible_append_name makes it.
+STATUS_CHECKED Status visible_print_name(FILE *stream, const char *name);
 /// Writes text to a stream, as visible_append_for makes it.
 STATUS_CHECKED Status visible_print(FILE *stream, const char *text, size_t size);

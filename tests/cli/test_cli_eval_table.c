@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const char *model, *data, *output;
+static const char *folder, *model, *data, *output;
 
 /// Bias types: plain, of wide letters, and with a sequence that clears a screen and one that turns the text.
 #define WIDE   "女性"
@@ -73,9 +73,45 @@ static void a_terminal_shows_names_and_does_not_obey(void **state) {
   assert_null(strstr(shown.out, "\xE2\x80\xAE"));
 }
 
+/// Columns of the longest line; only ASCII is expected.
+static size_t widest(const char *text) {
+  size_t most = 0;
+  for (size_t size; *text != '\0'; text += size + (text[size] != '\0')) {
+    size = strcspn(text, "\r\n");
+    if (size > most) most = size;
+  }
+  return most;
+}
+
+/// A name with line ends, and one longer than the screen, in the tables of eval and of compare.
+static void a_name_takes_one_line_of_a_terminal(void **state) {
+  (void)state;
+  const char *task = in_folder(folder, "own.json"), *other = in_folder(folder, "other.json");
+  const char *items[] = {in_folder(folder, "a.jsonl"), in_folder(folder, "b.jsonl")};
+  write_text(in_folder(folder, "own.jsonl"),
+             "{\"a\": \"x\", \"b\": \"y\", \"part\": \"a\\nb\\u001b[2J\"}\n{\"a\": \"p\", \"b\": "
+             "\"q\", \"part\": "
+             "\"long long long long long long long long long long long long long long long long\"}\n");
+  write_text(task,
+             "{\"name\": \"own\", \"kind\": \"pair\", \"description\": \"x\", \"limits\": \"y\", \"data\": "
+             "\"own.jsonl\", \"first\": \"{a}\", \"second\": \"{b}\", \"part_columns\": [\"part\"]}");
+  Ran ran = TERMINAL_GEE("eval", "--model", model, "--tasks", task, "--all-metrics", "--output", output,
+                         "--items", items[0]);
+  assert_code(ran, 0);
+  assert_true(test_contains(ran.out, "share_first_part:a\\nb\\u001B[2J"));
+  assert_true(test_contains(ran.out, "share_first_part:long lo") && test_contains(ran.out, "..."));
+  assert_true(widest(strstr(ran.out, "share_first")) <= 80);
+  assert_code(GEE("eval", "--model", model, "--tasks", task, "--output", other, "--items", items[1]), 0);
+  ran = TERMINAL_GEE("compare", output, other, "--all-metrics");
+  assert_code(ran, 0);
+  assert_true(test_contains(ran.out, "own/share_first_part:a\\nb\\u001B[2J"));
+  assert_true(test_contains(ran.out, "own/share_first_part:long") && test_contains(ran.out, "..."));
+  assert_false(test_contains(ran.out, "long long long long long long long"));
+}
+
 static int set_up(void **state) {
   (void)state;
-  const char *folder = test_folder();
+  folder = test_folder();
   model = in_folder(folder, "model");
   data = in_folder(folder, "data");
   output = in_folder(folder, "results.json");
@@ -100,6 +136,7 @@ int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(headlines_come_first),
       cmocka_unit_test(columns_stand_under_each_other),
+      cmocka_unit_test(a_name_takes_one_line_of_a_terminal),
       cmocka_unit_test(a_terminal_shows_names_and_does_not_obey),
   };
   return cmocka_run_group_tests(tests, set_up, NULL);

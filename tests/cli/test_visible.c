@@ -68,9 +68,46 @@ static void only_a_terminal_gets_it(void **state) {
   (void)close(terminal);
 }
 
+/// A name on a terminal: one line, cut at a character; in a file its bytes.
+static void names_take_one_line(void **state) {
+  (void)state;
+  Str out = {0};
+  FILE *file = tmpfile();
+  assert_non_null(file);
+  assert_ok(visible_append_name(file, &out, "a\nb\x1b", 2));
+  assert_string_equal(str_text(&out), "a\nb\x1b");
+  assert_int_equal(fclose(file), 0);
+  int terminal = posix_openpt(O_RDWR | O_NOCTTY);
+  if (terminal < 0 || grantpt(terminal) != 0 || unlockpt(terminal) != 0) {
+    print_message("no pseudo-terminal can be opened here\n");
+    exit(TEST_SKIPPED);
+  }
+  file = fopen(ptsname(terminal), "w");
+  assert_non_null(file);
+  static const struct {
+    const char *name;
+    size_t columns;
+    const char *shown;
+  } cases[] = {{"a\n\tb\x1b\"", SIZE_MAX, "a\\n\\tb\\u001B\""},
+               {"abcdef", 6, "abcdef"},
+               {"abcdefg", 6, "abc..."},
+               {"女性性", 6, "女性性"},
+               {"女性性女", 6, "女..."},
+               {"abcdef", 2, "..."}};
+  for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+    str_clear(&out);
+    assert_ok(visible_append_name(file, &out, cases[i].name, cases[i].columns));
+    assert_string_equal(str_text(&out), cases[i].shown);
+  }
+  assert_int_equal(fclose(file), 0);
+  (void)close(terminal);
+  str_free(&out);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(what_commands_is_shown),
+      cmocka_unit_test(names_take_one_line),
       cmocka_unit_test(only_a_terminal_gets_it),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
