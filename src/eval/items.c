@@ -7,11 +7,12 @@
 #include "track/jsonlines.h"
 #include "util/memory.h"
 #include "util/str.h"
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum { VALUE_SIZE = 160 };
+enum { VALUE_SIZE = 160, CHECK_SIZE = 17 }; // 16 digits and a blank
 
 struct ItemFile {
   char *folder, *path, *owner;
@@ -19,9 +20,41 @@ struct ItemFile {
   JsonLines *lines;
   char **rows; // those that were there
   size_t count, capacity, taken;
-  size_t added; // rows of this process
-  bool owned;   // the first line was read
+  size_t added;  // rows of this process
+  bool owned;    // the first line was read
+  uint64_t hash; // of all lines so far, without their checks
 };
+
+// ---- checks ----
+
+/// Writes what stands before a line, and takes the line into the hash: a change of any line, and one that was
+/// taken out, is seen there or at the next one.
+static void make_check(ItemFile *items, const char *line, size_t size, char out[CHECK_SIZE + 1]) {
+  items->hash = hash_bytes(items->hash, line, size);
+  (void)snprintf(out, CHECK_SIZE + 1, "%016" PRIx64 " ", items->hash);
+}
+
+static Status take_row(ItemFile *items, size_t number, const char *line, size_t size) {
+  char check[CHECK_SIZE + 1];
+  if (size < CHECK_SIZE || line[CHECK_SIZE - 1] != ' ')
+    return status_fail(
+        STATUS_INPUT,
+        "%s:%zu: the row has no check in front, as another version wrote it; remove %s to start over",
+        items->path, number, items->folder);
+  make_check(items, line + CHECK_SIZE, size - CHECK_SIZE, check);
+  if (strncmp(line, check, CHECK_SIZE) != 0)
+    return status_fail(
+        STATUS_INPUT,
+        "%s:%zu: the row was changed after it was computed; remove this line and those behind it to "
+        "compute them again, or remove %s to start over",
+        items->path, number, items->folder);
+  TRY(mem_reserve(&items->rows, &items->capacity, items->count + 1, "rows"));
+  TRY(str_copy(&items->rows[items->count], line + CHECK_SIZE, size - CHECK_SIZE));
+  items->count++;
+  return STATUS_OK;
+}
+
+// ---- what the rows belong to ----
 
 /// A member's value for a message.
 static void describe(const cJSON *value, char out[VALUE_SIZE]) {
@@ -57,8 +90,10 @@ static Status compare_members(const ItemFile *items, const cJSON *is, const cJSO
 
 static Status check_owner(const ItemFile *items, const char *line, size_t size) {
   cJSON *was = NULL, *is = NULL;
+  char *place = NULL;
   Status status = STATUS_OK;
-  TRY_CLEAN(json_parse(line, size, items->path, &was));
+  TRY_CLEAN(str_format(&place, "%s:1", items->path));
+  TRY_CLEAN(json_parse(line, size, place, &was));
   TRY_CLEAN(json_parse(items->owner, strlen(items->owner), "the run", &is));
   if (!cJSON_IsObject(was) || json_has(was, "task")) {
     status =
@@ -68,6 +103,7 @@ static Status check_owner(const ItemFile *items, const char *line, size_t size) 
   TRY_CLEAN(compare_members(items, is, was, false));
   TRY_CLEAN(compare_members(items, was, is, true));
 cleanup:
+  free(place);
   cJSON_Delete(was);
   cJSON_Delete(is);
   return status;
@@ -77,11 +113,9 @@ static Status read_line(void *user, size_t number, const char *line, size_t size
   ItemFile *items = user;
   (void)keep;
   items->owned = true;
-  if (number == 1) return check_owner(items, line, size);
-  TRY(mem_reserve(&items->rows, &items->capacity, items->count + 1, "rows"));
-  TRY(str_copy(&items->rows[items->count], line, size));
-  items->count++;
-  return STATUS_OK;
+  if (number > 1) return take_row(items, number, line, size);
+  items->hash = hash_bytes(HASH_START, line, size);
+  return check_owner(items, line, size);
 }
 
 Status item_file_open(const char *folder, const char *owner, bool resume, ItemFile **out) {
@@ -99,7 +133,10 @@ Status item_file_open(const char *folder, const char *owner, bool resume, ItemFi
   TRY_CLEAN(str_copy(&items->owner, owner, strlen(owner)));
   TRY_CLEAN(directory_lock(folder, false, &items->lock));
   TRY_CLEAN(jsonlines_open_read(items->path, read_line, items, &items->lines));
-  if (!items->owned) TRY_CLEAN(jsonlines_append(items->lines, owner, strlen(owner)));
+  if (!items->owned) {
+    items->hash = hash_bytes(HASH_START, owner, strlen(owner));
+    TRY_CLEAN(jsonlines_append(items->lines, owner, strlen(owner)));
+  }
   *out = items;
   return STATUS_OK;
 
@@ -135,10 +172,19 @@ size_t item_file_left(const ItemFile *items) {
 }
 
 Status item_file_append(ItemFile *items, const char *row, size_t size) {
+  char check[CHECK_SIZE + 1];
+  Str line = {0};
+  Status status = STATUS_OK;
   if (item_file_left(items) > 0)
     return status_fail(STATUS_FAILED, "%s: a row before those that are there", items->path);
+  make_check(items, row, size, check);
+  TRY_CLEAN(str_append(&line, check, CHECK_SIZE));
+  TRY_CLEAN(str_append(&line, row, size));
   items->added++;
-  return jsonlines_append(items->lines, row, size);
+  TRY_CLEAN(jsonlines_append(items->lines, line.data, line.size));
+cleanup:
+  str_free(&line);
+  return status;
 }
 
 Status item_file_sync(ItemFile *items) {
@@ -149,34 +195,27 @@ const char *item_file_path(const ItemFile *items) {
   return items->path;
 }
 
-/// What follows the first line. The caller unmaps the file.
-static Status map_rows(const ItemFile *items, MappedFile *file, const uint8_t **rows, size_t *size) {
-  TRY(file_map(items->path, file));
-  const uint8_t *newline = memchr(file->bytes, '\n', file->size);
-  size_t skipped = newline != NULL ? (size_t)(newline + 1 - file->bytes) : file->size;
-  *rows = file->bytes + skipped;
-  *size = file->size - skipped;
-  return STATUS_OK;
-}
-
-static Status write_rows(const ItemFile *items, const char *path) {
-  MappedFile file = {0};
-  const uint8_t *rows = NULL;
-  size_t size = 0;
-  TRY(map_rows(items, &file, &rows, &size));
-  Status status = file_write_atomic(path, rows, size);
-  file_unmap(&file);
-  return status;
+static Status add_row(void *user, const char *line, size_t size, size_t number) {
+  Str *out = user;
+  if (number == 1) return STATUS_OK;
+  TRY(str_append(out, line + CHECK_SIZE, size - CHECK_SIZE));
+  return str_append(out, "\n", 1);
 }
 
 Status item_file_sha256(const ItemFile *items, char out[SHA256_TEXT]) {
-  MappedFile file = {0};
-  const uint8_t *rows = NULL;
-  size_t size = 0;
-  TRY(map_rows(items, &file, &rows, &size));
-  hash_sha256(rows, size, out);
-  file_unmap(&file);
-  return STATUS_OK;
+  Str rows = {0};
+  Status status = file_lines(items->path, add_row, &rows);
+  if (status == STATUS_OK) hash_sha256(str_text(&rows), rows.size, out);
+  str_free(&rows);
+  return status;
+}
+
+static Status write_rows(const ItemFile *items, const char *path) {
+  Str rows = {0};
+  Status status = file_lines(items->path, add_row, &rows);
+  if (status == STATUS_OK) status = file_write_atomic(path, str_text(&rows), rows.size);
+  str_free(&rows);
+  return status;
 }
 
 Status item_file_finish(ItemFile *items, const char *path) {

@@ -25,11 +25,13 @@ typedef struct Steps {
 static Status keep_steps(void *user, size_t number, const char *line, size_t size, bool *keep) {
   Steps *steps = user;
   cJSON *object = NULL;
+  char *place = NULL;
   int64_t step = 0;
-  (void)number;
-  Status status = json_parse_with_nul(line, size, steps->path, &object);
-  if (status == STATUS_OK) status = json_get_integer(object, "step", steps->path, 0, INT64_MAX, &step);
+  TRY(str_format(&place, "%s: line %zu", steps->path, number));
+  Status status = json_parse_with_nul(line, size, place, &object);
+  if (status == STATUS_OK) status = json_get_integer(object, "step", place, 0, INT64_MAX, &step);
   cJSON_Delete(object);
+  free(place);
   *keep = step < steps->keep_below;
   if (*keep) steps->last = step;
   return status;
@@ -42,7 +44,7 @@ static Status keep_lines(const MappedFile *file, JsonLinesReader reader, void *u
     const char *newline = memchr(line, '\n', (size_t)(end - line));
     if (newline == NULL) break; // a partial line: the process was killed while writing it
     bool keep = true;
-    TRY(status_context(reader(user, number, line, (size_t)(newline - line), &keep), "line %zu", number));
+    TRY(reader(user, number, line, (size_t)(newline - line), &keep));
     if (keep) TRY(str_append(kept, line, (size_t)(newline + 1 - line)));
     line = newline + 1;
   }

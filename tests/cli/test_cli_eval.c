@@ -5,8 +5,10 @@
 
 #include "io/file.h"
 #include "io/json.h"
+#include "util/hash.h"
 #include "util/rng.h"
 #include "util/str.h"
+#include <inttypes.h>
 #include <math.h>
 #include <signal.h>
 #include <stdio.h>
@@ -276,29 +278,69 @@ static void expect_whole(void) {
   assert_false(file_exists(in_folder(folder, "killed.json.unfinished")));
 }
 
+/// Appends rows as they stand in a work file, each behind its check.
+static void append_checked(Str *work, const char *rows) {
+  uint64_t hash = hash_bytes(HASH_START, work->data, work->size - 1); // the first line
+  for (const char *line = rows, *end = NULL; *line != '\0'; line = end + 1) {
+    end = strchr(line, '\n');
+    hash = hash_bytes(hash, line, (size_t)(end - line));
+    assert_ok(str_append_format(work, "%016" PRIx64 " ", hash));
+    assert_ok(str_append(work, line, (size_t)(end + 1 - line)));
+  }
+}
+
 /// A kill leaves the first bytes of what a whole run writes: here of every length that a draw gives.
 static void a_killed_run_gives_the_same_bytes(void **state) {
   (void)state;
   Str whole = {0};
-  size_t size = 0;
   assert_code(EVAL_MANY(GEE, "whole", "--limit=0"), 0);
-  char *rows = read_file(in_folder(folder, "whole.jsonl"), &size);
+  char *rows = read_file(in_folder(folder, "whole.jsonl"), NULL);
   pid_t pid = EVAL_MANY(START_GEE, "killed", "--limit=0");
   assert_true(wait_for_lines(WORK, 1, 20)); // what the rows belong to, before anything is computed
   (void)kill(pid, SIGKILL);
   assert_code(finish_run(pid), -SIGKILL);
   char *left = read_file(WORK, NULL);
   assert_ok(str_append(&whole, left, (size_t)(strchr(left, '\n') + 1 - left)));
-  assert_ok(str_append(&whole, rows, size));
+  append_checked(&whole, rows);
   for (uint32_t round = 0; round < 10; round++) {
     if (round > 0) assert_ok(directory_create(in_folder(folder, "killed.json.unfinished")));
     if (round > 0) write_file(WORK, whole.data, rng_below((uint32_t)whole.size, 7, RNG_DATA, round, 0, 0));
     assert_code(EVAL_MANY(GEE, "killed", "--resume"), 0);
     expect_whole();
   }
+  assert_ok(directory_create(in_folder(folder, "killed.json.unfinished")));
+  write_file(WORK, whole.data, whole.size); // complete, for the next test
   free(rows);
   free(left);
   str_free(&whole);
+}
+
+/// A kept row with a digit that was changed, one that was taken out, and rows without checks.
+static void a_damaged_row_is_refused(void **state) {
+  (void)state;
+  char *kept = read_file(WORK, NULL), *first = strchr(kept, '\n') + 1, *second = strchr(first, '\n') + 1,
+       *third = strchr(second, '\n') + 1;
+  char *digit = strpbrk(strstr(second, "\"loglikelihoods\""), "12345678");
+  ++*digit;
+  write_text(WORK, kept);
+  ASSERT_ERROR(EVAL_MANY(GEE, "killed", "--resume"), 2, "error: /", "rows.jsonl:3: the row was changed",
+               "start over");
+  --*digit;
+  Str text = {0};
+  assert_ok(str_append(&text, kept, (size_t)(first - kept)));
+  assert_ok(str_append_text(&text, second));
+  write_file(WORK, text.data, text.size);
+  ASSERT_ERROR(EVAL_MANY(GEE, "killed", "--resume"), 2, "rows.jsonl:2: the row was changed");
+  str_clear(&text);
+  assert_ok(str_append(&text, kept, (size_t)(first - kept)));
+  assert_ok(str_append_text(&text, first + 17));
+  write_file(WORK, text.data, text.size);
+  ASSERT_ERROR(EVAL_MANY(GEE, "killed", "--resume"), 2, "rows.jsonl:2: the row has no check", "start over");
+  write_file(WORK, kept, (size_t)(third - kept));
+  assert_code(EVAL_MANY(GEE, "killed", "--resume"), 0);
+  expect_whole();
+  str_free(&text);
+  free(kept);
 }
 
 /// And by real signals, if the run is not done before they come.
@@ -339,11 +381,12 @@ static void rows_of_another_run_are_refused(void **state) {
   assert_ok(directory_create(in_folder(folder, "stale.json.unfinished")));
   write_text(work, "{\"model\": \"other\"}\n");
   ASSERT_ERROR(EVAL("--output", output), 2, "stale.json.unfinished is there", "--resume");
-  ASSERT_ERROR(EVAL("--output", output, "--resume"), 2, "rows of another run", "\"program\"");
+  ASSERT_ERROR(EVAL("--output", output, "--resume"), 2,
+               "error: ", "stale.json.unfinished/rows.jsonl has rows of another run", "\"program\"");
   write_text(work, "{\"task\": \"crows_pairs\", \"index\": 0}\n");
   ASSERT_ERROR(EVAL("--output", output, "--resume"), 2, "does not say which run");
   write_text(work, "what is this?\n");
-  ASSERT_ERROR(EVAL("--output", output, "--resume"), 2, "rows.jsonl", "line 1");
+  ASSERT_ERROR(EVAL("--output", output, "--resume"), 2, "rows.jsonl:1");
   FileLock lock = {0};
   assert_ok(directory_lock(in_folder(folder, "stale.json.unfinished"), false, &lock));
   ASSERT_ERROR(EVAL("--output", output, "--resume"), 2, "stale.json.unfinished"); // a run is at work there
@@ -379,6 +422,7 @@ int main(void) {
       cmocka_unit_test(wrong_use_is_refused),
       cmocka_unit_test(malformed_lines_are_named),
       cmocka_unit_test(a_killed_run_gives_the_same_bytes),
+      cmocka_unit_test(a_damaged_row_is_refused),
       cmocka_unit_test(a_signal_keeps_what_is_computed),
       cmocka_unit_test(a_second_signal_quits_at_once),
       cmocka_unit_test(rows_of_another_run_are_refused),

@@ -152,7 +152,7 @@ static void test_any_lines_are_read_and_appended(void **state) {
   jsonlines_close(lines);
   expect_text("[1]\nhello\nmore\n");
   put_text("[1]\n\nhello\n");
-  assert_fails(jsonlines_open_read(path, read_any, &seen, &lines), STATUS_INPUT, "line 2: an empty line");
+  assert_fails(jsonlines_open_read(path, read_any, &seen, &lines), STATUS_INPUT, "an empty line");
   expect_text("[1]\n\nhello\n");
 }
 

@@ -1,8 +1,11 @@
 // The rows of benchmarks while they are computed: a file of JSON Lines, alone in a folder, that survives a
 // kill.
 //
-//   {"model": "...", ...}                      what the rows belong to
-//   {"task": "crows_pairs", "index": 0, ...}   the rows, in the order of the tasks and items
+//   {"model": "...", ...}                             what the rows belong to
+//   0123456789abcdef {"task": ..., "index": 0, ...}   the rows, in the order of the tasks and items
+//
+// In front of a row is FNV-1a of all lines up to it, without what is in front of them: against damage, not
+// against a forger.
 #pragma once
 
 #include "util/hash.h"
@@ -14,8 +17,8 @@ typedef struct ItemFile ItemFile;
 
 /// Opens folder/rows.jsonl for rows that belong to `owner`, a line of JSON: an object of strings and numbers.
 /// With `resume`, rows that are there will be taken by item_file_take. STATUS_INPUT if the folder is there
-/// without `resume`, if another process is at work in it, or if the rows belong to something else; names the
-/// first member that differs.
+/// without `resume`, if another process is at work in it, or if the rows belong to something else (names the
+/// first member that differs), or one was changed (names its line).
 STATUS_CHECKED Status item_file_open(const char *folder, const char *owner, bool resume, ItemFile **out);
 /// Safe on NULL. The folder stays, unless there is no row in it.
 void item_file_close(ItemFile *items);

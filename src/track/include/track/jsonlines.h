@@ -18,7 +18,7 @@ STATUS_CHECKED Status jsonlines_open(const char *path, int64_t keep_below, JsonL
 /// The step of the last line that opening kept, or −1.
 int64_t jsonlines_last_step(const JsonLines *lines);
 /// Called for each whole line of a file, in order; `number` counts from 1, and the line is without its end.
-/// *keep is true, and may be set to false to drop the line.
+/// *keep is true, and may be set to false to drop the line. A failure should name the file and the line.
 typedef Status (*JsonLinesReader)(void *user, size_t number, const char *line, size_t size, bool *keep);
 /// Opens a file of any lines for appending, after `reader` has seen those that are there. A failure of it
 /// leaves the file as it is.
