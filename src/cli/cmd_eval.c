@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 static const char *model_path, *tasks, *data_dir, *output, *items_path, *limit;
 static const char *dtype, *quantise_to, *compute, *device, *gemm, *chat_template, *profile;
@@ -75,6 +76,13 @@ typedef struct Suite {
   size_t model_count;
 } Suite;
 
+/// The lock is an empty folder, unless a run whose rows lie beside its items was stopped there.
+static void unlock_items(EvalModel *model) {
+  if (model->items_lock.held) (void)rmdir(model->items_work);
+  file_unlock(&model->items_lock);
+  free(model->items_work);
+}
+
 static void suite_close(Suite *suite) {
   for (size_t m = 0; suite->models != NULL && m < suite->model_count; m++) {
     EvalModel *model = &suite->models[m];
@@ -82,6 +90,7 @@ static void suite_close(Suite *suite) {
       metrics_free(&model->metrics[t]);
     free(model->metrics);
     free(model->output);
+    unlock_items(model);
     free(model->items);
     free(model->work);
     free(model->owner);
@@ -224,6 +233,14 @@ static Status check_unread(const Suite *suite) {
   return STATUS_OK;
 }
 
+/// Two runs with other outputs never write one items file: it is locked as the output is, by the folder of
+/// its name.
+static Status lock_items(EvalModel *model) {
+  if (model->items == NULL || strcmp(output, "-") == 0) return STATUS_OK; // the rows lie beside the items
+  TRY(str_format(&model->items_work, "%s.unfinished", model->items));
+  return directory_lock(model->items_work, false, &model->items_lock);
+}
+
 static Status open_rows(Suite *suite) {
   EvalRun run = run_of(suite);
   for (size_t m = 0; m < suite->model_count; m++) {
@@ -231,6 +248,7 @@ static Status open_rows(Suite *suite) {
     TRY(mem_array(&model->metrics, suite->tasks.count, "metrics"));
     TRY(adapter_identify(model->adapter.path, &model->adapter));
     TRY(eval_owner(&run, &model->adapter, &model->owner));
+    TRY(lock_items(model));
     if (model->work != NULL) TRY(item_file_open(model->work, model->owner, resume, &model->rows));
   }
   return STATUS_OK;

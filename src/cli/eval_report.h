@@ -2,6 +2,7 @@
 #pragma once
 
 #include "eval/benchmark.h"
+#include "io/file.h"
 #include "provenance.h"
 
 /// A model that is measured: the base, or an adapter on it.
@@ -11,6 +12,8 @@ typedef struct EvalModel {
   char *items;         // NULL: not asked for
   char *work;          // the folder of the rows while the run lasts; NULL: none
   ItemFile *rows;      // in it; NULL: none
+  char *items_work;    // beside the items, with the lock on them; NULL: `work` is that
+  FileLock items_lock;
   char *owner;         // a line of JSON: what the rows belong to
   MetricList *metrics; // [tasks]
   double seconds;      // of this process

@@ -395,6 +395,19 @@ static void rows_of_another_run_are_refused(void **state) {
   assert_code(EVAL("--output", output, "--resume"), 0); // nothing to go on with: from the start
 }
 
+/// The first run's result would name items that the second one wrote.
+static void two_runs_do_not_write_one_items_file(void **state) {
+  (void)state;
+  const char *items = in_folder(folder, "shared.jsonl"), *work = in_folder(folder, "shared.jsonl.unfinished");
+  FileLock lock = {0};
+  assert_ok(directory_lock(work, false, &lock)); // as a run at work holds it
+  ASSERT_ERROR(EVAL("--output", in_folder(folder, "second.json"), "--items", items), 2,
+               "another process is writing", "shared.jsonl.unfinished");
+  file_unlock(&lock);
+  assert_code(EVAL("--output", in_folder(folder, "second.json"), "--items", items, "--limit", "2"), 0);
+  assert_false(file_exists(work));
+}
+
 static int set_up(void **state) {
   (void)state;
   folder = test_folder();
@@ -426,6 +439,7 @@ int main(void) {
       cmocka_unit_test(a_signal_keeps_what_is_computed),
       cmocka_unit_test(a_second_signal_quits_at_once),
       cmocka_unit_test(rows_of_another_run_are_refused),
+      cmocka_unit_test(two_runs_do_not_write_one_items_file),
   };
   return cmocka_run_group_tests(tests, set_up, NULL);
 }
