@@ -98,6 +98,8 @@ STATUS_CHECKED Status runtime_open_device(Runtime *runtime, const DeviceOptions 
 STATUS_CHECKED Status runtime_open_ops(Runtime *runtime, const char *gemm);
 /// An Ops that counts the memory of what runtime_open_ops's would compute.
 STATUS_CHECKED Status runtime_create_plan(const Runtime *runtime, Ops **out);
+/// STATUS_INPUT if the device does not offer what the runtime is to compute in, which a plan does not ask.
+STATUS_CHECKED Status runtime_check_compute(const Runtime *runtime, const char *gemm);
 /// Gives *model the adapter adapters->items[index] after those before it, on `ops` (a plan's or the
 /// runtime's). An adapter may bring weights of its own in place of the model's, so all but the first load the
 /// model anew.

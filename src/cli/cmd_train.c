@@ -352,6 +352,7 @@ static Status print_header(const Run *run) {
 static Status plan_memory(Run *run) {
   Ops *ops = NULL;
   Status status = STATUS_OK;
+  TRY_CLEAN(runtime_check_compute(&run->runtime, run->config.gemm));
   TRY_CLEAN(runtime_create_plan(&run->runtime, &ops));
   TrainJob job = make_job(run, ops);
   if (!dry_run || resume) { // a dry run disturbs no earlier run

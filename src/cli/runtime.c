@@ -37,6 +37,15 @@ Status runtime_create_plan(const Runtime *runtime, Ops **out) {
   return ops_use_compute(*out, runtime->compute);
 }
 
+Status runtime_check_compute(const Runtime *runtime, const char *gemm) {
+  Ops *ops = NULL;
+  if (runtime->compute == COMPUTE_F32) return STATUS_OK;
+  Status status = ops_create(runtime->device, gemm, &ops);
+  if (status == STATUS_OK) status = ops_use_compute(ops, runtime->compute);
+  ops_free(ops);
+  return status;
+}
+
 Status runtime_end_profile(Runtime *runtime, Status status) {
   ProfileReport *profile = runtime->profile;
   if (status != STATUS_OK && status != STATUS_INTERRUPTED) return status; // runtime_close drops it

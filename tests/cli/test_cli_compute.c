@@ -59,6 +59,9 @@ static int set_up(void **state) {
   assert_code(ran, 2);
   assert_true(test_contains(ran.err, with_kind("model.compute = ", " needs a CPU with ")));
   assert_true(test_contains(ran.err, kind->instructions));
+  Ran dry = GEE("train", config, "--dry-run"); // nothing is planned that could not run
+  assert_code(dry, 2);
+  assert_string_equal(dry.err, ran.err);
   (void)fprintf(stderr, "skipped: %s", ran.err);
   return 0;
 }
