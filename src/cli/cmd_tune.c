@@ -81,13 +81,15 @@ static Status run_tune(void) {
   const DeviceInfo *info = device_info(runtime.device);
   printf("%s: %s (%s)\n", info->platform, info->name, info->driver);
   TRY_CLEAN(ops_create(runtime.device, "own", &runtime.ops));
-  if (!ops_can_choose(runtime.ops)) {
-    printf("a CPU has kernels of its own: there is nothing to tune, and nothing is kept\n");
+  reporter.nothing = !ops_can_choose(runtime.ops);
+  if (model != NULL || !reporter.nothing) TRY_CLEAN(bench_open_model(model, &runtime.files, &made));
+  TRY_CLEAN(args_check_unread("--json", json_path));
+  if (!reporter.nothing) {
+    status = tune(&runtime, &reporter);
     goto cleanup;
   }
-  TRY_CLEAN(bench_open_model(model, &runtime.files, &made));
-  TRY_CLEAN(args_check_unread("--json", json_path));
-  status = tune(&runtime, &reporter);
+  printf("a CPU has kernels of its own: there is nothing to tune, and nothing is kept\n");
+  if (json_path != NULL) status = write_json(&reporter);
 cleanup:
   tune_reporter_free(&reporter);
   runtime_close(&runtime);

@@ -127,6 +127,16 @@ static void add_choice(JsonWriter *json, const TuneResult *result) {
   json_object_end(json);
 }
 
+static void add_measured(JsonWriter *json, const TuneReporter *reporter) {
+  json_array_begin(json, "candidates");
+  for (size_t i = 0; i < TUNE_CANDIDATES; i++) add_candidate(json, &reporter->result.candidates[i]);
+  json_array_end(json);
+  json_array_begin(json, "times");
+  for (size_t i = 0; i < reporter->count; i++) add_time(json, &reporter->times[i]);
+  json_array_end(json);
+  add_choice(json, &reporter->result);
+}
+
 Status tune_render_json(const TuneReporter *reporter, Str *out) {
   JsonWriter json = {.layout = JSON_PRETTY};
   if (reporter->failed) return status_fail(STATUS_FAILED, "out of memory for the times");
@@ -134,13 +144,8 @@ Status tune_render_json(const TuneReporter *reporter, Str *out) {
   json_string(&json, "version", GEE_VERSION);
   bench_add_device(&json, device_info(reporter->device));
   json_string(&json, "model", bench_model_name(reporter->model));
-  json_array_begin(&json, "candidates");
-  for (size_t i = 0; i < TUNE_CANDIDATES; i++) add_candidate(&json, &reporter->result.candidates[i]);
-  json_array_end(&json);
-  json_array_begin(&json, "times");
-  for (size_t i = 0; i < reporter->count; i++) add_time(&json, &reporter->times[i]);
-  json_array_end(&json);
-  add_choice(&json, &reporter->result);
+  json_bool(&json, "tunable", !reporter->nothing);
+  if (!reporter->nothing) add_measured(&json, reporter);
   if (reporter->path != NULL) json_string(&json, "kept", reporter->path);
   json_object_end(&json);
   return json_finish(&json, "the tuning", out);

@@ -8,6 +8,7 @@
 typedef struct TuneReporter {
   const char *model; // NULL: random weights
   const Device *device;
+  bool nothing; // a CPU: there are no candidates
   TuneResult result;
   TuneTime *times;
   size_t count, capacity;

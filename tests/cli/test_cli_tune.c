@@ -120,6 +120,15 @@ static void a_cpu_has_nothing_to_tune(void **state) {
   Ran ran = GEE("tune", "--device", "Portable Computing Language");
   if (ran.code != 0) skip();
   assert_true(test_contains(ran.out, "there is nothing to tune"));
+  const char *path = in_folder(folder, "cpu.json");
+  assert_code(GEE("tune", "--device", "Portable Computing Language", "--json", path), 0);
+  cJSON *json = read_json(path);
+  assert_true(cJSON_IsFalse(cJSON_GetObjectItem(json, "tunable")));
+  assert_null(cJSON_GetObjectItem(json, "choice"));
+  cJSON_Delete(json);
+  ASSERT_ERROR(
+      GEE("tune", "--device", "Portable Computing Language", "--model", in_folder(folder, "nowhere")), 2,
+      "nowhere");
   ASSERT_ERROR(GEE("tune", "--device", "no such device"), 2, "no such device");
   ASSERT_ERROR(GEE("tune", "--model", in_folder(folder, "nowhere")), 2, "nowhere");
 }
