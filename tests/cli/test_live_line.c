@@ -2,6 +2,7 @@
 #include "support/test.h"
 
 #include "live_line.h"
+#include "util/clock.h"
 #include <fcntl.h>
 #include <poll.h>
 #include <stdlib.h>
@@ -212,10 +213,13 @@ static void a_terminal_gets_one_line_redrawn(void **state) {
   assert_true(test_contains(text, "\x1b[32m━━━━━━━━━━━━\x1b[0m            ")); // half of 24 cells
   progress_result(progress, 5, "gap 0.1");
   assert_true(test_contains(screen_read(screen), "\r\x1b[2K\x1b[1m   5/10\x1b[0m  gap 0.1\r\n"));
+  double drawn = clock_seconds();
   progress_phase(progress, "sampling");
   assert_true(test_contains(screen_read(screen), "\r\x1b[2Ksampling \x1b[32m"));
-  progress_update(progress, 6); // within 0.1 s of the last drawing
-  assert_string_equal(screen_read(screen), "");
+  progress_update(progress, 6); // within 0.1 s of the last drawing, unless the machine is busy
+  bool soon = clock_seconds() - drawn < 0.1;
+  text = screen_read(screen);
+  if (soon) assert_string_equal(text, "");
   progress_end(progress);
   text = screen_read(screen);
   assert_true(test_contains(text, " 6/10") && strcmp(text + strlen(text) - 2, "\r\n") == 0);
