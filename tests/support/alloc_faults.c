@@ -59,6 +59,8 @@ static Call *calls;
 static size_t call_room;
 static bool recording;
 
+enum { GROWTHS = 2 }; // of buffers, that a run may save
+
 /// (glibc's backtrace() would do, but leaves memory behind that LeakSanitizer finds.)
 static _Unwind_Reason_Code add_frame(struct _Unwind_Context *context, void *path) {
   uint64_t *hash = path;
@@ -349,8 +351,11 @@ void faults_sweep(const FaultSweep *sweep) {
       verdict = faults_try(sweep, calls[i].n, mode, &fired);
       if (verdict != NULL) fail_msg("%s", verdict);
       check_disk(sweep, fired, mode);
-      // A run may make more allocations than were counted, as it cleans up after others, but never fewer.
-      if (!fired) fail_msg("%s: allocation %zu of %zu was not made", sweep->name, calls[i].n, total);
+      // A run may make more allocations than were counted, as it cleans up after others, but hardly fewer:
+      // texts with times in them vary in length, and so does how often a buffer grows.
+      if (!fired && faults_count() + GROWTHS < calls[i].n)
+        fail_msg("%s: allocation %zu of %zu was not made, only %zu", sweep->name, calls[i].n, total,
+                 faults_count());
     }
   }
   print_message("%s: %zu of %zu allocations failed\n", sweep->name, chosen, total);
