@@ -10,7 +10,7 @@ import json
 import sys
 
 WIDTH, LEFT, RIGHT, TOP, ROW, HEADING = 800, 190, 190, 64, 46, 34
-PICTURED = ["recipe", "recipe_kl", "published", "symmetric_kl", "mixed", "mixed_kl_40", "no_stories_kl_40", "system_prompt"]
+PICTURED = ["quickstart", "recipe", "recipe_kl", "published", "symmetric_kl", "mixed", "mixed_kl_40", "no_stories_kl_40", "system_prompt"]
 BEFORE, AFTER, INK, FAINT = "#9aa0a6", "#0b7a5c", "#202124", "#dadce0"
 
 
