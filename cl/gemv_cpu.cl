@@ -252,9 +252,9 @@ INLINE void multiply(LOCAL_PTR float *row, const Few *few) {
   }                                                                                                          \
   first += (n_end##i + COLS - 1) / COLS;
 
-/// Three products of one A, the last of which may have no columns. Groups: the sum of their ceil(N / COLS),
-/// one work item each. M is at most ROWS. A(m,k) lies at m·a_m + k and B(k,n) at k + n·b_n. A is float32;
-/// b_type: any.
+/// Three products of one A, of which all but the first may have no columns. Groups: the sum of their ceil(N /
+/// COLS), one work item each. M is at most ROWS. A(m,k) lies at m·a_m + k and B(k,n) at k + n·b_n. A is
+/// float32; b_type: any.
 KERNEL(gemv_cpu)
 (PRODUCT(0), PRODUCT(1), PRODUCT(2), GLOBAL const float *a, ulong a_first, uint a_m, uint m_end, uint k_end,
  float alpha, float beta) {

@@ -138,9 +138,11 @@ static Status fit_names(const ComparisonReport *report, const Grid *grid) {
   for (size_t column = 1; column < grid->columns; column++) others += 2 + width_of(grid, column);
   for (size_t row = 0; row < grid->rows; row++) {
     Str *name = cell(grid, row, 0), fitted = {0};
-    TRY(append_name(report, str_text(name), room > others + LEAST ? room - others : LEAST, &fitted));
+    Status status =
+        append_name(report, str_text(name), room > others + LEAST ? room - others : LEAST, &fitted);
     str_free(name);
     *name = fitted;
+    TRY(status);
   }
   return STATUS_OK;
 }

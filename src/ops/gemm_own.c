@@ -14,7 +14,7 @@ enum { LEAST_CHUNK = 96, ITEMS_PER_PROCESSOR = 8 };
 enum { MOST_WORDS = 4 * 1024 * 1024 };          // scratch for rounded rows of A
 enum { BLOCK = 32, BLOCK_WORDS = 11 };          // as in cl/int8_cpu.h
 enum { FEW_INT8_ROWS = 8, MOST_ITEMS = 64 };    // that round for themselves
-enum { FEW_ROWS = 3, FEW_COLS_PER_VECTOR = 4 }; // as in cl/gemv_cpu.cl, whose PRODUCTS are GEMM_TOGETHER
+enum { FEW_ROWS = 3, FEW_COLS_PER_VECTOR = 4 }; // as in cl/gemv_cpu.cl, which computes GEMM_TOGETHER products
 
 /// Elements from one row, or column, of op(matrix) to the next.
 static size_t row_stride(const GemmMatrix *matrix) {
