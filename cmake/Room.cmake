@@ -16,10 +16,11 @@ if(GEE_FUZZ)
   list(APPEND GEE_SANITIZER_OPTIONS -fsanitize=fuzzer-no-link) # what libFuzzer looks at: branches and comparisons
 endif()
 
-function(target_room target room)
+function(add_room room)
   cmake_parse_arguments(ARG "" "" "USES;LIBRARIES" ${ARGN})
+  set(target gee_${room})
   file(GLOB sources CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/src/${room}/*.c)
-  target_sources(${target} PRIVATE ${sources})
+  add_library(${target} STATIC ${sources})
   target_include_directories(${target} PUBLIC ${CMAKE_SOURCE_DIR}/src/${room}/include
                                        PRIVATE ${CMAKE_SOURCE_DIR}/src/${room})
   target_compile_definitions(${target} PRIVATE _GNU_SOURCE GEE_VERSION="${PROJECT_VERSION}")
@@ -30,9 +31,4 @@ function(target_room target room)
     target_link_libraries(${target} PRIVATE gee_${used})
   endforeach()
   target_link_libraries(${target} PRIVATE ${ARG_LIBRARIES} m)
-endfunction()
-
-function(add_room room)
-  add_library(gee_${room} STATIC)
-  target_room(gee_${room} ${room} ${ARGN})
 endfunction()
