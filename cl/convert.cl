@@ -11,10 +11,15 @@ KERNEL(widen)(GLOBAL float *RESTRICT out, VIEW(const void, x), uint cols, uint t
               load_typed(skip_typed(x, x_first, type), row * x_pitch + c, cols - c, type));
 }
 
-/// out[count] of TYPE_F16 or TYPE_BF16 = x[count]. One element per work item.
-KERNEL(narrow)(GLOBAL ushort *RESTRICT out, GLOBAL const float *RESTRICT x, ulong count, uint type) {
-  ulong i = (ulong)item_id(0);
-  if (i >= count) return;
-  if (type == TYPE_F16) store_half(out, (size_t)i, x[i]);
-  if (type == TYPE_BF16) store_bfloat(out, (size_t)i, x[i]);
+/// The rows of out, of TYPE_F16 or TYPE_BF16 and out_pitch apart, = the view x[·,cols]. LANES columns per
+/// work item (grid_columns).
+KERNEL(narrow)(GLOBAL ushort *RESTRICT out, uint out_pitch, VIEW(const float, x), uint cols, uint type) {
+  uint c = (uint)lanes_column(cols), end = min(c + (uint)LANES, cols);
+  size_t row = lanes_row(cols);
+  x += x_first + row * x_pitch;
+  out += row * out_pitch;
+  for (; c < end; c++) {
+    if (type == TYPE_F16) store_half(out, c, x[c]);
+    if (type == TYPE_BF16) store_bfloat(out, c, x[c]);
+  }
 }

@@ -2,6 +2,7 @@
 // kernel asks its processor or its compiler (cl/probe_cpu.cl, cl/probe_gpu.cl), because a driver may compile
 // instructions that the processor does not have.
 #include "context.h"
+#include "gemm_choice.h"
 
 static const char *const names[] = {"f32", "bf16", "int8"};
 static const char *const instructions[] = {NULL, "AVX512-BF16", "AVX512-VNNI"};
@@ -54,8 +55,10 @@ static Status check_offered(Ops *ops, Compute compute) {
 Status ops_use_compute(Ops *ops, Compute compute) {
   if (compute != COMPUTE_F32 && ops->device != NULL) TRY(check_offered(ops, compute));
   ops->compute = compute;
-  if (compute == COMPUTE_BF16 && !ops->family->cpu_files) return tile_choose(ops);
-  return ops_build_programs(ops);
+  ops->vendor_rounds = false;
+  if (compute != COMPUTE_BF16 || ops->family->cpu_files) return ops_build_programs(ops);
+  TRY(tile_choose(ops));
+  return gemm_prove_vendor(ops);
 }
 
 Compute ops_compute(const Ops *ops) {

@@ -13,6 +13,7 @@ struct Ops {
   Device *device;       // borrowed; NULL in a plan
   const Device *vendor; // the device whose vendor GEMM is asked first; NULL: only gee-cl's own
   GemmChoice products;  // and for which products
+  bool vendor_rounds;   // it also multiplies values that are rounded to bfloat16
   const KernelFamily *family;
   Compute compute;         // of products with MEMORY_WEIGHTS; all others are float32
   const Tile *tile;        // of products in bfloat16 on a GPU; NULL: none is compiled

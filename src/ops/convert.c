@@ -4,8 +4,6 @@
 #include "grid.h"
 #include "ops/ops.h"
 
-enum { ITEMS = 256 };
-
 // The list of types that kernels decode is that of the kernels themselves.
 #include "block_list.h"
 static const bool decoded[DTYPE_COUNT] = {
@@ -33,6 +31,11 @@ Status convert_widen(const Tensor *out, const Tensor *x) {
                 ARG_UINT(x->cols), ARG_UINT(x->dtype));
 }
 
+Status convert_narrow(const Tensor *out, size_t pitch, const Tensor *x, DType type) {
+  return LAUNCH(x->ops, narrow, grid_columns(x->ops, x->cols, x->rows), ARG_BUFFER(out->buffer),
+                ARG_UINT(pitch), ARG_VIEW(x), ARG_UINT(x->cols), ARG_UINT(type));
+}
+
 Status op_convert(Tensor *out, const Tensor *x) {
   TRY(ops_check_shape("op_convert", "out", out, x->rows, x->cols));
   bool narrows = x->dtype == DTYPE_F32 && dtype_is_half(out->dtype);
@@ -41,8 +44,5 @@ Status op_convert(Tensor *out, const Tensor *x) {
   TRY(ops_check_whole("op_convert", "out", out));
   TRY(ops_check_readable("op_convert", "x", x));
   OPERATION(out->ops, "convert", 0, out, x);
-  if (!narrows) return convert_widen(out, x);
-  size_t count = x->rows * x->cols;
-  return LAUNCH(out->ops, narrow, grid_items(count, ITEMS), ARG_TENSOR(out), ARG_TENSOR(x), ARG_COUNT(count),
-                ARG_UINT(out->dtype));
+  return narrows ? convert_narrow(out, out->pitch, x, out->dtype) : convert_widen(out, x);
 }

@@ -1,4 +1,4 @@
-// Widening, for operations that need a tensor of another type as float32. Private to ops.
+// Conversion for operations that need a tensor in another type. Private to ops.
 #pragma once
 
 #include "launch.h"
@@ -7,3 +7,6 @@
 STATUS_CHECKED Status ops_check_readable(const char *op, const char *tensor, const Tensor *value);
 /// The first elements of `out`, float32, = the view x of any type that kernels read, with its rows touching.
 STATUS_CHECKED Status convert_widen(const Tensor *out, const Tensor *x);
+/// The memory of `out`, whatever its type, = the rows of the view x, float32, rounded to the 16-bit `type`;
+/// `pitch` elements from one to the next.
+STATUS_CHECKED Status convert_narrow(const Tensor *out, size_t pitch, const Tensor *x, DType type);

@@ -5,9 +5,12 @@
 #include "convert.h"
 #include "gemm_choice.h"
 #include "ops/ops.h"
+#include "util/memory.h"
 
 enum { VENDOR_STEPS = 2048 }; // steps of k in one call of a vendor's GEMM, which sums in one chain
 enum { WIDEN_ELEMENTS = 4 * 1024 * 1024 }; // scratch for weights that are multiplied as float32
+enum { ROUND_ELEMENTS = 8 * 1024 * 1024 }; // scratch for rows that a vendor's GEMM multiplies in 16 bits
+enum { ALIGNED_HALVES = 8 };               // 16 bytes, with which a row of those begins
 
 static GemmMatrix matrix_of(GemmInput input) {
   const Tensor *tensor = input.tensor;
@@ -71,6 +74,23 @@ static Status widened_gemm(Ops *ops, GemmCall call, const Tensor *weights) {
   return STATUS_OK;
 }
 
+/// The vendor's GEMM of some rows of `a` at a time, rounded to the 16-bit type of b.
+static Status rounded_gemm(Ops *ops, GemmCall call, const Tensor *a) {
+  const Tensor *scratch;
+  size_t pitch = (call.k + ALIGNED_HALVES - 1) / ALIGNED_HALVES * ALIGNED_HALVES;
+  size_t at_once = size_min(a->rows, pitch < ROUND_ELEMENTS ? ROUND_ELEMENTS / pitch : 1);
+  TRY(ops_scratch(ops, SCRATCH_ROUNDED, at_once * pitch / 2, &scratch));
+  call.a = (GemmMatrix){.buffer = scratch->buffer, .stride = pitch, .type = call.b.type};
+  for (size_t row = 0; row < a->rows; row += call.m) {
+    call.m = size_min(at_once, a->rows - row);
+    Tensor part = tensor_rows(a, row, call.m);
+    TRY(convert_narrow(scratch, pitch, &part, call.b.type));
+    TRY(vendor_gemm(ops, call));
+    call.c.offset += call.m * call.c.stride;
+  }
+  return STATUS_OK;
+}
+
 /// True if a GEMM of this Ops is to read b's type: the vendor's, or the family's own where the vendor's could
 /// not multiply b as float32 either.
 static bool reads_type(const Ops *ops, GemmCall call) {
@@ -108,12 +128,13 @@ static Status call_of(Tensor *c, const GemmFactors *factors, float alpha, float 
 Status gemm(Tensor *c, const GemmFactors *factors, float alpha, float beta) {
   GemmCall call;
   TRY(call_of(c, factors, alpha, beta, &call));
+  if (gemm_rounds_for_vendor(c->ops, &call)) return rounded_gemm(c->ops, call, factors->a.tensor);
   return reads_type(c->ops, call) ? multiply(c->ops, &call) : widened_gemm(c->ops, call, factors->b.tensor);
 }
 
 /// Whether the family's own GEMM is what computes the call.
 static bool is_own(const Ops *ops, const GemmCall *call) {
-  return reads_type(ops, *call) && !gemm_is_vendors(ops, call);
+  return reads_type(ops, *call) && !gemm_is_vendors(ops, call) && !gemm_rounds_for_vendor(ops, call);
 }
 
 Status gemm_each(Tensor *const cs[], const Tensor *a, const Tensor *const bs[], size_t count,

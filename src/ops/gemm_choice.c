@@ -4,6 +4,7 @@
 
 #include "grid.h"
 #include "util/hash.h"
+#include "util/log.h"
 #include "util/memory.h"
 #include <stdio.h>
 #include <stdlib.h>
@@ -125,6 +126,25 @@ unsigned char gemm_usual_set(const DeviceInfo *info) {
 bool gemm_is_vendors(const Ops *ops, const GemmCall *call) {
   return ops->vendor != NULL && call->math == GEMM_F32 && ops->products.vendor[product_form(call)] &&
          device_can_gemm(ops->vendor, call);
+}
+
+static bool can_multiply_bf16(const Device *vendor) {
+  static const GemmMatrix bf16 = {.type = DTYPE_BF16};
+  static const GemmCall call = {.m = 1, .n = 1, .k = 1, .a = bf16, .b = bf16, .math = GEMM_HALF_INPUTS};
+  return vendor != NULL && device_can_gemm(vendor, &call);
+}
+
+bool gemm_rounds_for_vendor(const Ops *ops, const GemmCall *call) {
+  return ops->vendor_rounds && ops->vendor != NULL && call->math == GEMM_HALF_INPUTS &&
+         call->b.type == DTYPE_BF16 && ops->products.vendor[product_form(call)];
+}
+
+Status gemm_prove_vendor(Ops *ops) {
+  ops->vendor_rounds = ops->compute == COMPUTE_BF16 && can_multiply_bf16(ops->vendor);
+  if (!ops->vendor_rounds || ops->device == NULL || ops_selftest_bf16(ops) == STATUS_OK) return STATUS_OK;
+  log_say(LOG_NOTE, "products in bf16 do without %s. %s", device_info(ops->vendor)->gemm, status_message());
+  ops->vendor_rounds = false;
+  return STATUS_OK;
 }
 
 static bool has_vendor(const Device *device) {

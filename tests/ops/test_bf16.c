@@ -137,7 +137,27 @@ static void all_other_products_stay_float32(void **state) {
   fixture_compare("dw", dev_dw, dw, 1e-6);
 }
 
-/// On a CPU, where gee-cl's own are faster anyway. On a GPU the vendor's multiply what is not rounded.
+/// Where the vendor's GEMM takes bfloat16, it computes the products of weights that are stored so, with no
+/// tile at all; those of other weights stay gee-cl's own.
+static void a_vendors_products_are_rounded(void **state) {
+  (void)state;
+  enum { M = 70, N = 24, K = 2100 }; // K is more than a vendor's GEMM sums at once
+  const GemmMatrix bf16 = {.type = DTYPE_BF16};
+  const GemmCall call = {.m = 1, .n = 1, .k = 1, .a = bf16, .b = bf16, .math = GEMM_HALF_INPUTS};
+  Ops *ops = fixture_ops();
+  if (!device_can_gemm(fixture_device(), &call) || fixture_small()) skip();
+  assert_true(ops->vendor_rounds);
+  Kernel *tile = ops->kernels[KERNEL_gemm_tile];
+  ops->kernels[KERNEL_gemm_tile] = NULL;
+  check(&(Case){false, M, N, K, 0.5, -2, DTYPE_BF16});
+  check(&(Case){true, M, N, K, 1, 0, DTYPE_BF16});
+  check(&(Case){false, 1, N, 33, 1, 0, DTYPE_BF16});
+  ops->kernels[KERNEL_gemm_tile] = tile;
+  check(&(Case){false, M, N, K, 0.5, -2, DTYPE_F32});
+}
+
+/// On a CPU, where gee-cl's own are faster anyway. On a GPU without bfloat16 the vendor's multiply what is
+/// not rounded.
 static void a_vendors_products_are_refused(void **state) {
   (void)state;
   const GemmCall plain = {.m = 1, .n = 1, .k = 1};
@@ -194,6 +214,7 @@ int main(void) {
       OPS_TEST(all_other_products_stay_float32),
       OPS_TEST(not_a_number_stays_so),
       OPS_TEST(a_vendors_products_are_refused),
+      OPS_TEST(a_vendors_products_are_rounded),
       OPS_TEST(the_self_test_launches_its_kernels),
   };
   return cmocka_run_group_tests(tests, open_bf16, ops_fixture_close);

@@ -235,6 +235,7 @@ static void bf16_found(void **state) {
   (void)state;
   if (fixture_small() || ops_use_compute(fixture_ops(), COMPUTE_BF16) != STATUS_OK) skip();
   bool cpu = fixture_ops()->family == &cpu_family;
+  fixture_ops()->vendor_rounds = false; // the broken kernels are gee-cl's own
   size_t count = cpu ? sizeof in_bf16 / sizeof *in_bf16 : sizeof in_tiles / sizeof *in_tiles;
   for (size_t i = 0; i < count; i++) check_break(cpu ? &in_bf16[i] : &in_tiles[i]);
 }
