@@ -129,8 +129,8 @@ bool gemm_is_vendors(const Ops *ops, const GemmCall *call) {
 }
 
 static bool can_multiply_bf16(const Device *vendor) {
-  static const GemmMatrix bf16 = {.type = DTYPE_BF16};
-  static const GemmCall call = {.m = 1, .n = 1, .k = 1, .a = bf16, .b = bf16, .math = GEMM_HALF_INPUTS};
+  const GemmMatrix bf16 = {.type = DTYPE_BF16};
+  const GemmCall call = {.m = 1, .n = 1, .k = 1, .a = bf16, .b = bf16, .math = GEMM_HALF_INPUTS};
   return vendor != NULL && device_can_gemm(vendor, &call);
 }
 
