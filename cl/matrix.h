@@ -1,6 +1,7 @@
 // The matrix tile: C[M,N] += A[M,K] · Bᵀ[N,K] of a few rows, columns and steps of k, by MATRIX_LANES work
-// items together. A and B are bfloat16, two steps of k in a word, the first in its low half; C is float32.
-// Each filling says how its instruction wants the elements to be spread over the lanes:
+// items together. A and B are bfloat16, or with FACTORS_F16 IEEE halves, two steps of k in a word, the first
+// in its low half; C is float32. Each filling says how its instruction wants the elements to be spread over
+// the lanes:
 //
 //   load_a, load_b   a lane's words of A and B, from a slab whose rows are PITCH words long
 //   multiply         the instruction
@@ -15,17 +16,25 @@
 #define DEPTH 32 // steps of k in a slab
 #define WORDS (DEPTH / 2)
 
-#if defined(MATRIX_MMA)
-// NVIDIA from compute capability 8.0 on. PTX ISA, "Matrix Fragments for mma.m16n8k16 with floating point
-// type".
+#if defined(FACTORS_F16) && defined(cl_khr_fp16)
+#pragma OPENCL EXTENSION cl_khr_fp16 : enable // for the vectors that AMD's instructions take
+#endif
+
+#if defined(MATRIX_MMA) || defined(MATRIX_MMA_8)
+// NVIDIA from compute capability 8.0 on, and from 7.5 on with 8 steps of k. PTX ISA, "Matrix Fragments for
+// mma.m16n8k16 with floating point type" and "for mma.m16n8k8".
 #define MATRIX_LANES 32
 #define MATRIX_M     16
 #define MATRIX_N     8
-#define MATRIX_K     16
-#define PITCH        (WORDS + 4) // the rows of a fragment are in different banks
-#define A_WORDS      4
-#define B_WORDS      2
-#define SUMS         4
+#ifdef MATRIX_MMA
+#define MATRIX_K 16
+#else
+#define MATRIX_K 8
+#endif
+#define PITCH   (WORDS + 4) // the rows of a fragment are in different banks
+#define A_WORDS (MATRIX_K / 4)
+#define B_WORDS (MATRIX_K / 8)
+#define SUMS    4
 
 INLINE void load_a(uint *a, LOCAL_PTR const uint *slab, uint lane) {
   UNROLL for (uint i = 0; i < A_WORDS; i++) a[i] =
@@ -41,17 +50,32 @@ INLINE uint sum_col(uint lane, uint i) {
   return lane % 4 * 2 + i % 2;
 }
 #ifndef EMULATED
+#ifdef FACTORS_F16
+#define MMA_TYPES "f32.f16.f16.f32 "
+#else
+#define MMA_TYPES "f32.bf16.bf16.f32 "
+#endif
 INLINE void multiply(float *sums, const uint *a, const uint *b) {
-  ASM volatile("mma.sync.aligned.m16n8k16.row.col.f32.bf16.bf16.f32 "
+#ifdef MATRIX_MMA
+  ASM volatile("mma.sync.aligned.m16n8k16.row.col." MMA_TYPES
                "{%0, %1, %2, %3}, {%4, %5, %6, %7}, {%8, %9}, {%0, %1, %2, %3};"
                : "+f"(sums[0]), "+f"(sums[1]), "+f"(sums[2]), "+f"(sums[3])
                : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b[0]), "r"(b[1]));
+#else
+  ASM volatile("mma.sync.aligned.m16n8k8.row.col." MMA_TYPES
+               "{%0, %1, %2, %3}, {%4, %5}, {%6}, {%0, %1, %2, %3};"
+               : "+f"(sums[0]), "+f"(sums[1]), "+f"(sums[2]), "+f"(sums[3])
+               : "r"(a[0]), "r"(a[1]), "r"(b[0]));
+#endif
 }
+#ifndef FACTORS_F16
+#define ROUNDS_A_PAIR
 INLINE uint round_pair(float low, float high) {
   uint word;
   ASM("cvt.rn.bf16x2.f32 %0, %1, %2;" : "=r"(word) : "f"(high), "f"(low));
   return word;
 }
+#endif
 #endif
 
 #elif defined(MATRIX_WMMA)
@@ -81,9 +105,14 @@ INLINE uint sum_col(uint lane, uint i) {
 }
 #ifndef EMULATED
 INLINE void multiply(float *sums, const uint *a, const uint *b) {
-  vstore8(__builtin_amdgcn_wmma_f32_16x16x16_bf16_w32(as_short16(vload8(0, a)), as_short16(vload8(0, b)),
-                                                      vload8(0, sums)),
-          0, sums);
+#ifdef FACTORS_F16
+  float8 added = __builtin_amdgcn_wmma_f32_16x16x16_f16_w32(as_half16(vload8(0, a)), as_half16(vload8(0, b)),
+                                                            vload8(0, sums));
+#else
+  float8 added = __builtin_amdgcn_wmma_f32_16x16x16_bf16_w32(as_short16(vload8(0, a)),
+                                                             as_short16(vload8(0, b)), vload8(0, sums));
+#endif
+  vstore8(added, 0, sums);
 }
 #endif
 
@@ -114,15 +143,20 @@ INLINE uint sum_col(uint lane, uint i) {
 }
 #ifndef EMULATED
 INLINE void multiply(float *sums, const uint *a, const uint *b) {
-  vstore8(__builtin_amdgcn_wmma_f32_16x16x16_bf16_w32_gfx12(as_short8(vload4(0, a)), as_short8(vload4(0, b)),
-                                                            vload8(0, sums)),
-          0, sums);
+#ifdef FACTORS_F16
+  float8 added = __builtin_amdgcn_wmma_f32_16x16x16_f16_w32_gfx12(as_half8(vload4(0, a)),
+                                                                  as_half8(vload4(0, b)), vload8(0, sums));
+#else
+  float8 added = __builtin_amdgcn_wmma_f32_16x16x16_bf16_w32_gfx12(as_short8(vload4(0, a)),
+                                                                   as_short8(vload4(0, b)), vload8(0, sums));
+#endif
+  vstore8(added, 0, sums);
 }
 #endif
 
 #elif defined(MATRIX_MFMA)
-// AMD's CDNA 2 and 3 (gfx90a, gfx94x), in waves of 64. AMD, "Matrix Instruction Calculator",
-// v_mfma_f32_16x16x16_bf16_1k.
+// AMD's CDNA 2 and 3 (gfx90a, gfx94x), and with halves CDNA 1 (gfx908), in waves of 64. AMD, "Matrix
+// Instruction Calculator", v_mfma_f32_16x16x16_bf16_1k and v_mfma_f32_16x16x16_f16.
 #define MATRIX_LANES 64
 #define MATRIX_M     16
 #define MATRIX_N     16
@@ -147,14 +181,19 @@ INLINE uint sum_col(uint lane, uint i) {
 }
 #ifndef EMULATED
 INLINE void multiply(float *sums, const uint *a, const uint *b) {
-  vstore4(__builtin_amdgcn_mfma_f32_16x16x16bf16_1k(as_short4(vload2(0, a)), as_short4(vload2(0, b)),
-                                                    vload4(0, sums), 0, 0, 0),
-          0, sums);
+#ifdef FACTORS_F16
+  float4 added = __builtin_amdgcn_mfma_f32_16x16x16f16(as_half4(vload2(0, a)), as_half4(vload2(0, b)),
+                                                       vload4(0, sums), 0, 0, 0);
+#else
+  float4 added = __builtin_amdgcn_mfma_f32_16x16x16bf16_1k(as_short4(vload2(0, a)), as_short4(vload2(0, b)),
+                                                           vload4(0, sums), 0, 0, 0);
+#endif
+  vstore4(added, 0, sums);
 }
 #endif
 
 #elif defined(MATRIX_MFMA_8)
-// AMD's CDNA 1 (gfx908), in waves of 64. The same document, v_mfma_f32_16x16x8_bf16.
+// AMD's CDNA 1 (gfx908) with bfloat16, in waves of 64. The same document, v_mfma_f32_16x16x8_bf16.
 #define MATRIX_LANES 64
 #define MATRIX_M     16
 #define MATRIX_N     16
@@ -234,12 +273,18 @@ INLINE void multiply(float *sums, const uint *a, const uint *b) {
 #else
   int8 rows = as_int8(vload8(0, a));
 #endif
-  vstore8(intel_sub_group_bf16_bf16_matrix_mad_k16(rows, as_int8(vload8(0, b)), vload8(0, sums)), 0, sums);
+#ifdef FACTORS_F16
+  float8 added = intel_sub_group_f16_f16_matrix_mad_k16(rows, as_int8(vload8(0, b)), vload8(0, sums));
+#else
+  float8 added = intel_sub_group_bf16_bf16_matrix_mad_k16(rows, as_int8(vload8(0, b)), vload8(0, sums));
+#endif
+  vstore8(added, 0, sums);
 }
 #endif
 
 #else
-// Any device: each work item for itself, one element of C by one word.
+// Any device: each work item for itself, one element of C by one word. With MATRIX_DOT2 the word is one
+// instruction of AMD's: "Vega" 7nm Instruction Set Architecture, V_DOT2_F32_F16.
 #define MATRIX_LANES 1
 #define MATRIX_M     1
 #define MATRIX_N     1
@@ -264,16 +309,32 @@ INLINE uint sum_row(uint lane, uint i) {
 INLINE uint sum_col(uint lane, uint i) {
   return sum_row(lane, i);
 }
+#ifndef EMULATED
 INLINE void multiply(float *sums, const uint *a, const uint *b) {
+#if defined(MATRIX_DOT2)
+  sums[0] = __builtin_amdgcn_fdot2(as_half2(a[0]), as_half2(b[0]), sums[0], false);
+#elif defined(FACTORS_F16)
+  float a_low, a_high, b_low, b_high;
+  floats_of_halves(a[0], &a_low, &a_high);
+  floats_of_halves(b[0], &b_low, &b_high);
+  sums[0] = fma(a_low, b_low, sums[0]);
+  sums[0] = fma(a_high, b_high, sums[0]);
+#else
   sums[0] = fma(float_of_bits(a[0] << 16), float_of_bits(b[0] << 16), sums[0]);
   sums[0] = fma(float_of_bits(a[0] & 0xffff0000u), float_of_bits(b[0] & 0xffff0000u), sums[0]);
+#endif
 }
 #endif
+#endif
 
-#if !defined(MATRIX_MMA) || defined(EMULATED)
+#ifndef ROUNDS_A_PAIR
 /// Two values in a word, rounded to nearest even; NaN stays NaN.
 INLINE uint round_pair(float low, float high) {
+#ifdef FACTORS_F16
+  return half_of_float(low) | half_of_float(high) << 16;
+#else
   return bfloat_bits(low) | bfloat_bits(high) << 16;
+#endif
 }
 #endif
 #ifndef MATRIX_ATTRIBUTE

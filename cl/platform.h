@@ -76,6 +76,25 @@ INLINE float rounded_product(float a, float b) {
   return a * b;
 }
 
+/// The numbers that two IEEE halves in a word are, and the bits of a number, rounded to nearest even. OpenCL
+/// 1.2 has both of memory alone, and there without an extension; compilers make instructions of it.
+INLINE void floats_of_halves(uint word, float *low, float *high) {
+#ifdef __F16C__ // as in load_half
+  const half *both = (const half *)&word;
+  *low = __builtin_load_halff(both);
+  *high = __builtin_load_halff(both + 1);
+#else
+  float2 both = vload_half2(0, (const half *)&word);
+  *low = both.x;
+  *high = both.y;
+#endif
+}
+INLINE uint half_of_float(float value) {
+  ushort bits;
+  vstore_half_rte(value, 0, (half *)&bits);
+  return bits;
+}
+
 /// Element i of IEEE halves, stored as ushort. pocl's vload_half computes with branches what a CPU with F16C
 /// has an instruction for.
 INLINE float load_half(GLOBAL const ushort *from, size_t i) {
@@ -141,16 +160,28 @@ INLINE float rounded_product(float a, float b) {
   return __fmul_rn(a, b);
 }
 
-INLINE float load_half(const ushort *from, size_t i) {
+INLINE float float_of_half(uint bits) {
   float value;
-  asm("cvt.f32.f16 %0, %1;" : "=f"(value) : "h"(from[i]));
+  asm("cvt.f32.f16 %0, %1;" : "=f"(value) : "h"((ushort)(bits)));
   return value;
+}
+INLINE uint half_of_float(float value) {
+  ushort bits;
+  asm("cvt.rn.f16.f32 %0, %1;" : "=h"(bits) : "f"(value));
+  return bits;
+}
+
+INLINE void floats_of_halves(uint word, float *low, float *high) {
+  *low = float_of_half(word);
+  *high = float_of_half(word >> 16);
+}
+
+INLINE float load_half(const ushort *from, size_t i) {
+  return float_of_half(from[i]);
 }
 
 INLINE void store_half(ushort *to, size_t i, float value) {
-  ushort bits;
-  asm("cvt.rn.f16.f32 %0, %1;" : "=h"(bits) : "f"(value));
-  to[i] = bits;
+  to[i] = (ushort)half_of_float(value);
 }
 
 #endif

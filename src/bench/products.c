@@ -47,8 +47,10 @@ Status bench_product_create(Ops *ops, const BenchMatrix *matrix, size_t layers, 
   *p = (BenchProduct){.form = form, .copies = n * k > LARGE ? 2 : size_min(layers, BENCH_COPIES)};
   TRY(tensor_create(ops, "in", MEMORY_ACTIVATIONS, DTYPE_F32, rows, form == BENCH_DX ? n : k, &p->in));
   TRY(tensor_create(ops, "out", MEMORY_ACTIVATIONS, DTYPE_F32, rows, form == BENCH_DX ? k : n, &p->out));
-  for (size_t i = 0; i < p->copies; i++)
+  for (size_t i = 0; i < p->copies; i++) {
     TRY(tensor_create(ops, "weights", MEMORY_WEIGHTS, matrix->type, n, k, &p->weights[i]));
+    TRY(op_measure_weights(&p->weights[i]));
+  }
   return STATUS_OK;
 }
 

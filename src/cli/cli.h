@@ -45,8 +45,8 @@ typedef struct ModelArgs {
   { "quantise", OPTION_TEXT, &(type), "TYPE", "Quantise the layers' matrices: q8_0, q4_k or nf4.", 0, 0 }
 #define COMPUTE_OPTION(type)                                                                                 \
   {                                                                                                          \
-    "compute", OPTION_TEXT, &(type), "TYPE", "Products with frozen weights: f32 (default), bf16, int8.", 0,  \
-        0                                                                                                    \
+    "compute", OPTION_TEXT, &(type), "TYPE",                                                                 \
+        "Products with frozen weights: f32 (default), bf16, f16, int8.", 0, 0                                \
   }
 #define CHAT_TEMPLATE_OPTION(name)                                                                           \
   { "chat-template", OPTION_TEXT, &(name), "NAME", "The chat template to use, not the model's own.", 0, 0 }

@@ -132,7 +132,7 @@ static inline DType config_quantise(const Config *config) {
 
 /// How products with frozen weights are computed (ops_use_compute).
 static inline Compute config_compute(const Config *config) {
-  return (Compute)config->model.compute; // f32|bf16|int8
+  return (Compute)config->model.compute; // f32|bf16|f16|int8
 }
 
 /// The value that the file or something after it gave the key, or NULL: it has its default. Borrowed.

@@ -59,12 +59,16 @@ const ConfigKey config_keys[] = {
         "and a "
         "model that is not quantised."),
     CHOICE(
-        "model", "compute", model.compute, "f32", "f32|bf16|int8", DECIDES,
+        "model", "compute", model.compute, "f32", "f32|bf16|f16|int8", DECIDES,
         "How products with frozen weights are computed; everything else stays float32. bf16, on GPUs and on "
         "CPUs with AVX512-BF16: forward and back both factors are rounded to bfloat16. A GPU uses its matrix "
         "engine if it passes the self-test (NVIDIA from compute capability 8.0 on, AMD's RDNA 3 and 4 and "
         "CDNA, Intel's XMX), and reads weights of every type as they are stored. AMD's Zen 4 has these "
-        "products at twice the rate of float32's, Intel's Emerald Rapids at half: see gee-cl bench. int8, "
+        "products at twice the rate of float32's, Intel's Emerald Rapids at half: see gee-cl bench. f16, on "
+        "GPUs: the same with IEEE halves, which older cards have instructions for too (NVIDIA from 7.5 on, "
+        "AMD's dot2 of Vega 20 and RDNA 2). Each row of the input and each matrix of weights is multiplied "
+        "by a power of two that brings it into a half's range, so nothing overflows or is lost and no loss "
+        "scale is needed. int8, "
         "on CPUs with AVX512-VNNI: where no gradient is needed (sampling, reading answers again, gap, "
         "eval, generate, score) both are rounded to 8 bits with a scale for each 32, and blocks of a "
         "quantised file that model.dtype = stored keeps are taken as they are; about three times as fast. "

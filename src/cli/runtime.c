@@ -144,7 +144,7 @@ Status runtime_parse_compute(const char *name, Compute *out) {
     *out = compute;
     if (strcasecmp(name, compute_name(compute)) == 0) return STATUS_OK;
   }
-  return status_fail(STATUS_INPUT, "--compute is \"%.100s\"; it must be one of f32, bf16, int8", name);
+  return status_fail(STATUS_INPUT, "--compute is \"%.100s\"; it must be one of f32, bf16, f16, int8", name);
 }
 
 Status runtime_open_model(Runtime *runtime, const ModelArgs *args) {

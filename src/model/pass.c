@@ -248,9 +248,19 @@ static Status check_options(const PassOptions *options) {
   return STATUS_OK;
 }
 
+/// What COMPUTE_F16 has to know of the matrices that are multiplied with. Adapters may have changed them
+/// since they were read.
+static Status measure_weights(Model *model) {
+  for (size_t l = 0; l < model->config.layers; l++)
+    for (size_t role = 0; role < LINEARS; role++)
+      TRY(op_measure_weights(&model->layers[l].linears[role].weight.value));
+  return op_measure_weights(&model_head(model)->value);
+}
+
 Status pass_create(Model *model, const PassOptions *options, Pass **out) {
   *out = NULL;
   TRY(check_options(options));
+  TRY(measure_weights(model));
   Status status = STATUS_OK;
   Pass *pass = NULL;
   TRY(mem_array(&pass, 1, "pass"));

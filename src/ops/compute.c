@@ -4,8 +4,10 @@
 #include "context.h"
 #include "gemm_choice.h"
 
-static const char *const names[] = {"f32", "bf16", "int8"};
-static const char *const instructions[] = {NULL, "AVX512-BF16", "AVX512-VNNI"};
+static const char *const names[] = {"f32", "bf16", "f16", "int8"};
+/// What a CPU needs, and its place in what cl/probe_cpu.cl finds; no CPU has f16.
+static const char *const instructions[] = {NULL, "AVX512-BF16", NULL, "AVX512-VNNI"};
+enum { FOUND_BF16, FOUND_INT8, FOUND };
 
 const char *compute_name(Compute compute) {
   return names[compute];
@@ -33,18 +35,25 @@ cleanup:
   return status;
 }
 
-/// Refuses what the processor has no instructions for. A GPU computes COMPUTE_BF16 by one of its tiles
-/// (gemm_tile.h), of which every device has one.
-static Status check_offered(Ops *ops, Compute compute) {
+static bool is_tiled(Compute compute) {
+  return compute == COMPUTE_BF16 || compute == COMPUTE_F16;
+}
+
+/// Refuses what the processor has no instructions for.
+static Status check_processor(Ops *ops, Compute compute) {
   const DeviceInfo *info = device_info(ops->device);
-  bool cpu = ops->family->cpu_files;
-  uint32_t found[2] = {0, 0}; // [compute - 1]
-  if (ops->vendor != NULL && cpu)
+  uint32_t found[FOUND] = {0, 0};
+  if (compute == COMPUTE_F16)
+    return status_fail(STATUS_INPUT,
+                       "model.compute = f16 needs a GPU, and %s through %s computes as a CPU: set "
+                       "model.compute = f32",
+                       info->name, info->platform);
+  if (ops->vendor != NULL)
     return status_fail(STATUS_INPUT,
                        "model.compute = %s needs gee-cl's own products, not %s: set device.gemm = own",
                        compute_name(compute), info->gemm);
-  if (cpu) TRY(ops_probe(ops, "probe_cpu.cl", found, 2));
-  if (found[compute - 1] != 0 || (!cpu && compute == COMPUTE_BF16)) return STATUS_OK;
+  TRY(ops_probe(ops, "probe_cpu.cl", found, FOUND));
+  if (found[compute == COMPUTE_BF16 ? FOUND_BF16 : FOUND_INT8] != 0) return STATUS_OK;
   return status_fail(STATUS_INPUT,
                      "model.compute = %s needs a CPU with %s, through pocl%s; %s through %s does not offer "
                      "that: set model.compute = f32",
@@ -52,11 +61,22 @@ static Status check_offered(Ops *ops, Compute compute) {
                      compute == COMPUTE_BF16 ? ", or a GPU" : "", info->name, info->platform);
 }
 
+/// A GPU computes in 16 bits by one of its tiles (gemm_tile.h), of which every device has one.
+static Status check_offered(Ops *ops, Compute compute) {
+  const DeviceInfo *info = device_info(ops->device);
+  if (ops->family->cpu_files) return check_processor(ops, compute);
+  if (is_tiled(compute)) return STATUS_OK;
+  return status_fail(STATUS_INPUT,
+                     "model.compute = %s needs a CPU with %s, through pocl; %s through %s does not offer "
+                     "that: set model.compute = f32",
+                     compute_name(compute), instructions[compute], info->name, info->platform);
+}
+
 Status ops_use_compute(Ops *ops, Compute compute) {
   if (compute != COMPUTE_F32 && ops->device != NULL) TRY(check_offered(ops, compute));
   ops->compute = compute;
   ops->vendor_rounds = false;
-  if (compute != COMPUTE_BF16 || ops->family->cpu_files) return ops_build_programs(ops);
+  if (!is_tiled(compute) || ops->family->cpu_files) return ops_build_programs(ops);
   TRY(tile_choose(ops));
   return gemm_prove_vendor(ops);
 }

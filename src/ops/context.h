@@ -16,7 +16,7 @@ struct Ops {
   bool vendor_rounds;   // it also multiplies values that are rounded to bfloat16
   const KernelFamily *family;
   Compute compute;         // of products with MEMORY_WEIGHTS; all others are float32
-  const Tile *tile;        // of products in bfloat16 on a GPU; NULL: none is compiled
+  const Tile *tile;        // of products in 16 bits on a GPU; NULL: none is compiled
   size_t group_items;      // GROUP in the kernels
   size_t vector_width;     // VECTOR_WIDTH in the kernels
   size_t view_alignment;   // bytes
@@ -42,8 +42,8 @@ STATUS_CHECKED Status ops_build_programs(Ops *ops);
 void ops_drop_program(Ops *ops, KernelId kernel);
 /// found[count] = what the kernel `probe` of cl/<file> says.
 STATUS_CHECKED Status ops_probe(Ops *ops, const char *file, uint32_t *found, size_t count);
-/// The self-test of products in bfloat16 alone.
-STATUS_CHECKED Status ops_selftest_bf16(Ops *ops);
+/// The self-test of products in 16 bits alone.
+STATUS_CHECKED Status ops_selftest_half(Ops *ops);
 /// Compiles cl/<file> for this Ops.
 STATUS_CHECKED Status ops_create_program(Ops *ops, const char *file, Program **out);
 /// The same with more compiler options, " -DNAME=value".

@@ -103,7 +103,11 @@ static bool reads_type(const Ops *ops, GemmCall call) {
 /// How a product with b is computed.
 static GemmMath math_of(const Ops *ops, const Tensor *b, GemmMath coarsest) {
   static const GemmMath maths[] = {
-      [COMPUTE_F32] = GEMM_F32, [COMPUTE_BF16] = GEMM_HALF_INPUTS, [COMPUTE_INT8] = GEMM_BYTE_INPUTS};
+      [COMPUTE_F32] = GEMM_F32,
+      [COMPUTE_BF16] = GEMM_HALF_INPUTS,
+      [COMPUTE_F16] = GEMM_HALF_INPUTS,
+      [COMPUTE_INT8] = GEMM_BYTE_INPUTS,
+  };
   GemmMath math = maths[ops->compute];
   return b->kind == MEMORY_WEIGHTS && math <= coarsest ? math : GEMM_F32;
 }
@@ -121,6 +125,7 @@ static Status call_of(Tensor *c, const GemmFactors *factors, float alpha, float 
                      .a = matrix_of(a),
                      .b = matrix_of(b),
                      .c = matrix_of((GemmInput){c, false}),
+                     .b_scale = b.tensor->scale,
                      .math = math_of(c->ops, b.tensor, factors->coarsest)};
   return STATUS_OK;
 }

@@ -141,7 +141,7 @@ bool gemm_rounds_for_vendor(const Ops *ops, const GemmCall *call) {
 
 Status gemm_prove_vendor(Ops *ops) {
   ops->vendor_rounds = ops->compute == COMPUTE_BF16 && can_multiply_bf16(ops->vendor);
-  if (!ops->vendor_rounds || ops->device == NULL || ops_selftest_bf16(ops) == STATUS_OK) return STATUS_OK;
+  if (!ops->vendor_rounds || ops->device == NULL || ops_selftest_half(ops) == STATUS_OK) return STATUS_OK;
   log_say(LOG_NOTE, "products in bf16 do without %s. %s", device_info(ops->vendor)->gemm, status_message());
   ops->vendor_rounds = false;
   return STATUS_OK;

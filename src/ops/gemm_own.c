@@ -54,11 +54,16 @@ static Status one_portable(Ops *ops, const GemmCall *call) {
 }
 
 Status gemm_gpu(Ops *ops, const GemmCall calls[], size_t count) {
+  GemmCall tiled[GEMM_TOGETHER];
+  size_t tiles = 0;
   for (size_t i = 0; i < count; i++) {
     TRY(check_call(ops, &calls[i]));
-    TRY(calls[i].math == GEMM_HALF_INPUTS ? gemm_tile(ops, &calls[i]) : one_portable(ops, &calls[i]));
+    if (calls[i].math == GEMM_HALF_INPUTS)
+      tiled[tiles++] = calls[i];
+    else
+      TRY(one_portable(ops, &calls[i]));
   }
-  return STATUS_OK;
+  return tiles > 0 ? gemm_tile(ops, tiled, tiles) : STATUS_OK;
 }
 
 static bool has_few_rows(const GemmCall *call) {

@@ -1,12 +1,14 @@
 // Every kernel of gee-cl, as KERNEL_ROW(file without .cl, kernel): the file of cl/ that is compiled, which
 // may include the kernel's own. ops makes the KERNEL_… constants, the names and the programs from this one
-// list. The files *_cpu.cl are compiled only for the CPU family, and *_bf16_cpu.cl, *_int8_cpu.cl and
-// gemm_tile.cl only where ops_use_compute asks for them. Room: ops.
+// list. The files *_cpu.cl are compiled only for the CPU family, and *_bf16_cpu.cl, *_int8_cpu.cl,
+// gemm_tile.cl and halves.cl only where ops_use_compute asks for them. Room: ops.
 #pragma once
 
 #define KERNEL_LIST(KERNEL_ROW)                                                                              \
   KERNEL_ROW(gemm, gemm)                                                                                     \
   KERNEL_ROW(gemm_tile, gemm_tile)                                                                           \
+  KERNEL_ROW(halves, half_rows)                                                                              \
+  KERNEL_ROW(halves, row_largest)                                                                            \
   KERNEL_ROW(gemm_cpu, gemm_cpu)                                                                             \
   KERNEL_ROW(gemv_cpu, gemv_cpu)                                                                             \
   KERNEL_ROW(gemm_bf16_cpu, gemm_bf16)                                                                       \

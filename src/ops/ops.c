@@ -89,7 +89,7 @@ Status ops_kernel_options(const Ops *ops, Str *out) {
 #define BLOCK_ROW(name) TRY(append_block(out, DTYPE_##name));
   BLOCK_LIST(BLOCK_ROW)
 #undef BLOCK_ROW
-  return ops->tile != NULL ? tile_options(ops->tile, out) : STATUS_OK;
+  return ops->tile != NULL ? tile_options(ops->tile, ops->compute, out) : STATUS_OK;
 }
 
 Status ops_create_program(Ops *ops, const char *file, Program **out) {
@@ -143,7 +143,7 @@ void ops_drop_program(Ops *ops, KernelId kernel) {
 }
 
 /// True if the Ops computes with kernels of the file: those of KERNEL_LIST, but *_cpu.cl only in the CPU
-/// family, and *_bf16_cpu.cl, *_int8_cpu.cl and gemm_tile.cl only where products are computed so.
+/// family, and *_bf16_cpu.cl, *_int8_cpu.cl, gemm_tile.cl and halves.cl only where products are computed so.
 static bool is_compiled(const Ops *ops, const char *file) {
   bool listed = false;
   for (size_t i = 0; i < KERNEL_COUNT; i++) listed = listed || is_in(&kernel_rows[i], file);
@@ -151,6 +151,7 @@ static bool is_compiled(const Ops *ops, const char *file) {
   if (str_ends(file, "_bf16_cpu.cl")) return ops->compute == COMPUTE_BF16;
   if (str_ends(file, "_int8_cpu.cl")) return ops->compute == COMPUTE_INT8;
   if (is_in(&kernel_rows[KERNEL_gemm_tile], file)) return ops->tile != NULL;
+  if (is_in(&kernel_rows[KERNEL_half_rows], file)) return ops->compute == COMPUTE_F16;
   return listed;
 }
 

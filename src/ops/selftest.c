@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const SelfCheck *const tables[] = {product_checks, bf16_checks,  int8_checks,
+static const SelfCheck *const tables[] = {product_checks, half_checks,  int8_checks,
                                           block_checks,   layer_checks, head_checks};
 
 /// Runs one check and reports it. *failed = its operation, if it is the first one that is wrong.
@@ -28,6 +28,7 @@ static Status run_check(Probe *probe, const SelfCheck *check, SelftestReport rep
 
 static bool is_wanted(const SelfCheck *check, const Ops *ops, SelftestDepth depth) {
   if (check->when == CHECK_BF16) return ops->compute == COMPUTE_BF16;
+  if (check->when == CHECK_F16) return ops->compute == COMPUTE_F16;
   if (check->when == CHECK_INT8) return ops->compute == COMPUTE_INT8;
   if (check->when == CHECK_ALWAYS) return true;
   if (check->when == CHECK_VENDOR && ops->vendor == NULL) return false;
@@ -116,18 +117,18 @@ Status ops_selftest_products(Ops *ops, double *error) {
   return status;
 }
 
-static Status run_bf16(Probe *probe) {
+static Status run_halves(Probe *probe) {
   const char *failed = NULL;
-  for (const SelfCheck *check = bf16_checks; check->operation != NULL; check++)
-    TRY(run_check(probe, check, NULL, &failed));
+  for (const SelfCheck *check = half_checks; check->operation != NULL; check++)
+    if (is_wanted(check, probe->ops, SELFTEST_DEEP)) TRY(run_check(probe, check, NULL, &failed));
   return failed == NULL ? STATUS_OK : status_fail(STATUS_FAILED, "it gives wrong numbers on this device");
 }
 
-Status ops_selftest_bf16(Ops *ops) {
+Status ops_selftest_half(Ops *ops) {
   Probe probe = {.ops = ops};
   const MemoryUse before = ops->memory;
   Status status = probe_open(&probe);
-  if (status == STATUS_OK) status = run_bf16(&probe);
+  if (status == STATUS_OK) status = run_halves(&probe);
   probe_close(&probe, &before);
   return status;
 }

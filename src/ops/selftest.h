@@ -4,7 +4,7 @@
 //   selftest.c            runs the tables
 //   selftest_probe.c      the probe
 //   selftest_products.c   matrix products
-//   selftest_bf16.c       the same in bfloat16
+//   selftest_half.c       the same in 16 bits
 //   selftest_int8.c       the same in int8
 //   selftest_blocks.c     quantised weights
 //   selftest_layers.c     norms, rope, attention, elementwise, rows
@@ -34,6 +34,7 @@ typedef enum CheckWhen {
   CHECK_ALWAYS,
   CHECK_DEEP,   // not in SELFTEST_QUICK
   CHECK_BF16,   // only if products with frozen weights are computed in bfloat16
+  CHECK_F16,    // only if they are computed in IEEE halves
   CHECK_INT8,   // only if they are computed in int8 where no gradient is needed
   CHECK_TUNED,  // as CHECK_DEEP, and only if products are not computed as usual (gee-cl tune)
   CHECK_VENDOR, // as CHECK_DEEP, and only if products go to a vendor's GEMM
@@ -47,7 +48,7 @@ typedef struct SelfCheck {
 } SelfCheck;
 
 // The tables; each ends with {0}.
-extern const SelfCheck product_checks[], bf16_checks[], int8_checks[], block_checks[], layer_checks[],
+extern const SelfCheck product_checks[], half_checks[], int8_checks[], block_checks[], layer_checks[],
     head_checks[];
 
 /// `count` random numbers in [−scale, scale) that float32 holds exactly.

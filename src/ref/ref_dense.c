@@ -52,6 +52,25 @@ void ref_round_int8(double *values, size_t rows, size_t cols) {
   }
 }
 
+/// A half has 11 digits down to 2^-14, and steps of 2^-24 below.
+static double nearest_half(double value) {
+  int exponent;
+  (void)frexp(value, &exponent);
+  double step = ldexp(1.0, exponent < -13 ? -24 : exponent - 11);
+  return nearbyint(value / step) * step;
+}
+
+void ref_round_f16(double *values, size_t rows, size_t cols) {
+  for (size_t m = 0; m < rows; m++) {
+    double *row = values + m * cols, largest = 0;
+    int exponent;
+    for (size_t k = 0; k < cols; k++) largest = fmax(largest, fabs(row[k]));
+    (void)frexp(largest, &exponent);
+    for (size_t k = 0; k < cols; k++)
+      row[k] = ldexp(nearest_half(ldexp(row[k], 15 - exponent)), exponent - 15);
+  }
+}
+
 void ref_bias(double *x, const double *bias, size_t M, size_t N) {
   for (size_t i = 0; i < M * N; i++) x[i] += bias[i % N];
 }

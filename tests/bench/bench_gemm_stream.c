@@ -2,7 +2,7 @@
 // weights, so they come from memory, as in a run. tests/bench/peer_gemm.py measures the same with PyTorch.
 // Not a test.
 //
-//   build/bench_gemm_stream [DEVICE [TYPE [f32|bf16|int8]]]
+//   build/bench_gemm_stream [DEVICE [TYPE [f32|bf16|f16|int8]]]
 //
 // The weights are zeros of the type, f32 unless said otherwise (q4_1, bf16, …), and multiplied in float32 or
 // as model.compute has it. Prints GFLOP/s of the whole device by wall time, of the fastest product and the
@@ -48,6 +48,7 @@ static Status measure(Ops *ops, const Shape *s, DType type) {
   TRY_CLEAN(tensor_create(ops, "out", MEMORY_ACTIVATIONS, DTYPE_F32, s->m, s->dx ? s->k : s->n, &out));
   for (size_t i = 0; i < layers; i++)
     TRY_CLEAN(tensor_create(ops, "weights", MEMORY_WEIGHTS, type, s->n, s->k, &weights[i]));
+  for (size_t i = 0; i < layers; i++) TRY_CLEAN(op_measure_weights(&weights[i]));
   for (size_t i = 0; i < layers; i++) TRY_CLEAN(multiply(s, &out, &in, &weights[i])); // warm-up
   double began = clock_seconds(), now = began, used = processor_seconds();
   for (; now - began < seconds; calls++) {

@@ -1,6 +1,6 @@
-// model.compute and --compute as a user meets them: where the CPU has the instructions runs train, say so and
-// take no other value when they are resumed; elsewhere the key is refused by name. Of a value that the CPU
-// lacks the rest is skipped.
+// model.compute and --compute as a user meets them: where the device has the instructions runs train, say so
+// and take no other value when they are resumed; elsewhere the key is refused by name. Of a value that the
+// device lacks the rest is skipped: every CPU lacks f16.
 #include "support/process.h"
 #include "support/tiny_model.h"
 
@@ -12,12 +12,13 @@
 
 /// A value of the key, and what it needs.
 typedef struct Kind {
-  const char *name, *instructions;
+  const char *name, *needs;
 } Kind;
 
-static const Kind kinds[] = {{"bf16", "AVX512-BF16"}, {"int8", "AVX512-VNNI"}};
+static const Kind kinds[] = {
+    {"bf16", "a CPU with AVX512-BF16"}, {"f16", "a GPU"}, {"int8", "a CPU with AVX512-VNNI"}};
 static const Kind *kind; // the one that the tests below are run for
-static bool is_there;    // the CPU has it
+static bool is_there;    // the device has it
 static const char *folder;
 static char model[600], config[600];
 
@@ -57,8 +58,9 @@ static int set_up(void **state) {
   is_there = ran.code == 0;
   if (is_there) return 0;
   assert_code(ran, 2);
-  assert_true(test_contains(ran.err, with_kind("model.compute = ", " needs a CPU with ")));
-  assert_true(test_contains(ran.err, kind->instructions));
+  assert_true(test_contains(ran.err, with_kind("model.compute = ", " needs ")));
+  assert_true(test_contains(ran.err, kind->needs));
+  assert_true(test_contains(ran.err, "set model.compute = f32"));
   Ran dry = GEE("train", config, "--dry-run"); // nothing is planned that could not run
   assert_code(dry, 2);
   assert_string_equal(dry.err, ran.err);
@@ -188,7 +190,7 @@ static void what_makes_no_sense_is_refused(void **state) {
   if (!is_there) skip();
   ASSERT_ERROR(GEE("score", "--model", model, "--input", in_folder(folder, "lines.jsonl"), "--output", "-",
                    "--compute", "int4"),
-               2, "--compute is \"int4\"; it must be one of f32, bf16, int8");
+               2, "--compute is \"int4\"; it must be one of f32, bf16, f16, int8");
   ASSERT_ERROR(GEE("train", config, "--set=train.mode=full"), 2, with_kind("model.compute = ", ""),
                "set model.compute = f32");
   ASSERT_ERROR(GEE("train", config, "--set=model.compute=int4"), 2, "model.compute", "int4");

@@ -3,8 +3,8 @@
 
 AMD's is clang, from LLVM 19 on, with Debian's rocm-device-libs; Intel's is ocloc, of Debian's intel-opencl-icd; NVIDIA's are
 NVRTC and ptxas, of PyPI's nvidia-cuda-nvrtc-cu12 and nvidia-cuda-nvcc-cu12. Prints a table of what each kernel file takes.
-Fails if a file does not compile, and if cl/gemm_tile.cl spills on a target that chooses it, or lacks the matrix instruction
-that it is compiled for. Exits with 77 if there is no compiler; one that is missing is named.
+Fails if a file does not compile, and if cl/gemm_tile.cl spills on a target that chooses it, in bf16 or in f16, or lacks the
+matrix instruction that it is compiled for. Exits with 77 if there is no compiler; one that is missing is named.
 
   GEE_OCLOC      ocloc, if it is not in $PATH
   GEE_COMPILERS  the folder of NVIDIA's packages (~/.cache/gee-cl/compilers, where scripts/test.sh puts them)
@@ -20,19 +20,21 @@ import subprocess
 import sys
 import tempfile
 
-# Each target, the tile that it chooses, and what its compiler calls the device. AMD's device libraries of Debian 12 know fewer
-# cards than its clang: those of the nearest one are taken, of which a kernel uses what is the same in all.
-AMD = [("gfx803", "PLAIN", "803"), ("gfx900", "PLAIN", "900"), ("gfx906", "PLAIN", "906"), ("gfx908", "MFMA_8", "908"),
-       ("gfx90a", "MFMA", "90a"), ("gfx942", "MFMA", "940"), ("gfx1030", "PLAIN", "1030"), ("gfx1100", "WMMA", "1036"),
-       ("gfx1200", "WMMA_12", "1036")]
-INTEL = [("skl", "PLAIN"), ("tgllp", "PLAIN"), ("dg2-g10", "XMX_8"), ("pvc", "XMX_16")]
-NVIDIA = [("sm_75", "PLAIN"), ("sm_80", "MMA"), ("sm_90", "MMA"), ("sm_120", "MMA")]
-PROBED = ["MMA", "WMMA", "WMMA_12", "MFMA", "MFMA_8", "XMX_16", "XMX_8"]  # as cl/probe_gpu.cl counts them
+# Each target, the tiles that it chooses in bf16 and in f16, and what its compiler calls the device. AMD's device libraries of
+# Debian 12 know fewer cards than its clang: those of the nearest one are taken, of which a kernel uses what is the same in all.
+AMD = [("gfx803", "PLAIN", "PLAIN", "803"), ("gfx900", "PLAIN", "PLAIN", "900"), ("gfx906", "PLAIN", "DOT2", "906"),
+       ("gfx908", "MFMA_8", "MFMA", "908"), ("gfx90a", "MFMA", "MFMA", "90a"), ("gfx942", "MFMA", "MFMA", "940"),
+       ("gfx1011", "PLAIN", "DOT2", "1011"), ("gfx1030", "PLAIN", "DOT2", "1030"), ("gfx1100", "WMMA", "WMMA", "1036"),
+       ("gfx1200", "WMMA_12", "WMMA_12", "1036")]
+INTEL = [("skl", "PLAIN", "PLAIN"), ("tgllp", "PLAIN", "PLAIN"), ("dg2-g10", "XMX_8", "XMX_8"), ("pvc", "XMX_16", "XMX_16")]
+NVIDIA = [("sm_75", "PLAIN", "MMA_8"), ("sm_80", "MMA", "MMA"), ("sm_90", "MMA", "MMA"), ("sm_120", "MMA", "MMA")]
+FACTORS = ["bf16", "f16"]
+PROBED = ["MMA", "MMA_8", "WMMA", "WMMA_12", "MFMA", "MFMA_8", "XMX_16", "XMX_8", "DOT2"]  # as cl/probe_gpu.cl counts them
 
 BITCODE = "/usr/lib/x86_64-linux-gnu/amdgcn/bitcode"
 # Debian's ocloc does not know the extension, which real drivers declare.
-XMX = "".join(f"float8 __attribute__((overloadable)) intel_sub_group_bf16_bf16_matrix_mad_k16({a} a, int8 b, float8 c);\n"
-              for a in ("short8", "int8"))
+XMX = "".join(f"float8 __attribute__((overloadable)) intel_sub_group_{t}_{t}_matrix_mad_k16({a} a, int8 b, float8 c);\n"
+              for a in ("short8", "int8") for t in FACTORS)
 
 Found = collections.namedtuple("Found", "registers spills local occupancy engine")
 
@@ -56,7 +58,7 @@ def most(pattern, text):
 
 
 class Amd:
-    targets = [(name, tile) for name, tile, _ in AMD]
+    targets = [(name, tiles) for name, *tiles, _ in AMD]
 
     def __init__(self):
         found = [path for version in range(30, 18, -1) if (path := shutil.which(f"clang-{version}"))]
@@ -69,12 +71,13 @@ class Amd:
                 "-mcpu=" + target, "-nogpulib"]
 
     def probed(self, path, target):
-        """The tiles that cl/probe_gpu.cl takes this compiler to know."""
+        """The first tiles that cl/probe_gpu.cl takes this compiler to know, in bf16 and in f16."""
         text = run([*self.command(target), "-E", "-P", path])
-        return [PROBED[int(i)] for i in re.findall(r"found\[(\d)\] = 1;", text)]
+        found = [(PROBED[int(i)], sum(map(int, factors.split(" + ")))) for i, factors in re.findall(r"found\[(\d)\] = ([12 +]+);", text)]
+        return [next((tile for tile, factors in found if factors & wanted), "PLAIN") for wanted in (1, 2)]
 
     def compile(self, path, target, folder):
-        version = next(number for name, _, number in AMD if name == target)
+        version = next(number for name, *_, number in AMD if name == target)
         wave = "off" if target.startswith("gfx1") else "on"
         libraries = ["opencl", "ocml", "ockl", "oclc_daz_opt_off", "oclc_unsafe_math_off", "oclc_finite_only_off",
                      "oclc_correctly_rounded_sqrt_on", "oclc_wavefrontsize64_" + wave, "oclc_isa_version_" + version,
@@ -85,11 +88,11 @@ class Amd:
             code = file.read()
         return Found(most(r"\.vgpr_count: +(\d+)", code), most(r"\.vgpr_spill_count: +(\d+)", code),
                      most(r"\.group_segment_fixed_size: +(\d+)", code),
-                     min(int(waves) for waves in re.findall(r"; Occupancy: (\d+)", code)), len(re.findall(r"\tv_w?mfma|\tv_wmma", code)))
+                     min(int(waves) for waves in re.findall(r"; Occupancy: (\d+)", code)), len(re.findall(r"\tv_mfma|\tv_wmma|\tv_dot2c?_f32_f16", code)))
 
 
 class Intel:
-    targets = INTEL
+    targets = [(name, tiles) for name, *tiles in INTEL]
 
     def __init__(self):
         self.ocloc = os.environ.get("GEE_OCLOC") or shutil.which("ocloc")
@@ -121,7 +124,7 @@ class Intel:
 
 
 class Nvidia:
-    targets = NVIDIA
+    targets = [(name, tiles) for name, *tiles in NVIDIA]
 
     def __init__(self):
         cache = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
@@ -167,15 +170,16 @@ def compile_all(vendor, kernels):
     """Prints a line for each kernel file and target; returns the mistakes."""
     mistakes = []
     files = sorted(path[:-3] for path in glob.glob(kernels + "/*.cl"))
-    for target, tile in vendor.targets:
+    for target, tiles in vendor.targets:
         if hasattr(vendor, "probed"):
             probed = vendor.probed(kernels + "/probe_gpu.cl", target)
-            if probed != [name for name in [tile] if name != "PLAIN"]:
-                mistakes.append(f"{target}: cl/probe_gpu.cl takes its compiler to know {probed}, not {tile}")
+            if probed != tiles:
+                mistakes.append(f"{target}: cl/probe_gpu.cl takes its compiler to know {probed}, not {tiles}")
+        wanted = [f"gemm_tile-MATRIX_{tile}-{factors}" for tile, factors in zip(tiles, FACTORS)]
         for path in files:
             name = os.path.basename(path)
-            chosen = name == "gemm_tile-MATRIX_" + tile
-            if name == "probe_gpu" or (name.startswith("gemm_tile") and not chosen and not name.endswith("PLAIN")):
+            chosen = name in wanted
+            if name == "probe_gpu" or (name.startswith("gemm_tile") and not chosen and "PLAIN" not in name):
                 continue
             try:
                 with tempfile.TemporaryDirectory() as folder:
@@ -183,10 +187,10 @@ def compile_all(vendor, kernels):
             except RuntimeError as error:
                 mistakes.append(f"{name} for {target}: {error}")
                 continue
-            print(f"| {name:24} | {target:8} | " + " | ".join(f"{'–' if number is None else number:>9}" for number in found) + " |")
+            print(f"| {name:28} | {target:8} | " + " | ".join(f"{'–' if number is None else number:>9}" for number in found) + " |")
             if chosen and found.spills:
                 mistakes.append(f"{name} for {target} spills {found.spills}")
-            if chosen and (found.engine == 0) != (tile == "PLAIN"):
+            if chosen and (found.engine == 0) != ("PLAIN" in name):
                 mistakes.append(f"{name} for {target} has {found.engine} matrix instructions")
     return mistakes
 

@@ -1,6 +1,6 @@
 // write_kernels FOLDER: writes what a GPU's compiler is given, for tests/compilers/compile.py: NAME.cl, the
 // whole text of a kernel file, and NAME.options, for each file that KERNEL_LIST names, for cl/probe_gpu.cl,
-// and for cl/gemm_tile.cl with each of its matrix instructions.
+// and for cl/gemm_tile.cl with each of its matrix instructions, in bf16 and in f16.
 #include "context.h"
 #include "kernels.h"
 #include <stdio.h>
@@ -31,16 +31,17 @@ static Status write_part(const char *folder, const char *name, const char *end, 
   return status;
 }
 
-/// The file as it is compiled with `tile`, or without one.
-static Status write_kernel(const char *folder, const char *file, const Tile *tile) {
-  const Ops ops = {.family = &gpu_family, .group_items = 256, .vector_width = 4, .tile = tile};
+/// The file as it is compiled with `tile` and the compute, or without one.
+static Status write_kernel(const char *folder, const char *file, const Tile *tile, Compute compute) {
+  const Ops ops = {
+      .family = &gpu_family, .group_items = 256, .vector_width = 4, .tile = tile, .compute = compute};
   Str options = {0}, name = {0};
   char *source = NULL;
   Status status = STATUS_OK;
   TRY_CLEAN(ops_kernel_options(&ops, &options));
   TRY_CLEAN(kernel_source(file, &source));
-  TRY_CLEAN(str_append_format(&name, "%.*s%s%s", (int)(strlen(file) - 3), file, tile != NULL ? "-" : "",
-                              tile != NULL ? tile->macro : ""));
+  TRY_CLEAN(str_append_format(&name, "%.*s", (int)(strlen(file) - 3), file));
+  if (tile != NULL) TRY_CLEAN(str_append_format(&name, "-%s-%s", tile->macro, compute_name(compute)));
   TRY_CLEAN(write_part(folder, str_text(&name), ".cl", source));
   TRY_CLEAN(write_part(folder, str_text(&name), ".options", str_text(&options)));
 cleanup:
@@ -50,12 +51,23 @@ cleanup:
   return status;
 }
 
+static Status write_tiles(const char *folder, const char *file) {
+  static const Compute computes[] = {COMPUTE_BF16, COMPUTE_F16};
+  for (size_t i = 0; i < 2 * TILES; i++) {
+    const Tile *tile = &matrix_tiles[i / 2];
+    Compute compute = computes[i % 2];
+    if ((tile->factors & tile_factors(compute)) != 0) TRY(write_kernel(folder, file, tile, compute));
+  }
+  return STATUS_OK;
+}
+
 static Status write_all(const char *folder) {
   for (size_t i = 0; kernel_sources[i].name != NULL; i++) {
     const char *file = kernel_sources[i].name;
-    bool tiled = strcmp(file, "gemm_tile.cl") == 0;
-    for (size_t t = 0; t < (tiled ? TILES : 1) && is_listed(file); t++)
-      TRY(write_kernel(folder, file, tiled ? &matrix_tiles[t] : NULL));
+    if (strcmp(file, "gemm_tile.cl") == 0)
+      TRY(write_tiles(folder, file));
+    else if (is_listed(file))
+      TRY(write_kernel(folder, file, NULL, COMPUTE_F32));
   }
   return STATUS_OK;
 }

@@ -3,7 +3,7 @@
 // place in it, as the vendor's document has it, where cl/matrix.h goes from the lane to the element. Sources:
 // there.
 
-#if defined(MATRIX_MMA)
+#if defined(MATRIX_MMA) || defined(MATRIX_MMA_8)
 #define A_LANE(row, k)    (row % 8 * 4 + k % 8 / 2)
 #define A_PLACE(row, k)   (k % 2 + row / 8 * 2 + k / 8 * 4)
 #define B_LANE(k, col)    (col * 4 + k % 8 / 2)
@@ -53,6 +53,13 @@
 #define B_PLACE(k, col)   k
 #define C_LANE(row, col)  col
 #define C_PLACE(row, col) row
+#elif defined(MATRIX_DOT2)
+#define A_LANE(row, k)    0
+#define A_PLACE(row, k)   k
+#define B_LANE(k, col)    0
+#define B_PLACE(k, col)   k
+#define C_LANE(row, col)  0
+#define C_PLACE(row, col) 0
 #endif
 
 // A wave's part of the exchange: the words of A of all its lanes, those of B, and the sums.
@@ -64,7 +71,13 @@
 /// Value `place` of a lane's words, of which each has two.
 INLINE float value_at(LOCAL_PTR const uint *words, uint place) {
   uint word = words[place / 2];
+#ifdef FACTORS_F16
+  float low, high;
+  floats_of_halves(word, &low, &high);
+  return place % 2 == 0 ? low : high;
+#else
   return float_of_bits(place % 2 == 0 ? word << 16 : word & 0xffff0000u);
+#endif
 }
 
 INLINE void emulate(float *sums, const uint *a, const uint *b, LOCAL_PTR uint *exchange) {

@@ -92,6 +92,18 @@ static const Break in_tiles[] = {
     {"gemm_tile.cl", KERNEL_ID(gemm_tile), "for (uint k = k_begin;", "for (uint k = 0;", "linear, bf16"},
 };
 
+// Of COMPUTE_F16, on GPUs.
+static const Break in_f16[] = {
+    {"halves.cl", KERNEL_ID(half_rows), "half_of_float(second * scale)", "half_of_float(second)",
+     "linear, f16"},
+    {"halves.cl", KERNEL_ID(half_rows), "2 * i + 1 < cols", "2 * i + 2 < cols", "linear, f16"},
+    {"halves.cl", KERNEL_ID(half_rows), "bits_of_float(inverse_power(scale))", "0x3f800000u", "linear, f16"},
+    {"halves.cl", KERNEL_ID(row_largest), "out[row] = most", "out[row] = 0.0f", "linear, f16"},
+    {"gemm_tile.cl", KERNEL_ID(gemm_tile), "k + 2 * word < k_end", "k + 2 * word + 1 < k_end", "linear, f16"},
+    {"gemm_tile.cl", KERNEL_ID(gemm_tile), "(size_t)row * a_m + a_m - 1", "a_m - 1", "linear, f16"},
+    {"gemm_tile.cl", KERNEL_ID(gemm_tile), "(scale * (value))", "(value)", "linear, f16"},
+};
+
 // Of COMPUTE_INT8.
 static const Break in_int8[] = {
     {"gemm_int8_cpu.cl", KERNEL_ID(gemm_int8), "codes[q] >> 4 & 0x0f0f0f0f", "codes[q] & 0x0f0f0f0f",
@@ -230,7 +242,7 @@ static void what_only_large_sizes_show_is_found(void **state) {
   ops->vendor = vendor;
 }
 
-/// Last but one, because products with frozen weights stay in bfloat16.
+/// These three come after the others, because products with frozen weights stay as they are here.
 static void bf16_found(void **state) {
   (void)state;
   if (fixture_small() || ops_use_compute(fixture_ops(), COMPUTE_BF16) != STATUS_OK) skip();
@@ -238,6 +250,12 @@ static void bf16_found(void **state) {
   fixture_ops()->vendor_rounds = false; // the broken kernels are gee-cl's own
   size_t count = cpu ? sizeof in_bf16 / sizeof *in_bf16 : sizeof in_tiles / sizeof *in_tiles;
   for (size_t i = 0; i < count; i++) check_break(cpu ? &in_bf16[i] : &in_tiles[i]);
+}
+
+static void f16_found(void **state) {
+  (void)state;
+  if (fixture_small() || ops_use_compute(fixture_ops(), COMPUTE_F16) != STATUS_OK) skip();
+  for (size_t i = 0; i < sizeof in_f16 / sizeof *in_f16; i++) check_break(&in_f16[i]);
 }
 
 static void int8_found(void **state) {
@@ -255,6 +273,7 @@ static void sound_again(void **state) {
 int main(void) {
   const struct CMUnitTest tests[] = {
       OPS_TEST(everywhere_found), OPS_TEST(tiles_found), OPS_TEST(what_only_large_sizes_show_is_found),
-      OPS_TEST(bf16_found),       OPS_TEST(int8_found),  OPS_TEST(sound_again)};
+      OPS_TEST(bf16_found),       OPS_TEST(f16_found),   OPS_TEST(int8_found),
+      OPS_TEST(sound_again)};
   return RUN_OPS_TESTS(tests);
 }

@@ -1,7 +1,7 @@
 // cl/gemm_tile.cl with every matrix instruction of cl/matrix.h, emulated as its vendor documents it
-// (matrix_emulated.h), against double precision on factors that are rounded first: both forms, odd sizes, all
-// stored types. A CPU runs the GPU's kernels here. A layout that is wrong in one place is found, and a tile
-// that a device cannot compile is given up.
+// (matrix_emulated.h), against double precision on factors that are rounded first: in bfloat16 and in IEEE
+// halves, both forms, odd sizes, all stored types. A CPU runs the GPU's kernels here. A layout that is wrong
+// in one place is found, and a tile that a device cannot compile is given up.
 #include "support/ops_fixture.h"
 #include "support/process.h"
 
@@ -18,6 +18,7 @@
 
 static const KernelFamily *family; // the device's own
 static char *emulation;
+static Compute compute; // all that follows is done in both
 
 static int open_gpu_family(void **state) {
   if (ops_fixture_open(state) != 0) return -1;
@@ -25,7 +26,7 @@ static int open_gpu_family(void **state) {
   family = ops->family;
   ops->family = &gpu_family;
   emulation = read_file(GEE_SOURCE_DIR "/tests/ops/matrix_emulated.h", NULL);
-  if (ops_use_compute(ops, COMPUTE_BF16) == STATUS_OK) return 0;
+  if (ops_use_compute(ops, compute) == STATUS_OK) return 0;
   (void)fprintf(stderr, "%s\n", status_message());
   return -1;
 }
@@ -79,14 +80,24 @@ static void put_in(const Tile *tile, const char *before, const char *after) {
   free(source);
 }
 
+/// The tile, if there is one from `t` on, whose instruction has the factors.
+static bool next_tile(size_t *t) {
+  while (*t < TILE_PLAIN && (matrix_tiles[*t].factors & tile_factors(compute)) == 0) ++*t;
+  return *t < TILE_PLAIN;
+}
+#define FOR_EACH_TILE(t) for (size_t t = 0; next_tile(&t); t++)
+
 typedef struct Case {
   bool back; // dx = dout · w, else out = x · wᵀ
   size_t m, n, k;
 } Case;
 
-static double *rounded(const double *values, size_t count) {
-  double *out = fixture_zeros(count);
-  for (size_t i = 0; i < count; i++) out[i] = (double)bfloat_to_float(bfloat_from_float((float)values[i]));
+static double *rounded(const double *values, size_t rows, size_t cols) {
+  double *out = fixture_zeros(rows * cols);
+  for (size_t i = 0; i < rows * cols; i++)
+    out[i] =
+        compute == COMPUTE_F16 ? values[i] : (double)bfloat_to_float(bfloat_from_float((float)values[i]));
+  if (compute == COMPUTE_F16) ref_round_f16(out, rows, cols);
   return out;
 }
 
@@ -96,8 +107,9 @@ static void check(const Tile *tile, const Case *c) {
          *expected = fixture_random(c->m * outs, 1);
   Tensor *weights = fixture_weights(DTYPE_F32, c->n, c->k, w), *dev_x = fixture_f32(c->m, ins, x),
          *out = fixture_f32(c->m, outs, expected);
+  assert_ok(op_measure_weights(weights));
   assert_ok(c->back ? op_linear_dx(out, dev_x, weights, 0.5f, -2) : op_linear(out, dev_x, weights, 0.5f, -2));
-  double *x_held = rounded(x, c->m * ins), *w_held = rounded(w, c->n * c->k);
+  double *x_held = rounded(x, c->m, ins), *w_held = rounded(w, 1, c->n * c->k);
   if (c->back)
     ref_linear_dx(expected, x_held, w_held, c->m, c->n, c->k, 0.5, -2);
   else
@@ -111,7 +123,7 @@ static void every_tile_computes_products(void **state) {
   static const Case cases[] = {{false, 3, 5, 31},    {true, 1, 1, 1},      {false, 1, 1, 1},
                                {false, 33, 31, 257}, {false, 67, 131, 33}, {true, 33, 257, 31},
                                {true, 67, 33, 131},  {false, 2, 130, 70}};
-  for (size_t t = 0; t < TILE_PLAIN; t++) {
+  FOR_EACH_TILE(t) {
     put_in(&matrix_tiles[t], NULL, NULL);
     for (size_t i = 0; i < (fixture_small() ? 1 : sizeof cases / sizeof *cases); i++)
       check(&matrix_tiles[t], &cases[i]);
@@ -124,10 +136,11 @@ static void a_row_does_not_depend_on_the_others(void **state) {
   enum { M = 70, N = 40, K = 90, FIRST = 5 };
   float all[M * N], some[M * N];
   if (fixture_small()) skip();
-  for (size_t t = 0; t < TILE_PLAIN; t++) {
+  FOR_EACH_TILE(t) {
     Tensor *w = fixture_weights(DTYPE_F32, N, K, fixture_random(N * K, 1)),
            *x = fixture_f32(M, K, fixture_random(M * K, 1)), *out = fixture_f32(M, N, NULL);
     put_in(&matrix_tiles[t], NULL, NULL);
+    assert_ok(op_measure_weights(w));
     assert_ok(op_linear(out, x, w, 1, 0));
     assert_ok(tensor_read(out, 0, M * N, all));
     for (size_t count = 1; count < M - FIRST; count = 3 * count + 1) {
@@ -144,9 +157,9 @@ static void a_row_does_not_depend_on_the_others(void **state) {
 static void the_self_test_accepts_every_tile(void **state) {
   (void)state;
   if (fixture_small()) skip();
-  for (size_t t = 0; t < TILE_PLAIN; t++) {
+  FOR_EACH_TILE(t) {
     put_in(&matrix_tiles[t], NULL, NULL);
-    if (ops_selftest_bf16(fixture_ops()) != STATUS_OK)
+    if (ops_selftest_half(fixture_ops()) != STATUS_OK)
       fail_msg("%s: %s", matrix_tiles[t].name, status_message());
   }
 }
@@ -154,25 +167,45 @@ static void the_self_test_accepts_every_tile(void **state) {
 static void the_self_test_finds_a_wrong_layout(void **state) {
   (void)state;
   static const struct {
-    size_t tile;
-    const char *before, *after;
+    const char *macro, *before, *after;
   } breaks[] = {
-      {0, "lane % 4 + i / 2 * 4]", "lane % 4 + i % 2 * 4]"},
-      {0, "return lane % 4 * 2 + i % 2;", "return lane % 4 + i % 2 * 4;"},
-      {1, "slab[lane % 16 * PITCH + i]", "slab[lane / 2 * PITCH + i]"},
-      {1, "return 2 * i + lane / 16;", "return i + lane / 16 * 8;"},
-      {2, "lane / 16 * 4 + i]", "lane / 16 + i * 2]"},
-      {3, "return lane / 16 * 4 + i;", "return lane / 16 + i * 4;"},
-      {5, "first >> shift & 0xffffu", "first >> 16"},
-      {6, "slab[i * PITCH + lane]", "slab[lane * PITCH + i]"},
+      {"MATRIX_MMA", "lane % 4 + i / 2 * 4]", "lane % 4 + i % 2 * 4]"},
+      {"MATRIX_MMA", "return lane % 4 * 2 + i % 2;", "return lane % 4 + i % 2 * 4;"},
+      {"MATRIX_MMA_8", "slab[(lane / 4 + i % 2 * 8)", "slab[(lane / 4 * 2 + i % 2)"},
+      {"MATRIX_WMMA", "slab[lane % 16 * PITCH + i]", "slab[lane / 2 * PITCH + i]"},
+      {"MATRIX_WMMA", "return 2 * i + lane / 16;", "return i + lane / 16 * 8;"},
+      {"MATRIX_WMMA_12", "lane / 16 * 4 + i]", "lane / 16 + i * 2]"},
+      {"MATRIX_MFMA", "return lane / 16 * 4 + i;", "return lane / 16 + i * 4;"},
+      {"MATRIX_XMX_16", "first >> shift & 0xffffu", "first >> 16"},
+      {"MATRIX_XMX_8", "slab[i * PITCH + lane]", "slab[lane * PITCH + i]"},
   };
   if (fixture_small()) skip();
   for (size_t i = 0; i < sizeof breaks / sizeof *breaks; i++) {
     // Halves of a wave may swap their steps if both factors do: a sum has no place for k.
-    bool harmless = breaks[i].tile == 2;
-    put_in(&matrix_tiles[breaks[i].tile], breaks[i].before, breaks[i].after);
-    if ((ops_selftest_bf16(fixture_ops()) == STATUS_OK) != harmless)
-      fail_msg("%s with \"%s\"", matrix_tiles[breaks[i].tile].name, breaks[i].after);
+    bool harmless = strcmp(breaks[i].macro, "MATRIX_WMMA_12") == 0;
+    size_t t = 0;
+    while (strcmp(matrix_tiles[t].macro, breaks[i].macro) != 0) t++;
+    bool in_bf16 = (matrix_tiles[t].factors & FACTORS_BF16) != 0;
+    if (in_bf16 != (compute == COMPUTE_BF16)) continue; // in f16 it would be the same again
+    put_in(&matrix_tiles[t], breaks[i].before, breaks[i].after);
+    if ((ops_selftest_half(fixture_ops()) == STATUS_OK) != harmless)
+      fail_msg("%s with \"%s\"", matrix_tiles[t].name, breaks[i].after);
+  }
+}
+
+/// A row that forgets its scale, or has another's, and weights that keep theirs.
+static void the_self_test_finds_a_wrong_scale(void **state) {
+  (void)state;
+  static const char *const breaks[][2] = {
+      {"sum * inverse_power(b_scale)", "sum"},
+      {"(size_t)row * a_m + a_m - 1", "a_m - 1"},
+      {"* float_of_bits(a[(size_t)row * a_m + a_m - 1])", ""},
+      {"(scale * (value))", "(value)"},
+  };
+  if (fixture_small() || compute != COMPUTE_F16) skip();
+  for (size_t i = 0; i < sizeof breaks / sizeof *breaks; i++) {
+    put_in(&matrix_tiles[0], breaks[i][0], breaks[i][1]);
+    if (ops_selftest_half(fixture_ops()) == STATUS_OK) fail_msg("with \"%s\"", breaks[i][1]);
   }
 }
 
@@ -186,7 +219,8 @@ static void hear(LogLevel level, const char *line, void *user) {
 
 static void what_does_not_compile_is_given_up(void **state) {
   (void)state;
-  const uint32_t nothing[TILE_PLAIN] = {0}, amd[TILE_PLAIN] = {[1] = 1, [3] = 1};
+  const uint32_t both = FACTORS_BF16 | FACTORS_F16;
+  const uint32_t nothing[TILE_PLAIN] = {0}, amd[TILE_PLAIN] = {[2] = both, [4] = both};
   Ops *ops = fixture_ops();
   log_set_sink(hear, NULL);
   said[0] = '\0';
@@ -195,16 +229,25 @@ static void what_does_not_compile_is_given_up(void **state) {
   assert_ptr_equal(ops->tile, &matrix_tiles[TILE_PLAIN]);
   assert_ok(tile_choose_of(ops, amd));
   log_set_sink(NULL, NULL);
-  assert_true(test_contains(said, "products in bf16 do without a matrix engine. AMD's MFMA: "));
+  char line[100];
+  (void)snprintf(line, sizeof line,
+                 "products in %s do without a matrix engine. AMD's MFMA: ", compute_name(compute));
+  assert_true(test_contains(said, line));
   assert_ptr_equal(ops->tile, &matrix_tiles[TILE_PLAIN]);
-  if (!fixture_small()) assert_ok(ops_selftest_bf16(ops));
+  if (!fixture_small()) assert_ok(ops_selftest_half(ops));
 }
 
 int main(void) {
   const struct CMUnitTest tests[] = {
       OPS_TEST(every_tile_computes_products),      OPS_TEST(a_row_does_not_depend_on_the_others),
       OPS_TEST(the_self_test_accepts_every_tile),  OPS_TEST(the_self_test_finds_a_wrong_layout),
-      OPS_TEST(what_does_not_compile_is_given_up),
+      OPS_TEST(the_self_test_finds_a_wrong_scale), OPS_TEST(what_does_not_compile_is_given_up),
   };
-  return cmocka_run_group_tests(tests, open_gpu_family, close_all);
+  static const Compute computes[] = {COMPUTE_BF16, COMPUTE_F16};
+  int failed = 0;
+  for (size_t i = 0; i < sizeof computes / sizeof *computes; i++) {
+    compute = computes[i];
+    failed += cmocka_run_group_tests_name(compute_name(compute), tests, open_gpu_family, close_all);
+  }
+  return failed;
 }

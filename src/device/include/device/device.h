@@ -170,6 +170,7 @@ typedef struct GemmCall {
   float alpha, beta;
   GemmMatrix a, b, c;
   GemmMath math;
+  float b_scale; // what gee-cl's own GEMM multiplies b by before it rounds it to IEEE halves; 0: unknown
 } GemmCall;
 
 /// True if the vendor's GEMM can do a call with these types and this math. Buffers are not looked at.

@@ -83,7 +83,8 @@ typedef struct PassOptions {
 } PassOptions;
 
 typedef struct Pass Pass;
-/// Allocates everything that forwards and backwards of these sizes need.
+/// Allocates everything that forwards and backwards of these sizes need. With COMPUTE_F16 the weights are
+/// measured, so adapters are loaded before.
 STATUS_CHECKED Status pass_create(Model *model, const PassOptions *options, Pass **out);
 void pass_free(Pass *pass);
 /// The options it was created with (head_tile_rows at most max_rows), and its model.

@@ -35,6 +35,10 @@ STATUS_CHECKED Status op_linears_inference(Tensor *const outs[], const Tensor *x
 STATUS_CHECKED Status op_linear_dx(Tensor *dx, const Tensor *dout, const Tensor *w, float alpha, float beta);
 /// dw[N,K] = alpha · dout[M,N]ᵀ · x[M,K] + beta · dw (float32)
 STATUS_CHECKED Status op_linear_dw(Tensor *dw, const Tensor *dout, const Tensor *x, float alpha, float beta);
+/// With COMPUTE_F16, finds how large the elements of frozen weights are; the operations above need to know.
+/// To be called once they are written, and whenever they change. Nothing with another compute. Waits for the
+/// device.
+STATUS_CHECKED Status op_measure_weights(Tensor *w);
 /// x[M,N] += bias[1,N]; x may be a view
 STATUS_CHECKED Status op_bias(Tensor *x, const Tensor *bias);
 /// dbias[1,N] += column sums of dout[M,N], which may be a view

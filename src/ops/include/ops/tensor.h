@@ -33,13 +33,15 @@ STATUS_CHECKED Status ops_create(struct Device *device, const char *gemm, Ops **
 typedef enum Compute {
   COMPUTE_F32,
   COMPUTE_BF16, // all: both factors are rounded to bfloat16, to nearest even, and summed in float32
+  COMPUTE_F16, // all: the same to IEEE halves, each row of the input and each matrix of weights times a power
+               // of two that suits it (op_measure_weights)
   COMPUTE_INT8, // op_linear_inference: both to 8 bits with a scale for each 32 along k (cl/int8_cpu.h)
 } Compute;
-/// Its word in a config: "f32", "bf16", "int8".
+/// Its word in a config: "f32", "bf16", "f16", "int8".
 const char *compute_name(Compute compute);
 /// From here on products are computed so. STATUS_INPUT if the device cannot: a CPU needs gee-cl's own
-/// products and AVX512-BF16 or AVX512-VNNI; every GPU can COMPUTE_BF16, and none COMPUTE_INT8. A plan can, so
-/// that its memory is counted.
+/// products and AVX512-BF16 or AVX512-VNNI; every GPU can COMPUTE_BF16 and COMPUTE_F16, which no CPU can, and
+/// none COMPUTE_INT8. A plan can, so that its memory is counted.
 STATUS_CHECKED Status ops_use_compute(Ops *ops, Compute compute);
 Compute ops_compute(const Ops *ops);
 /// Whether op_linear_inference gives other numbers than op_linear.
@@ -77,6 +79,7 @@ typedef struct Tensor {
   size_t rows, cols;
   size_t first, pitch; // pitch ≥ cols
   size_t bytes;        // device memory that it owns; 0 in a view
+  float scale;         // of weights, with COMPUTE_F16; 0 until op_measure_weights
 } Tensor;
 
 /// Allocates [rows, cols] and sets it to zero. `cols` is a multiple of the type's block. `name` is for

@@ -20,6 +20,9 @@ void ref_linear_dw(double *dw, const double *dout, const double *x, size_t M, si
 /// Rounds values[rows, cols] as rows of COMPUTE_INT8's factors are: in each 32 of a row, to whole multiples
 /// of their largest / 127. The scale is computed in float32, as it decides between two neighbours.
 void ref_round_int8(double *values, size_t rows, size_t cols);
+/// Rounds values[rows, cols] as rows of COMPUTE_F16's input are: to IEEE halves, each row times the power of
+/// two that brings its largest magnitude into [2^14, 2^15). Weights are one row.
+void ref_round_f16(double *values, size_t rows, size_t cols);
 void ref_bias(double *x, const double *bias, size_t M, size_t N);
 void ref_bias_backward(double *dbias, const double *dout, size_t M, size_t N);
 
