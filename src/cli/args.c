@@ -285,13 +285,23 @@ Status args_check_unread(const char *option, const char *output) {
                      output, option);
 }
 
+/// `folder` has no slash at its end, which would follow a link.
+static Status check_free(const char *folder) {
+  TRY(file_check_link(folder));
+  if (!file_is_there(folder)) return STATUS_OK;
+  return status_fail(STATUS_INPUT, "%s already exists; name a folder that does not", folder);
+}
+
 Status args_check_new_folder(const char *output) {
   const char *slash = strrchr(output, '/'), *last = slash != NULL ? slash + 1 : output;
+  char *folder = NULL;
   if (strcmp(last, ".") == 0 || strcmp(last, "..") == 0)
     return status_fail(STATUS_INPUT, "--output %s: name the folder itself, without %s at the end", output,
                        last);
-  if (!file_is_there(output)) return STATUS_OK;
-  return status_fail(STATUS_INPUT, "%s already exists; name a folder that does not", output);
+  TRY(path_trim(&folder, output));
+  Status status = check_free(folder);
+  free(folder);
+  return status;
 }
 
 Status args_check_twice(const TextList *files) {

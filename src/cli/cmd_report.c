@@ -309,6 +309,7 @@ static Status check_page(const char *folder, const char *first) {
 static Status check_folder(const char *folder) {
   char **names = NULL;
   size_t count = 0;
+  TRY(file_check_link(folder));
   if (!file_is_directory(folder)) return STATUS_OK;
   TRY(directory_list(folder, &names, &count));
   Status status = STATUS_OK;

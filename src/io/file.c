@@ -196,6 +196,16 @@ Status path_join(char **out, const char *directory, const char *name) {
   return str_format(out, "%s%s%s", directory, between, name);
 }
 
+Status path_from(char **out, const char *directory, const char *path) {
+  return path[0] == '/' ? str_copy(out, path, strlen(path)) : path_join(out, directory, path);
+}
+
+Status path_trim(char **out, const char *path) {
+  size_t length = strlen(path);
+  while (length > 1 && path[length - 1] == '/') length--;
+  return str_copy(out, path, length);
+}
+
 /// "a/b" becomes "a", "a" becomes ".", and "/a" becomes "/"; false if there is nothing left to cut.
 static bool cut_name(char *path) {
   char *slash = strrchr(path, '/');
@@ -235,6 +245,17 @@ Status file_follow(const char *path, char **out) {
   return file_fail(STATUS_INPUT, path, "follow the links");
 }
 
+Status file_check_link(const char *path) {
+  char *place = NULL;
+  if (file_exists(path) || !file_is_there(path)) return STATUS_OK;
+  TRY(file_follow(path, &place));
+  Status status = status_fail(
+      STATUS_INPUT, "%s: is a link to %s, which is not there; remove the link, or name another place", path,
+      place);
+  free(place);
+  return status;
+}
+
 Status file_check_writable(const char *path) {
   struct stat info = {0};
   Status status = STATUS_OK;
@@ -255,10 +276,11 @@ Status file_check_writable(const char *path) {
 }
 
 static Status create_one(const char *path) {
-  if (mkdir(path, 0777) == 0 || (errno == EEXIST && file_is_directory(path))) return STATUS_OK;
-  if (errno == EEXIST)
-    return status_fail(STATUS_INPUT, "%s: is a file where a folder is needed; name another place", path);
-  return file_fail(STATUS_FAILED, path, "create the folder");
+  if (mkdir(path, 0777) == 0) return STATUS_OK;
+  if (errno != EEXIST) return file_fail(STATUS_FAILED, path, "create the folder");
+  if (file_is_directory(path)) return STATUS_OK;
+  TRY(file_check_link(path));
+  return status_fail(STATUS_INPUT, "%s: is a file where a folder is needed; name another place", path);
 }
 
 Status directory_create(const char *path) {

@@ -139,13 +139,6 @@ cleanup:
   return status;
 }
 
-/// *out = `path` without trailing slashes: "step_5/" must not become "step_5/" PARTIAL_END.
-static Status copy_trimmed(char **out, const char *path) {
-  size_t length = strlen(path);
-  while (length > 1 && path[length - 1] == '/') length--;
-  return str_copy(out, path, length);
-}
-
 /// Puts <path>.old back, or removes it if <path> exists.
 static Status recover_old(const char *path) {
   char *old = NULL;
@@ -169,7 +162,7 @@ Status atomic_dir_begin(const char *path, AtomicDir *out) {
   *out = (AtomicDir){0};
   Status status = STATUS_OK;
   AtomicDir dir = {0};
-  TRY_CLEAN(copy_trimmed(&dir.path, path));
+  TRY_CLEAN(path_trim(&dir.path, path)); // "step_5/" must not become "step_5/" PARTIAL_END
   TRY_CLEAN(str_format(&dir.partial, "%s" PARTIAL_END, dir.path));
   (void)unlink(dir.partial); // a file or a link there; a folder stays
   TRY_CLEAN(directory_lock(dir.partial, false, &dir.lock));
@@ -217,7 +210,7 @@ static Status exchange(const AtomicDir *dir) {
 static Status swap_in(const AtomicDir *dir) {
   struct stat info;
   FileLock old = {0};
-  if (!file_exists(dir->path)) {
+  if (!file_is_there(dir->path)) {
     TRY(rename_path(dir->partial, dir->path));
     return file_sync_name(dir->path);
   }

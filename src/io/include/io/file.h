@@ -31,6 +31,8 @@ bool file_exists(const char *path);
 bool file_is_directory(const char *path);
 /// Something has this name, be it a link to nothing.
 bool file_is_there(const char *path);
+/// STATUS_INPUT if `path` is a link to nothing: says where it leads, and what to do.
+STATUS_CHECKED Status file_check_link(const char *path);
 /// Both exist and are one file, whatever the paths say.
 bool file_is_same(const char *a, const char *b);
 /// out = the SHA-256 of a file's bytes.
@@ -40,6 +42,10 @@ typedef Status (*FileLine)(void *user, const char *line, size_t size, size_t num
 STATUS_CHECKED Status file_lines(const char *path, FileLine line, void *user);
 /// *out = "directory/name" in fresh memory.
 STATUS_CHECKED Status path_join(char **out, const char *directory, const char *name);
+/// *out = `path` in fresh memory, as it is meant from `directory`: an absolute path stays as it is.
+STATUS_CHECKED Status path_from(char **out, const char *directory, const char *path);
+/// *out = `path` in fresh memory, without trailing slashes.
+STATUS_CHECKED Status path_trim(char **out, const char *path);
 /// Records "path: cannot <action>: <the system's reason, errno>" and returns `code`, or STATUS_FAILED if the
 /// reason is that the system lacks something (memory, descriptors, a working disk).
 Status file_fail(Status code, const char *path, const char *action);
