@@ -86,6 +86,15 @@ cleanup:
   return status;
 }
 
+/// *out = the path of the alternative that `text` begins with.
+static Status alternative_path(char **out, const char *folder, const char *text) {
+  char *name = NULL;
+  TRY(str_copy(&name, text, strcspn(text, "|")));
+  Status status = path_from(out, folder, name);
+  free(name);
+  return status;
+}
+
 /// Adds what one alternative of an entry of `files` names; nothing if it is not there.
 static Status add_alternative(TaskData *data, char *path) {
   char *star = strstr(path, "/*");
@@ -99,25 +108,30 @@ static Status add_alternative(TaskData *data, char *path) {
   return status;
 }
 
+static Status fail_no_file(const TaskType *type, const char *folder, const char *entry) {
+  const char *published = type->published;
+  char *path = NULL;
+  TRY(alternative_path(&path, folder, entry));
+  Status status =
+      status_fail(STATUS_INPUT, "%s: there is no such file%s%s%s%s", path, published != NULL ? "; " : "",
+                  published != NULL ? type->name : "", published != NULL ? " is published at " : "",
+                  published != NULL ? published : "");
+  free(path);
+  return status;
+}
+
 static Status add_entry(TaskData *data, const char *folder, const char *entry) {
   size_t before = data->path_count;
-  const char *published = data->type->published;
   if (folder == NULL)
     return status_fail(STATUS_INPUT, "--data-dir is needed, or eval.data_dir in a config: %s reads files",
                        data->type->name);
   for (const char *at = entry; at != NULL && data->path_count == before; at = strchr(at, '|')) {
     if (*at == '|') at++;
-    char *name = NULL, *path = NULL;
-    TRY(str_copy(&name, at, strcspn(at, "|")));
-    Status status = path_join(&path, folder, name);
-    free(name);
-    TRY(status);
+    char *path = NULL;
+    TRY(alternative_path(&path, folder, at));
     TRY(add_alternative(data, path));
   }
-  if (data->path_count > before) return STATUS_OK;
-  return status_fail(STATUS_INPUT, "%s/%.*s: there is no such file%s%s%s%s", folder, (int)strcspn(entry, "|"),
-                     entry, published != NULL ? "; " : "", published != NULL ? data->type->name : "",
-                     published != NULL ? " is published at " : "", published != NULL ? published : "");
+  return data->path_count > before ? STATUS_OK : fail_no_file(data->type, folder, entry);
 }
 
 /// The file that stands behind the task's name.

@@ -134,6 +134,28 @@ static void rows_hold_what_is_asked(void **state) {
              "{\"x\": \"1\", \"y\": \"2\"}\n", "\"index\": 0, \"first\": \"{1}\", \"second\": \"22\"}");
 }
 
+/// An absolute path of data is what it says, wherever the definition lies.
+static void data_may_be_absolute(void **state) {
+  (void)state;
+  const char *other = test_folder();
+  char text[4096];
+  UserTask *task = NULL;
+  TaskData data = {0};
+  write_text(in_folder(other, "rows.jsonl"), "{\"x\": \"a\", \"y\": \"b\"}\n");
+  static const char *const entries[][2] = {{"", "rows.jsonl"}, {"none.csv|", "rows.jsonl"}, {"", "*.jsonl"}};
+  for (size_t i = 0; i < sizeof entries / sizeof *entries; i++) {
+    (void)snprintf(text, sizeof text,
+                   "{\"name\": \"mine\", \"description\": \"what\", \"limits\": \"little\", \"data\": "
+                   "\"%s%s/%s\", \"kind\": \"pair\", \"first\": \"{x}\", \"second\": \"{y}\"}",
+                   entries[i][0], other, entries[i][1]);
+    assert_ok(load(text, &task));
+    assert_ok(open_task(task, &data));
+    assert_string_equal(task_path(&data, 1), in_folder(other, "rows.jsonl"));
+    task_data_free(&data);
+    user_task_free(task);
+  }
+}
+
 static void rows_are_refused_by_line(void **state) {
   (void)state;
   static const struct {
@@ -217,6 +239,7 @@ int main(void) {
       cmocka_unit_test(definitions_are_refused_by_name),
       cmocka_unit_test(what_stands_twice_is_refused),
       cmocka_unit_test(rows_hold_what_is_asked),
+      cmocka_unit_test(data_may_be_absolute),
       cmocka_unit_test(rows_are_refused_by_line),
       cmocka_unit_test(choices_by_hand),
       cmocka_unit_test(pairs_by_hand),
