@@ -13,6 +13,16 @@ STATUS_CHECKED Status model_config_read_hf(const char *folder, ModelConfig *conf
 /// folder/generation_config.json.
 STATUS_CHECKED Status model_config_parse_hf(const cJSON *json, const char *name, const char *folder,
                                             ModelConfig *config);
+/// *out = the token of "pad_token_id", which PyTorch counts from the end where it is negative; SIZE_MAX:
+/// none.
+STATUS_CHECKED Status padding_read_hf(const cJSON *json, const char *name, size_t vocab, size_t *out);
+/// Adds an end token that `key` of the file `name` gives, unless it is there. config->vocab must be set, as
+/// STATUS_INPUT names a token outside it.
+STATUS_CHECKED Status model_config_add_eos(ModelConfig *config, int64_t token, const char *name,
+                                           const char *key);
+/// Sets config->bos, −1 for none. One outside the vocabulary is warned of and taken for none: transformers
+/// and llama.cpp go on too, and few models are asked for it.
+void model_config_set_bos(ModelConfig *config, int64_t token, const char *name, const char *key);
 STATUS_CHECKED Status model_config_read_gguf(const TensorFile *tensors, ModelConfig *config);
 /// The rotary embedding of config.json. `positions` is the model's number of them.
 STATUS_CHECKED Status rope_read_hf(const cJSON *json, const char *name, size_t positions, Rope *out);

@@ -17,15 +17,6 @@ static Status read_deviation(const cJSON *json, const char *name, float *out) {
                      name, deviation);
 }
 
-static Status read_padding(const cJSON *json, const char *name, size_t vocab, size_t *out) {
-  int64_t token = 0;
-  *out = SIZE_MAX;
-  if (!json_has(json, "pad_token_id")) return STATUS_OK;
-  TRY(json_get_integer(json, "pad_token_id", name, -(int64_t)vocab, (int64_t)vocab - 1, &token));
-  *out = (size_t)(token < 0 ? token + (int64_t)vocab : token); // as PyTorch counts from the end
-  return STATUS_OK;
-}
-
 /// transformers takes "dtype" before the older "torch_dtype".
 static Status read_type(const cJSON *json, const char *name, DType *out) {
   static const struct {
@@ -51,7 +42,7 @@ static Status read_all(const char *path, const char *folder, InitConfig *out) {
   TRY_CLEAN(model_config_parse_hf(json, path, folder, &out->model));
   TRY_CLEAN(model_config_check(&out->model, FORMAT_HF, path));
   TRY_CLEAN(read_deviation(json, path, &out->deviation));
-  TRY_CLEAN(read_padding(json, path, out->model.vocab, &out->padding));
+  TRY_CLEAN(padding_read_hf(json, path, out->model.vocab, &out->padding));
   TRY_CLEAN(read_type(json, path, &out->type));
 cleanup:
   cJSON_Delete(json);

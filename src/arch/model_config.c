@@ -1,5 +1,6 @@
 // What configs of both formats share: the checks.
 #include "formats.h"
+#include "util/log.h"
 
 /// A size with its words, and what config.json and a GGUF file call it.
 typedef struct SizeRange {
@@ -48,14 +49,29 @@ Status model_config_check(const ModelConfig *config, ModelFormat format, const c
     return status_fail(STATUS_INPUT, "%s: RMS norm epsilon is %g, expected between 0 and 1", name,
                        (double)config->rms_eps);
   }
-  TRY(rope_check(&config->rope, name));
-  for (size_t i = 0; i < config->eos_count; i++) {
-    if (config->eos[i] < 0 || (size_t)config->eos[i] >= config->vocab) {
-      return status_fail(STATUS_INPUT, "%s: eos token %d is outside the vocabulary of %zu", name,
-                         config->eos[i], config->vocab);
-    }
-  }
+  return rope_check(&config->rope, name);
+}
+
+Status model_config_add_eos(ModelConfig *config, int64_t token, const char *name, const char *key) {
+  if (token < 0 || (uint64_t)token >= config->vocab)
+    return status_fail(STATUS_INPUT,
+                       "%s: %s has %lld, outside the vocabulary of 0 to %zu: no answer could end there; "
+                       "correct it, or take it out",
+                       name, key, (long long)token, config->vocab - 1);
+  for (size_t i = 0; i < config->eos_count; i++)
+    if (config->eos[i] == (int32_t)token) return STATUS_OK;
+  if (config->eos_count == MODEL_MAX_EOS)
+    return status_fail(STATUS_INPUT, "%s: %s lists more than %d tokens", name, key, MODEL_MAX_EOS);
+  config->eos[config->eos_count++] = (int32_t)token;
   return STATUS_OK;
+}
+
+void model_config_set_bos(ModelConfig *config, int64_t token, const char *name, const char *key) {
+  bool known = token >= 0 && (uint64_t)token < config->vocab;
+  config->bos = known ? (int32_t)token : -1;
+  if (known || token == -1) return;
+  log_say(LOG_WARNING, "%s: %s is %lld, outside the vocabulary of 0 to %zu: it is taken for none", name, key,
+          (long long)token, config->vocab - 1);
 }
 
 void model_config_add_biases(ModelConfig *config, const BiasGroup *group) {

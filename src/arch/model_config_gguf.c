@@ -121,13 +121,6 @@ static void read_biases(const TensorFile *file, ModelConfig *config) {
   }
 }
 
-static void add_eos(int64_t id, ModelConfig *config) {
-  if (id < 0 || id > INT32_MAX || config->eos_count == MODEL_MAX_EOS) return;
-  for (size_t i = 0; i < config->eos_count; i++)
-    if (config->eos[i] == (int32_t)id) return;
-  config->eos[config->eos_count++] = (int32_t)id;
-}
-
 /// Whether the token ends a turn in the model's own chat template, though no key names it: llama.cpp stops at
 /// these too, by their texts. (It stops at some that the template does not write as well; those are left to
 /// the keys.)
@@ -159,7 +152,8 @@ static Status add_template_ends(const TensorFile *file, ModelConfig *config) {
   if (types != NULL) status = gguf_get_strings(file, tokens, &count);
   for (size_t id = 0; status == STATUS_OK && id < count && id < type_count; id++) {
     gguf_string_at(file, tokens, id, &token, &size);
-    if (types[id] == CONTROL && ends_turn(token, size, template)) add_eos((int64_t)id, config);
+    if (types[id] == CONTROL && ends_turn(token, size, template))
+      status = model_config_add_eos(config, (int64_t)id, tensors_path(file), tokens);
   }
   free(types);
   return status;
@@ -171,12 +165,12 @@ static Status read_tokens(const TensorFile *file, ModelConfig *config) {
   for (size_t i = 0; i < sizeof keys / sizeof *keys; i++) {
     int64_t id = 0;
     TRY(gguf_get_integer_or(file, keys[i], -1, &id));
-    add_eos(id, config);
+    if (id != -1) TRY(model_config_add_eos(config, id, tensors_path(file), keys[i]));
   }
   TRY(add_template_ends(file, config));
   int64_t bos = -1;
   TRY(gguf_get_integer_or(file, "tokenizer.ggml.bos_token_id", -1, &bos));
-  config->bos = bos < 0 || bos > INT32_MAX ? -1 : (int32_t)bos;
+  model_config_set_bos(config, bos, tensors_path(file), "tokenizer.ggml.bos_token_id");
   return STATUS_OK;
 }
 
@@ -187,7 +181,6 @@ Status model_config_read_gguf(const TensorFile *tensors, ModelConfig *config) {
   TRY(check_off(tensors, architecture, config));
   TRY(rope_read_gguf(tensors, architecture, config, &config->rope));
   read_biases(tensors, config);
-  TRY(read_tokens(tensors, config));
   char name[WEIGHT_NAME_SIZE];
   weight_name(config->family, FORMAT_GGUF, WEIGHT_HEAD, name);
   config->tied = tensors_find(tensors, name) == NULL;
@@ -197,5 +190,5 @@ Status model_config_read_gguf(const TensorFile *tensors, ModelConfig *config) {
     return status_fail(STATUS_INPUT, "%s: tensor %s is missing or not a matrix", tensors_path(tensors), name);
   }
   config->vocab = embedding->shape[0];
-  return STATUS_OK;
+  return read_tokens(tensors, config);
 }

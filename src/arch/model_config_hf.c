@@ -4,6 +4,7 @@
 #include "io/file.h"
 #include "io/json.h"
 #include "util/log.h"
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -94,6 +95,10 @@ static Status check_windows(const cJSON *json, const char *name, const ModelConf
     double window = 0;
     if (!json_has(json, keys[i])) continue;
     TRY(json_get_number(json, keys[i], name, &window));
+    if (!(window >= 1) || window != floor(window))
+      return status_fail(STATUS_INPUT,
+                         "%s: \"%s\" is %g, but must be a whole number from 1, or null for no window", name,
+                         keys[i], window);
     if (window >= (double)config->max_positions) continue;
     return status_fail(STATUS_INPUT,
                        "%s: \"%s\" is %g, shorter than the context of %zu: transformers reads with all "
@@ -185,11 +190,7 @@ static Status add_eos(const cJSON *item, const char *name, ModelConfig *config) 
   if (!cJSON_IsNumber(item) || item->valuedouble != (double)item->valueint) {
     return status_fail(STATUS_INPUT, "%s: \"eos_token_id\" must be an integer or a list of integers", name);
   }
-  if (config->eos_count == MODEL_MAX_EOS) {
-    return status_fail(STATUS_INPUT, "%s: \"eos_token_id\" lists more than %d tokens", name, MODEL_MAX_EOS);
-  }
-  config->eos[config->eos_count++] = item->valueint;
-  return STATUS_OK;
+  return model_config_add_eos(config, item->valueint, name, "\"eos_token_id\"");
 }
 
 static Status read_eos(const cJSON *json, const char *name, ModelConfig *config) {
@@ -221,14 +222,31 @@ cleanup:
   return status;
 }
 
+static Status read_bos(const cJSON *json, const char *name, ModelConfig *config) {
+  int64_t token = -1;
+  if (json_has(json, "bos_token_id"))
+    TRY(json_get_integer(json, "bos_token_id", name, INT64_MIN, INT64_MAX, &token));
+  model_config_set_bos(config, token, name, "\"bos_token_id\"");
+  return STATUS_OK;
+}
+
+Status padding_read_hf(const cJSON *json, const char *name, size_t vocab, size_t *out) {
+  int64_t token = 0;
+  *out = SIZE_MAX;
+  if (!json_has(json, "pad_token_id")) return STATUS_OK;
+  TRY(json_get_integer(json, "pad_token_id", name, -(int64_t)vocab, (int64_t)vocab - 1, &token));
+  *out = (size_t)(token < 0 ? token + (int64_t)vocab : token);
+  return STATUS_OK;
+}
+
 Status model_config_parse_hf(const cJSON *json, const char *name, const char *folder, ModelConfig *config) {
+  size_t padding = 0;
   TRY(read_family(json, name, config));
   TRY(read_sizes(json, name, config));
   TRY(rope_read_hf(json, name, config->max_positions, &config->rope));
   TRY(read_bool_or(json, "tie_word_embeddings", name, false, &config->tied));
-  config->bos = -1;
-  const cJSON *bos = cJSON_GetObjectItemCaseSensitive(json, "bos_token_id");
-  if (cJSON_IsNumber(bos)) config->bos = bos->valueint;
+  TRY(read_bos(json, name, config));
+  TRY(padding_read_hf(json, name, config->vocab, &padding)); // transformers makes no embedding otherwise
   return read_end_tokens(folder, json, name, config);
 }
 

@@ -23,16 +23,22 @@ static bool in_range(double value, double above) {
   return isfinite(value) && value > above;
 }
 
+/// STATUS_INPUT unless the number is above `above`, or equal to it if `or_equal`.
+static Status check_number(const char *name, const char *what, double value, double above, bool or_equal) {
+  if (in_range(value, above) || (or_equal && value == above)) return STATUS_OK;
+  return status_fail(STATUS_INPUT, "%s: the rotary embedding's %s is %g, but must be a number %s%g", name,
+                     what, value, or_equal ? "from " : "above ", above);
+}
+
 Status rope_check(const Rope *rope, const char *name) {
-  bool fine = in_range(rope->theta, 1) && isfinite(rope->factor) && rope->factor >= 1;
-  if (rope->type == ROPE_LLAMA3 || rope->type == ROPE_YARN) {
-    fine = fine && in_range(rope->low, 0) && in_range(rope->high, rope->low) &&
-           in_range(rope->original_positions, 0);
-  }
-  if (fine && in_range(rope->attention, 0)) return STATUS_OK;
-  return status_fail(STATUS_INPUT,
-                     "%s: theta %g, factor %g (%s) or another number of the rotary embedding is out of range",
-                     name, rope->theta, rope->factor, rope_type_name(rope->type));
+  TRY(check_number(name, "base (theta)", rope->theta, 1, false));
+  TRY(check_number(name, "factor", rope->factor, 1, true));
+  TRY(check_number(name, "attention factor", rope->attention, 0, false));
+  if (rope->type != ROPE_LLAMA3 && rope->type != ROPE_YARN) return STATUS_OK;
+  bool yarn = rope->type == ROPE_YARN;
+  TRY(check_number(name, yarn ? "beta_slow" : "low_freq_factor", rope->low, 0, false));
+  TRY(check_number(name, yarn ? "beta_fast" : "high_freq_factor", rope->high, rope->low, false));
+  return check_number(name, "number of original positions", rope->original_positions, 0, false);
 }
 
 double rope_yarn_attention(double factor, double weight) {

@@ -42,13 +42,13 @@ static void test_configs(void **state) {
 
 // ---- end tokens ----
 
-static const char *folder_with(const char *source, const char *key, const char *value);
+static const char *fill(const char *folder, const char *source, const char *key, const char *value);
 
 /// Opens the tiny Llama with these end tokens in config.json and this generation_config.json (NULL: none),
 /// and compares the model's.
 static void check_eos(const char *value, const char *generation, size_t count, const int32_t *expected) {
   ModelFiles *files = NULL;
-  const char *folder = folder_with("llama", "eos_token_id", value);
+  const char *folder = fill(test_folder(), "llama", "eos_token_id", value);
   if (generation != NULL)
     assert_ok(file_write_atomic(in_folder(folder, "generation_config.json"), generation, strlen(generation)));
   assert_ok(model_files_open(folder, &files));
@@ -76,9 +76,9 @@ static void test_end_tokens(void **state) {
 
 // ---- broken files ----
 
-// A folder with the weights of the tiny Llama and its config, in which `key` has another value (raw JSON).
-static const char *folder_with(const char *source, const char *key, const char *value) {
-  const char *folder = test_folder();
+/// Fills a folder with the weights of a tiny model and its config, in which `key` has another value (raw
+/// JSON).
+static const char *fill(const char *folder, const char *source, const char *key, const char *value) {
   cJSON *json = NULL;
   char *text = NULL;
   MappedFile weights;
@@ -105,61 +105,91 @@ static const char *folder_with(const char *source, const char *key, const char *
   return folder;
 }
 
+/// What is refused, with a part of the message.
+static const struct {
+  const char *source, *key, *value, *part;
+} hostile[] = {
+    {"llama", "model_type", "\"gpt2\"", "\"gpt2\" is not supported; supported are"},
+    {"llama", "model_type", NULL, "model_type"},
+    {"llama", "hidden_size", "63", "shape"},
+    {"llama", "hidden_size", "\"64\"", "hidden_size"},
+    {"llama", "hidden_size", "-1", "hidden_size"},
+    {"llama", "hidden_size", "2147483647", "hidden size"},
+    {"llama", "num_hidden_layers", "3", "model.layers.2"},
+    {"llama", "num_hidden_layers", "1", "model.layers.1"},
+    {"llama", "num_hidden_layers", "1e300", "num_hidden_layers"},
+    {"llama", "num_hidden_layers", "4000000", "layers"},
+    {"llama", "num_attention_heads", "0", "num_attention_heads"},
+    {"llama", "num_attention_heads", "3", "multiple"},
+    {"llama", "num_key_value_heads", "9", "key/value"},
+    {"llama", "head_dim", "15", "odd"},
+    {"llama", "intermediate_size", "95", "mlp"},
+    {"llama", "vocab_size", "66", "embed_tokens"},
+    {"llama", "rms_norm_eps", "0", "epsilon"},
+    {"llama", "hidden_act", "\"gelu\"", "silu"},
+    {"llama", "attention_bias", "true", "tensor model.layers.0.self_attn.q_proj.bias is missing"},
+    {"llama", "mlp_bias", "1", "\"mlp_bias\" must be true or false"},
+    {"llama", "use_sliding_window", "true", "use_sliding_window"},
+    {"qwen2", "mlp_bias", "true", "\"mlp_bias\": true is not supported"},
+    {"llama", "rope_parameters", "{\"rope_type\":\"llama3\",\"factor\":4}", "low_freq_factor"},
+    {"llama", "rope_parameters",
+     "{\"rope_type\":\"llama3\",\"factor\":4,\"low_freq_factor\":4,\"high_freq_factor\":4,"
+     "\"original_max_position_embeddings\":32}",
+     "rotary"},
+    {"llama", "rope_parameters", "[]", "rope_parameters"},
+    {"llama", "eos_token_id", "670", "\"eos_token_id\" has 670, outside the vocabulary of 0 to"},
+    {"llama", "eos_token_id", "[1, -1]", "\"eos_token_id\" has -1, outside the vocabulary"},
+    {"llama", "eos_token_id", "1.5", "must be an integer or a list of integers"},
+    {"llama", "bos_token_id", "1.5", "\"bos_token_id\" is 1.5, but must be a whole number"},
+    {"llama", "bos_token_id", "\"<s>\"", "\"bos_token_id\" is a string"},
+    {"llama", "pad_token_id", "670", "\"pad_token_id\" is 670, but must be from -"},
+    {"llama", "pad_token_id", "-670", "\"pad_token_id\" is -670, but must be from -"},
+    {"llama", "sliding_window", "-4", "\"sliding_window\" is -4, but must be a whole number from 1"},
+    {"llama", "sliding_window", "0.5", "\"sliding_window\" is 0.5, but must be a whole number from 1"},
+    {"llama", "attention_chunk_size", "0", "\"attention_chunk_size\" is 0, but must be a whole number"},
+    {"llama", "sliding_window", "8", "\"sliding_window\" is 8, shorter than the context"},
+    {"llama", "eos_token_id", "[1, 2, \"</s>\"]", "must be an integer or a list of integers"},
+    {"llama", "tie_word_embeddings", "1", "\"tie_word_embeddings\" must be true or false"},
+    {"llama", "layer_types", "\"full_attention\"", "\"layer_types\" is a string"},
+    {"llama", "layer_types", "[1]", "\"layer_types\" has \"not a string\""},
+    {"llama", "rope_scaling", "[]", "\"rope_scaling\" is a list"},
+    {"llama", "rope_scaling", "{\"type\": 3}", "\"type\" is a number"},
+    {"llama", "rope_scaling", "{\"type\": \"linear\", \"factor\": 0.5}",
+     "rotary embedding's factor is 0.5, but must be a number from 1"},
+    {"llama", "rope_scaling", "{\"type\": \"linear\", \"factor\": \"4\"}", "\"factor\" is a string"},
+    {"llama", "rope_scaling", "{\"type\": \"yarn\", \"factor\": 2, \"beta_slow\": 64}",
+     "beta_fast is 32, but must be a number above 64"},
+    {"llama", "rope_scaling", "{\"type\": \"yarn\", \"factor\": 2, \"attention_factor\": -1}",
+     "attention factor is -1, but must be a number above 0"},
+    {"llama", "rope_scaling", "{\"type\": \"linear\", \"factor\": 2, \"rope_theta\": -1e4}",
+     "base (theta) is -10000, but must be a number above 1"},
+    {"llama", "eos_token_id", "\"</s>\"", "eos_token_id"},
+    {"qwen2", "model_type", "\"llama\"", "bias"},
+    {"qwen2", "tie_word_embeddings", "false", "lm_head"},
+    {"qwen2", "use_sliding_window", "true", "use_sliding_window"},
+};
+
 static void test_hostile_configs(void **state) {
   (void)state;
-  static const struct {
-    const char *source, *key, *value, *part;
-  } cases[] = {
-      {"llama", "model_type", "\"gpt2\"", "\"gpt2\" is not supported; supported are"},
-      {"llama", "model_type", NULL, "model_type"},
-      {"llama", "hidden_size", "63", "shape"},
-      {"llama", "hidden_size", "\"64\"", "hidden_size"},
-      {"llama", "hidden_size", "-1", "hidden_size"},
-      {"llama", "hidden_size", "2147483647", "hidden size"},
-      {"llama", "num_hidden_layers", "3", "model.layers.2"},
-      {"llama", "num_hidden_layers", "1", "model.layers.1"},
-      {"llama", "num_hidden_layers", "1e300", "num_hidden_layers"},
-      {"llama", "num_hidden_layers", "4000000", "layers"},
-      {"llama", "num_attention_heads", "0", "num_attention_heads"},
-      {"llama", "num_attention_heads", "3", "multiple"},
-      {"llama", "num_key_value_heads", "9", "key/value"},
-      {"llama", "head_dim", "15", "odd"},
-      {"llama", "intermediate_size", "95", "mlp"},
-      {"llama", "vocab_size", "66", "embed_tokens"},
-      {"llama", "rms_norm_eps", "0", "epsilon"},
-      {"llama", "hidden_act", "\"gelu\"", "silu"},
-      {"llama", "attention_bias", "true", "tensor model.layers.0.self_attn.q_proj.bias is missing"},
-      {"llama", "mlp_bias", "1", "\"mlp_bias\" must be true or false"},
-      {"llama", "use_sliding_window", "true", "use_sliding_window"},
-      {"qwen2", "mlp_bias", "true", "\"mlp_bias\": true is not supported"},
-      {"llama", "rope_parameters", "{\"rope_type\":\"llama3\",\"factor\":4}", "low_freq_factor"},
-      {"llama", "rope_parameters",
-       "{\"rope_type\":\"llama3\",\"factor\":4,\"low_freq_factor\":4,\"high_freq_factor\":4,"
-       "\"original_max_position_embeddings\":32}",
-       "rotary"},
-      {"llama", "rope_parameters", "[]", "rope_parameters"},
-      {"llama", "eos_token_id", "670", "outside the vocabulary"},
-      {"llama", "eos_token_id", "[1, 2, \"</s>\"]", "must be an integer or a list of integers"},
-      {"llama", "tie_word_embeddings", "1", "\"tie_word_embeddings\" must be true or false"},
-      {"llama", "layer_types", "\"full_attention\"", "\"layer_types\" is a string"},
-      {"llama", "layer_types", "[1]", "\"layer_types\" has \"not a string\""},
-      {"llama", "rope_scaling", "[]", "\"rope_scaling\" is a list"},
-      {"llama", "rope_scaling", "{\"type\": 3}", "\"type\" is a number"},
-      {"llama", "rope_scaling", "{\"type\": \"linear\", \"factor\": 0.5}", "factor 0.5 (linear)"},
-      {"llama", "rope_scaling", "{\"type\": \"linear\", \"factor\": \"4\"}", "\"factor\" is a string"},
-      {"llama", "rope_scaling", "{\"type\": \"yarn\", \"factor\": 2, \"beta_slow\": 64}", "out of range"},
-      {"llama", "rope_scaling", "{\"type\": \"yarn\", \"factor\": 2, \"attention_factor\": -1}",
-       "out of range"},
-      {"llama", "eos_token_id", "\"</s>\"", "eos_token_id"},
-      {"qwen2", "model_type", "\"llama\"", "bias"},
-      {"qwen2", "tie_word_embeddings", "false", "lm_head"},
-      {"qwen2", "use_sliding_window", "true", "use_sliding_window"},
-  };
-  for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+  const char *folder = test_folder();
+  for (size_t i = 0; i < sizeof hostile / sizeof *hostile; i++) {
     ModelFiles *files = NULL;
-    assert_fails(model_files_open(folder_with(cases[i].source, cases[i].key, cases[i].value), &files),
-                 STATUS_INPUT, cases[i].part);
+    assert_fails(model_files_open(fill(folder, hostile[i].source, hostile[i].key, hostile[i].value), &files),
+                 STATUS_INPUT, hostile[i].part);
     assert_null(files);
+  }
+}
+
+/// transformers warns of such a token and goes on.
+static void test_start_tokens(void **state) {
+  (void)state;
+  static const char *const outside[] = {"670", "-2", "9007199254740992"};
+  const char *folder = test_folder();
+  for (size_t i = 0; i < 3; i++) {
+    ModelFiles *files = NULL;
+    assert_ok(model_files_open(fill(folder, "llama", "bos_token_id", outside[i]), &files));
+    assert_int_equal(model_files_config(files)->bos, -1);
+    model_files_close(files);
   }
 }
 
@@ -171,7 +201,7 @@ static void test_hostile_folders(void **state) {
   assert_fails(model_files_open(folder, &files), STATUS_INPUT, "model.safetensors");
   assert_fails(model_files_open(in_folder(folder, "nothing.gguf"), &files), STATUS_INPUT, "nothing.gguf");
   assert_fails(model_files_open(golden_path("llama/model.safetensors"), &files), STATUS_INPUT, "config.json");
-  folder = folder_with("llama", "model_type", "\"llama\"");
+  folder = fill(test_folder(), "llama", "model_type", "\"llama\"");
   assert_ok(file_map(golden_path("llama/config.json"), &config));
   for (size_t size = 0; size < config.size - 2; size += 97) {
     assert_ok(file_write_atomic(in_folder(folder, "config.json"), config.bytes, size));
@@ -214,7 +244,7 @@ int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(test_configs),         cmocka_unit_test(test_end_tokens),
       cmocka_unit_test(test_hostile_configs), cmocka_unit_test(test_hostile_folders),
-      cmocka_unit_test(test_hostile_gguf),
+      cmocka_unit_test(test_hostile_gguf),    cmocka_unit_test(test_start_tokens),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

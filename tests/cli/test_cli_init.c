@@ -152,6 +152,11 @@ static void a_tokenizer_must_fit(void **state) {
                 "--tokenizer", tiny, "--output", fresh());
   assert_code(ran, 0);
   assert_true(test_contains(ran.err, "warning: the end token 299"));
+  ran = GEE("init", "--config", config("{\"model_type\": \"llama\", \"bos_token_id\": 300, " SIZES "}"),
+            "--output", fresh());
+  assert_code(ran, 0);
+  assert_true(
+      test_contains(ran.err, "shape.json: \"bos_token_id\" is 300, outside the vocabulary of 0 to 299"));
   assert_false(file_exists(output));
 }
 
@@ -174,8 +179,10 @@ static void what_is_not_a_model_is_refused(void **state) {
        "(\"num_hidden_layers\") is 5000, expected 1 to 1024"},
       {"{\"model_type\": \"llama\", " SIZES ", \"vocab_size\": 99999999999999}", "\"vocab_size\""},
       {"{\"model_type\": \"llama\", " SIZES ", \"vocab_size\": -1}", "\"vocab_size\""},
-      {"{\"model_type\": \"llama\", " SIZES ", \"eos_token_id\": 300}", "eos token 300 is outside"},
+      {"{\"model_type\": \"llama\", " SIZES ", \"eos_token_id\": 300}",
+       "\"eos_token_id\" has 300, outside the vocabulary of 0 to 299"},
       {"{\"model_type\": \"llama\", " SIZES ", \"pad_token_id\": 300}", "\"pad_token_id\""},
+      {"{\"model_type\": \"llama\", " SIZES ", \"sliding_window\": -4}", "\"sliding_window\" is -4"},
       {"{\"model_type\": \"llama\", " SIZES ", \"initializer_range\": 0}", "\"initializer_range\" is 0"},
       {"{\"model_type\": \"llama\", " SIZES ", \"initializer_range\": 1e300}",
        "\"initializer_range\" is 1e+300"},
@@ -207,7 +214,12 @@ static void a_place_that_is_taken_is_refused(void **state) {
   (void)state;
   const char *shape = config("{\"model_type\": \"llama\", " SIZES "}"), *link = in_folder(folder, "link");
   assert_int_equal(symlink("nowhere", link), 0);
-  ASSERT_ERROR(GEE("init", "--config", shape, "--output", link), 2, "link already exists");
+  ASSERT_ERROR(GEE("init", "--config", shape, "--output", link), 2, "link: is a link to ",
+               "nowhere, which is not there; remove the link");
+  ASSERT_ERROR(GEE("init", "--config", shape, "--output", in_folder(folder, "link/")), 2,
+               "link: is a link to ");
+  ASSERT_ERROR(GEE("init", "--config", shape, "--output", in_folder(folder, "link/x")), 2,
+               "link: is a link to ");
   assert_false(file_exists(in_folder(folder, "link" PARTIAL_END)));
   ASSERT_ERROR(GEE("init", "--config", shape, "--output", in_folder(folder, "new/.")), 2,
                "without . at the end");
