@@ -39,8 +39,11 @@ STATUS_CHECKED Status verify_read_config(const cJSON *json, Config *out);
 /// config and the data give, as far as these are here.
 STATUS_CHECKED Status verify_items(const Results *results, Findings *findings);
 
-/// Whether eval writes such members, and times that are some.
+// Whether the command writes such members, and times that are some: eval, gap (whose figures are compared
+// with those made again, where they were), and train its run.json.
 STATUS_CHECKED Status verify_members(const Results *results, Findings *findings);
+STATUS_CHECKED Status verify_gap_members(const GapRecord *record, Findings *findings);
+STATUS_CHECKED Status verify_run_members(const cJSON *record, Findings *findings);
 /// Whether "limits" of a task is the text that the program prints with it.
 STATUS_CHECKED Status verify_limits(const Results *results, const ResultTask *task, Findings *findings);
 /// Names what has no file in its "data".

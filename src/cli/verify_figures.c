@@ -126,6 +126,7 @@ static Status check_gap(GapRecord *record, const char *items, Findings *findings
   cJSON_ArrayForEach(adapter, cJSON_GetObjectItemCaseSensitive(record->json, "adapters")) TRY(verify_adapter(
       adapter, cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(adapter, "adapter")), findings));
   TRY(verify_settings(record->json, findings));
+  TRY(verify_gap_members(record, findings));
   TRY(same_data ? verify_sets(record, findings) : say_other_data(findings));
   return finding_unchecked(findings, "the answers, and that config, device and times are true",
                            "no answer is sampled or read again");

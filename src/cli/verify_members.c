@@ -1,5 +1,5 @@
-// The members of eval's results that no figure follows from. Rule: what eval does not write is not passed
-// over, as people and programs read the whole file.
+// The members of what eval, gap and train wrote that no figure follows from. Rule: what a command does not
+// write is not passed over, as people and programs read the whole file.
 #include "provenance.h"
 #include "verify.h"
 
@@ -7,15 +7,29 @@
 #include <stdlib.h>
 #include <string.h>
 
-// What eval_report.c and provenance.c write.
-static const char *const RESULT[] = {
-    "format", "tasks",  "items", "program", "model_path", "adapter_path", "sha256",  "model_constants",
-    "device", "config", "limit", "data",    "sampling",   "finished",     "seconds", NULL};
+// What provenance.c writes for every command.
+#define PROVENANCE                                                                                           \
+  "format", "program", "model_path", "adapter_path", "sha256", "model_constants", "device", "config", "data"
+// What eval_report.c adds.
+static const char *const RESULT[] = {PROVENANCE, "tasks",    "items",   "limit",
+                                     "sampling", "finished", "seconds", NULL};
 static const char *const TASK[] = {"metrics", "argument", "items", "items_sha256", "data", "limits", NULL};
 static const char *const METRIC[] = {"value", "low", "high", "n", NULL};
+// What cmd_gap.c adds: of the whole, and of each model.
+#define GAP_MODEL                                                                                            \
+  "total", "paired", "H_bar", "sets", "distinct_sets", "answers", "tokens", "kl", "void", "change",          \
+      "trained_on", "first_step_H", "plan", "change_plan"
+static const char *const GAP[] = {PROVENANCE, "sampling", "max_drift", "started", "finished", "seconds",
+                                  "items",    "base",     "adapters",  GAP_MODEL, NULL};
+static const char *const BASE[] = {GAP_MODEL, NULL};
+static const char *const ADAPTER[] = {"adapter", "sha256", GAP_MODEL, NULL};
+// What train/run_record.c adds: of the whole, and of each session.
+static const char *const RUN[] = {"format", "sessions", NULL};
+static const char *const SESSION[] = {PROVENANCE, "seed",    "from_step", "started", "finished", "seconds",
+                                      "ended",    "message", "step",      "files",   NULL};
 static const char *const DATA_FILE[] = {"what", "path", "built_in", "sha256", NULL};
 
-/// Members of the result that are objects themselves.
+/// Members that are objects themselves, in whatever they stand.
 static const struct {
   const char *key, *members[10];
 } PARTS[] = {{"items", {"path", "sha256"}},
@@ -30,35 +44,35 @@ static const cJSON *member_of(const cJSON *json, const char *key) {
   return cJSON_GetObjectItemCaseSensitive(json, key);
 }
 
+/// What is compared: the command that wrote it, and the lines so far.
+typedef struct Members {
+  const char *command;
+  Str differences;
+} Members;
+
 /// Appends a line for each member of `object` that is none of `known`. Where a list was put in place of an
 /// object, what is in it has no name, and place may be NULL.
-static Status name_unknown(const cJSON *object, const char *place, const char *const *known, Str *out) {
+static Status name_unknown(Members *m, const cJSON *object, const char *place, const char *const *known) {
   const cJSON *member = NULL;
   cJSON_ArrayForEach(member, object) {
     size_t i = 0;
     while (known[i] != NULL && (member->string == NULL || strcmp(known[i], member->string) != 0)) i++;
     if (known[i] == NULL)
-      TRY(str_append_format(out, "%.100s: \"%.100s\" is nothing that eval writes\n",
-                            place != NULL ? place : "", member->string != NULL ? member->string : ""));
+      TRY(str_append_format(&m->differences, "%.100s: \"%.100s\" is nothing that %s writes\n",
+                            place != NULL ? place : "", member->string != NULL ? member->string : "",
+                            m->command));
   }
   return STATUS_OK;
 }
 
-static Status name_unknown_of_task(const cJSON *task, Str *out) {
-  const cJSON *part = NULL;
-  TRY(name_unknown(task, task->string, TASK, out));
-  cJSON_ArrayForEach(part, member_of(task, "metrics")) TRY(name_unknown(part, part->string, METRIC, out));
-  cJSON_ArrayForEach(part, member_of(task, "data")) TRY(name_unknown(part, "data", DATA_FILE, out));
-  return STATUS_OK;
-}
-
-static Status name_all_unknown(const cJSON *json, Str *out) {
-  const cJSON *part = NULL;
-  TRY(name_unknown(json, "the result", RESULT, out));
+/// Of an object that says what it was made with.
+static Status name_unknown_of_facts(Members *m, const cJSON *json, const char *place,
+                                    const char *const *known) {
+  const cJSON *file = NULL;
+  TRY(name_unknown(m, json, place, known));
   for (size_t i = 0; i < sizeof PARTS / sizeof *PARTS; i++)
-    TRY(name_unknown(member_of(json, PARTS[i].key), PARTS[i].key, PARTS[i].members, out));
-  cJSON_ArrayForEach(part, member_of(json, "data")) TRY(name_unknown(part, "data", DATA_FILE, out));
-  cJSON_ArrayForEach(part, member_of(json, "tasks")) TRY(name_unknown_of_task(part, out));
+    TRY(name_unknown(m, member_of(json, PARTS[i].key), PARTS[i].key, PARTS[i].members));
+  cJSON_ArrayForEach(file, member_of(json, "data")) TRY(name_unknown(m, file, "data", DATA_FILE));
   return STATUS_OK;
 }
 
@@ -75,24 +89,84 @@ static bool is_time(const char *text) {
          strtol(text + 14, NULL, 10) < 60 && strtol(text + 17, NULL, 10) <= 60;
 }
 
-static Status compare_times(const cJSON *json, Str *out) {
+/// `key` must be a time; where it `may_lack`, it need not be there.
+static Status compare_time(Members *m, const cJSON *json, const char *key, bool may_lack) {
+  const cJSON *time = member_of(json, key);
+  if ((may_lack && time == NULL) || is_time(cJSON_GetStringValue(time))) return STATUS_OK;
+  return str_append_format(&m->differences, "\"%s\" is no time\n", key);
+}
+
+static Status compare_seconds(Members *m, const cJSON *json, bool may_lack) {
   const cJSON *seconds = member_of(json, "seconds");
-  if (!cJSON_IsNumber(seconds) || seconds->valuedouble < 0)
-    TRY(str_append_text(out, "\"seconds\" is no number of seconds\n"));
-  if (!is_time(cJSON_GetStringValue(member_of(json, "finished"))))
-    TRY(str_append_text(out, "\"finished\" is no time\n"));
+  if ((may_lack && seconds == NULL) || (cJSON_IsNumber(seconds) && seconds->valuedouble >= 0))
+    return STATUS_OK;
+  return str_append_text(&m->differences, "\"seconds\" is no number of seconds\n");
+}
+
+// ---- of each command ----
+
+/// Ends what a command's comparison found. Frees the lines.
+static Status finish(Members *m, Status status, Findings *findings) {
+  char detail[64];
+  (void)snprintf(detail, sizeof detail, "%s writes each of them", m->command);
+  if (status == STATUS_OK) status = finding_lines(findings, "the members", &m->differences, detail);
+  str_free(&m->differences);
+  return status;
+}
+
+static Status compare_task(Members *m, const cJSON *task) {
+  const cJSON *part = NULL;
+  TRY(name_unknown(m, task, task->string, TASK));
+  cJSON_ArrayForEach(part, member_of(task, "metrics")) TRY(name_unknown(m, part, part->string, METRIC));
+  cJSON_ArrayForEach(part, member_of(task, "data")) TRY(name_unknown(m, part, "data", DATA_FILE));
   return STATUS_OK;
 }
 
+static Status compare_results(Members *m, const cJSON *json) {
+  const cJSON *task = NULL;
+  TRY(name_unknown_of_facts(m, json, "the result", RESULT));
+  cJSON_ArrayForEach(task, member_of(json, "tasks")) TRY(compare_task(m, task));
+  TRY(compare_seconds(m, json, false));
+  return compare_time(m, json, "finished", false);
+}
+
 Status verify_members(const Results *results, Findings *findings) {
-  Str differences = {0};
-  Status status = STATUS_OK;
-  TRY_CLEAN(name_all_unknown(results->json, &differences));
-  TRY_CLEAN(compare_times(results->json, &differences));
-  TRY_CLEAN(finding_lines(findings, "the members", &differences, "eval writes each of them"));
-cleanup:
-  str_free(&differences);
-  return status;
+  Members m = {.command = "eval"};
+  return finish(&m, compare_results(&m, results->json), findings);
+}
+
+static Status compare_gap(Members *m, const GapRecord *record) {
+  const cJSON *json = record->json, *adapter = NULL;
+  TRY(name_unknown_of_facts(m, json, "the gap", GAP));
+  TRY(name_unknown(m, member_of(json, "base"), "base", BASE));
+  cJSON_ArrayForEach(adapter, member_of(json, "adapters"))
+      TRY(name_unknown_of_facts(m, adapter, "adapters", ADAPTER));
+  TRY(compare_seconds(m, json, false));
+  TRY(compare_time(m, json, "started", false));
+  return compare_time(m, json, "finished", false);
+}
+
+Status verify_gap_members(const GapRecord *record, Findings *findings) {
+  Members m = {.command = "gap"};
+  return finish(&m, compare_gap(&m, record), findings);
+}
+
+/// A session that was killed, or still runs, has no end.
+static Status compare_run(Members *m, const cJSON *record) {
+  const cJSON *session = NULL;
+  TRY(name_unknown(m, record, "the run", RUN));
+  cJSON_ArrayForEach(session, member_of(record, "sessions")) {
+    TRY(name_unknown_of_facts(m, session, "a session", SESSION));
+    TRY(compare_seconds(m, session, true));
+    TRY(compare_time(m, session, "started", false));
+    TRY(compare_time(m, session, "finished", true));
+  }
+  return STATUS_OK;
+}
+
+Status verify_run_members(const cJSON *record, Findings *findings) {
+  Members m = {.command = "train"};
+  return finish(&m, compare_run(&m, record), findings);
 }
 
 // ---- of a task ----

@@ -25,7 +25,9 @@ static Status add_fault(Metrics *m, size_t number, const char *what, double is, 
   char place[640], detail[200];
   m->faults++;
   (void)snprintf(place, sizeof place, "%.600s:%zu", m->path, number);
-  (void)snprintf(detail, sizeof detail, "%s is %.10g there, and %.10g from the others", what, is, expected);
+  char there[STR_NUMBER], from_others[STR_NUMBER];
+  (void)snprintf(detail, sizeof detail, "%s is %s there, and %s from the others", what, str_number(there, is),
+                 str_number(from_others, expected));
   return finding_wrong(m->findings, place, detail);
 }
 

@@ -174,6 +174,7 @@ Status verify_run(const char *folder, Findings *findings) {
     TRY_CLEAN(verify_data(run.last, findings));
     TRY_CLEAN(verify_model(run.last, findings));
     TRY_CLEAN(verify_settings(run.last, findings));
+    TRY_CLEAN(verify_run_members(run.record, findings));
     TRY_CLEAN(check_files(&run, findings));
   }
   TRY_CLEAN(check_checkpoints(&run, &checkpoints, findings));

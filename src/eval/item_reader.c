@@ -62,8 +62,8 @@ bool figure_is(const cJSON *printed, double computed) {
 
 Status figure_compare(const cJSON *printed, const char *name, double computed, Str *out) {
   if (figure_is(printed, computed)) return STATUS_OK;
-  if (!cJSON_IsNumber(printed))
-    return str_append_format(out, "%s is no number there, %.10g from the items\n", name, computed);
-  return str_append_format(out, "%s is %.10g there, %.10g from the items\n", name, printed->valuedouble,
-                           computed);
+  double said = cJSON_IsNumber(printed) ? printed->valuedouble : NAN;
+  char there[STR_NUMBER], from_items[STR_NUMBER];
+  return str_append_format(out, "%s is %s there, %s from the items\n", name, str_number(there, said),
+                           str_number(from_items, computed));
 }

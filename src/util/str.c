@@ -2,6 +2,7 @@
 #include "util/str.h"
 #include "util/memory.h"
 
+#include <math.h>
 #include <stdarg.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -93,6 +94,14 @@ Status str_format(char **out, const char *format, ...) {
 
 const char *str_plural(uint64_t count) {
   return count == 1 ? "" : "s";
+}
+
+const char *str_number(char out[STR_NUMBER], double number) {
+  if (isnan(number))
+    (void)snprintf(out, STR_NUMBER, "no number");
+  else
+    (void)snprintf(out, STR_NUMBER, "%.10g", number);
+  return out;
 }
 
 bool str_starts(const char *text, const char *prefix) {

@@ -65,7 +65,7 @@ static void a_gap_holds(void **state) {
                                       "the sets: all 8 that config and data give"};
   for (size_t i = 0; i < sizeof right / sizeof *right; i++)
     if (!test_contains(ran.out, right[i])) fail_msg("%s is not among\n%s", right[i], ran.out);
-  assert_true(test_contains(ran.out, "13 right, 0 wrong, 2 not checked"));
+  assert_true(test_contains(ran.out, "14 right, 0 wrong, 2 not checked"));
 }
 
 /// Everything fits together but the data.
@@ -235,12 +235,40 @@ static void changed_items_are_found(void **state) {
   }
 }
 
+/// Writes a copy of the gap that names no items.
+static void write_without_items(const char *name) {
+  char *whole = read_file(gap, NULL), *member = strstr(whole, "\"items\":{");
+  assert_non_null(member);
+  char *end = strchr(member, '}') + 2; // behind the comma
+  memmove(member, end, strlen(end) + 1);
+  write_text(in_folder(folder, name), whole);
+  free(whole);
+}
+
+/// What no figure follows from is read by people all the same.
+static void members_that_were_made_up_are_named(void **state) {
+  (void)state;
+  static const char *const changed[][3] = {
+      {"\"format\":", "\"fair\":true,\"format\":", "the gap: \"fair\" is nothing that gap writes"},
+      {"\"base\":{", "\"base\":{\"rank\":1,", "base: \"rank\" is nothing that gap writes"},
+      {"\"adapter\":", "\"rank\":1,\"adapter\":", "adapters: \"rank\" is nothing that gap writes"},
+      {"\"platform\":", "\"watts\":1,\"platform\":", "device: \"watts\" is nothing that gap writes"},
+      {"\"started\":\"2", "\"started\":\"x", "\"started\" is no time"},
+      {"\"seconds\":", "\"seconds\":-", "\"seconds\" is no number of seconds"}};
+  for (size_t i = 0; i < sizeof changed / sizeof *changed; i++) {
+    copy_changed(folder, "gap.json", "changed.json", changed[i][0], changed[i][1]);
+    Ran ran = GEE("verify", in_folder(folder, "changed.json"));
+    assert_code(ran, 1);
+    if (!test_contains(ran.out, changed[i][2])) fail_msg("%s is not among\n%s", changed[i][2], ran.out);
+  }
+}
+
 /// Without its last line, or with it twice.
 static void lines_too_few_or_too_many_are_found(void **state) {
   (void)state;
   char *text = read_file(items, NULL), *last = strrchr(text, '{');
   Str twice = {0};
-  copy_changed(folder, "gap.json", "unbound.json", "\"items\":", "\"unbound\":");
+  write_without_items("unbound.json");
   const char *unbound = in_folder(folder, "unbound.json"), *other = in_folder(folder, "other.jsonl");
   assert_ok(str_append_format(&twice, "%s%s", text, last));
   write_text(other, str_text(&twice));
@@ -328,7 +356,8 @@ static void an_adapter_of_torch_is_checked(void **state) {
   Str text = {0};
   assert_ok(str_append_format(
       &text,
-      "{\"format\": \"gee-cl gap 1\", \"model_path\": \"nowhere\", \"adapters\": [{\"adapter\": "
+      "{\"format\": \"gee-cl gap 1\", \"started\": \"2026-01-01T00:00:00Z\", \"finished\": "
+      "\"2026-01-01T00:00:00Z\", \"seconds\": 1, \"model_path\": \"nowhere\", \"adapters\": [{\"adapter\": "
       "\"%s\", \"sha256\": {\"adapter_config\": \"%s\", \"adapter\": \"%s\"}}]}",
       adapter, config_hash, weights));
   write_text(in_folder(folder, "torch.json"), str_text(&text));
@@ -374,6 +403,7 @@ int main(void) {
       cmocka_unit_test(every_changed_figure_is_found),
       cmocka_unit_test(changed_items_are_found),
       cmocka_unit_test(lines_too_few_or_too_many_are_found),
+      cmocka_unit_test(members_that_were_made_up_are_named),
       cmocka_unit_test(a_changed_byte_is_found_in_every_file),
       cmocka_unit_test(what_is_not_there_is_named),
       cmocka_unit_test(an_adapter_of_torch_is_checked),

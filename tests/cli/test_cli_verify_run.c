@@ -162,6 +162,25 @@ static void changed_facts_are_found(void **state) {
   assert_int_equal(rename(in_folder(run, "kept.json"), in_folder(run, "run.json")), 0);
 }
 
+/// What nothing follows from is read by people all the same.
+static void members_that_were_made_up_are_named(void **state) {
+  (void)state;
+  static const char *const changes[][3] = {
+      {"\"format\":", "\"audited\":\ttrue,\"format\":", "the run: \"audited\" is nothing that train writes"},
+      {"\"from_step\":", "\"fair\":\t1,\"from_step\":", "a session: \"fair\" is nothing that train writes"},
+      {"\"platform\":", "\"watts\":\t1,\"platform\":", "device: \"watts\" is nothing that train writes"},
+      {"\"what\":", "\"licence\":\t1,\"what\":", "data: \"licence\" is nothing that train writes"},
+      {"\"started\":\t\"2", "\"started\":\t\"x", "\"started\" is no time"},
+      {"\"seconds\":\t", "\"seconds\":\t-", "\"seconds\" is no number of seconds"}};
+  assert_int_equal(rename(in_folder(run, "run.json"), in_folder(run, "kept.json")), 0);
+  for (size_t i = 0; i < sizeof changes / sizeof *changes; i++) {
+    copy_changed(run, "kept.json", "run.json", changes[i][0], changes[i][1]);
+    expect(1, changes[i][2]);
+  }
+  assert_int_equal(rename(in_folder(run, "kept.json"), in_folder(run, "run.json")), 0);
+  expect(0, "right        the members: train writes each of them");
+}
+
 /// A figure that does not follow from the others is found, even if the file is what run.json binds.
 static void metrics_that_do_not_add_up_are_found(void **state) {
   (void)state;
@@ -172,6 +191,7 @@ static void metrics_that_do_not_add_up_are_found(void **state) {
       {"\"loss_em\":", "\"loss_em\":1", "metrics.jsonl:1: loss is"},
       {"\"kl\":", "\"kl\":1", "metrics.jsonl:1: loss is"},
       {"\"H_female\":", "\"H_female\":1", "metrics.jsonl:1: entropy_gap is"},
+      {"\"loss_em\":", "\"left_out\":", "and no number from the others"},
       {"{\"step\":1", "\"step\":1", "metrics.jsonl:1"}};
   char was[SHA256_TEXT], is[SHA256_TEXT];
   const char *metrics = in_folder(run, "metrics.jsonl");
@@ -274,6 +294,7 @@ int main(void) {
       cmocka_unit_test(a_run_holds),
       cmocka_unit_test(a_changed_byte_is_found_in_every_file),
       cmocka_unit_test(changed_facts_are_found),
+      cmocka_unit_test(members_that_were_made_up_are_named),
       cmocka_unit_test(metrics_that_do_not_add_up_are_found),
       cmocka_unit_test(what_is_missing_or_too_much_is_named),
       cmocka_unit_test(a_resume_adds_a_session),

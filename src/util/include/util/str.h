@@ -38,6 +38,9 @@ STATUS_CHECKED Status str_format(char **out, const char *format, ...) __attribut
 
 /// "s" unless `count` is 1, for words whose plural is made so: "%zu step%s".
 const char *str_plural(uint64_t count);
+enum { STR_NUMBER = 32 };
+/// `number` for a message, which `out` holds: ten digits, or "no number" where it is none.
+const char *str_number(char out[STR_NUMBER], double number);
 bool str_starts(const char *text, const char *prefix);
 bool str_ends(const char *text, const char *suffix);
 
