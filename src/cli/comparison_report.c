@@ -3,19 +3,21 @@
 
 #include "columns.h"
 #include "io/json_write.h"
+#include "stacked.h"
 #include "terminal.h"
 #include "util/memory.h"
 #include "visible.h"
+#include "wrap.h"
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 static const char EXPLANATION[] =
-    "\nIn brackets: 95 % interval of the change, from 10,000 paired bootstrap samples. p: that the models "
+    "In brackets: 95 % interval of the change, from 10,000 paired bootstrap samples. p: that the models "
     "differ, by random exchanges of their answers, with Holm's correction over all metrics. *: better than "
     "all "
-    "others, with an interval that excludes zero.\n";
+    "others, with an interval that excludes zero.";
 
 // ---- a grid of texts ----
 
@@ -58,6 +60,7 @@ static Status fill_head(const ComparisonReport *report, Grid *grid) {
 
 static Status fill_change(const ComparedValue *value, Str *change, Str *p) {
   if (isfinite(value->change.value)) TRY(str_append_format(change, "%+.4f", value->change.value));
+  if (value->unchanged) TRY(str_append_text(change, " (no item changed)"));
   if (isfinite(value->change.low))
     TRY(str_append_format(change, " [%+.4f, %+.4f]", value->change.low, value->change.high));
   if (!isfinite(value->p_holm)) return STATUS_OK;
@@ -95,13 +98,23 @@ static Status fill_grid(const ComparisonReport *report, Grid *grid) {
   return STATUS_OK;
 }
 
+/// Appends a paragraph, in lines on a screen.
+static Status append_paragraph(const ComparisonReport *report, const char *text, Str *out) {
+  TRY(report->screen != NULL ? wrap_append(out, text, 0, "", message_width(report->screen))
+                             : str_append_text(out, text));
+  return str_append_text(out, "\n");
+}
+
 /// Says what the table leaves out.
 static Status write_ending(const ComparisonReport *report, const Grid *grid, Str *out) {
   size_t hidden = report->comparison->count - (grid->rows - 1);
-  TRY(str_append_text(out, EXPLANATION));
+  char text[128];
+  TRY(str_append_text(out, "\n"));
+  TRY(append_paragraph(report, EXPLANATION, out));
   if (hidden == 0) return STATUS_OK;
-  return str_append_format(out, "%zu more metric%s: --all-metrics, or --format json or csv.\n", hidden,
-                           hidden == 1 ? "" : "s");
+  (void)snprintf(text, sizeof text, "%zu more metric%s: --all-metrics, or --format json or csv.", hidden,
+                 hidden == 1 ? "" : "s");
+  return append_paragraph(report, text, out);
 }
 
 // ---- a table for a terminal ----
@@ -131,15 +144,22 @@ static size_t width_of(const Grid *grid, size_t column) {
   return widest;
 }
 
-/// Cuts long names of metrics on a screen, so that a row stays on one line.
-static Status fit_names(const ComparisonReport *report, const Grid *grid) {
-  enum { LEAST = 40 };
-  size_t others = 0, room = report->screen != NULL ? terminal_width(report->screen) : SIZE_MAX;
+enum { LEAST_NAME = 40 }; // columns that a name is not cut below
+
+/// The columns beside the names.
+static size_t other_columns(const Grid *grid) {
+  size_t others = 0;
   for (size_t column = 1; column < grid->columns; column++) others += 2 + width_of(grid, column);
+  return others;
+}
+
+/// Cuts long names of metrics on a screen, so that a row stays on one line.
+static Status fit_names(const ComparisonReport *report, const Grid *grid, size_t room) {
+  size_t others = other_columns(grid);
   for (size_t row = 0; row < grid->rows; row++) {
     Str *name = cell(grid, row, 0), fitted = {0};
     Status status =
-        append_name(report, str_text(name), room > others + LEAST ? room - others : LEAST, &fitted);
+        append_name(report, str_text(name), room > others + LEAST_NAME ? room - others : LEAST_NAME, &fitted);
     str_free(name);
     *name = fitted;
     TRY(status);
@@ -147,9 +167,32 @@ static Status fit_names(const ComparisonReport *report, const Grid *grid) {
   return STATUS_OK;
 }
 
-static Status write_table(const ComparisonReport *report, const Grid *grid, Str *out) {
-  TRY(fit_names(report, grid));
-  TRY(write_models(report, out));
+/// The rows of a screen that is too narrow for columns: each cell behind its column's head.
+static Status write_stacked(const Grid *grid, size_t room, Str *out) {
+  Str *texts = NULL;
+  const char **parts = NULL;
+  Status status = STATUS_OK;
+  TRY_CLEAN(mem_array(&texts, grid->columns, "a row"));
+  TRY_CLEAN(mem_array(&parts, grid->columns, "a row"));
+  for (size_t row = 1; row < grid->rows; row++) {
+    for (size_t column = 1; column < grid->columns; column++) {
+      const Str *text = cell(grid, row, column);
+      str_clear(&texts[column]);
+      if (text->size > 0)
+        TRY_CLEAN(
+            str_append_format(&texts[column], "%s %s", str_text(cell(grid, 0, column)), str_text(text)));
+      parts[column] = str_text(&texts[column]);
+    }
+    TRY_CLEAN(stacked_append(out, str_text(cell(grid, row, 0)), parts + 1, grid->columns - 1, room));
+  }
+cleanup:
+  for (size_t i = 0; texts != NULL && i < grid->columns; i++) str_free(&texts[i]);
+  free(texts);
+  free(parts);
+  return status;
+}
+
+static Status write_columns(const Grid *grid, Str *out) {
   for (size_t row = 0; row < grid->rows; row++) {
     for (size_t column = 0; column < grid->columns; column++) {
       const char *text = str_text(cell(grid, row, column));
@@ -157,6 +200,20 @@ static Status write_table(const ComparisonReport *report, const Grid *grid, Str 
       TRY(str_append_format(out, column == 0 ? "%-*s" : "  %*s", width, text));
     }
     TRY(str_append_text(out, "\n"));
+  }
+  return STATUS_OK;
+}
+
+static Status write_table(const ComparisonReport *report, const Grid *grid, Str *out) {
+  bool terminal = report->screen != NULL && terminal_of(report->screen).redraws;
+  size_t room = terminal ? terminal_width(report->screen) : SIZE_MAX;
+  size_t names = size_min(width_of(grid, 0), LEAST_NAME);
+  TRY(write_models(report, out));
+  if (room < other_columns(grid) + names) {
+    TRY(write_stacked(grid, room, out));
+  } else {
+    TRY(fit_names(report, grid, room));
+    TRY(write_columns(grid, out));
   }
   return write_ending(report, grid, out);
 }

@@ -4,6 +4,7 @@
 #include "columns.h"
 #include "eval/results.h"
 #include "io/file.h"
+#include "stacked.h"
 #include "visible.h"
 #include "wrap.h"
 
@@ -136,6 +137,11 @@ static bool is_shown(const EvalRun *run, const TaskType *type, const char *metri
   return run->all_metrics || task_is_headline(type, metric);
 }
 
+/// Whether a metric would be shown and has no value: no item counts for it, or a correlation has too few.
+static bool is_absent(const EvalRun *run, const TaskType *type, const Metric *metric) {
+  return is_shown(run, type, metric->name) && isnan(metric->value);
+}
+
 /// The columns of the names that are shown, of all tasks.
 static Status name_columns(const EvalRun *run, const EvalModel *model, size_t *out) {
   Str name = {0};
@@ -156,12 +162,33 @@ cleanup:
   return status;
 }
 
+/// Whether the screen is too narrow for the least of rows.
+static bool is_narrow(void) {
+  return terminal_width(stdout) < NAME_COLUMNS + OTHER_COLUMNS;
+}
+
+static Status print_stacked(const Metric *metric, const char *interval) {
+  char value[64], n[32];
+  Str name = {0}, row = {0};
+  (void)snprintf(value, sizeof value, "%.4f", metric->value);
+  (void)snprintf(n, sizeof n, "n %zu", metric->n);
+  Status status = visible_append_name(stdout, &name, metric->name, SIZE_MAX);
+  if (status == STATUS_OK)
+    status = stacked_append(&row, str_text(&name), (const char *const[]){value, interval, n}, 3,
+                            terminal_width(stdout));
+  if (status == STATUS_OK) printf("%s", str_text(&row));
+  str_free(&name);
+  str_free(&row);
+  return status;
+}
+
 /// Names may hold what stood in a data file, such as a bias type.
 static Status print_metric(const Metric *metric, size_t columns) {
   char interval[64] = "";
   Str name = {0};
   if (isfinite(metric->low))
     (void)snprintf(interval, sizeof interval, "[%.4f, %.4f]", metric->low, metric->high);
+  if (is_narrow()) return print_stacked(metric, interval);
   Status status = visible_append_name(stdout, &name, metric->name, most_columns());
   if (status == STATUS_OK)
     printf("  %-*s %10.4f  %-22s %6zu\n", field_width(str_text(&name), columns), str_text(&name),
@@ -191,18 +218,42 @@ static Status print_rest(size_t count, const char *output) {
   return status;
 }
 
+/// Names the metrics that are to be shown and have no value.
+static Status print_absent(const EvalRun *run, const TaskType *type, const MetricList *metrics) {
+  Str text = {0};
+  size_t count = 0, index = 0;
+  Status status = STATUS_OK;
+  for (size_t i = 0; i < metrics->count; i++) count += is_absent(run, type, &metrics->items[i]);
+  if (count == 0) return STATUS_OK;
+  TRY_CLEAN(str_append_text(&text, "No value, as too few items count for it: "));
+  for (size_t i = 0; i < metrics->count; i++)
+    if (is_absent(run, type, &metrics->items[i]))
+      TRY_CLEAN(str_append_item(&text, metrics->items[i].name, index++, count, " and "));
+  TRY_CLEAN(str_append_text(&text, "."));
+  status = print_paragraph(str_text(&text));
+cleanup:
+  str_free(&text);
+  return status;
+}
+
+static void print_head(const TaskType *type, size_t columns) {
+  printf("\n%s%-*s%s", style(stdout, STYLE_BOLD), is_narrow() ? 0 : field_width(type->name, columns + 2),
+         type->name, style(stdout, STYLE_PLAIN));
+  if (!is_narrow()) printf(" %10s  %-22s %6s", "value", "95 % interval", "n");
+  printf("\n");
+}
+
 static Status print_task(const EvalRun *run, const EvalModel *model, size_t index, size_t columns) {
   const TaskType *type = benchmark_type(run->tasks[index]);
   const MetricList *metrics = &model->metrics[index];
   size_t hidden = 0;
-  printf("\n%s%-*s%s %10s  %-22s %6s\n", style(stdout, STYLE_BOLD), field_width(type->name, columns + 2),
-         type->name, style(stdout, STYLE_PLAIN), "value", "95 % interval", "n");
+  print_head(type, columns);
   for (size_t i = 0; i < metrics->count; i++) {
-    if (is_shown(run, type, metrics->items[i].name))
-      TRY(print_metric(&metrics->items[i], columns));
-    else
-      hidden++;
+    const Metric *metric = &metrics->items[i];
+    hidden += !is_shown(run, type, metric->name);
+    if (is_shown(run, type, metric->name) && !isnan(metric->value)) TRY(print_metric(metric, columns));
   }
+  TRY(print_absent(run, type, metrics));
   TRY(print_rest(hidden, model->output));
   return print_paragraph(type->limits);
 }

@@ -395,6 +395,25 @@ static Status find_best(const Work *w, size_t metric, ComparedMetric *out) {
   return STATUS_OK;
 }
 
+/// Whether every unit gives what it gives of the first model.
+static bool is_unchanged(const Work *w, size_t metric, size_t model) {
+  for (size_t u = 0; u < w->units; u++) {
+    const ClusterSum *first = part_of(w, metric, u, 0), *other = part_of(w, metric, u, model);
+    if (memcmp(first, other, sizeof *first) != 0) return false;
+  }
+  return w->used_count[metric] > 0;
+}
+
+/// Sets the interval of the change. There is none where all units changed alike: no sample of them can
+/// differ, which says nothing about others.
+static Status fill_interval(const Work *w, size_t metric, size_t model, ComparedValue *value) {
+  Interval *change = &value->change;
+  TRY(percentiles(w, metric, (const size_t[]){0, model}, difference, 0, change));
+  if (!(change->high - change->low <= 1e-12 * fmax(1, fabs(change->value)))) return STATUS_OK;
+  change->low = change->high = NAN;
+  return STATUS_OK;
+}
+
 static Status fill_metric(const Work *w, size_t metric, ComparedMetric *out) {
   const char *name = metric_of(w, metric)->name;
   out->type = items_of(w, 0)->type;
@@ -404,11 +423,11 @@ static Status fill_metric(const Work *w, size_t metric, ComparedMetric *out) {
   TRY(mem_array(&out->values, w->models, "values"));
   for (size_t m = 0; m < w->models; m++) {
     ComparedValue *value = &out->values[m];
-    *value = (ComparedValue){value_of(w, metric, m), {NAN, NAN, NAN}, NAN, NAN, false};
+    *value = (ComparedValue){value_of(w, metric, m), {NAN, NAN, NAN}, NAN, NAN, false, false};
     if (m == 0) continue;
     value->change.value = value->value - out->values[0].value;
-    if (out->units >= LEAST_UNITS)
-      TRY(percentiles(w, metric, (const size_t[]){0, m}, difference, 0, &value->change));
+    value->unchanged = is_unchanged(w, metric, m);
+    if (out->units >= LEAST_UNITS) TRY(fill_interval(w, metric, m, value));
     TRY(exchange(w, metric, m, &value->p));
   }
   return find_best(w, metric, out);

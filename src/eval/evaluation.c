@@ -1,6 +1,8 @@
 // Calls through an Evaluation. Rule: checks that every kind needs are made here, once.
 #include "eval/evaluation.h"
 
+#include <math.h>
+
 Status evaluation_plan(Evaluation *evaluation, Model *model) {
   if (!ops_is_plan(model_ops(model)))
     return status_fail(STATUS_FAILED, "%s: planning needs a plan", evaluation->name);
@@ -19,8 +21,10 @@ Status evaluation_summarize(const Evaluation *evaluation, const MetricList *metr
   TRY(str_append_format(out, "%s:", evaluation->name));
   for (size_t i = 0; i < metrics->count; i++) {
     const Metric *metric = &metrics->items[i];
+    if (isnan(metric->value)) continue; // nothing that it counts was there
     TRY(str_append_format(out, "  %s %.4f", metric->name, metric->value));
-    if (metric->has_interval) TRY(str_append_format(out, " [%.4f, %.4f]", metric->low, metric->high));
+    if (metric->has_interval && isfinite(metric->low))
+      TRY(str_append_format(out, " [%.4f, %.4f]", metric->low, metric->high));
   }
   return STATUS_OK;
 }

@@ -140,8 +140,13 @@ static Status run_given(Evaluation *evaluation, const EvaluationRun *run, Metric
 static Status summarize_given(const Evaluation *evaluation, const MetricList *metrics, Str *out) {
   Interval loss = metrics_get(metrics, "loss");
   (void)evaluation;
-  return str_append_format(out, "held-out loss %.4f [%.4f, %.4f]  perplexity %.2f  accuracy %.1f %%",
-                           loss.value, loss.low, loss.high, metrics_get(metrics, "perplexity").value,
+  TRY(str_append_format(out, "held-out loss %.4f ", loss.value));
+  if (isnan(loss.low))
+    TRY(str_append_text(out, "(one row: no interval)"));
+  else
+    TRY(str_append_format(out, "[%.4f, %.4f]", loss.low, loss.high));
+  return str_append_format(out, "  perplexity %.2f  accuracy %.1f %%",
+                           metrics_get(metrics, "perplexity").value,
                            100 * metrics_get(metrics, "token_accuracy").value);
 }
 

@@ -83,7 +83,7 @@ static void the_same_model_is_noted(void **state) {
   Ran ran = COMPARE("f32.json", "again.json");
   assert_code(ran, 0);
   assert_true(test_contains(ran.err, "same model"));
-  assert_true(test_contains(ran.out, "+0.0000 [+0.0000, +0.0000]  1.000"));
+  assert_true(test_contains(ran.out, "+0.0000 (no item changed)  1.000"));
 }
 
 static void what_differs_is_refused_by_name(void **state) {

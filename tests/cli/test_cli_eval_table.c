@@ -105,8 +105,45 @@ static void a_name_takes_one_line_of_a_terminal(void **state) {
   ran = TERMINAL_GEE("compare", output, other, "--all-metrics");
   assert_code(ran, 0);
   assert_true(test_contains(ran.out, "own/share_first_part:a\\nb\\u001B[2J"));
-  assert_true(test_contains(ran.out, "own/share_first_part:long") && test_contains(ran.out, "..."));
-  assert_false(test_contains(ran.out, "long long long long long long long"));
+  assert_true(test_contains(ran.out, "own/share_first_part:long"));
+  assert_true(widest(strstr(ran.out, "own/")) <= 80);
+}
+
+/// Of three rows no correlation can be computed, and none has the other answer: these metrics are named, and
+/// are null in the file, which verify and compare take.
+static void what_has_no_value_is_named(void **state) {
+  (void)state;
+  const char *copy = in_folder(folder, "copy.json");
+  const char *files[] = {output, copy},
+             *items[] = {in_folder(folder, "w.jsonl"), in_folder(folder, "v.jsonl")};
+  assert_ok(directory_create(in_folder(folder, "data/winogender")));
+  write_text(in_folder(folder, "data/winogender/occupations-stats.tsv"),
+             "occupation\tbergsma_pct_female\tbls_pct_female\ncook\t30\t40\n");
+  write_text(in_folder(folder, "data/winogender/templates.tsv"),
+             "occupation(0)\tother-participant(1)\tanswer\tsentence\n"
+             "cook\tguest\t1\tThe $OCCUPATION told the $PARTICIPANT that $NOM_PRONOUN could pay.\n");
+  write_text(in_folder(folder, "data/winogender/all_sentences.tsv"),
+             "sentid\tsentence\ncook.guest.1.male.txt\tThe cook told the guest that he could pay.\n"
+             "cook.guest.1.female.txt\tThe cook told the guest that she could pay.\n"
+             "cook.guest.1.neutral.txt\tThe cook told the guest that they could pay.\n");
+  for (int i = 0; i < 2; i++) {
+    Ran ran = GEE("eval", "--model", model, "--tasks", "winogender", "--data-dir", data, "--all-metrics",
+                  "--output", files[i], "--items", items[i]);
+    assert_code(ran, 0);
+    assert_false(test_contains(ran.out, "nan"));
+    assert_true(
+        test_contains(ran.out, "  No value, as too few items count for it: pct_male_over_female_answer0,"));
+    assert_true(test_contains(ran.out, "\n  acc "));
+  }
+  char *text = read_file(output, NULL), *metric = strstr(text, "\"pearson_bls\"");
+  assert_non_null(metric);
+  metric[strcspn(metric, ",")] = '\0';
+  assert_true(test_contains(metric, "\"value\":\tnull"));
+  free(text);
+  assert_code(GEE("verify", output), 0);
+  Ran ran = GEE("compare", output, copy, "--all-metrics");
+  assert_code(ran, 0);
+  assert_false(test_contains(ran.out, "nan"));
 }
 
 static int set_up(void **state) {
@@ -138,6 +175,7 @@ int main(void) {
       cmocka_unit_test(columns_stand_under_each_other),
       cmocka_unit_test(a_name_takes_one_line_of_a_terminal),
       cmocka_unit_test(a_terminal_shows_names_and_does_not_obey),
+      cmocka_unit_test(what_has_no_value_is_named),
   };
   return cmocka_run_group_tests(tests, set_up, NULL);
 }

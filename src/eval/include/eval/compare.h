@@ -8,7 +8,7 @@
 //             more than 300 units, a part is a bundle of them
 //   interval  expanded percentiles (Hesterberg, 2015) of the difference over 10,000 bootstrap samples of
 //             units; all models and metrics of a task have the same samples. Below 8 units that the metric is
-//             computed from, there is none
+//             computed from, there is none, nor where all units changed alike: every sample would be the same
 //   p         of the test that it makes no difference which model gave which answers: the share of 10,000
 //             random exchanges of the models, unit by unit, after which the difference is as large,
 //             (b + 1) / (draws + 1). With few units it cannot be small, as a bootstrap's would be
@@ -25,6 +25,7 @@ typedef struct ComparedValue {
   Interval change; // less the first model's
   double p, p_holm;
   bool best;
+  bool unchanged; // every unit gives the metric what it gives of the first model
 } ComparedValue;
 
 typedef struct ComparedMetric {
