@@ -129,6 +129,33 @@ INLINE void load_square(vector *square, GLOBAL const void *b, const size_t *rows
 }
 #endif
 
+// ---- blocks of quantised types ----
+
+TRANSPOSE_FOURS(transpose_words, whole_vector, int4)
+
+/// turned[q] has bytes 4 q … 4 q + 3 from `place` on of each block in a lane.
+INLINE void turn_blocks(whole_vector *turned, GLOBAL const uchar *const *blocks, uint place) {
+  int4 rows[WIDTH];
+  UNROLL for (uint j = 0; j < WIDTH; j++) rows[j] = as_int4(vload16(0, blocks[j] + place));
+  transpose_words(turned, rows);
+}
+
+// The half in the low bits of each lane, where the processor has an instruction for it.
+#if defined(__AVX512F__) && WIDTH == 16
+#define HAS_HALVES
+INLINE vector half_of(whole_vector bits) {
+  vector value;
+  ushort16 halves = convert_ushort16(bits);
+  __asm__("vcvtph2ps %1, %0" : "=v"(value) : "v"(halves));
+  return value;
+}
+#elif defined(__F16C__) && WIDTH == 8
+#define HAS_HALVES
+INLINE vector half_of(whole_vector bits) {
+  return __builtin_ia32_vcvtph2ps256(convert_short8(bits & 0xffff));
+}
+#endif
+
 /// What happens to a tile's sums at both ends of a slab.
 typedef struct Ends {
   int first; // the first slab: `part` holds no sums yet

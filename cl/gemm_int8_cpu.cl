@@ -10,13 +10,14 @@
 // rounded as rows of A are.
 //
 // Rows of A are rounded by int8_rows, once for all columns; of few rows each work item rounds its own copy,
-// which costs less than another launch, and computes more columns.
+// which costs less than another launch, and computes more columns, and products of one A share a launch.
 //
 // Rule: sums within a block are of whole numbers, so they are exact; those of blocks are one chain of fma
 // over k for each element. So a row's result depends neither on its place nor on the other rows.
 //
 // pocl takes a CPU that it does not know for one without these instructions, so they are written out.
 #include "int8_cpu.h"
+#include "together_cpu.h"
 
 #define COLS        (2 * WIDTH)
 #define ROWS        6   // 4 · ROWS sums, two vectors of B and one of A fit in the registers
@@ -35,65 +36,78 @@ typedef struct Panel {
 typedef struct Source {
   GLOBAL const void *b;
   uint b_n, type; // rows of B lie b_n apart
-  uint n, n_end;  // the first column, and columns of C
+  uint n, n_end;  // the panel's first column, and columns of C
   uint k, k_end;  // the slab's first step, and all steps
 } Source;
 
 // ---- packing ----
-
-TRANSPOSE_FOURS(transpose_words, whole_vector, int4)
-
-/// turned[q] has bytes 4 q … 4 q + 3 from `place` on of each block in a lane.
-INLINE void turn_blocks(whole_vector *turned, GLOBAL const uchar *const *blocks, uint place) {
-  int4 rows[WIDTH];
-  UNROLL for (uint j = 0; j < WIDTH; j++) rows[j] = as_int4(vload16(0, blocks[j] + place));
-  transpose_words(turned, rows);
-}
-
-/// The half in the low bits of each lane.
-INLINE vector half_of(whole_vector bits) {
-  vector value;
-  ushort16 halves = convert_ushort16(bits);
-  __asm__("vcvtph2ps %1, %0" : "=v"(value) : "v"(halves));
-  return value;
-}
 
 /// What is behind the last column of C is that of the last; it is never stored.
 INLINE size_t row_element(const Source *from, uint col) {
   return (size_t)min(from->n + col, from->n_end - 1) * from->b_n + from->k;
 }
 
-/// Packs `count` blocks of WIDTH columns of a type whose blocks are a scale, perhaps a shift, and BLOCK codes
-/// of whole bytes or halves. `bytes` is their size, and the first `head` are not codes.
-INLINE void pack_direct(Panel panel, const Source *from, uint part, uint count, uint type, uint head,
-                        uint bytes) {
-  GLOBAL const uchar *blocks[WIDTH];
-  UNROLL for (uint j = 0; j < WIDTH; j++) blocks[j] =
-      (GLOBAL const uchar *)from->b + row_element(from, part * WIDTH + j) / BLOCK * bytes;
-  GLOBAL const uchar *next = blocks[0] + (size_t)from->b_n / BLOCK * bytes * WIDTH; // the next columns
-  for (uint i = 0, place = 0; i < count; i++, place += bytes) {
-    whole_vector first[4], codes[8];
-    UNROLL for (uint at = 0; at < WIDTH * bytes; at += 64) FETCH(next + WIDTH * place + at);
-    turn_blocks(first, blocks, place);
-    turn_blocks(codes, blocks, place + head);
-    if (type == TYPE_Q8_0) turn_blocks(codes + 4, blocks, place + head + 16);
-    UNROLL for (uint q = 0; q < 4; q++) {
-      if (type == TYPE_Q8_0) {
-        codes[q] ^= (int)0x80808080;
-        codes[q + 4] ^= (int)0x80808080;
-      } else {
-        codes[q + 4] = codes[q] >> 4 & 0x0f0f0f0f;
-        codes[q] &= 0x0f0f0f0f;
-      }
-    }
-    UNROLL for (uint q = 0; q < 8; q++) panel.codes[i * BLOCK_CODES + 2 * q + part] = codes[q];
-    panel.scales[2 * i + part] = half_of(first[0]);
-    if (head == 4) panel.shifts[2 * i + part] = half_of(first[0] >> 16);
-  }
-}
+// Types that are direct have blocks of a scale, perhaps a shift, and BLOCK codes of whole bytes or halves.
 
 INLINE int is_direct(uint type) {
   return type == TYPE_Q4_0 || type == TYPE_Q4_1 || type == TYPE_Q8_0;
+}
+
+/// The bytes before a block's codes.
+INLINE uint head_of(uint type) {
+  return type == TYPE_Q4_1 ? 4 : 2;
+}
+
+INLINE uint bytes_of(uint type) {
+  return type == TYPE_Q4_1 ? BYTES_Q4_1 : type == TYPE_Q4_0 ? BYTES_Q4_0 : BYTES_Q8_0;
+}
+
+/// A block of WIDTH columns, a column in each lane. Word q of its codes has steps 4 q … 4 q + 3.
+typedef struct Columns {
+  whole_vector codes[BLOCK / 4];
+  vector scale, shift;
+} Columns;
+
+/// Where the rows of B begin that are `part` of a panel.
+INLINE void find_blocks(GLOBAL const uchar **blocks, const Source *from, uint part, uint type) {
+  UNROLL for (uint j = 0; j < WIDTH; j++) blocks[j] =
+      (GLOBAL const uchar *)from->b + row_element(from, part * WIDTH + j) / BLOCK * bytes_of(type);
+}
+
+/// The blocks that lie `place` bytes behind the first. Fetches those of the columns that come next.
+INLINE void load_columns(Columns *to, const Source *from, GLOBAL const uchar *const *blocks, uint place,
+                         uint type) {
+  whole_vector first[4];
+  uint bytes = bytes_of(type);
+  GLOBAL const uchar *next = blocks[0] + (size_t)from->b_n / BLOCK * bytes * WIDTH;
+  UNROLL for (uint at = 0; at < WIDTH * bytes; at += 64) FETCH(next + WIDTH * place + at);
+  turn_blocks(first, blocks, place);
+  turn_blocks(to->codes, blocks, place + head_of(type));
+  if (type == TYPE_Q8_0) turn_blocks(to->codes + 4, blocks, place + head_of(type) + 16);
+  UNROLL for (uint q = 0; q < 4; q++) {
+    if (type == TYPE_Q8_0) {
+      to->codes[q] ^= (int)0x80808080;
+      to->codes[q + 4] ^= (int)0x80808080;
+    } else {
+      to->codes[q + 4] = to->codes[q] >> 4 & 0x0f0f0f0f;
+      to->codes[q] &= 0x0f0f0f0f;
+    }
+  }
+  to->scale = half_of(first[0]);
+  to->shift = half_of(first[0] >> 16);
+}
+
+/// Packs `count` blocks of WIDTH columns of a direct type.
+INLINE void pack_direct(Panel panel, const Source *from, uint part, uint count, uint type) {
+  GLOBAL const uchar *blocks[WIDTH];
+  find_blocks(blocks, from, part, type);
+  for (uint i = 0; i < count; i++) {
+    Columns columns;
+    load_columns(&columns, from, blocks, i * bytes_of(type), type);
+    UNROLL for (uint q = 0; q < 8; q++) panel.codes[i * BLOCK_CODES + 2 * q + part] = columns.codes[q];
+    panel.scales[2 * i + part] = columns.scale;
+    if (type == TYPE_Q4_1) panel.shifts[2 * i + part] = columns.shift;
+  }
 }
 
 /// True for types with more than one scale in BLOCK elements.
@@ -200,9 +214,9 @@ INLINE void pack_rows(Panel panel, const Source *from, uint part, uint i, uint c
 INLINE void pack(Panel panel, const Source *from, uint count) {
   uint type = from->type, whole = min(count, (from->k_end - from->k) / BLOCK);
   for (uint part = 0; part < 2; part++) {
-    if (type == TYPE_Q4_0) pack_direct(panel, from, part, count, TYPE_Q4_0, 2, BYTES_Q4_0);
-    if (type == TYPE_Q4_1) pack_direct(panel, from, part, count, TYPE_Q4_1, 4, BYTES_Q4_1);
-    if (type == TYPE_Q8_0) pack_direct(panel, from, part, count, TYPE_Q8_0, 2, BYTES_Q8_0);
+    if (type == TYPE_Q4_0) pack_direct(panel, from, part, count, TYPE_Q4_0);
+    if (type == TYPE_Q4_1) pack_direct(panel, from, part, count, TYPE_Q4_1);
+    if (type == TYPE_Q8_0) pack_direct(panel, from, part, count, TYPE_Q8_0);
     if (type == TYPE_F32) pack_plain(panel, from, part, whole, TYPE_F32);
     if (type == TYPE_F16) pack_plain(panel, from, part, whole, TYPE_F16);
     if (type == TYPE_BF16) pack_plain(panel, from, part, whole, TYPE_BF16);
@@ -310,38 +324,71 @@ INLINE void round_row(GLOBAL int *to, GLOBAL const float *a, uint k_end, uint b_
   }
 }
 
-/// Groups: ceil(N / (panels · COLS)) x ceil(M / chunk), one work item each. chunk is at most MOST_CHUNK. Row
-/// m of A, rounded, lies at rounded + m · pitch. If `own`, each work item rounds for itself, behind what
-/// those before it round, and chunk is M; else `a` is not read. B(k,n) lies at k + n·b_n. b_type: any but
-/// NF4.
+/// A single row times a panel of a direct type, which is then used only once and so is not packed.
+INLINE void one_row(GLOBAL float *c, GLOBAL const int *row, const Source *from, float alpha, float beta,
+                    uint type) {
+  for (uint part = 0; part < 2; part++) {
+    GLOBAL const uchar *blocks[WIDTH];
+    vector sum = (vector)(0.0f);
+    find_blocks(blocks, from, part, type);
+    for (uint i = 0; i < from->k_end / BLOCK; i++) {
+      GLOBAL const int *a = row + i * BLOCK_WORDS;
+      Columns columns;
+      load_columns(&columns, from, blocks, i * bytes_of(type), type);
+      int16 whole = spread(a + START_WORD);
+      UNROLL for (uint q = 0; q < BLOCK / 4; q++) whole =
+          add_word(whole, columns.codes[q], spread(a + CODE_WORD + q));
+      sum = add_block(sum, whole, columns.scale, as_float(a[SCALE_WORD]));
+      if (type == TYPE_Q4_1) sum = fma((vector)(as_float(a[SUM_WORD])), columns.shift, sum);
+    }
+    finish(c + part * WIDTH, from->n + part * WIDTH, sum, alpha, beta, from->n_end);
+  }
+}
+
+/// Some rows times a panel, of any type.
+INLINE void some_rows(GLOBAL float *c, LOCAL_PTR float *part, GLOBAL const int *rounded, uint pitch,
+                      Panel panel, Source *from, uint rows, Ends ends) {
+  for (; from->k < from->k_end; from->k += SLAB) {
+    uint steps = min((uint)SLAB, from->k_end - from->k), count = (steps + BLOCK - 1) / BLOCK;
+    GLOBAL const int *a = rounded + from->k / BLOCK * BLOCK_WORDS;
+    ends.first = from->k == 0;
+    ends.last = from->k + steps == from->k_end;
+    pack(panel, from, count);
+    if (has_shift(from->type)) {
+      walk(c, part, a, panel, rows, 1, from->n, count, pitch, ends);
+    } else {
+      walk(c, part, a, panel, rows, 0, from->n, count, pitch, ends);
+    }
+  }
+}
+
+/// Products of one A. Groups: those of the products, each of panels · COLS columns, x ceil(M / chunk), one
+/// work item each. chunk is at most MOST_CHUNK. Row m of A, rounded, lies at rounded + m · pitch. If `own`,
+/// each work item rounds for itself, behind what those before it round, and chunk is M; else `a` is not read,
+/// and the products have weights of one type. B(k,n) lies at k + n·b_n. b_type: any but NF4.
 KERNEL(gemm_int8)
-(VIEW_ALIASED(float, c), GLOBAL int *rounded, uint pitch, int own, GLOBAL const float *a, ulong a_first,
- uint a_m, GLOBAL const void *b, ulong b_first, uint m_end, uint n_end, uint k_end, uint chunk, uint panels,
- uint b_n, uint b_type, float alpha, float beta) {
+(PRODUCT_ARGUMENTS(0), PRODUCT_ARGUMENTS(1), PRODUCT_ARGUMENTS(2), GLOBAL int *rounded, uint pitch, int own,
+ GLOBAL const float *a, ulong a_first, uint a_m, uint m_end, uint k_end, uint chunk, uint panels, float alpha,
+ float beta) {
   LOCAL whole_vector codes[BLOCKS * BLOCK_CODES];
   LOCAL vector scales[2 * BLOCKS];
   LOCAL vector shifts[2 * BLOCKS];
   LOCAL float part[MOST_CHUNK * COLS] __attribute__((aligned(64)));
   Panel panel = {codes, scales, shifts};
-  uint m = group_id(1) * chunk, rows = min(chunk, m_end - m);
-  uint n = group_id(0) * panels * COLS, n_last = min(n + panels * COLS, n_end);
+  uint cols = panels * COLS, m = group_id(1) * chunk, rows = min(chunk, m_end - m);
+  CHOOSE_PRODUCT(cols)
+  uint type = share.b_type, n_last = min(share.n + cols, share.n_end);
   rounded += (size_t)(own ? group_id(0) * m_end : m) * pitch;
   for (uint i = 0; own && i < rows; i++)
-    round_row(rounded + (size_t)i * pitch, a + a_first + (size_t)i * a_m, k_end, b_type);
-  for (; n < n_last; n += COLS) {
-    Source from = {skip_typed(b, b_first, b_type), b_n, b_type, n, n_end, 0, k_end};
-    GLOBAL float *c_tile = c + c_first + (size_t)m * c_pitch + n;
-    for (; from.k < k_end; from.k += SLAB) {
-      uint steps = min((uint)SLAB, k_end - from.k), count = (steps + BLOCK - 1) / BLOCK;
-      Ends ends = {from.k == 0, from.k + steps == k_end, alpha, beta, n_end, c_pitch};
-      GLOBAL const int *a_slab = rounded + from.k / BLOCK * BLOCK_WORDS;
-      pack(panel, &from, count);
-      if (has_shift(b_type)) {
-        walk(c_tile, part, a_slab, panel, rows, 1, n, count, pitch, ends);
-      } else {
-        walk(c_tile, part, a_slab, panel, rows, 0, n, count, pitch, ends);
-      }
-    }
+    round_row(rounded + (size_t)i * pitch, a + a_first + (size_t)i * a_m, k_end, type);
+  for (uint n = share.n; n < n_last; n += COLS) {
+    Source from = {share.b, share.b_n, type, n, share.n_end, 0, k_end};
+    GLOBAL float *c = share.c + (size_t)m * share.c_pitch + n;
+    Ends ends = {0, 0, alpha, beta, share.n_end, share.c_pitch};
+    if (rows == 1 && type == TYPE_Q4_0) one_row(c, rounded, &from, alpha, beta, TYPE_Q4_0);
+    if (rows == 1 && type == TYPE_Q4_1) one_row(c, rounded, &from, alpha, beta, TYPE_Q4_1);
+    if (rows == 1 && type == TYPE_Q8_0) one_row(c, rounded, &from, alpha, beta, TYPE_Q8_0);
+    if (rows > 1 || !is_direct(type)) some_rows(c, part, rounded, pitch, panel, &from, rows, ends);
   }
 }
 

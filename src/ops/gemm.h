@@ -29,8 +29,9 @@ STATUS_CHECKED Status gemm_each(Tensor *const cs[], const Tensor *a, const Tenso
 // gee-cl's own GEMMs, one for each kernel family: 1 … GEMM_TOGETHER calls. If there are several, they have
 // the same a, alpha and beta. A row of a result does not depend on the other rows.
 
-/// cl/gemm_cpu.h, for the CPU family: SIMD tiles. With GEMM_HALF_INPUTS it is cl/gemm_bf16_cpu.cl, and with
-/// GEMM_BYTE_INPUTS, of a b stored [N,K], cl/gemm_int8_cpu.cl, whatever the number of rows.
+/// cl/gemm_cpu.h, for the CPU family: SIMD tiles; of few rows and a b stored [N,K], cl/gemv_cpu.h. Both
+/// have a form for GEMM_HALF_INPUTS. With GEMM_BYTE_INPUTS, of a b stored [N,K], it is cl/gemm_int8_cpu.cl,
+/// whatever the number of rows.
 STATUS_CHECKED Status gemm_cpu(Ops *ops, const GemmCall calls[], size_t count);
 /// cl/gemm.cl, for any device. With GEMM_HALF_INPUTS it is cl/gemm_tile.cl.
 STATUS_CHECKED Status gemm_gpu(Ops *ops, const GemmCall calls[], size_t count);

@@ -11,10 +11,10 @@ enum { PORTABLE_STEPS = 512 };                  // steps of k in one launch of c
 enum { MOST_CHUNK = 768, COLS_PER_VECTOR = 2 }; // as in cl/columns_cpu.h and cl/gemm_cpu.h
 enum { WHOLE_TILES = 12 };                      // rows: a multiple of cl/gemm_cpu.h's ROWS of any width
 enum { LEAST_CHUNK = 96, ITEMS_PER_PROCESSOR = 8 };
-enum { MOST_WORDS = 4 * 1024 * 1024 };          // scratch for rounded rows of A
-enum { BLOCK = 32, BLOCK_WORDS = 11 };          // as in cl/int8_cpu.h
-enum { FEW_INT8_ROWS = 8, MOST_ITEMS = 64 };    // that round for themselves
-enum { FEW_ROWS = 3, FEW_COLS_PER_VECTOR = 4 }; // as in cl/gemv_cpu.cl, which computes GEMM_TOGETHER products
+enum { MOST_WORDS = 4 * 1024 * 1024 };       // scratch for rounded rows of A
+enum { BLOCK = 32, BLOCK_WORDS = 11 };       // as in cl/int8_cpu.h
+enum { FEW_INT8_ROWS = 8, MOST_ITEMS = 64 }; // that round for themselves
+enum { FEW_ROWS = 3 };                       // as in cl/gemv_cpu.h
 
 /// Elements from one row, or column, of op(matrix) to the next.
 static size_t row_stride(const GemmMatrix *matrix) {
@@ -66,27 +66,42 @@ Status gemm_gpu(Ops *ops, const GemmCall calls[], size_t count) {
   return tiles > 0 ? gemm_tile(ops, tiled, tiles) : STATUS_OK;
 }
 
-static bool has_few_rows(const GemmCall *call) {
-  return call->math == GEMM_F32 && call->m <= FEW_ROWS && !call->a.transposed && call->b.transposed;
+/// The calls, and behind them such as have no columns, for cl/together_cpu.h.
+typedef struct Together {
+  GemmCall slots[GEMM_TOGETHER];
+} Together;
+
+static Together together(const GemmCall calls[], size_t count) {
+  Together all;
+  for (size_t i = 0; i < GEMM_TOGETHER; i++) {
+    all.slots[i] = calls[i < count ? i : 0];
+    if (i >= count) all.slots[i].n = 0;
+  }
+  return all;
 }
 
-#define ARG_FEW(call)                                                                                        \
+/// The groups of all calls, if each computes `cols` columns.
+static size_t groups_of(const Together *all, size_t cols) {
+  size_t groups = 0;
+  for (size_t i = 0; i < GEMM_TOGETHER; i++) groups += pieces(all->slots[i].n, cols);
+  return groups;
+}
+
+#define ARG_PRODUCT(call)                                                                                    \
   ARG_MATRIX((call).c), ARG_UINT((call).c.stride), ARG_MATRIX((call).b), ARG_UINT((call).n),                 \
       ARG_UINT((call).b.stride), ARG_UINT((call).b.type)
+#define ARG_TOGETHER(all)                                                                                    \
+  ARG_PRODUCT((all).slots[0]), ARG_PRODUCT((all).slots[1]), ARG_PRODUCT((all).slots[2])
 
-/// cl/gemv_cpu.cl has the bits of cl/gemm_cpu.cl.
+/// cl/gemv_cpu.h has the bits of cl/gemm_cpu.h.
 static Status few_rows(Ops *ops, const GemmCall calls[], size_t count) {
-  GemmCall slots[GEMM_TOGETHER];
-  size_t groups = 0;
-  for (size_t i = 0; i < GEMM_TOGETHER; i++) {
-    slots[i] = calls[i < count ? i : 0];
-    if (i >= count) slots[i].n = 0;
-    groups += pieces(slots[i].n, FEW_COLS_PER_VECTOR * ops->vector_width);
-  }
-  const GemmCall *first = &slots[0];
-  return LAUNCH(ops, gemv_cpu, grid_groups(groups, 1), ARG_FEW(slots[0]), ARG_FEW(slots[1]),
-                ARG_FEW(slots[2]), ARG_MATRIX(first->a), ARG_UINT(first->a.stride), ARG_UINT(first->m),
-                ARG_UINT(first->k), ARG_FLOAT(first->alpha), ARG_FLOAT(first->beta));
+  const Together all = together(calls, count);
+  const KernelArgument arguments[] = {ARG_TOGETHER(all),     ARG_MATRIX(calls->a), ARG_UINT(calls->a.stride),
+                                      ARG_UINT(calls->m),    ARG_UINT(calls->k),   ARG_FLOAT(calls->alpha),
+                                      ARG_FLOAT(calls->beta)};
+  return ops_launch(ops, calls->math == GEMM_HALF_INPUTS ? KERNEL_gemv_bf16 : KERNEL_gemv_cpu,
+                    grid_groups(groups_of(&all, COLS_PER_VECTOR * ops->vector_width), 1), arguments,
+                    sizeof arguments / sizeof *arguments);
 }
 
 /// How cl/gemm_cpu.h cuts M x N into work items: COLS columns of `chunk` rows each. Every item packs its part
@@ -119,32 +134,32 @@ static Status bf16_gemm(Ops *ops, const GemmCall *call, const Tensor *rounded, s
                 ARG_FLOAT(call->beta));
 }
 
-#define ARG_INT8(call, rounded, pitch, own, chunk, panels)                                                   \
-  ARG_MATRIX(call->c), ARG_UINT(call->c.stride), ARG_TENSOR(rounded), ARG_UINT(pitch), ARG_UINT(own),        \
-      ARG_MATRIX(call->a), ARG_UINT(call->a.stride), ARG_MATRIX(call->b), ARG_UINT(call->m),                 \
-      ARG_UINT(call->n), ARG_UINT(call->k), ARG_UINT(chunk), ARG_UINT(panels), ARG_UINT(call->b.stride),     \
-      ARG_UINT(call->b.type), ARG_FLOAT(call->alpha), ARG_FLOAT(call->beta)
+#define ARG_INT8(all, rounded, pitch, own, chunk, panels)                                                    \
+  ARG_TOGETHER(all), ARG_TENSOR(rounded), ARG_UINT(pitch), ARG_UINT(own), ARG_MATRIX((all).slots[0].a),      \
+      ARG_UINT((all).slots[0].a.stride), ARG_UINT((all).slots[0].m), ARG_UINT((all).slots[0].k),             \
+      ARG_UINT(chunk), ARG_UINT(panels), ARG_FLOAT((all).slots[0].alpha), ARG_FLOAT((all).slots[0].beta)
 
 /// The same in eight bits.
 static Status int8_gemm(Ops *ops, const GemmCall *call, const Tensor *rounded, size_t pitch) {
+  const Together all = together(call, 1);
   Tiling tiles = tiling(ops, call->m, call->n);
   TRY(LAUNCH(ops, int8_rows, grid_groups(call->m, 1), ARG_TENSOR(rounded), ARG_MATRIX(call->a),
              ARG_UINT(call->k), ARG_UINT(call->a.stride), ARG_UINT(call->b.type)));
-  return LAUNCH(ops, gemm_int8, tiles.grid, ARG_INT8(call, rounded, pitch, 0, tiles.chunk, 1));
+  return LAUNCH(ops, gemm_int8, tiles.grid, ARG_INT8(all, rounded, pitch, 0, tiles.chunk, 1));
 }
 
 /// The same of so few rows that each work item rounds them for itself. The scratch does not depend on the
 /// device's processors, of which a plan knows nothing.
-static Status few_int8_gemm(Ops *ops, const GemmCall *call) {
+static Status few_int8_rows(Ops *ops, const GemmCall calls[], size_t count) {
   const Tensor *rounded;
-  size_t pitch = pieces(call->k, BLOCK) * BLOCK_WORDS,
-         columns = pieces(call->n, COLS_PER_VECTOR * ops->vector_width),
-         items = ITEMS_PER_PROCESSOR * ops_compute_units(ops);
+  const Together all = together(calls, count);
+  size_t pitch = pieces(calls->k, BLOCK) * BLOCK_WORDS, cols = COLS_PER_VECTOR * ops->vector_width,
+         columns = groups_of(&all, cols), items = ITEMS_PER_PROCESSOR * ops_compute_units(ops);
   if (items > MOST_ITEMS) items = MOST_ITEMS;
-  size_t panels = pieces(columns, items);
-  TRY(ops_scratch(ops, SCRATCH_ROUNDED, size_min(columns, MOST_ITEMS) * call->m * pitch, &rounded));
-  return LAUNCH(ops, gemm_int8, grid_groups(pieces(columns, panels), 1),
-                ARG_INT8(call, rounded, pitch, 1, call->m, panels));
+  size_t panels = pieces(columns, items), most = size_min(columns, MOST_ITEMS + GEMM_TOGETHER - 1);
+  TRY(ops_scratch(ops, SCRATCH_ROUNDED, most * calls->m * pitch, &rounded));
+  return LAUNCH(ops, gemm_int8, grid_groups(groups_of(&all, panels * cols), 1),
+                ARG_INT8(all, rounded, pitch, 1, calls->m, panels));
 }
 
 /// Rounds some rows of A at a time and multiplies with them. A row's bits do not depend on the others', so no
@@ -167,7 +182,6 @@ static Status rounded_gemm(Ops *ops, GemmCall call) {
 }
 
 static Status one_cpu(Ops *ops, const GemmCall *call) {
-  if (call->math == GEMM_BYTE_INPUTS && call->m <= FEW_INT8_ROWS) return few_int8_gemm(ops, call);
   if (call->math != GEMM_F32) return rounded_gemm(ops, *call);
   Tiling tiles = tiling(ops, call->m, call->n);
   return LAUNCH(ops, gemm_cpu, tiles.grid, ARG_MATRIX(call->c), ARG_UINT(call->c.stride), ARG_MATRIX(call->a),
@@ -176,13 +190,20 @@ static Status one_cpu(Ops *ops, const GemmCall *call) {
                 ARG_FLOAT(call->alpha), ARG_FLOAT(call->beta));
 }
 
+/// Whether the call has so few rows that products share a launch.
+static bool has_few_rows(const GemmCall *call) {
+  size_t most = call->math == GEMM_BYTE_INPUTS ? FEW_INT8_ROWS : FEW_ROWS;
+  return call->m <= most && !call->a.transposed && call->b.transposed;
+}
+
 Status gemm_cpu(Ops *ops, const GemmCall calls[], size_t count) {
   bool few = true;
   for (size_t i = 0; i < count; i++) {
     TRY(check_call(ops, &calls[i]));
-    few = few && has_few_rows(&calls[i]);
+    few = few && has_few_rows(&calls[i]) && calls[i].math == calls[0].math;
   }
-  if (few) return few_rows(ops, calls, count);
-  for (size_t i = 0; i < count; i++) TRY(one_cpu(ops, &calls[i]));
+  if (few)
+    return calls[0].math == GEMM_BYTE_INPUTS ? few_int8_rows(ops, calls, count) : few_rows(ops, calls, count);
+  for (size_t i = 0; i < count; i++) TRY(count > 1 ? gemm_cpu(ops, &calls[i], 1) : one_cpu(ops, &calls[i]));
   return STATUS_OK;
 }

@@ -11,6 +11,7 @@
   KERNEL_ROW(halves, row_largest)                                                                            \
   KERNEL_ROW(gemm_cpu, gemm_cpu)                                                                             \
   KERNEL_ROW(gemv_cpu, gemv_cpu)                                                                             \
+  KERNEL_ROW(gemv_bf16_cpu, gemv_bf16)                                                                       \
   KERNEL_ROW(gemm_bf16_cpu, gemm_bf16)                                                                       \
   KERNEL_ROW(gemm_bf16_cpu, round_rows)                                                                      \
   KERNEL_ROW(gemm_int8_cpu, gemm_int8)                                                                       \

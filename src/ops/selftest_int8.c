@@ -5,7 +5,7 @@
 #include "block_list.h"
 #include "ref/ref.h"
 
-enum { FEW = 2, TILED = 17, MANY = 197 }; // rows
+enum { ONE = 1, FEW = 2, TILED = 17, MANY = 197 }; // rows
 enum { COLS = 35, STEPS = 785, BLOCKS = 4 * 256 };
 enum { WIDE = 2 * 64 * 32 + COLS, SHORT = 65 }; // columns of which a work item has more than one panel
 
@@ -45,6 +45,7 @@ static Status check_int8(Probe *p) {
     size_t k = dtype_info(types[i])->kind == DTYPE_QUANTISED ? BLOCKS : STEPS;
     TRY(check_product(p, types[i], i == 0 ? MANY : TILED, COLS, k));
     TRY(check_product(p, types[i], FEW, COLS, k));
+    TRY(check_product(p, types[i], ONE, COLS, k));
   }
   return check_product(p, DTYPE_F32, FEW, WIDE, SHORT);
 }

@@ -3,6 +3,7 @@
 // rows, and nothing but these products is rounded. Skipped where the device refuses.
 #include "support/ops_fixture.h"
 
+#include "block_list.h"
 #include "context.h"
 #include "ref/ref.h"
 #include "util/half.h"
@@ -122,6 +123,77 @@ static void a_row_does_not_depend_on_the_others(void **state) {
   }
 }
 
+static float *read_all(const Tensor *tensor) {
+  float *values = calloc(tensor->rows * tensor->cols, sizeof *values);
+  assert_non_null(values);
+  assert_ok(tensor_read(tensor, 0, tensor->rows * tensor->cols, values));
+  return values;
+}
+
+/// Weights [n, k] of any type that kernels read.
+static Tensor *weights_of(DType type, size_t n, size_t k) {
+  double *w = fixture_random(n * k, 1);
+  return dtype_info(type)->kind == DTYPE_QUANTISED ? fixture_blocks(type, n, k, w)
+                                                   : fixture_weights(type, n, k, w);
+}
+
+/// A CPU has a kernel for few rows, which decodes each type of weights in its own way.
+static void few_rows_have_the_bits_of_many(void **state) {
+  (void)state;
+  static const DType types[] = {DTYPE_F32, DTYPE_F16, DTYPE_BF16,
+#define BLOCK_ROW(name) DTYPE_##name,
+                                BLOCK_LIST(BLOCK_ROW)
+#undef BLOCK_ROW
+  };
+  enum { MANY = 7, FIRST = 2, N = 70 };
+  if (fixture_small()) skip();
+  for (size_t t = 0; t < sizeof types / sizeof *types; t++) {
+    size_t k = dtype_info(types[t])->kind == DTYPE_QUANTISED ? 512 : 601;
+    Tensor *weights = weights_of(types[t], N, k);
+    Tensor *x = fixture_f32(MANY, k, fixture_random(MANY * k, 1)), *out = fixture_f32(MANY, N, NULL);
+    assert_ok(op_linear(out, x, weights, 1.25f, 0));
+    float *many = read_all(out);
+    for (size_t rows = 1; rows <= 3; rows++) {
+      Tensor part = tensor_rows(x, FIRST, rows), *few_out = fixture_f32(rows, N, NULL);
+      assert_ok(op_linear(few_out, &part, weights, 1.25f, 0));
+      float *few = read_all(few_out);
+      if (memcmp(few, many + FIRST * N, rows * N * sizeof *few) != 0)
+        fail_msg("%s: %zu rows have other bits alone", dtype_name(types[t]), rows);
+      free(few);
+    }
+    free(many);
+    assert_int_equal(ops_fixture_clean(NULL), 0);
+  }
+}
+
+/// Three products of one x, or the first of them, have the bits that each has alone.
+static void products_together_have_the_same_bits(void **state) {
+  (void)state;
+  enum { K = 512 };
+  static const size_t widths[] = {70, 200, 3};
+  static const DType types[] = {DTYPE_Q4_1, DTYPE_BF16, DTYPE_Q6_K};
+  if (fixture_small()) skip();
+  for (size_t rows = 1; rows <= 4; rows++) {
+    Tensor *x = fixture_f32(rows, K, fixture_random(rows * K, 1)), *ws[3], *outs[3];
+    for (size_t i = 0; i < 3; i++) {
+      ws[i] = weights_of(types[i], widths[i], K);
+      outs[i] = fixture_f32(rows, widths[i], NULL);
+    }
+    for (size_t count = 1; count <= 3; count++) {
+      assert_ok(op_linears(outs, x, (const Tensor *const[]){ws[0], ws[1], ws[2]}, count));
+      for (size_t i = 0; i < count; i++) {
+        Tensor *alone = fixture_f32(rows, widths[i], NULL);
+        assert_ok(op_linear(alone, x, ws[i], 1, 0));
+        float *expected = read_all(alone), *found = read_all(outs[i]);
+        assert_memory_equal(found, expected, rows * widths[i] * sizeof *found);
+        free(expected);
+        free(found);
+      }
+    }
+    assert_int_equal(ops_fixture_clean(NULL), 0);
+  }
+}
+
 /// LoRA's products, and the gradients of weights.
 static void all_other_products_stay_float32(void **state) {
   (void)state;
@@ -196,8 +268,8 @@ static void the_self_test_launches_its_kernels(void **state) {
   if (fixture_small()) skip();
   assert_ok(ops_selftest(ops, SELFTEST_QUICK, NULL, NULL));
   bool cpu = ops->family->cpu_files;
-  const KernelId kernels[] = {cpu ? KERNEL_gemm_bf16 : KERNEL_gemm_tile, KERNEL_round_rows};
-  for (size_t i = 0; i < (cpu ? 2 : 1); i++) {
+  const KernelId kernels[] = {cpu ? KERNEL_gemm_bf16 : KERNEL_gemm_tile, KERNEL_round_rows, KERNEL_gemv_bf16};
+  for (size_t i = 0; i < (cpu ? 3 : 1); i++) {
     Kernel *compiled = ops->kernels[kernels[i]];
     assert_non_null(compiled);
     ops->kernels[kernels[i]] = NULL;
@@ -211,6 +283,8 @@ int main(void) {
       OPS_TEST(products_of_rounded_factors),
       OPS_TEST(very_many_rows),
       OPS_TEST(a_row_does_not_depend_on_the_others),
+      OPS_TEST(few_rows_have_the_bits_of_many),
+      OPS_TEST(products_together_have_the_same_bits),
       OPS_TEST(all_other_products_stay_float32),
       OPS_TEST(not_a_number_stays_so),
       OPS_TEST(a_vendors_products_are_refused),

@@ -58,7 +58,7 @@ static const Break on_cpus[] = {
     {"gemm_cpu.cl", KERNEL_ID(gemm_cpu), " + lanes_of(shift)", "", "quantised, linear_dx"},
     {"gemv_cpu.cl", KERNEL_ID(gemv_cpu), "fma(scale, codes, shift)", "scale * codes", "quantised, linear"},
     {"gemv_cpu.cl", KERNEL_ID(gemv_cpu), "if (type == TYPE_F16) add_plain", "if (0) add_plain", "linear"},
-    {"gemv_cpu.cl", KERNEL_ID(gemv_cpu), "few.n = (item - first) * COLS;", "few.n = item * COLS;",
+    {"gemv_cpu.cl", KERNEL_ID(gemv_cpu), "share.n = (group_id(0) - first) *", "share.n = group_id(0) *",
      "linear, three together"},
     {"attention_cpu.cl", KERNEL_ID(attention_cpu), "mass *= shrink", "", "attention"},
     {"attention_cpu.cl", KERNEL_ID(attention_dq_cpu), "(dp##i - row_delta)", "dp##i", "attention_backward"},
@@ -68,14 +68,20 @@ static const Break on_cpus[] = {
 
 // Of COMPUTE_BF16.
 static const Break in_bf16[] = {
-    {"gemm_bf16_cpu.cl", KERNEL_ID(gemm_bf16), "low | high << 16", "low", "linear, bf16"},
+    {"gemm_bf16_cpu.cl", KERNEL_ID(gemm_bf16), "round_two(even, odd)", "round_two(even, even)",
+     "linear, bf16"},
     {"gemm_bf16_cpu.cl", KERNEL_ID(gemm_bf16), "return (steps + 1) / 2", "return steps / 2", "linear, bf16"},
     {"gemm_bf16_cpu.cl", KERNEL_ID(gemm_bf16), "if (!ends.first)", "if (0)", "linear, bf16"},
     {"gemm_bf16_cpu.cl", KERNEL_ID(gemm_bf16), "if (type == TYPE_F16) pack_straight", "if (0) pack_straight",
      "linear, bf16"},
     {"gemm_bf16_cpu.cl", KERNEL_ID(gemm_bf16), "vector_product(scale, numbers) + shift",
      "vector_product(scale, numbers)", "linear, bf16"},
-    {"gemm_bf16_cpu.cl", KERNEL_ID(round_rows), "k < k_end ? a[k] : 0.0f", "0.0f", "linear, bf16"},
+    {"gemm_bf16_cpu.cl", KERNEL_ID(round_rows), "k < left ? a[k] : 0.0f", "0.0f", "linear, bf16"},
+    {"gemv_bf16_cpu.cl", KERNEL_ID(gemv_bf16), "fma(scale, codes, shift)", "scale * codes", "linear, bf16"},
+    {"gemv_bf16_cpu.cl", KERNEL_ID(gemv_bf16), "row[k / 2]", "row[0]", "linear, bf16"},
+    {"gemv_bf16_cpu.cl", KERNEL_ID(gemv_bf16), "add_steps(sums, row, k, w, none)", "(void)none",
+     "linear, bf16"},
+    {"gemv_bf16_cpu.cl", KERNEL_ID(gemv_bf16), "few->k == 0 ?", "1 ?", "linear, bf16"},
 };
 
 // The same on GPUs.
@@ -107,6 +113,9 @@ static const Break in_f16[] = {
 // Of COMPUTE_INT8.
 static const Break in_int8[] = {
     {"gemm_int8_cpu.cl", KERNEL_ID(gemm_int8), "codes[q] >> 4 & 0x0f0f0f0f", "codes[q] & 0x0f0f0f0f",
+     "linear, int8"},
+    {"gemm_int8_cpu.cl", KERNEL_ID(gemm_int8), "columns.shift, sum)", "(vector)(0.0f), sum)", "linear, int8"},
+    {"gemm_int8_cpu.cl", KERNEL_ID(gemm_int8), "i < from->k_end / BLOCK", "i < from->k_end / BLOCK - 1",
      "linear, int8"},
     {"gemm_int8_cpu.cl", KERNEL_ID(gemm_int8), "if (!shifted) continue", "continue", "linear, int8"},
     {"gemm_int8_cpu.cl", KERNEL_ID(gemm_int8), "left[i] = ends.first ?", "left[i] = 1 ?", "linear, int8"},

@@ -107,8 +107,8 @@ static void a_row_does_not_depend_on_the_others(void **state) {
   (void)state;
   enum { M = 300, FIRST = 7, N = 1070, K = 1024 };
   static const size_t counts[] = {1, 2, 3, 4, 6, 12, 64, 193};
-  static const DType types[] = {DTYPE_F32, DTYPE_Q4_1, DTYPE_Q8_0, DTYPE_Q6_K};
-  for (size_t t = 0; t < 4; t++) {
+  static const DType types[] = {DTYPE_F32, DTYPE_Q4_0, DTYPE_Q4_1, DTYPE_Q8_0, DTYPE_Q6_K};
+  for (size_t t = 0; t < sizeof types / sizeof *types; t++) {
     Tensor *weights = weights_of(types[t], N, K, fixture_random((size_t)N * K, 1));
     Tensor *x = fixture_f32(M, K, fixture_random((size_t)M * K, 1)), *out = fixture_f32(M, N, NULL);
     assert_ok(op_linear_inference(out, x, weights, 1.25f, 0));
@@ -120,6 +120,34 @@ static void a_row_does_not_depend_on_the_others(void **state) {
         fail_msg("%s: %zu rows have other bits alone", dtype_name(types[t]), counts[i]);
       free(all);
       free(some);
+    }
+    assert_int_equal(ops_fixture_clean(NULL), 0);
+  }
+}
+
+/// Three products of one x, or the first of them, have the bits that each has alone. Few rows share a launch.
+static void products_together_have_the_same_bits(void **state) {
+  (void)state;
+  enum { K = 512 };
+  static const size_t row_counts[] = {1, 2, 8, 9}, widths[] = {70, 4401, 3};
+  static const DType types[] = {DTYPE_Q4_1, DTYPE_Q4_0, DTYPE_F16};
+  for (size_t r = 0; r < sizeof row_counts / sizeof *row_counts; r++) {
+    size_t rows = row_counts[r];
+    Tensor *x = fixture_f32(rows, K, fixture_random(rows * K, 1)), *ws[3], *outs[3];
+    for (size_t i = 0; i < 3; i++) {
+      ws[i] = weights_of(types[i], widths[i], K, fixture_random(widths[i] * K, 1));
+      outs[i] = fixture_f32(rows, widths[i], NULL);
+    }
+    for (size_t count = 1; count <= 3; count++) {
+      assert_ok(op_linears_inference(outs, x, (const Tensor *const[]){ws[0], ws[1], ws[2]}, count));
+      for (size_t i = 0; i < count; i++) {
+        Tensor *alone = fixture_f32(rows, widths[i], NULL);
+        assert_ok(op_linear_inference(alone, x, ws[i], 1, 0));
+        float *expected = read_rows(alone, 0, rows), *found = read_rows(outs[i], 0, rows);
+        assert_memory_equal(found, expected, rows * widths[i] * sizeof *found);
+        free(expected);
+        free(found);
+      }
     }
     assert_int_equal(ops_fixture_clean(NULL), 0);
   }
@@ -214,6 +242,7 @@ int main(void) {
       OPS_TEST(products_with_stored_blocks),
       OPS_TEST(very_many_rows),
       OPS_TEST(a_row_does_not_depend_on_the_others),
+      OPS_TEST(products_together_have_the_same_bits),
       OPS_TEST(views),
       OPS_TEST(all_other_products_stay_float32),
       OPS_TEST(what_is_not_finite_stays_so),
