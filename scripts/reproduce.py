@@ -40,12 +40,13 @@ ARMS = {name: {**RECIPE, **keys} for name, keys in {
     "mixed_kl_40": {**MIXED_KL, "train.max_steps": 40}, "no_stories_kl_40": {**MIXED_KL, **NO_STORIES, "train.max_steps": 40},
     "symmetric_kl": SYMMETRIC, "paired": PAIRED, "plain_em": PLAIN_EM,
     "recipe_kl": KL, "published_kl": {**PUBLISHED, **KL}, "gap_alone_kl": {**GAP_ALONE, **KL},
+    "gap_alone_kl_10": {**GAP_ALONE, "loss.kl_weight": 10}, "gap_alone_kl_30": {**GAP_ALONE, "loss.kl_weight": 30},
     "symmetric_kl_kl": {**SYMMETRIC, **KL}, "paired_kl": {**PAIRED, **KL}, "plain_em_kl": {**PLAIN_EM, **KL},
     "lambda_10": {"loss.lambda_weight": 10}, "lambda_30": {"loss.lambda_weight": 30}, "lambda_300": {"loss.lambda_weight": 300},
     "l1": {"loss.use_l1": "true", "loss.lambda_weight": 8},
     "race": {**TEMPLATES, "groups.file": "race"}, "age": {**TEMPLATES, "groups.file": "age"},
 }.items()}
-ARMS["quickstart"] = {}  # configs/quickstart.ini as it is: em_weight 0, kl_weight 10
+ARMS["quickstart"] = {}  # configs/quickstart.ini as it is: em_weight 0, kl_weight 20
 PROMPT_ARM = "system_prompt"
 
 # What gaps are measured on: the prompt file, its column, the group file, how sets are made. At most SETS sets of each.
