@@ -186,20 +186,44 @@ static Status read_sizes(const cJSON *json, const char *name, ModelConfig *confi
   return STATUS_OK;
 }
 
-static Status add_eos(const cJSON *item, const char *name, ModelConfig *config) {
-  if (!cJSON_IsNumber(item) || item->valuedouble != (double)item->valueint) {
+static Status read_token(const cJSON *item, const char *name, int64_t *token) {
+  static const double largest = 1e15; // so that every whole number up to it is exact
+  double value = cJSON_IsNumber(item) ? item->valuedouble : 0.5;
+  if (!(fabs(value) <= largest) || value != floor(value))
     return status_fail(STATUS_INPUT, "%s: \"eos_token_id\" must be an integer or a list of integers", name);
+  *token = (int64_t)value;
+  return STATUS_OK;
+}
+
+/// Tokens outside the vocabulary do no harm beside one that an answer can end at, so they are warned of, as
+/// transformers goes on with them.
+static Status add_eos_list(const cJSON *list, const char *name, ModelConfig *config) {
+  static const char key[] = "\"eos_token_id\"";
+  int64_t token = 0, outside = 0;
+  bool any_outside = false, any = false;
+  const cJSON *item = NULL;
+  cJSON_ArrayForEach(item, list) {
+    TRY(read_token(item, name, &token));
+    bool known = token >= 0 && (uint64_t)token < config->vocab;
+    any = any || known;
+    any_outside = any_outside || !known;
+    if (known) TRY(model_config_add_eos(config, token, name, key));
+    if (!known) outside = token;
   }
-  return model_config_add_eos(config, item->valueint, name, "\"eos_token_id\"");
+  if (!any_outside) return STATUS_OK;
+  if (!any) return model_config_add_eos(config, outside, name, key);
+  log_say(LOG_WARNING, "%s: %s has %lld, outside the vocabulary of 0 to %zu: no answer ends there", name, key,
+          (long long)outside, config->vocab - 1);
+  return STATUS_OK;
 }
 
 static Status read_eos(const cJSON *json, const char *name, ModelConfig *config) {
   const cJSON *value = cJSON_GetObjectItemCaseSensitive(json, "eos_token_id");
+  int64_t token = 0;
   if (value == NULL || cJSON_IsNull(value)) return STATUS_OK;
-  if (!cJSON_IsArray(value)) return add_eos(value, name, config);
-  const cJSON *item = NULL;
-  cJSON_ArrayForEach(item, value) TRY(add_eos(item, name, config));
-  return STATUS_OK;
+  if (cJSON_IsArray(value)) return add_eos_list(value, name, config);
+  TRY(read_token(value, name, &token));
+  return model_config_add_eos(config, token, name, "\"eos_token_id\"");
 }
 
 /// If there is a generation_config.json, it alone names the end tokens, as in transformers.

@@ -310,7 +310,8 @@ static Status append_change(const GapComparison *gaps, const MetricList *metrics
   }
   scope = many ? " between some of the groups, and smaller between none" : "";
   if (size > 0) return str_append_format(out, "The %s gap has become larger%s.", kind, scope);
-  if (holds_zero(metrics_get(metrics, "change_%s_gap", kind)))
+  Interval change = metrics_get(metrics, "change_%s_gap", kind);
+  if (holds_zero(change) || change.low >= change.high) // no width: rounding
     return str_append_format(out, "Whether the %s gap has changed cannot be told: the change may be 0.",
                              kind);
   return str_append_format(out, "The %s gap has changed, but whether it is closer to 0 cannot be told.",

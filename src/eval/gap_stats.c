@@ -261,8 +261,9 @@ Status gap_estimate(const GapTable *table, const GapResampling *resampling, GapE
 
 // ---- a change ----
 
+/// An interval of no width says nothing: what differs alike in every set is rounding.
 static bool excludes_zero(const GapMean *mean) {
-  return mean->low > 0 || mean->high < 0;
+  return mean->low < mean->high && (mean->low > 0 || mean->high < 0);
 }
 
 /// Whether a came closer to 0 than b: |a| < |b| if and only if a − b and a + b differ in sign. Both are known

@@ -64,6 +64,7 @@ static void test_end_tokens(void **state) {
   const int32_t ten[] = {1, 2, 3, 4, 5, 6, 7, 8, 9, 10};
   check_eos("3", NULL, 1, (const int32_t[]){3});
   check_eos("[1, 2, 3, 4, 5, 6, 7, 8, 9, 10]", NULL, 10, ten);
+  check_eos("[1, 670, -1]", NULL, 1, ten); // with a warning
   check_eos("null", NULL, 0, ten);
   check_eos(NULL, NULL, 0, ten);
   check_eos("[]", NULL, 0, ten);
@@ -138,7 +139,9 @@ static const struct {
      "rotary"},
     {"llama", "rope_parameters", "[]", "rope_parameters"},
     {"llama", "eos_token_id", "670", "\"eos_token_id\" has 670, outside the vocabulary of 0 to"},
-    {"llama", "eos_token_id", "[1, -1]", "\"eos_token_id\" has -1, outside the vocabulary"},
+    {"llama", "eos_token_id", "2147483648", "\"eos_token_id\" has 2147483648, outside the vocabulary"},
+    {"llama", "eos_token_id", "[670, -1]", "\"eos_token_id\" has -1, outside the vocabulary"},
+    {"llama", "eos_token_id", "1e300", "must be an integer or a list of integers"},
     {"llama", "eos_token_id", "1.5", "must be an integer or a list of integers"},
     {"llama", "bos_token_id", "1.5", "\"bos_token_id\" is 1.5, but must be a whole number"},
     {"llama", "bos_token_id", "\"<s>\"", "\"bos_token_id\" is a string"},

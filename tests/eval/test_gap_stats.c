@@ -233,6 +233,19 @@ static void test_sizes(void **state) {
   assert_int_equal(size_of(0.5, 0.5), GAP_UNCLEAR);
 }
 
+/// What changed by the same in every set has an interval of no width, and is rounding: no gap is smaller by
+/// it.
+static void test_rounding_is_no_change(void **state) {
+  (void)state;
+  const double before[] = {10, 10.5, 11, 11.25, 10.75, 11},
+               after[] = {10, 10.4375, 11, 11.1875, 10.75, 10.9375};
+  GapEstimate change;
+  GapSize size = GAP_SMALLER;
+  assert_ok(gap_change(&(GapTable){before, 3, 2}, &(GapTable){after, 3, 2}, &RESAMPLING, &change, &size));
+  assert_true(change.gap.low >= change.gap.high && change.gap.high < 0);
+  assert_int_equal(size, GAP_UNCLEAR);
+}
+
 /// The paired interval of a change is that of the differences, and not the two intervals' difference.
 static void test_change_is_paired(void **state) {
   (void)state;
@@ -272,11 +285,17 @@ static void test_mean_of_sets(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(test_student),       cmocka_unit_test(test_golden),
-      cmocka_unit_test(test_seeds),         cmocka_unit_test(test_max_minus_min),
-      cmocka_unit_test(test_no_difference), cmocka_unit_test(test_one_set_has_no_interval),
-      cmocka_unit_test(test_no_variance),   cmocka_unit_test(test_broken_numbers),
-      cmocka_unit_test(test_sizes),         cmocka_unit_test(test_change_is_paired),
+      cmocka_unit_test(test_student),
+      cmocka_unit_test(test_golden),
+      cmocka_unit_test(test_seeds),
+      cmocka_unit_test(test_max_minus_min),
+      cmocka_unit_test(test_no_difference),
+      cmocka_unit_test(test_one_set_has_no_interval),
+      cmocka_unit_test(test_no_variance),
+      cmocka_unit_test(test_broken_numbers),
+      cmocka_unit_test(test_sizes),
+      cmocka_unit_test(test_rounding_is_no_change),
+      cmocka_unit_test(test_change_is_paired),
       cmocka_unit_test(test_mean_of_sets),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
