@@ -10,7 +10,7 @@ import json
 import sys
 
 WIDTH, LEFT, RIGHT, TOP, ROW, HEADING = 800, 190, 190, 64, 46, 34
-PICTURED = ["quickstart", "recipe", "recipe_kl", "published", "symmetric_kl", "mixed", "mixed_kl_40", "no_stories_kl_40", "system_prompt"]
+PICTURED = ["quickstart", "recipe", "recipe_kl", "published", "plain_em", "symmetric_kl", "mixed", "mixed_kl_40", "no_stories_kl_40", "system_prompt"]
 BEFORE, AFTER, INK, FAINT = "#9aa0a6", "#0b7a5c", "#202124", "#dadce0"
 
 
@@ -45,7 +45,7 @@ def rows_of_runs(runs):
 def rows_of_experiment(lines):
     """By what the gap was measured on: the words that most arms were trained on, and others."""
     sections = {}
-    for line in sorted(lines, key=lambda line: PICTURED.index(line["arm"]) if line["arm"] in PICTURED else -1):
+    for line in sorted(lines, key=lambda line: (PICTURED.index(line["arm"]) if line["arm"] in PICTURED else -1, line["seed"])):
         kind = line["of"].removeprefix("gap:")
         if kind in ("occupations", "stories") and line["arm"] in PICTURED:
             sections.setdefault(kind, []).append(row(f"{line['arm']}, seed {line['seed']}", line["base"], line["after"]))
