@@ -190,6 +190,7 @@ typedef struct CudaDevice {
   CUevent timed_last;    // the end of the last command whose times were read, or NULL
   double timed_end;      // when that was
   char architecture[48]; // "--gpu-architecture=sm_90"
+  int capability;        // 90: of 9.0
   bool machine_code;     // NVRTC knows the device; else it makes PTX for the driver to compile
 } CudaDevice;
 

@@ -91,6 +91,7 @@ static Status equip(CudaDevice *device) {
   TRY(cuda_enter(&device->base));
   TRY(attribute(device->id, CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MAJOR, &major));
   TRY(attribute(device->id, CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MINOR, &minor));
+  device->capability = 10 * major + minor;
   TRY(cuda_choose_architecture(device, major, minor));
   TRY(str_format(&device->base.identity, "%s\n%s\n%s", device->base.info.name, device->base.info.driver,
                  device->architecture));

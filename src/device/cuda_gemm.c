@@ -19,6 +19,7 @@ enum {
   BATCH = 512,
   CANDIDATES = 16,
   MOST_ALIGNMENT = 16, // bytes; a higher one makes no difference
+  AMPERE = 80,         // compute capability 8.0
 };
 
 /// What an algorithm is chosen by: everything of a call but its addresses and the rows of its batch.
@@ -58,10 +59,10 @@ void cuda_gemm_free(CudaDevice *device) {
 }
 
 /// Both inputs have one type. 16-bit inputs are multiplied by the matrix engine, whose sums are not float32's
-/// to the last bit, so they need a call that allows rounding.
+/// to the last bit, so they need a call that allows rounding; of bfloat16 it knows from Ampere on.
 bool cuda_can_gemm(const Device *device, const GemmCall *call) {
-  (void)device;
-  bool half = dtype_is_half(call->a.type) && call->math == GEMM_HALF_INPUTS;
+  bool known = call->a.type == DTYPE_F16 || cuda_device(device)->capability >= AMPERE;
+  bool half = dtype_is_half(call->a.type) && call->math == GEMM_HALF_INPUTS && known;
   return call->a.type == call->b.type && (call->a.type == DTYPE_F32 || half) && call->c.type == DTYPE_F32 &&
          !call->c.transposed;
 }

@@ -42,8 +42,10 @@ STATUS_CHECKED Status ops_build_programs(Ops *ops);
 void ops_drop_program(Ops *ops, KernelId kernel);
 /// found[count] = what the kernel `probe` of cl/<file> says.
 STATUS_CHECKED Status ops_probe(Ops *ops, const char *file, uint32_t *found, size_t count);
-/// The self-test of products in 16 bits alone.
+/// The self-test of products in 16 bits alone. ops_try_halves fails only if nothing could be computed, and
+/// tells wrong numbers by *right.
 STATUS_CHECKED Status ops_selftest_half(Ops *ops);
+STATUS_CHECKED Status ops_try_halves(Ops *ops, bool *right);
 /// Compiles cl/<file> for this Ops.
 STATUS_CHECKED Status ops_create_program(Ops *ops, const char *file, Program **out);
 /// The same with more compiler options, " -DNAME=value".

@@ -197,6 +197,24 @@ static void too_old_a_device_is_refused_and_a_newer_one_served(void **state) {
   assert_int_equal(unsetenv("CUDA_DOUBLE_CAPABILITY"), 0);
 }
 
+/// Turing's matrix engine takes IEEE halves and no bfloat16.
+static void bfloat16_is_multiplied_from_ampere_on(void **state) {
+  (void)state;
+  static const char *const capabilities[] = {"75", "80"};
+  for (int ampere = 0; ampere < 2; ampere++) {
+    Device *device = NULL;
+    assert_int_equal(setenv("CUDA_DOUBLE_CAPABILITY", capabilities[ampere], 1), 0);
+    assert_ok(device_open(&options, &device));
+    GemmCall call = {.m = 1, .n = 1, .k = 1, .math = GEMM_HALF_INPUTS};
+    call.a.type = call.b.type = DTYPE_BF16;
+    assert_int_equal(device_can_gemm(device, &call), ampere);
+    call.a.type = call.b.type = DTYPE_F16;
+    assert_true(device_can_gemm(device, &call));
+    device_close(device);
+  }
+  assert_int_equal(unsetenv("CUDA_DOUBLE_CAPABILITY"), 0);
+}
+
 static void wrong_launches_are_refused(void **state) {
   (void)state;
   static const size_t one[3] = {1, 1, 1}, many[3] = {1, 65536, 1};
@@ -236,6 +254,7 @@ int main(void) {
       cmocka_unit_test(an_old_or_broken_library_is_named),
       cmocka_unit_test(every_call_that_fails_is_reported),
       cmocka_unit_test(too_old_a_device_is_refused_and_a_newer_one_served),
+      cmocka_unit_test(bfloat16_is_multiplied_from_ampere_on),
       cmocka_unit_test(wrong_launches_are_refused),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
