@@ -48,6 +48,11 @@ INLINE void fetch_ahead(GLOBAL const void *from, size_t i, uint type) {
   if (type != TYPE_F32) FETCH((GLOBAL const ushort *)from + i);
 }
 
+/// Types with blocks of 32 codes, whole bytes or halves of bytes, behind a scale and perhaps a shift.
+INLINE int is_direct(uint type) {
+  return type == TYPE_Q8_0 || type == TYPE_Q4_0 || type == TYPE_Q4_1;
+}
+
 // ---- transposing ----
 //
 // A vector of 8 shuffles within its halves at half the cost of shuffling across them. So row i is loaded into

@@ -47,12 +47,6 @@ INLINE size_t row_element(const Source *from, uint col) {
   return (size_t)min(from->n + col, from->n_end - 1) * from->b_n + from->k;
 }
 
-// Types that are direct have blocks of a scale, perhaps a shift, and BLOCK codes of whole bytes or halves.
-
-INLINE int is_direct(uint type) {
-  return type == TYPE_Q4_0 || type == TYPE_Q4_1 || type == TYPE_Q8_0;
-}
-
 /// The bytes before a block's codes.
 INLINE uint head_of(uint type) {
   return type == TYPE_Q4_1 ? 4 : 2;

@@ -103,11 +103,6 @@ INLINE vector decode(vector scale, vector codes, vector shift) {
   return fma(scale, codes, shift);
 }
 
-/// Types with blocks of 32 codes, whole bytes or halves of bytes, behind a scale and perhaps a shift.
-INLINE int is_direct(uint type) {
-  return type == TYPE_Q8_0 || type == TYPE_Q4_0 || type == TYPE_Q4_1;
-}
-
 /// The scale of each block, and its shift if the head has four bytes.
 INLINE void load_head(vector *scale, vector *shift, GLOBAL const uchar *const *blocks, uint place,
                       uint head) {

@@ -30,14 +30,22 @@ static Status check_number(const char *name, const char *what, double value, dou
                      what, value, or_equal ? "from " : "above ", above);
 }
 
+/// YaRN's ends may be one, as in transformers; Llama 3's divide by their difference.
+static Status check_turns(const Rope *rope, const char *name) {
+  bool yarn = rope->type == ROPE_YARN;
+  const char *low = yarn ? "beta_slow" : "low_freq_factor", *high = yarn ? "beta_fast" : "high_freq_factor";
+  TRY(check_number(name, low, rope->low, 0, false));
+  if (in_range(rope->high, rope->low) || (yarn && rope->high == rope->low)) return STATUS_OK;
+  return status_fail(STATUS_INPUT, "%s: the rotary embedding's %s is %g, but must be %s its %s of %g", name,
+                     high, rope->high, yarn ? "from" : "above", low, rope->low);
+}
+
 Status rope_check(const Rope *rope, const char *name) {
   TRY(check_number(name, "base (theta)", rope->theta, 1, false));
   TRY(check_number(name, "factor", rope->factor, 1, true));
   TRY(check_number(name, "attention factor", rope->attention, 0, false));
   if (rope->type != ROPE_LLAMA3 && rope->type != ROPE_YARN) return STATUS_OK;
-  bool yarn = rope->type == ROPE_YARN;
-  TRY(check_number(name, yarn ? "beta_slow" : "low_freq_factor", rope->low, 0, false));
-  TRY(check_number(name, yarn ? "beta_fast" : "high_freq_factor", rope->high, rope->low, false));
+  TRY(check_turns(rope, name));
   return check_number(name, "number of original positions", rope->original_positions, 0, false);
 }
 

@@ -221,6 +221,12 @@ def rotary():
     case("yarn with an attention factor", rope_scaling=dict(yarn, attention_factor=1.3, beta_fast=4, beta_slow=2))
     case("yarn with mscale, not truncated",
          rope_scaling=dict(yarn, mscale=0.7, mscale_all_dim=1.2, truncate=False))
+    case("yarn whose ends are one, not truncated", rope_scaling=dict(yarn, beta_fast=2, beta_slow=2, truncate=False))
+    case("yarn whose ends are one", rope_scaling=dict(yarn, beta_fast=2, beta_slow=2))
+    case("yarn whose ends are in the other order", rope_scaling=dict(yarn, beta_fast=1, beta_slow=2),
+         refused="beta_fast is 1, but must be from its beta_slow of 2")
+    case("llama3 whose ends are one", rope_scaling=dict(llama3, high_freq_factor=1.0),
+         refused="high_freq_factor is 1, but must be above its low_freq_factor of 1")
     case("yarn, truncate null", rope_scaling=dict(yarn, truncate=None))
     case("yarn, truncate 0", rope_scaling=dict(yarn, truncate=0), refused='"truncate" must be true or false')
     case("yarn without a factor", rope_scaling=dict(yarn, factor=None))
