@@ -62,9 +62,10 @@ static const char TEXT[] =
     "for times.\n\n"
     "Tasks\n";
 static const char EXAMPLES[] =
-    "\n"
+    "  FILE.json           a task of choices or pairs of your own (docs/TASKS.md)\n\n"
     "  gee-cl eval --model models/SmolLM2-135M-Instruct.Q4_1.gguf --tasks crows_pairs \\\n"
     "      --data-dir data --output results.json --items items.jsonl\n"
+    "  gee-cl eval --model M --tasks configs/tasks/capitals.json --output capitals.json\n"
     "  gee-cl eval configs/quickstart.ini --adapter runs/quickstart/final --output base.json\n";
 
 typedef struct Suite {
@@ -346,7 +347,8 @@ static Status make_help(Str *out) {
     const TaskType *type = task_types[t];
     TRY(str_append_format(out, "  %-19s %s\n", type->name, type->help));
     if (type->argument != NULL)
-      TRY(str_append_format(out, "  %-19s   %s:%s takes another one\n", "", type->name, type->argument));
+      TRY(str_append_format(out, "  %-19s   %s:%s %s\n", "", type->name, type->argument,
+                            type->argument_help));
   }
   return str_append_text(out, EXAMPLES);
 }

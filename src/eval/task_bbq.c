@@ -404,6 +404,7 @@ const TaskType task_bbq = {
     .published = "https://github.com/nyu-mll/BBQ (data/*.jsonl, put into bbq/)",
     .files = FILES,
     .argument = "FILE",
+    .argument_help = "reads these data",
     .aims = AIMS,
     .headlines = HEADLINES,
     .unit = "template",

@@ -371,6 +371,7 @@ const TaskType task_discrim_eval = {
         "implicit.jsonl is read as discrim_eval:FILE)",
     .files = FILES,
     .argument = "FILE",
+    .argument_help = "reads these data",
     .aims = AIMS,
     .headlines = HEADLINES,
     .unit = "scenario",

@@ -319,6 +319,7 @@ const TaskType task_entropy_gap = {
     .published = "the group file and prompts of the config",
     .files = FILES,
     .argument = "GROUPS",
+    .argument_help = "takes these groups: gender, race, age or a file",
     .prompts = true,
     .aims = AIMS,
     .headlines = HEADLINES,

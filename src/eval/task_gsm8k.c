@@ -258,6 +258,7 @@ const TaskType task_gsm8k = {
     .published = "https://github.com/openai/grade-school-math (grade_school_math/data/test.jsonl)",
     .files = FILES,
     .argument = "SHOTS",
+    .argument_help = "asks behind that many solved problems",
     .aims = AIMS,
     .open = open_problems,
     .ask = ask_problem,

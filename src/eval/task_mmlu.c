@@ -232,6 +232,7 @@ const TaskType task_mmlu = {
         "https://huggingface.co/datasets/cais/mmlu is read as mmlu:FILE",
     .files = FILES,
     .argument = "FILE",
+    .argument_help = "reads these data",
     .aims = AIMS,
     .headlines = HEADLINES,
     .open = open_questions,

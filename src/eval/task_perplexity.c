@@ -300,8 +300,8 @@ static const TaskAim AIMS[] = {{"", -INFINITY}, {NULL, 0}}; // all are better if
     .limits = "It says how well the model predicts this text, not how well it answers. Figures of two "      \
               "tokenizers cannot be compared, except per word or byte; nor those of two protocols.",         \
     .published = "any text that you choose: name it behind a colon, as in " called ":wiki.txt",              \
-    .files = FILES, .argument = "FILE", .aims = AIMS, .by_token = true, .open = open_texts,                  \
-    .ask = ask_window, .decide = decide_window, .measure = measure,                                          \
+    .files = FILES, .argument = "FILE", .argument_help = "reads this text", .aims = AIMS, .by_token = true,  \
+    .open = open_texts, .ask = ask_window, .decide = decide_window, .measure = measure,                      \
   }
 
 const TaskType task_perplexity =

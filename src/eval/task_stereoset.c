@@ -220,6 +220,7 @@ const TaskType task_stereoset = {
     .published = "https://github.com/moinnadeem/StereoSet (data/dev.json)",
     .files = FILES,
     .argument = "FILE",
+    .argument_help = "reads these data",
     .aims = AIMS,
     .headlines = HEADLINES,
     .unit = "target",

@@ -73,6 +73,7 @@ struct TaskType {
   // What may stand behind its name, as in perplexity:FILE; "FILE" is a file in place of files[0], anything
   // else is for `open` to read. NULL: nothing may.
   const char *argument;
+  const char *argument_help; // what the argument does, as "reads these data"; for --help
   bool prompts; // it is made of the config's counterfactual prompts; the argument is a group file
   // Rows with the same text under this key belong together, and are drawn together where results are
   // compared; NULL: each row stands for itself.
