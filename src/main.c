@@ -138,15 +138,25 @@ static Status cmd_help(int argc, char **argv) {
   return command->run(1, words);
 }
 
+/// "gee-cl: word: text": one line in a file, wrapped on a terminal. If memory is short, the text is shown as
+/// it is.
+static void say_message(Style tone, const char *word, const char *text) {
+  Str shown = {0}, wrapped = {0};
+  size_t used = strlen("gee-cl: : ") + strlen(word);
+  if (visible_append_for(stderr, &shown, text, strlen(text)) == STATUS_OK) text = str_text(&shown);
+  if (wrap_append(&wrapped, text, used, "  ", message_width(stderr)) != STATUS_OK) str_clear(&wrapped);
+  say("gee-cl: %s%s:%s %s", style(stderr, tone), word, style(stderr, STYLE_PLAIN),
+      wrapped.size > 0 ? str_text(&wrapped) : text);
+  str_free(&shown);
+  str_free(&wrapped);
+}
+
 static void show_log(LogLevel level, const char *line, void *user) {
   (void)user;
-  Style tone = level == LOG_WARNING ? STYLE_YELLOW : STYLE_DIM;
-  Str shown = {0};
-  // if memory is short, the line is shown as it is
-  bool safe = visible_append_for(stderr, &shown, line, strlen(line)) == STATUS_OK;
-  say("gee-cl: %s%s:%s %s", style(stderr, tone), level == LOG_WARNING ? "warning" : "note",
-      style(stderr, STYLE_PLAIN), safe ? str_text(&shown) : line);
-  str_free(&shown);
+  if (level == LOG_WARNING)
+    say_message(STYLE_YELLOW, "warning", line);
+  else
+    say_message(STYLE_DIM, "note", line);
 }
 
 static Status run_command(int argc, char **argv) {
@@ -169,22 +179,6 @@ static void open_standard_streams(void) {
   }
 }
 
-/// The last line of a command that failed: one line in a file, wrapped on a terminal.
-static void say_failure(Status status) {
-  bool interrupted = status == STATUS_INTERRUPTED;
-  const char *word = interrupted ? "interrupted" : "error";
-  Str shown = {0}, wrapped = {0};
-  const char *text = status_message();
-  if (visible_append_for(stderr, &shown, text, strlen(text)) == STATUS_OK) text = str_text(&shown);
-  if (wrap_append(&wrapped, text, strlen("gee-cl: : ") + strlen(word), "  ", message_width(stderr)) !=
-      STATUS_OK)
-    str_clear(&wrapped);
-  say("gee-cl: %s%s:%s %s", style(stderr, interrupted ? STYLE_YELLOW : STYLE_RED), word,
-      style(stderr, STYLE_PLAIN), wrapped.size > 0 ? str_text(&wrapped) : text);
-  str_free(&shown);
-  str_free(&wrapped);
-}
-
 int main(int argc, char **argv) {
   open_standard_streams();
   remember_signals();
@@ -194,6 +188,9 @@ int main(int argc, char **argv) {
   Status status = run_command(argc, argv);
   if ((fflush(stdout) != 0 || ferror(stdout) != 0) && status == STATUS_OK)
     status = status_fail(STATUS_FAILED, "cannot write the output");
-  if (status != STATUS_OK) say_failure(status);
+  if (status == STATUS_INTERRUPTED)
+    say_message(STYLE_YELLOW, "interrupted", status_message());
+  else if (status != STATUS_OK)
+    say_message(STYLE_RED, "error", status_message());
   return (int)status;
 }

@@ -48,20 +48,13 @@ cleanup:
   return status;
 }
 
-/// A narrow screen has an option's help below it, a wide one beside it.
 static Status append_option(Str *out, const char *name, const char *value, const char *help, size_t width) {
-  static const char beside[] = "                              ", below[] = "      ";
-  bool narrow = width < 2 * HELP_COLUMN + 10;
-  const char *lead = narrow ? below : beside;
-  size_t start = out->size;
-  TRY(str_append_format(out, "  --%s%s%s", name, value != NULL ? " " : "", value != NULL ? value : ""));
-  size_t used = out->size - start;
-  if (narrow || used >= HELP_COLUMN)
-    TRY(str_append_format(out, "\n%s", lead));
-  else
-    TRY(str_append_format(out, "%*s", (int)(HELP_COLUMN - used), ""));
-  TRY(wrap_append(out, help, strlen(lead), lead, width));
-  return str_append_text(out, "\n");
+  Str head = {0};
+  Status status =
+      str_append_format(&head, "  --%s%s%s", name, value != NULL ? " " : "", value != NULL ? value : "");
+  if (status == STATUS_OK) status = wrap_entry(out, str_text(&head), help, HELP_COLUMN, width);
+  str_free(&head);
+  return status;
 }
 
 static Status append_help(const Usage *usage, size_t width, Str *out) {

@@ -5,6 +5,7 @@
 #include "io/file.h"
 #include "util/clock.h"
 #include "util/memory.h"
+#include "wrap.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -340,16 +341,26 @@ static Status say_resume(const Suite *suite, Status status) {
                      item_file_path(rows));
 }
 
+/// A task, and below it what may stand behind its name.
+static Status add_task_help(const TaskType *type, Str *out) {
+  enum { COLUMN = 22 };
+  size_t width = text_width(stdout);
+  Str head = {0};
+  Status status = str_append_format(&head, "  %s", type->name);
+  if (status == STATUS_OK) status = wrap_entry(out, str_text(&head), type->help, COLUMN, width);
+  str_clear(&head);
+  if (status == STATUS_OK && type->argument != NULL)
+    status = str_append_format(&head, "    %s:%s", type->name, type->argument);
+  if (status == STATUS_OK && type->argument != NULL)
+    status = wrap_entry(out, str_text(&head), type->argument_help, COLUMN, width);
+  str_free(&head);
+  return status;
+}
+
 /// The help of the command ends with the list of tasks, so it is put together when it is asked for.
 static Status make_help(Str *out) {
   TRY(str_append_text(out, TEXT));
-  for (size_t t = 0; task_types[t] != NULL; t++) {
-    const TaskType *type = task_types[t];
-    TRY(str_append_format(out, "  %-19s %s\n", type->name, type->help));
-    if (type->argument != NULL)
-      TRY(str_append_format(out, "  %-19s   %s:%s %s\n", "", type->name, type->argument,
-                            type->argument_help));
-  }
+  for (size_t t = 0; task_types[t] != NULL; t++) TRY(add_task_help(task_types[t], out));
   return str_append_text(out, EXAMPLES);
 }
 

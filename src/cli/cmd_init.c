@@ -39,11 +39,11 @@ static const Usage usage = {
     "(configs/shapes/qwen2.5-7b.json), "
     "15 GB in bf16, of\n"
     "which model.quantise = nf4 (--quantise nf4) keeps 6 GB when it is loaded:\n\n"
-    "  {\"model_type\": \"qwen2\", \"hidden_size\": 3584, \"intermediate_size\": 18944, "
-    "\"num_hidden_layers\": 28,\n"
-    "   \"num_attention_heads\": 28, \"num_key_value_heads\": 4, \"vocab_size\": 152064,\n"
-    "   \"max_position_embeddings\": 32768, \"rope_theta\": 1000000.0, \"rms_norm_eps\": 1e-06,\n"
-    "   \"tie_word_embeddings\": false, \"dtype\": \"bfloat16\"}\n\n"
+    "  {\"model_type\": \"qwen2\", \"hidden_size\": 3584, \"intermediate_size\": 18944,\n"
+    "   \"num_hidden_layers\": 28, \"num_attention_heads\": 28, \"num_key_value_heads\": 4,\n"
+    "   \"vocab_size\": 152064, \"max_position_embeddings\": 32768,\n"
+    "   \"rope_theta\": 1000000.0, \"rms_norm_eps\": 1e-06, \"tie_word_embeddings\": false,\n"
+    "   \"dtype\": \"bfloat16\"}\n\n"
     "For a config to train with: gee-cl train --help-config."};
 
 static Status choose_type(DType *type) {

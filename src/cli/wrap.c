@@ -3,6 +3,7 @@
 #include "wrap.h"
 
 #include "columns.h"
+#include <stdio.h>
 #include <string.h>
 
 Status wrap_append(Str *out, const char *text, size_t used, const char *lead, size_t width) {
@@ -21,4 +22,18 @@ Status wrap_append(Str *out, const char *text, size_t used, const char *lead, si
     text += size;
   }
   return STATUS_OK;
+}
+
+Status wrap_entry(Str *out, const char *head, const char *text, size_t column, size_t width) {
+  char lead[ENTRY_COLUMNS + 1];
+  bool narrow = width < 2 * column + 10;
+  size_t used = strlen(head), first = narrow ? 6 : column;
+  (void)snprintf(lead, sizeof lead, "%*s", (int)first, "");
+  TRY(str_append_text(out, head));
+  if (narrow || used >= column)
+    TRY(str_append_format(out, "\n%s", lead));
+  else
+    TRY(str_append_format(out, "%*s", (int)(column - used), ""));
+  TRY(wrap_append(out, text, first, lead, width));
+  return str_append_text(out, "\n");
 }

@@ -17,9 +17,9 @@ static const char *config(const char *text) {
 
 static void every_subcommand_teaches(void **state) {
   (void)state;
-  static const char *const names[] = {"train",  "gap",     "generate", "score",    "export",
-                                      "data",   "devices", "doctor",   "selftest", "version",
-                                      "report", "eval",    "bench",    "init"};
+  static const char *const names[] = {"train",   "gap",    "generate", "score",   "export", "data",
+                                      "devices", "doctor", "selftest", "version", "report", "eval",
+                                      "bench",   "init",   "tune",     "compare", "verify"};
   for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
     Ran ran = GEE(names[i], "--help");
     assert_code(ran, 0);
@@ -85,8 +85,9 @@ static void empty_paths_are_named(void **state) {
 /// Help is wrapped at the width of the screen, 80 columns where there is none. Examples stay whole.
 static void help_fits_the_screen(void **state) {
   (void)state;
-  static const char *const names[] = {"train",  "gap",  "generate", "score",
-                                      "export", "data", "devices",  "doctor"};
+  static const char *const names[] = {"train", "gap",     "generate", "score",   "export",
+                                      "data",  "devices", "doctor",   "report",  "init",
+                                      "bench", "tune",    "verify",   "compare", "eval"};
   for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
     Ran ran = GEE(names[i], "--help");
     for (const char *line = ran.out; *line != '\0'; line += strcspn(line, "\n") + 1) {
@@ -94,6 +95,18 @@ static void help_fits_the_screen(void **state) {
       if (!example && strcspn(line, "\n") > 80) fail_msg("%s --help: %.100s", names[i], line);
     }
   }
+}
+
+/// On a terminal; a file gets one line, as every other test of an error sees.
+static void messages_fit_the_screen(void **state) {
+  (void)state;
+  assert_int_equal(setenv("TERM", "xterm", 1) | setenv("NO_COLOR", "1", 1), 0);
+  Ran ran = TERMINAL_ERR("evaluate");
+  assert_code(ran, 2);
+  assert_string_equal(ran.err,
+                      "gee-cl: error: there is no subcommand \"evaluate\"; gee-cl eval runs benchmarks,\n"
+                      "  and gee-cl gap measures the entropy gap\n");
+  assert_int_equal(unsetenv("TERM"), 0);
 }
 
 static void a_full_disk_is_told(void **state) {
@@ -254,6 +267,7 @@ int main(void) {
       cmocka_unit_test(what_is_meant_is_suggested),
       cmocka_unit_test(empty_paths_are_named),
       cmocka_unit_test(help_fits_the_screen),
+      cmocka_unit_test(messages_fit_the_screen),
       cmocka_unit_test(a_full_disk_is_told),
       cmocka_unit_test(broken_configs_name_file_line_and_key),
       cmocka_unit_test(set_overrides_and_is_checked),

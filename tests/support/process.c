@@ -48,21 +48,22 @@ static const char *output_path(const char *name) {
   return in_folder(output_folder, name);
 }
 
-/// Starts a run whose stdout is `out`, or the file of outputs if that is NULL.
-static pid_t start_run(const char *const *words, const char *out) {
+/// Starts a run whose stdout and stderr are `out` and `err`, or the files of outputs where these are NULL.
+static pid_t start_run(const char *const *words, const char *out, const char *err) {
   char *argv[MAX_WORDS + 2] = {(char *)(uintptr_t)binary};
   for (size_t i = 0; words[i] != NULL && i < MAX_WORDS; i++) argv[i + 1] = (char *)(uintptr_t)words[i];
   if (output_folder == NULL) output_folder = test_folder();
   assert_non_null(output_folder);
   (void)unlink(output_path("out")); // what is there at first is not an earlier run's
   pid_t pid = fork();
-  if (pid == 0) run_child(argv, out != NULL ? out : output_path("out"), output_path("err"));
+  if (pid == 0)
+    run_child(argv, out != NULL ? out : output_path("out"), err != NULL ? err : output_path("err"));
   assert_true(pid > 0);
   return pid;
 }
 
 pid_t start_words(const char *const *words) {
-  return start_run(words, NULL);
+  return start_run(words, NULL, NULL);
 }
 
 const char *started_output(void) {
@@ -102,11 +103,11 @@ static int open_terminal(int *end) {
   return terminal;
 }
 
-Ran terminal_words(const char *const *words) {
+Ran terminal_words(const char *const *words, bool errors) {
   int end = -1, status = 0, terminal = open_terminal(&end);
   Str shown = {0};
   bool ended = false;
-  pid_t pid = start_run(words, ptsname(terminal));
+  pid_t pid = start_run(words, errors ? NULL : ptsname(terminal), errors ? ptsname(terminal) : NULL);
   for (;;) {
     char bytes[1024];
     struct pollfd wait = {.fd = terminal, .events = POLLIN};
@@ -122,7 +123,7 @@ Ran terminal_words(const char *const *words) {
   }
   (void)close(end);
   (void)close(terminal);
-  write_file(output_path("out"), str_text(&shown), shown.size);
+  write_file(output_path(errors ? "err" : "out"), str_text(&shown), shown.size);
   str_free(&shown);
   return take_run(status);
 }

@@ -19,12 +19,13 @@ Ran finish_run(pid_t pid);
 /// The file that the run started last writes its stdout to.
 const char *started_output(void);
 
-/// Runs "gee-cl" with a terminal as its stdout, whose bytes are `out`. Skips the test where none can be
-/// opened.
-Ran terminal_words(const char *const *words);
+/// Runs "gee-cl" with a terminal as its stdout or, of `errors`, as its stderr, whose bytes are `out` or
+/// `err`. Skips the test where none can be opened.
+Ran terminal_words(const char *const *words, bool errors);
 
 #define GEE(...)          run_words((const char *const[]){__VA_ARGS__, NULL})
-#define TERMINAL_GEE(...) terminal_words((const char *const[]){__VA_ARGS__, NULL})
+#define TERMINAL_GEE(...) terminal_words((const char *const[]){__VA_ARGS__, NULL}, false)
+#define TERMINAL_ERR(...) terminal_words((const char *const[]){__VA_ARGS__, NULL}, true)
 #define START_GEE(...)    start_words((const char *const[]){__VA_ARGS__, NULL})
 
 /// Makes later runs start `path` instead of build/gee-cl; `path` is borrowed.
