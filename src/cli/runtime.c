@@ -41,7 +41,7 @@ Status runtime_check_compute(const Runtime *runtime, const char *gemm) {
   Ops *ops = NULL;
   if (runtime->compute == COMPUTE_F32) return STATUS_OK;
   Status status = ops_create(runtime->device, gemm, &ops);
-  if (status == STATUS_OK) status = ops_use_compute(ops, runtime->compute);
+  if (status == STATUS_OK) status = ops_check_compute(ops, runtime->compute);
   ops_free(ops);
   return status;
 }

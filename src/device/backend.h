@@ -25,6 +25,7 @@ struct Device {
   bool timed;          // commands can be timed
   Timeline *timeline;  // NULL: they are not; owned
   Timer *timer;        // of the command that is being queued, or NULL
+  bool gemm_refused;   // what device_gemm_refused says; a back end's gemm sets it
 };
 
 struct Buffer {

@@ -185,20 +185,29 @@ static Status set_preference(cublasLtMatmulPreference_t preference, const PlanKe
   return STATUS_OK;
 }
 
-static Status choose_algorithm(const CudaDevice *device, CudaPlan *plan) {
+/// A call of the library that says whether it computes a product. What it says for lack of memory is no
+/// refusal.
+static Status ask(CudaDevice *device, int code, const char *call) {
+  device->base.gemm_refused = code != 0 && code != CUBLAS_STATUS_ALLOC_FAILED;
+  return cublas_check(code, call);
+}
+#define ASK(device, name, ...) ask(device, cuda.name(__VA_ARGS__), #name)
+
+static Status choose_algorithm(CudaDevice *device, CudaPlan *plan) {
   cublasLtMatmulPreference_t preference = NULL;
   CudaAlgorithm found[CANDIDATES];
   int count = 0, chosen = 0;
   TRY(CUBLAS(cublasLtMatmulPreferenceCreate, &preference));
   Status status = set_preference(preference, &plan->key);
   if (status == STATUS_OK)
-    status = CUBLAS(cublasLtMatmulAlgoGetHeuristic, device->cublas, plan->product, plan->b, plan->a, plan->c,
-                    plan->c, preference, CANDIDATES, found, &count);
+    status = ASK(device, cublasLtMatmulAlgoGetHeuristic, device->cublas, plan->product, plan->b, plan->a,
+                 plan->c, plan->c, preference, CANDIDATES, found, &count);
   (void)cuda.cublasLtMatmulPreferenceDestroy(preference);
   if (status != STATUS_OK) return status;
   while (chosen < count &&
          (found[chosen].state != 0 || !serves_all(device, plan, found[chosen].algorithm, &plan->most)))
     chosen++;
+  device->base.gemm_refused = chosen == count;
   if (chosen == count)
     return status_fail(STATUS_FAILED,
                        "cuBLAS has no algorithm for this product (%d candidates); device.gemm = own "
@@ -236,9 +245,9 @@ static Status find_plan(CudaDevice *device, const GemmCall *call, const CudaPlan
 static Status multiply(CudaDevice *device, const CudaPlan *plan, const GemmCall *call, size_t batch) {
   void *c = address_of(&call->c);
   TRY(set_batch(plan, batch));
-  return CUBLAS(cublasLtMatmul, device->cublas, plan->product, &call->alpha, address_of(&call->b), plan->b,
-                address_of(&call->a), plan->a, &call->beta, c, plan->c, c, plan->c, plan->algorithm,
-                (void *)(uintptr_t)device->workspace, WORKSPACE, device->stream);
+  return ASK(device, cublasLtMatmul, device->cublas, plan->product, &call->alpha, address_of(&call->b),
+             plan->b, address_of(&call->a), plan->a, &call->beta, c, plan->c, c, plan->c, plan->algorithm,
+             (void *)(uintptr_t)device->workspace, WORKSPACE, device->stream);
 }
 
 /// The batch in pieces of at most plan->most. Those of a weight's gradient are added up.

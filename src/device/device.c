@@ -303,7 +303,12 @@ static Status check_matrix(const char *name, const GemmMatrix *matrix, size_t ro
                      name, rows, cols, matrix->offset, matrix->stride, matrix->buffer->size);
 }
 
+bool device_gemm_refused(const Device *device) {
+  return device->gemm_refused;
+}
+
 Status device_gemm(Device *device, const GemmCall *call) {
+  device->gemm_refused = false;
   if (!device_can_gemm(device, call)) {
     return status_fail(STATUS_FAILED, "%s has no vendor GEMM for %s · %s to %s", device->info.name,
                        dtype_name(call->a.type), dtype_name(call->b.type), dtype_name(call->c.type));

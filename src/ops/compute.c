@@ -62,7 +62,8 @@ static Status check_processor(Ops *ops, Compute compute) {
 }
 
 /// A GPU computes in 16 bits by one of its tiles (gemm_tile.h), of which every device has one.
-static Status check_offered(Ops *ops, Compute compute) {
+Status ops_check_compute(Ops *ops, Compute compute) {
+  if (compute == COMPUTE_F32 || ops->device == NULL) return STATUS_OK;
   const DeviceInfo *info = device_info(ops->device);
   if (ops->family->cpu_files) return check_processor(ops, compute);
   if (is_tiled(compute)) return STATUS_OK;
@@ -73,7 +74,7 @@ static Status check_offered(Ops *ops, Compute compute) {
 }
 
 Status ops_use_compute(Ops *ops, Compute compute) {
-  if (compute != COMPUTE_F32 && ops->device != NULL) TRY(check_offered(ops, compute));
+  TRY(ops_check_compute(ops, compute));
   ops->compute = compute;
   ops->vendor_rounds = false;
   if (!is_tiled(compute) || ops->family->cpu_files) return ops_build_programs(ops);

@@ -143,10 +143,11 @@ Status gemm_prove_vendor(Ops *ops) {
   bool right = false;
   ops->vendor_rounds = ops->compute == COMPUTE_BF16 && can_multiply_bf16(ops->vendor);
   if (!ops->vendor_rounds || ops->device == NULL) return STATUS_OK;
-  TRY(ops_try_halves(ops, &right));
+  Status status = ops_try_halves(ops, &right);
+  if (status != STATUS_OK && !device_gemm_refused(ops->vendor)) return status;
   if (right) return STATUS_OK;
-  log_say(LOG_NOTE, "products in bf16 do without %s: it gives wrong numbers on this device",
-          device_info(ops->vendor)->gemm);
+  log_say(LOG_NOTE, "products in bf16 do without %s: %s", device_info(ops->vendor)->gemm,
+          status == STATUS_OK ? "it gives wrong numbers on this device" : status_message());
   ops->vendor_rounds = false;
   return STATUS_OK;
 }

@@ -10,8 +10,8 @@ bool gemm_is_vendors(const Ops *ops, const GemmCall *call);
 /// True if it is to compute the call once A is rounded to bfloat16, which B is stored in. Weights of other
 /// types are rounded in gee-cl's own tile instead, so that no copy of them takes memory.
 bool gemm_rounds_for_vendor(const Ops *ops, const GemmCall *call);
-/// Sets ops->vendor_rounds: a vendor's GEMM that gives wrong numbers in the self-test of products in bfloat16
-/// is given up with a line.
+/// Sets ops->vendor_rounds: a vendor's GEMM that gives wrong numbers in the self-test of products in
+/// bfloat16, or refuses one, is given up with a line. STATUS_FAILED if memory runs out, or the device fails.
 STATUS_CHECKED Status gemm_prove_vendor(Ops *ops);
 /// True if device.gemm = auto takes the vendor's GEMM where no other choice was kept: a GPU's, not a CPU's.
 bool gemm_is_usually_vendors(const Device *device);

@@ -48,7 +48,15 @@ EXPORT int cublasLtGetProperty(int property, int *value) {
 }
 
 EXPORT const char *cublasLtGetStatusString(int status) {
-  return status == ALLOC_FAILED ? "CUBLAS_STATUS_ALLOC_FAILED" : "CUBLAS_STATUS_EXECUTION_FAILED";
+  return status == ALLOC_FAILED    ? "CUBLAS_STATUS_ALLOC_FAILED"
+         : status == NOT_SUPPORTED ? "CUBLAS_STATUS_NOT_SUPPORTED"
+                                   : "CUBLAS_STATUS_EXECUTION_FAILED";
+}
+
+/// Whether products of the type are to go wrong in this way.
+static bool is_told(int type, const char *fault) {
+  const char *told = getenv("CUDA_DOUBLE_HALVES");
+  return type != FLOAT && told != NULL && strcmp(told, fault) == 0;
 }
 
 EXPORT int cublasLtCreate(void **out) {
@@ -144,9 +152,10 @@ EXPORT int cublasLtMatmulAlgoGetHeuristic(const void *handle, const Desc *desc, 
                                           int *count) {
   if (fails_now()) return ALLOC_FAILED;
   if (handle != &handles || !supported(desc, a, b, c, d) || most < 2) return INVALID;
+  *count = 0;
+  if (is_told(a->type, "refused")) return NOT_SUPPORTED;
   bool aligned = true;
   for (int i = 0; i < 4; i++) aligned = aligned && preference->alignment[i] >= 16;
-  *count = 0;
   if (aligned) found[(*count)++] = (Algorithm){.words = {16, mark}};
   found[(*count)++] = (Algorithm){.words = {size_of(a->type), mark}};
   return SUCCESS;
@@ -172,7 +181,8 @@ EXPORT int cublasLtMatmul(const void *handle, const Desc *desc, const void *alph
                           const Layout *a_layout, const void *b, const Layout *b_layout, const void *beta,
                           const void *c, const Layout *c_layout, void *d, const Layout *d_layout,
                           const uint64_t *algorithm, void *workspace, size_t workspace_size, void *stream) {
-  if (fails_now()) return EXECUTION_FAILED;
+  if (fails_now() || is_told(a_layout->type, "failing")) return EXECUTION_FAILED;
+  if (is_told(a_layout->type, "memory")) return ALLOC_FAILED;
   if (handle != &handles || algorithm[1] != mark || c != d) return INVALID;
   if (!supported(desc, a_layout, b_layout, c_layout, d_layout)) return NOT_SUPPORTED;
   if (!memory_holds((uintptr_t)workspace, workspace_size)) misuse("%p is no workspace", workspace);
@@ -203,6 +213,10 @@ static float element(const char *at, int type) {
   memcpy(&value, at, type == FLOAT ? sizeof value : 0);
   memcpy(&bits, at, sizeof bits);
   return type == FLOAT ? value : type == HALF ? half_to_float(bits) : bfloat_to_float(bits);
+}
+
+static float rounded(float value, int type) {
+  return type == HALF ? half_to_float(half_from_float(value)) : bfloat_to_float(bfloat_from_float(value));
 }
 
 /// op(matrix), [count, k] or [k, count], stored by columns, as out[k][count].
@@ -241,6 +255,7 @@ void run_product(const Product *p) {
   float *a = unpack(p->a, p->transpose_a, m, k, (size_t)p->lda, p->type);
   float *b = unpack(p->b, !p->transpose_b, n, k, (size_t)p->ldb, p->type);
   float *c = (float *)(uintptr_t)p->c;
+  bool rounds = is_told(p->type, "rounded");
   double *sums = calloc(m, AT_ONCE * sizeof *sums);
   if (sums == NULL) abort();
   for (size_t col = 0; col < n; col += AT_ONCE) {
@@ -250,6 +265,7 @@ void run_product(const Product *p) {
       float *to = &c[(col + i / m) * (size_t)p->ldc + i % m];
       // Where beta is 0, cuBLAS does not read C.
       *to = (float)(p->alpha * sums[i] + (p->beta != 0 ? p->beta * *to : 0));
+      if (rounds) *to = rounded(*to, p->type);
     }
   }
   free(sums);

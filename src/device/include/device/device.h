@@ -177,3 +177,6 @@ typedef struct GemmCall {
 bool device_can_gemm(const Device *device, const GemmCall *call);
 /// The vendor's GEMM; writes into c.buffer. STATUS_FAILED unless device_can_gemm.
 STATUS_CHECKED Status device_gemm(Device *device, const GemmCall *call);
+/// True if the last device_gemm failed because the vendor's library did not compute the call, though there
+/// was memory for it.
+bool device_gemm_refused(const Device *device);

@@ -43,6 +43,8 @@ const char *compute_name(Compute compute);
 /// products and AVX512-BF16 or AVX512-VNNI; every GPU can COMPUTE_BF16 and COMPUTE_F16, which no CPU can, and
 /// none COMPUTE_INT8. A plan can, so that its memory is counted.
 STATUS_CHECKED Status ops_use_compute(Ops *ops, Compute compute);
+/// The same refusals, without compiling or proving anything.
+STATUS_CHECKED Status ops_check_compute(Ops *ops, Compute compute);
 Compute ops_compute(const Ops *ops);
 /// Whether op_linear_inference gives other numbers than op_linear.
 bool ops_inference_differs(const Ops *ops);
