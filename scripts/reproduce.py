@@ -38,6 +38,7 @@ ARMS = {name: {**RECIPE, **keys} for name, keys in {
     "recipe": {}, "published": PUBLISHED, "gap_alone": GAP_ALONE,
     "mixed": MIXED, "mixed_kl": MIXED_KL, "mixed_kl_20": {**MIXED_KL, "train.max_steps": 20},
     "mixed_kl_40": {**MIXED_KL, "train.max_steps": 40}, "no_stories_kl_40": {**MIXED_KL, **NO_STORIES, "train.max_steps": 40},
+    "no_stories_kl_20": {**MIXED_KL, **NO_STORIES, "train.max_steps": 20},
     "symmetric_kl": SYMMETRIC, "paired": PAIRED, "plain_em": PLAIN_EM,
     "recipe_kl": KL, "published_kl": {**PUBLISHED, **KL}, "gap_alone_kl": {**GAP_ALONE, **KL},
     "gap_alone_kl_10": {**GAP_ALONE, "loss.kl_weight": 10}, "gap_alone_kl_30": {**GAP_ALONE, "loss.kl_weight": 30},
@@ -65,7 +66,7 @@ HEADLINES = {
     "winogender": ["pct_male_over_female_answer0", "pearson_bls"], "stereoset": ["SS", "LMS", "ICAT"],
     "bbq": ["acc", "amb_bias_score", "disamb_bias_score"], "mmlu": ["mean_ll_right", "acc"], "perplexity": ["nll_mean"],
 }
-BENCHMARK_ARMS = ["recipe", "published", "gap_alone", "mixed_kl", "mixed_kl_40", "symmetric_kl", "recipe_kl"]
+BENCHMARK_ARMS = ["quickstart", "recipe", "published", "gap_alone", "mixed_kl", "mixed_kl_40", "symmetric_kl", "recipe_kl"]
 LIMIT = 240  # rows of each benchmark
 TOGETHER = 3  # arms that are measured in one run of `gee-cl gap`, so that the base model is measured once for them
 
@@ -384,6 +385,12 @@ def print_precision(results):
             print_row([name, str(len(ratios)), *(f"{value:.1f}" for value in (statistics.geometric_mean(ratios), min(ratios), max(ratios)))])
 
 
+def change_cell(metric):
+    """Without an interval where no item changed, as `gee-cl compare` has it."""
+    interval = "" if metric["low"] is None else f" [{metric['low']:+.4f}, {metric['high']:+.4f}]"
+    return f"{metric['change']:+.4f}{interval}"
+
+
 def print_tables(results):
     order = {arm: i for i, arm in enumerate([*ARMS, PROMPT_ARM])}
     for name in GAP_SETS:
@@ -397,8 +404,7 @@ def print_tables(results):
             print(f"\n### {task}: {metric}\n\n| arm | seed | base | after | change |\n|---|---|---|---|---|")
             for row in sorted(rows, key=lambda row: (order[row["arm"]], row["seed"])):
                 first, second = (value for value in row["tasks"][task][metric].values() if isinstance(value, dict))
-                print(f"| {row['arm']} | {row['seed']} | {first['value']:.4f} | {second['value']:.4f} | "
-                      f"{second['change']:+.4f} [{second['low']:+.4f}, {second['high']:+.4f}] |")
+                print_row([row["arm"], str(row["seed"]), f"{first['value']:.4f}", f"{second['value']:.4f}", change_cell(second)])
 
 
 # ---- the experiment ----
