@@ -16,5 +16,4 @@ if [ ! -f "$GEE_SMOLLM2" ]; then
   echo "skipped: $GEE_SMOLLM2 is missing; set GEE_SMOLLM2"
   exit 77
 fi
-export OMP_NUM_THREADS=1 # other tests run on the other cores, and PyTorch's threads wait for each other by spinning
 exec "$python" "$here/$1" "$2" "$GEE_SMOLLM2"
