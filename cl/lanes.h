@@ -217,3 +217,9 @@ INLINE float group_max(LOCAL_PTR float *part, float value) {
   return part[0];
 #endif
 }
+
+/// The group copies a row.
+INLINE void copy_row(GLOBAL float *out, GLOBAL const float *x, uint cols) {
+  for (uint c = local_id(0) * LANES; c < cols; c += GROUP * LANES)
+    lanes_store(out + c, cols - c, lanes_load(x + c, cols - c, 0.0f));
+}

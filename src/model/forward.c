@@ -64,23 +64,32 @@ AttentionShape attention_shape(const ModelConfig *config) {
                           .scale = longer / sqrtf((float)config->head_dim)};
 }
 
-static Status attend(Pass *pass, size_t layer, LayerKeep *keep) {
-  const ModelConfig *config = &pass->model->config;
+/// Turns queries and keys. In a pass with a cache, keys and values go there and attention reads them there.
+static Status turn_and_store(Pass *pass, size_t layer, LayerKeep *keep, Attention *attention) {
   const Indices *index = &pass->index;
-  TRY(op_rope(&keep->q, &keep->k, &index->positions, &pass->model->inv_freq, config->head_dim, 1));
-  Attention attention = {.shape = attention_shape(config),
+  const Tensor *inv_freq = &pass->model->inv_freq;
+  size_t head_dim = attention->shape.head_dim;
+  if (!pass->cached) return op_rope(&keep->q, &keep->k, &index->positions, inv_freq, head_dim, 1);
+  StoredKeys keys = {.cache_k = &pass->cache_k[layer],
+                     .cache_v = &pass->cache_v[layer],
+                     .k = &keep->k,
+                     .v = &keep->v,
+                     .rows = &index->cache_row};
+  attention->k = keys.cache_k;
+  attention->v = keys.cache_v;
+  return op_rope_keys(&keep->q, &keys, &index->positions, inv_freq, head_dim);
+}
+
+static Status attend(Pass *pass, size_t layer, LayerKeep *keep) {
+  Attention attention = {.shape = attention_shape(&pass->model->config),
                          .q = &keep->q,
                          .k = &keep->k,
                          .v = &keep->v,
-                         .spans = &index->spans,
+                         .spans = &pass->index.spans,
                          .host_spans = pass->host_spans,
                          .out = &keep->attended,
                          .lse = pass->options.kind == PASS_TRAINING ? &keep->lse : NULL};
-  if (pass->cached) {
-    TRY(op_store_keys(&pass->cache_k[layer], &pass->cache_v[layer], &keep->k, &keep->v, &index->cache_row));
-    attention.k = &pass->cache_k[layer];
-    attention.v = &pass->cache_v[layer];
-  }
+  TRY(turn_and_store(pass, layer, keep, &attention));
   return op_attention(&attention);
 }
 

@@ -112,7 +112,7 @@ STATUS_CHECKED Status adapter_merge(Model *model, const WeightSpec *weight, size
 /// What a layer's forward leaves for its backward. In an inference pass, and with checkpointing, all layers
 /// share one.
 typedef struct LayerKeep {
-  Tensor q, attended; // [M, H·D]; q and k after the rotary embedding
+  Tensor q, attended; // [M, H·D]; q and k after the rotary embedding, but with a cache k before it
   Tensor k, v;        // [M, HK·D]
   Tensor lse;         // [M, H]
   Tensor middle;      // [M, C] after attention

@@ -26,6 +26,7 @@
   KERNEL_ROW(layers, embed)                                                                                  \
   KERNEL_ROW(layers, embed_backward)                                                                         \
   KERNEL_ROW(layers, rope)                                                                                   \
+  KERNEL_ROW(layers, rope_keys)                                                                              \
   KERNEL_ROW(attention, attention)                                                                           \
   KERNEL_ROW(attention, attention_dq)                                                                        \
   KERNEL_ROW(attention, attention_dkv)                                                                       \
@@ -37,7 +38,6 @@
   KERNEL_ROW(layers, swiglu_backward)                                                                        \
   KERNEL_ROW(layers, gather_rows)                                                                            \
   KERNEL_ROW(layers, store_rows)                                                                             \
-  KERNEL_ROW(layers, store_keys)                                                                             \
   KERNEL_ROW(layers, scatter_add_rows)                                                                       \
   KERNEL_ROW(layers, entropy)                                                                                \
   KERNEL_ROW(layers, entropy_backward)                                                                       \

@@ -22,15 +22,6 @@ Status op_store_rows(Tensor *out, const Tensor *x, const Tensor *rows) {
                 ARG_TENSOR(rows), ARG_UINT(x->cols));
 }
 
-Status op_store_keys(Tensor *cache_k, Tensor *cache_v, const Tensor *k, const Tensor *v, const Tensor *rows) {
-  TRY(check_rows("op_store_keys", cache_k, k, rows));
-  TRY(check_rows("op_store_keys", cache_v, v, rows));
-  TRY(ops_check_shape("op_store_keys", "v", v, k->rows, k->cols));
-  OPERATION(cache_k->ops, "store keys", 0, k, k, v, v, rows);
-  return LAUNCH(cache_k->ops, store_keys, grid_rows(cache_k->ops, k->rows), ARG_TENSOR(cache_k),
-                ARG_TENSOR(cache_v), ARG_VIEW(k), ARG_VIEW(v), ARG_TENSOR(rows), ARG_UINT(k->cols));
-}
-
 Status op_scatter_add_rows(Tensor *out, const Tensor *x, const Tensor *rows) {
   TRY(check_rows("op_scatter_add_rows", out, x, rows));
   OPERATION(out->ops, "scatter rows", 0, x, x, x, rows);

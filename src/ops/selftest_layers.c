@@ -66,22 +66,6 @@ static Status check_rows_into(Probe *p, bool add) {
 static Status check_store_rows(Probe *p) {
   return check_rows_into(p, false);
 }
-static Status check_store_keys(Probe *p) {
-  double *k = draw(p, M * N, 1), *v = draw(p, M * N, 1), *keys = draw(p, 7 * N, 1),
-         *values = draw(p, 7 * N, 1);
-  Tensor *dev_keys = device_f32(p, 7, N, keys), *dev_values = device_f32(p, 7, N, values);
-  Tensor *dev_k = device_f32(p, M, N, k), *dev_v = device_f32(p, M, N, v);
-  Tensor *dev_rows = device_i32(p, 1, M, row_numbers);
-  TRY(p->status);
-  TRY(op_store_keys(dev_keys, dev_values, dev_k, dev_v, dev_rows));
-  for (size_t i = 0; i < M * N; i++) {
-    size_t to = (size_t)row_numbers[i / N] * N + i % N;
-    keys[to] = k[i];
-    values[to] = v[i];
-  }
-  TRY(expect(p, dev_keys, keys));
-  return expect(p, dev_values, values);
-}
 static Status check_scatter_add_rows(Probe *p) {
   return check_rows_into(p, true);
 }
@@ -128,19 +112,59 @@ static Status check_rmsnorm_backward(Probe *p) {
   return expect(p, dev_dw, dw);
 }
 
+enum { HEADS = 3, KV_HEADS = 2, D = 38 };
+
+/// Queries and keys, and what turns them.
+typedef struct RopeProbe {
+  double *q, *k, *inv_freq;
+  Tensor *dev_q, *dev_k, *dev_positions, *dev_freq;
+} RopeProbe;
+
+static const int32_t rope_positions[M] = {0, 1, 2, 30, 77};
+
+static RopeProbe make_rope(Probe *p) {
+  RopeProbe r = {
+      .q = draw(p, M * HEADS * D, 1), .k = draw(p, M * KV_HEADS * D, 1), .inv_freq = draw(p, D / 2, 0)};
+  for (size_t i = 0; i < D / 2; i++) r.inv_freq[i] = (double)(float)pow(10000, -2.0 * (double)i / D);
+  r.dev_q = device_f32(p, M, HEADS * D, r.q);
+  r.dev_k = device_f32(p, M, KV_HEADS * D, r.k);
+  r.dev_positions = device_i32(p, 1, M, rope_positions);
+  r.dev_freq = device_f32(p, 1, D / 2, r.inv_freq);
+  return r;
+}
+
+static void turn(const RopeProbe *r) {
+  ref_rope(r->q, rope_positions, r->inv_freq, M, HEADS, D, 1);
+  ref_rope(r->k, rope_positions, r->inv_freq, M, KV_HEADS, D, 1);
+}
+
 static Status check_rope(Probe *p) {
-  enum { HEADS = 3, KV_HEADS = 2, D = 38 };
-  static const int32_t positions[M] = {0, 1, 2, 30, 77};
-  double *q = draw(p, M * HEADS * D, 1), *k = draw(p, M * KV_HEADS * D, 1), *inv_freq = draw(p, D / 2, 0);
-  for (size_t i = 0; i < D / 2; i++) inv_freq[i] = (double)(float)pow(10000, -2.0 * (double)i / D);
-  Tensor *dev_q = device_f32(p, M, HEADS * D, q), *dev_k = device_f32(p, M, KV_HEADS * D, k);
-  Tensor *dev_positions = device_i32(p, 1, M, positions), *dev_freq = device_f32(p, 1, D / 2, inv_freq);
+  RopeProbe r = make_rope(p);
   TRY(p->status);
-  TRY(op_rope(dev_q, dev_k, dev_positions, dev_freq, D, 1));
-  ref_rope(q, positions, inv_freq, M, HEADS, D, 1);
-  ref_rope(k, positions, inv_freq, M, KV_HEADS, D, 1);
-  TRY(expect(p, dev_q, q));
-  return expect(p, dev_k, k);
+  TRY(op_rope(r.dev_q, r.dev_k, r.dev_positions, r.dev_freq, D, 1));
+  turn(&r);
+  TRY(expect(p, r.dev_q, r.q));
+  return expect(p, r.dev_k, r.k);
+}
+
+static Status check_rope_keys(Probe *p) {
+  enum { WIDTH = KV_HEADS * D };
+  RopeProbe r = make_rope(p);
+  double *v = draw(p, M * WIDTH, 1), *cache_k = draw(p, 7 * WIDTH, 1), *cache_v = draw(p, 7 * WIDTH, 1);
+  Tensor *dev_v = device_f32(p, M, WIDTH, v), *dev_rows = device_i32(p, 1, M, row_numbers);
+  Tensor *dev_cache_k = device_f32(p, 7, WIDTH, cache_k), *dev_cache_v = device_f32(p, 7, WIDTH, cache_v);
+  TRY(p->status);
+  const StoredKeys keys = {dev_cache_k, dev_cache_v, r.dev_k, dev_v, dev_rows};
+  TRY(op_rope_keys(r.dev_q, &keys, r.dev_positions, r.dev_freq, D));
+  turn(&r);
+  for (size_t i = 0; i < M * WIDTH; i++) {
+    size_t to = (size_t)row_numbers[i / WIDTH] * WIDTH + i % WIDTH;
+    cache_k[to] = r.k[i];
+    cache_v[to] = v[i];
+  }
+  TRY(expect(p, r.dev_q, r.q));
+  TRY(expect(p, dev_cache_k, cache_k));
+  return expect(p, dev_cache_v, cache_v);
 }
 
 // ---- attention ----
@@ -343,12 +367,12 @@ const SelfCheck layer_checks[] = {
     {"embed_backward", check_embed_backward, 1e-6, CHECK_ALWAYS},
     {"gather_rows", check_gather_rows, 0, CHECK_ALWAYS},
     {"store_rows", check_store_rows, 0, CHECK_ALWAYS},
-    {"store_keys", check_store_keys, 0, CHECK_ALWAYS},
     {"scatter_add_rows", check_scatter_add_rows, 1e-6, CHECK_ALWAYS},
     {"rmsnorm", check_rmsnorm, 1e-6, CHECK_ALWAYS},
     {"add_rmsnorm", check_add_rmsnorm, 1e-6, CHECK_ALWAYS},
     {"rmsnorm_backward", check_rmsnorm_backward, 1e-5, CHECK_ALWAYS},
     {"rope", check_rope, 1e-5, CHECK_ALWAYS},
+    {"rope_keys", check_rope_keys, 1e-5, CHECK_ALWAYS},
     {"attention", check_attention, 1e-5, CHECK_ALWAYS},
     {"attention_backward", check_attention_backward, 1e-5, CHECK_ALWAYS},
     {"attention, long spans", check_long_attention, 1e-5, CHECK_DEEP},

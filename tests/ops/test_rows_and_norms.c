@@ -6,6 +6,7 @@
 #include "util/half.h"
 #include "util/rng.h"
 #include <math.h>
+#include <string.h>
 
 /// Runs the statement that follows for each pair of odd sizes, on a simulated device only for small ones.
 #define EACH_SIZE(M, C)                                                                                      \
@@ -111,32 +112,84 @@ static void add_rmsnorm(void **state) {
   }
 }
 
+enum { ROPE_DIMS = 6 };
+static const size_t rope_dims[ROPE_DIMS] = {2, 6, 64, 128, 250, 256};
+
+/// Queries and keys of M rows, and what turns them.
+typedef struct Turned {
+  size_t M, D, heads, kv_heads;
+  double *q, *k, *turned_q, *turned_k;
+  Tensor *dev_q, *dev_k, *dev_positions, *dev_freq;
+} Turned;
+
+static double *copy_of(const double *x, size_t count) {
+  double *copy = fixture_zeros(count);
+  memcpy(copy, x, count * sizeof *copy);
+  return copy;
+}
+
+static Turned make_turned(size_t D, size_t heads) {
+  Turned t = {.M = fixture_small() ? 3 : 33, .D = D, .heads = heads, .kv_heads = (heads + 1) / 2};
+  size_t q_count = t.M * heads * D, k_count = t.M * t.kv_heads * D;
+  double *inv_freq = fixture_zeros(D / 2);
+  int32_t *positions = fixture_ints(t.M);
+  for (size_t p = 0; p < D / 2; p++) inv_freq[p] = (double)(float)pow(10000, -2.0 * (double)p / (double)D);
+  for (size_t m = 0; m < t.M; m++) positions[m] = (int32_t)(m * 37);
+  t.q = fixture_random(q_count, 1);
+  t.k = fixture_random(k_count, 1);
+  t.turned_q = copy_of(t.q, q_count);
+  t.turned_k = copy_of(t.k, k_count);
+  ref_rope(t.turned_q, positions, inv_freq, t.M, heads, D, 1);
+  ref_rope(t.turned_k, positions, inv_freq, t.M, t.kv_heads, D, 1);
+  t.dev_q = fixture_f32(t.M, heads * D, t.q);
+  t.dev_k = fixture_f32(t.M, t.kv_heads * D, t.k);
+  t.dev_positions = fixture_i32(1, t.M, positions);
+  t.dev_freq = fixture_f32(1, D / 2, inv_freq);
+  return t;
+}
+
+// The angle is a float32 product, as in Hugging Face's code, and is rounded by up to position · 2^-24.
+static const double turned_tolerance = 1e-4;
+
 static void rope(void **state) {
   (void)state;
-  static const size_t dims[] = {2, 6, 64, 128, 250, 256};
-  for (size_t i = 0; i < sizeof dims / sizeof *dims; i++) {
+  for (size_t i = 0; i < ROPE_DIMS; i++) {
     for (size_t heads = 1; heads <= 9; heads += 4) {
-      size_t D = dims[i], M = fixture_small() ? 3 : 33, kv_heads = (heads + 1) / 2;
-      double *q = fixture_random(M * heads * D, 1), *turned_q = fixture_zeros(M * heads * D);
-      double *k = fixture_random(M * kv_heads * D, 1), *turned_k = fixture_zeros(M * kv_heads * D);
-      double *inv_freq = fixture_zeros(D / 2);
-      int32_t *positions = fixture_ints(M);
-      for (size_t p = 0; p < D / 2; p++)
-        inv_freq[p] = (double)(float)pow(10000, -2.0 * (double)p / (double)D);
-      for (size_t m = 0; m < M; m++) positions[m] = (int32_t)(m * 37);
-      for (size_t e = 0; e < M * heads * D; e++) turned_q[e] = q[e];
-      for (size_t e = 0; e < M * kv_heads * D; e++) turned_k[e] = k[e];
-      Tensor *dev_q = fixture_f32(M, heads * D, q), *dev_k = fixture_f32(M, kv_heads * D, k);
-      Tensor *dev_positions = fixture_i32(1, M, positions), *dev_freq = fixture_f32(1, D / 2, inv_freq);
-      ref_rope(turned_q, positions, inv_freq, M, heads, D, 1);
-      ref_rope(turned_k, positions, inv_freq, M, kv_heads, D, 1);
-      assert_ok(op_rope(dev_q, dev_k, dev_positions, dev_freq, D, 1));
-      // The angle is a float32 product, as in Hugging Face's code, and is rounded by up to position · 2^-24.
-      fixture_compare("rope q", dev_q, turned_q, 1e-4);
-      fixture_compare("rope k", dev_k, turned_k, 1e-4);
-      assert_ok(op_rope(dev_q, dev_k, dev_positions, dev_freq, D, -1));
-      fixture_compare("rope q back", dev_q, q, tolerance);
-      fixture_compare("rope k back", dev_k, k, tolerance);
+      Turned t = make_turned(rope_dims[i], heads);
+      assert_ok(op_rope(t.dev_q, t.dev_k, t.dev_positions, t.dev_freq, t.D, 1));
+      fixture_compare("rope q", t.dev_q, t.turned_q, turned_tolerance);
+      fixture_compare("rope k", t.dev_k, t.turned_k, turned_tolerance);
+      assert_ok(op_rope(t.dev_q, t.dev_k, t.dev_positions, t.dev_freq, t.D, -1));
+      fixture_compare("rope q back", t.dev_q, t.q, tolerance);
+      fixture_compare("rope k back", t.dev_k, t.k, tolerance);
+      ops_fixture_clean(NULL);
+    }
+  }
+}
+
+/// What op_rope leaves, in a cache's rows; the cache's other rows stay.
+static void rope_keys(void **state) {
+  (void)state;
+  for (size_t i = 0; i < ROPE_DIMS; i++) {
+    for (size_t heads = 1; heads <= 9; heads += 4) {
+      Turned t = make_turned(rope_dims[i], heads);
+      size_t M = t.M, C = t.kv_heads * t.D, rows = M + 7;
+      double *v = fixture_random(M * C, 1), *cache_k = fixture_random(rows * C, 1),
+             *cache_v = fixture_random(rows * C, 1);
+      Tensor *dev_v = fixture_f32(M, C, v), *dev_cache_k = fixture_f32(rows, C, cache_k),
+             *dev_cache_v = fixture_f32(rows, C, cache_v);
+      int32_t *numbers = fixture_ints(M);
+      for (size_t m = 0; m < M; m++) {
+        numbers[m] = (int32_t)(rows - 1 - m);
+        memcpy(cache_k + (size_t)numbers[m] * C, t.turned_k + m * C, C * sizeof *v);
+        memcpy(cache_v + (size_t)numbers[m] * C, v + m * C, C * sizeof *v);
+      }
+      const StoredKeys keys = {dev_cache_k, dev_cache_v, t.dev_k, dev_v, fixture_i32(1, M, numbers)};
+      assert_ok(op_rope_keys(t.dev_q, &keys, t.dev_positions, t.dev_freq, t.D));
+      fixture_compare("rope_keys q", t.dev_q, t.turned_q, turned_tolerance);
+      fixture_compare("rope_keys keys", dev_cache_k, cache_k, turned_tolerance);
+      fixture_compare("rope_keys values", dev_cache_v, cache_v, 0);
+      fixture_compare("rope_keys k", t.dev_k, t.k, 0);
       ops_fixture_clean(NULL);
     }
   }
@@ -220,10 +273,6 @@ static void rows(void **state) {
     fixture_compare("gather_rows", out, gathered, 0);
     assert_ok(op_store_rows(dev_stored, dev_few, dev_rows));
     fixture_compare("store_rows", dev_stored, stored, 0);
-    Tensor *keys = fixture_f32(M, C, many), *values = fixture_f32(M, C, many);
-    assert_ok(op_store_keys(keys, values, out, dev_few, dev_rows));
-    fixture_compare("store_keys values", values, stored, 0);
-    fixture_compare("store_keys keys", keys, many, 0); // which are the rows that were gathered
     assert_ok(op_scatter_add_rows(dev_many, dev_few, dev_rows));
     fixture_compare("scatter_add_rows", dev_many, added, tolerance);
   }
@@ -238,7 +287,9 @@ static void refuses_wrong_shapes(void **state) {
   assert_fails(op_gather_rows(a, a, b), STATUS_FAILED, "op_gather_rows: rows is F32, needs I32");
   assert_fails(op_rope(a, a, ids, fixture_f32(1, 1, NULL), 2, 1), STATUS_FAILED, "op_rope: 5 columns");
   assert_fails(op_rope(b, a, ids, fixture_f32(1, 1, NULL), 2, 1), STATUS_FAILED, "op_rope: 5 columns");
-  assert_fails(op_store_keys(a, b, a, a, ids), STATUS_FAILED, "op_store_keys: x is [3, 5], needs [3, 4]");
+  const StoredKeys keys = {b, a, b, b, ids};
+  assert_fails(op_rope_keys(b, &keys, ids, fixture_f32(1, 1, NULL), 2), STATUS_FAILED,
+               "op_rope_keys: cache_v is [3, 5], needs [3, 4]");
   assert_fails(op_add_rmsnorm(a, a, fixture_f32(1, 3, NULL), a, b, fixture_f32(1, 5, NULL), 1e-5f),
                STATUS_FAILED, "op_add_rmsnorm: b is [3, 4], needs [3, 5]");
 }
@@ -250,6 +301,7 @@ int main(void) {
       OPS_TEST(rmsnorm),
       OPS_TEST(add_rmsnorm),
       OPS_TEST(rope),
+      OPS_TEST(rope_keys),
       OPS_TEST(swiglu),
       OPS_TEST(swiglu_extremes),
       OPS_TEST(add),

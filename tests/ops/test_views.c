@@ -158,9 +158,34 @@ static void rope_and_stored_rows(void **state) {
     assert_ok(tensor_read(stored[i], 0, (M + 1) * WIDTH, found[i]));
   }
   assert_memory_equal(found[0], found[1], sizeof found[0]);
-  Tensor *values = fixture_f32(M + 1, WIDTH, fixture_zeros((M + 1) * WIDTH));
-  assert_ok(op_store_keys(stored[0], values, &other.view, &part.view, rows));
-  assert_ok(tensor_read(values, 0, (M + 1) * WIDTH, found[0]));
+}
+
+/// Queries that are rows of a wider tensor, as are keys and values, give the bits of dense ones.
+static void rope_and_stored_keys(void **state) {
+  (void)state;
+  enum { HEADS = 3, KV = 2, D = 14, WIDTH = HEADS * D, KEYS = KV * D };
+  double *q = fixture_random(M * WIDTH, 1), *k = fixture_random(M * KEYS, 1),
+         *v = fixture_random(M * KEYS, 1);
+  int32_t *positions = fixture_ints(M), *numbers = fixture_ints(M);
+  for (int32_t m = 0; m < M; m++) {
+    positions[m] = 3 * m;
+    numbers[m] = M - m;
+  }
+  Tensor *inv_freq = fixture_f32(1, D / 2, fixture_random(D / 2, 1));
+  Tensor *at = fixture_i32(1, M, positions), *rows = fixture_i32(1, M, numbers);
+  Tensor *dense_q = fixture_f32(M, WIDTH, q), *dense_k = fixture_f32(M, KEYS, k),
+         *dense_v = fixture_f32(M, KEYS, v);
+  Part part_q = make_part(M, WIDTH, q), part_k = make_part(M, KEYS, k), part_v = make_part(M, KEYS, v);
+  static float found[2][2][(M + 1) * KEYS];
+  for (int i = 0; i < 2; i++) {
+    Tensor *caches[2];
+    for (int c = 0; c < 2; c++) caches[c] = fixture_f32(M + 1, KEYS, fixture_zeros((M + 1) * KEYS));
+    const StoredKeys keys = {caches[0], caches[1], i == 0 ? dense_k : &part_k.view,
+                             i == 0 ? dense_v : &part_v.view, rows};
+    assert_ok(op_rope_keys(i == 0 ? dense_q : &part_q.view, &keys, at, inv_freq, D));
+    for (int c = 0; c < 2; c++) assert_ok(tensor_read(caches[c], 0, (M + 1) * KEYS, found[i][c]));
+  }
+  assert_part("rope_keys q", &part_q, dense_q);
   assert_memory_equal(found[0], found[1], sizeof found[0]);
 }
 
@@ -247,9 +272,15 @@ static void others_refuse_views(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      OPS_TEST(products),  OPS_TEST(products_of_halves),   OPS_TEST(one_product_has_the_bits_of_its_parts),
-      OPS_TEST(biases),    OPS_TEST(rope_and_stored_rows), OPS_TEST(swiglu),
-      OPS_TEST(attention), OPS_TEST(others_refuse_views),
+      OPS_TEST(products),
+      OPS_TEST(products_of_halves),
+      OPS_TEST(one_product_has_the_bits_of_its_parts),
+      OPS_TEST(biases),
+      OPS_TEST(rope_and_stored_rows),
+      OPS_TEST(rope_and_stored_keys),
+      OPS_TEST(swiglu),
+      OPS_TEST(attention),
+      OPS_TEST(others_refuse_views),
   };
   return RUN_OPS_TESTS(tests);
 }

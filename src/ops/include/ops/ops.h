@@ -71,6 +71,16 @@ STATUS_CHECKED Status op_rmsnorm_backward(Tensor *dx, Tensor *dw, const Tensor *
 STATUS_CHECKED Status op_rope(Tensor *q, Tensor *k, const Tensor *positions, const Tensor *inv_freq,
                               size_t head_dim, int direction);
 
+/// Where a forward's keys and values go: row i of k and of v to row rows[i] of the caches, which are whole
+/// [·, HK·D]. rows I32 [1,M], distinct; k and v may be views.
+typedef struct StoredKeys {
+  Tensor *cache_k, *cache_v;
+  const Tensor *k, *v, *rows;
+} StoredKeys;
+/// Turns q in place and k on its way to its cache, which has the bits of op_rope; v is copied to its own.
+STATUS_CHECKED Status op_rope_keys(Tensor *q, const StoredKeys *keys, const Tensor *positions,
+                                   const Tensor *inv_freq, size_t head_dim);
+
 // ---- attention over spans ----
 //
 // Query row q sees the key rows [prefix_begin, prefix_end) and [own_begin, own_end): spans[q] holds these
@@ -127,10 +137,6 @@ STATUS_CHECKED Status op_swiglu_backward(Tensor *dgate, Tensor *dup, const Tenso
 STATUS_CHECKED Status op_gather_rows(Tensor *out, const Tensor *x, const Tensor *rows);
 /// out[rows[i], :] = x[i, :]; rows distinct; x may be a view
 STATUS_CHECKED Status op_store_rows(Tensor *out, const Tensor *x, const Tensor *rows);
-/// The same of the keys and values of a key cache: cache_k[rows[i], :] = k[i, :], cache_v[rows[i], :] = v[i,
-/// :]
-STATUS_CHECKED Status op_store_keys(Tensor *cache_k, Tensor *cache_v, const Tensor *k, const Tensor *v,
-                                    const Tensor *rows);
 /// out[rows[i], :] += x[i, :]; rows distinct
 STATUS_CHECKED Status op_scatter_add_rows(Tensor *out, const Tensor *x, const Tensor *rows);
 /// Inverted dropout: out = x · keep / (1 − p). keep is drawn from Philox with the key `seed` and the counter
