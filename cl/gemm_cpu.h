@@ -5,6 +5,7 @@
 //   WORD_STEPS      steps of k in a word: 1 (float32) or 2 (bfloat16, which has A in such words already)
 //   add_word        sum + the products of two words' steps
 //   narrow_panel    makes the panel's steps words, and returns how many
+//   ADDS_PRODUCT    if defined, the kernel adds a second product to C, A2 · B2
 //
 //                         COLS           For each slab of DEPTH steps of k, the work item first packs its
 //                      +--------+        part of B into the panel, in local memory: transposed if B is
@@ -36,11 +37,13 @@
 
 // ---- packing: panel[k][COLS]; what is in columns from n_end on is never used ----
 
-/// panel[i][0 … WIDTH) = b[n + 0 … WIDTH)[k + i] for i < WIDTH; rows of b lie `stride` apart.
-INLINE void pack_square(LOCAL_PTR float *panel, GLOBAL const void *b, size_t first, uint stride, uint type) {
+/// panel[i][0 … WIDTH) = b[n + 0 … WIDTH)[k + i] for i < WIDTH; rows of b lie `stride` apart, and behind
+/// `last` that one is packed again.
+INLINE void pack_square(LOCAL_PTR float *panel, GLOBAL const void *b, size_t first, uint last, uint stride,
+                        uint type) {
   size_t rows[WIDTH];
   vector square[WIDTH];
-  UNROLL for (uint i = 0; i < WIDTH; i++) rows[i] = first + (size_t)i * stride;
+  UNROLL for (uint i = 0; i < WIDTH; i++) rows[i] = first + (size_t)min(i, last) * stride;
   load_square(square, b, rows, 0, type);
   UNROLL for (uint i = 0; i < WIDTH; i++) store_vector(square[i], 0, panel + i * COLS);
 }
@@ -59,10 +62,10 @@ INLINE void pack_edge(LOCAL_PTR float *panel, GLOBAL const void *b, uint n, uint
 /// Packs B stored [N,K].
 INLINE void pack_transposed(LOCAL_PTR float *panel, GLOBAL const void *b, uint n, uint n_end, uint k,
                             uint steps, uint b_n, uint type) {
-  for (uint col = 0; col < COLS; col += WIDTH) {
-    uint whole = n + col + WIDTH <= n_end ? steps / WIDTH * WIDTH : 0;
+  uint whole = steps / WIDTH * WIDTH;
+  for (uint col = 0; col < COLS && n + col < n_end; col += WIDTH) {
     for (uint i = 0; i < whole; i += WIDTH) {
-      pack_square(panel + i * COLS + col, b, (size_t)(n + col) * b_n + k + i, b_n, type);
+      pack_square(panel + i * COLS + col, b, (size_t)(n + col) * b_n + k + i, n_end - n - col - 1, b_n, type);
     }
     pack_edge(panel, b, n, n_end, k, col, col + WIDTH, whole, steps, 1, b_n, type);
   }
@@ -236,29 +239,77 @@ INLINE void walk(GLOBAL float *c, LOCAL_PTR float *part, GLOBAL const float *a, 
   }
 }
 
-/// Groups: ceil(N / COLS) x ceil(M / chunk), one work item each; chunk ≤ MOST_CHUNK. Word k of row m of A
-/// lies at m·a_m + k·a_k, and B(k,n) at k·b_k + n·b_n; one stride of each is 1. b_type: any.
+/// Word k of row m of A lies at m·a_m + k·a_k, and B(k,n) at k·b_k + n·b_n; one stride of each is 1.
+typedef struct Product {
+  GLOBAL const float *a;
+  GLOBAL const void *b; // b_type: any
+  uint k_end, a_m, a_k, b_k, b_n, b_type;
+  float alpha, beta;
+} Product;
+
+/// What a work item computes: `rows` rows of C from m on, COLS columns from n on.
+typedef struct Place {
+  GLOBAL float *c; // the first element, which has the others c_m and c_n apart
+  uint c_m, c_n, m, rows, n, n_end;
+} Place;
+
+/// The sums in `part` go to a C whose columns lie apart.
+INLINE void finish_columns(Place at, LOCAL_PTR const float *part, float alpha, float beta) {
+  for (uint j = 0; j < COLS && at.n + j < at.n_end; j++) {
+    for (uint i = 0; i < at.rows; i++) {
+      GLOBAL float *c = at.c + (size_t)i * at.c_m + (size_t)j * at.c_n;
+      *c = fma(alpha, part[i * COLS + j], beta == 0.0f ? 0.0f : beta * *c);
+    }
+  }
+}
+
+INLINE void multiply(Place at, LOCAL_PTR float *panel, LOCAL_PTR float *part, Product p) {
+  for (uint k = 0; k < p.k_end; k += DEPTH) {
+    uint steps = min((uint)DEPTH, p.k_end - k);
+    Ends ends = {k == 0, k + steps == p.k_end && at.c_n == 1, p.alpha, p.beta, at.n_end, at.c_m};
+    pack(panel, p.b, at.n, at.n_end, k, steps, p.b_k, p.b_n, p.b_type);
+    uint words = narrow_panel(panel, steps);
+    GLOBAL const float *a = p.a + (size_t)at.m * p.a_m + (size_t)(k / WORD_STEPS) * p.a_k;
+    if (p.a_k == 1 || WORD_STEPS > 1) { // a word of two steps is a part of a row
+      walk(at.c, part, a, panel, at.rows, at.n, words, p.a_m, 1, ends);
+    } else {
+      walk(at.c, part, a, panel, at.rows, at.n, words, 1, p.a_k, ends);
+    }
+  }
+  if (at.c_n != 1) finish_columns(at, part, p.alpha, p.beta);
+}
+
+#ifdef ADDS_PRODUCT
+#define SECOND_ARGUMENTS                                                                                     \
+  , GLOBAL const float *a2, ulong a2_first, GLOBAL const void *b2, ulong b2_first, uint k2_end, uint a2_m,   \
+      uint a2_k, uint b2_k, uint b2_n, uint b2_type, float alpha2
+#else
+#define SECOND_ARGUMENTS
+#endif
+
+/// Groups: ceil(N / COLS) x ceil(M / chunk), one work item each; chunk ≤ MOST_CHUNK. Columns of C lie c_n
+/// apart. C = alpha · A · B + beta · C and then, if c_n is 1, C += alpha2 · A2 · B2, with the bits of one
+/// after the other; k2_end 0: no second product.
 KERNEL(PRODUCT)
-(VIEW_ALIASED(float, c), GLOBAL const float *a, ulong a_first, GLOBAL const void *b, ulong b_first,
+(VIEW_ALIASED(float, c), uint c_n, GLOBAL const float *a, ulong a_first, GLOBAL const void *b, ulong b_first,
  uint m_end, uint n_end, uint k_end, uint chunk, uint a_m, uint a_k, uint b_k, uint b_n, uint b_type,
- float alpha, float beta) {
+ float alpha, float beta SECOND_ARGUMENTS) {
   LOCAL float panel[DEPTH * COLS] __attribute__((aligned(64)));
   LOCAL float part[MOST_CHUNK * COLS] __attribute__((aligned(64)));
   uint n = group_id(0) * COLS, m = group_id(1) * chunk;
-  uint rows = min(chunk, m_end - m);
-  GLOBAL float *c_tile = c + c_first + (size_t)m * c_pitch + n;
-  a += a_first;
-  b = skip_typed(b, b_first, b_type);
-  for (uint k = 0; k < k_end; k += DEPTH) {
-    uint steps = min((uint)DEPTH, k_end - k);
-    Ends ends = {k == 0, k + steps == k_end, alpha, beta, n_end, c_pitch};
-    pack(panel, b, n, n_end, k, steps, b_k, b_n, b_type);
-    uint words = narrow_panel(panel, steps);
-    GLOBAL const float *a_tile = a + (size_t)m * a_m + (size_t)(k / WORD_STEPS) * a_k;
-    if (a_k == 1 || WORD_STEPS > 1) { // a word of two steps is a part of a row
-      walk(c_tile, part, a_tile, panel, rows, n, words, a_m, 1, ends);
-    } else {
-      walk(c_tile, part, a_tile, panel, rows, n, words, 1, a_k, ends);
-    }
+  Place at = {
+      c + c_first + (size_t)m * c_pitch + (size_t)n * c_n, c_pitch, c_n, m, min(chunk, m_end - m), n, n_end};
+  Product product = {a + a_first, skip_typed(b, b_first, b_type), k_end, a_m, a_k, b_k, b_n, b_type, alpha,
+                     beta};
+#ifdef ADDS_PRODUCT
+  Product second = {
+      a2 + a2_first, skip_typed(b2, b2_first, b2_type), k2_end, a2_m, a2_k, b2_k, b2_n, b2_type, alpha2,
+      1.0f};
+  for (uint i = 0; i < (k2_end > 0 ? 2 : 1); i++) { // a loop, so that the product's code is there once
+    multiply(at, panel, part, product);
+    product = second;
   }
+#else
+  multiply(at, panel, part, product);
+#endif
 }

@@ -6,20 +6,24 @@
 // ---- one matrix with its bias and adapter ----
 
 // forward: out += scale · low · Bᵀ,  low = input · Aᵀ,  input = dropout(x)
-static Status adapter_backward(Pass *pass, Linear *linear, Tensor *dx, const Tensor *dout, const Tensor *x) {
+// dlow: a view of scratch memory.
+static Status adapter_backward(Pass *pass, Linear *linear, Tensor *dlow, const Tensor *dout,
+                               const Tensor *x) {
   Tensor input, low;
-  Tensor dlow = tensor_reshape(&pass->scratch.dlow, x->rows, linear->a.value.rows);
-  TRY(adapter_low(pass, linear, x, &input, &low));
+  *dlow = tensor_reshape(&pass->scratch.dlow, x->rows, linear->a.value.rows);
+  TRY(adapter_low(pass, linear, x, 0, &input, &low));
   TRY(op_linear_dw(&linear->b.grad, dout, &low, linear->scale, 1.0f));
-  TRY(op_linear_dx(&dlow, dout, &linear->b.value, linear->scale, 0.0f));
-  TRY(op_linear_dw(&linear->a.grad, &dlow, &input, 1.0f, 1.0f));
-  if (dx == NULL) return STATUS_OK;
-  if (!pass->dropout.on) return op_linear_dx(dx, &dlow, &linear->a.value, 1.0f, 1.0f);
+  TRY(op_linear_dx(dlow, dout, &linear->b.value, linear->scale, 0.0f));
+  return op_linear_dw(&linear->a.grad, dlow, &input, 1.0f, 1.0f);
+}
+
+// dx += dropout's gradient of dlow · A
+static Status add_dropped(Pass *pass, const Linear *linear, Tensor *dx, const Tensor *dlow) {
   const Lora *lora = &pass->model->lora;
   uint32_t slots = (uint32_t)(pass->model->config.layers * LINEARS);
-  Tensor dinput = tensor_reshape(&pass->scratch.ddropped, x->rows, x->cols);
-  Tensor dropped = tensor_reshape(&pass->scratch.dropped, x->rows, x->cols);
-  TRY(op_linear_dx(&dinput, &dlow, &linear->a.value, 1.0f, 0.0f));
+  Tensor dinput = tensor_reshape(&pass->scratch.ddropped, dx->rows, dx->cols);
+  Tensor dropped = tensor_reshape(&pass->scratch.dropped, dx->rows, dx->cols);
+  TRY(op_linear_dx(&dinput, dlow, &linear->a.value, 1.0f, 0.0f));
   TRY(op_dropout(&dropped, &dinput, &pass->index.row_ids, lora->dropout, pass->dropout.seed,
                  pass->dropout.step * slots + linear->slot));
   return op_add(dx, dx, &dropped);
@@ -29,10 +33,15 @@ static Status adapter_backward(Pass *pass, Linear *linear, Tensor *dx, const Ten
 // dx = gradient of x + beta · dx; dx NULL: no layer below needs it.
 static Status linear_backward(Pass *pass, Linear *linear, Tensor *dx, const Tensor *dout, const Tensor *x,
                               float beta) {
-  if (dx != NULL) TRY(op_linear_dx(dx, dout, &linear->weight.value, 1.0f, beta));
+  bool adapted = weight_trained(&linear->a), dropped = adapted && pass->dropout.on;
+  Tensor dlow;
   if (weight_trained(&linear->weight)) TRY(op_linear_dw(&linear->weight.grad, dout, x, 1.0f, 1.0f));
   if (weight_trained(&linear->bias)) TRY(op_bias_backward(&linear->bias.grad, dout));
-  return weight_trained(&linear->a) ? adapter_backward(pass, linear, dx, dout, x) : STATUS_OK;
+  if (adapted) TRY(adapter_backward(pass, linear, &dlow, dout, x));
+  if (dx == NULL) return STATUS_OK;
+  LowRank adapter = {adapted && !dropped ? &dlow : NULL, &linear->a.value, 1.0f};
+  TRY(op_linear_dx_adapted(dx, dout, &linear->weight.value, beta, &adapter));
+  return dropped ? add_dropped(pass, linear, dx, &dlow) : STATUS_OK;
 }
 
 static Tensor *norm_grad(Weight *norm) {

@@ -9,8 +9,10 @@
 
 // ---- one matrix with its bias and adapter ----
 
-Status adapter_low(Pass *pass, const Linear *linear, const Tensor *x, Tensor *input, Tensor *low) {
-  *low = tensor_reshape(&pass->scratch.low, x->rows, linear->a.value.rows);
+Status adapter_low(Pass *pass, const Linear *linear, const Tensor *x, size_t place, Tensor *input,
+                   Tensor *low) {
+  const Tensor part = tensor_rows(&pass->scratch.low, place * x->rows, x->rows);
+  *low = tensor_reshape(&part, x->rows, linear->a.value.rows);
   *input = *x;
   if (pass->dropout.on) {
     const Lora *lora = &pass->model->lora;
@@ -27,30 +29,40 @@ Status pass_linear(const Pass *pass, Tensor *out, const Tensor *x, const Weight 
                                               : op_linear(out, x, &weight->value, 1.0f, 0.0f);
 }
 
-// out[M,N] += bias + scale · (dropout(x) · Aᵀ) · Bᵀ
-static Status add_bias_and_adapter(Pass *pass, const Linear *linear, Tensor *out, const Tensor *x) {
-  if (weight_present(&linear->bias)) TRY(op_bias(out, &linear->bias.value));
-  if (pass->base || !weight_present(&linear->a)) return STATUS_OK;
-  Tensor input, low;
-  TRY(adapter_low(pass, linear, x, &input, &low));
-  return op_linear(out, &low, &linear->b.value, linear->scale, 1.0f);
+// out[M,N] += bias + adapter
+static Status add_bias(const Linear *linear, Tensor *out, const LowRank *adapter) {
+  TRY(op_bias(out, &linear->bias.value));
+  return adapter->low != NULL ? op_linear(out, adapter->low, adapter->factor, adapter->scale, 1.0f)
+                              : STATUS_OK;
 }
 
-// out[M,N] = x[M,K] · Wᵀ + bias + adapter(x)
-static Status linear_forward(Pass *pass, const Linear *linear, Tensor *out, const Tensor *x) {
-  TRY(pass_linear(pass, out, x, &linear->weight));
-  return add_bias_and_adapter(pass, linear, out, x);
-}
-
-// The same of `count` matrices that multiply one x.
+// outs[i][M,N] = x[M,K] · Wᵀ + bias + scale · (dropout(x) · Aᵀ) · Bᵀ of `count` matrices that multiply one x.
 static Status linears_forward(Pass *pass, const Linear *linears, Tensor *const outs[], size_t count,
                               const Tensor *x) {
-  const Tensor *weights[LINEARS];
-  for (size_t i = 0; i < count; i++) weights[i] = &linears[i].weight.value;
-  TRY(pass->options.kind == PASS_INFERENCE ? op_linears_inference(outs, x, weights, count)
-                                           : op_linears(outs, x, weights, count));
-  for (size_t i = 0; i < count; i++) TRY(add_bias_and_adapter(pass, &linears[i], outs[i], x));
+  static const LowRank none;
+  const Tensor *weights[TOGETHER];
+  Tensor lows[TOGETHER], input;
+  LowRank adapters[TOGETHER], with_product[TOGETHER]; // a bias comes before the adapter
+  for (size_t i = 0; i < count; i++) {
+    const Linear *linear = &linears[i];
+    weights[i] = &linear->weight.value;
+    adapters[i] = none;
+    if (!pass->base && weight_present(&linear->a)) {
+      TRY(adapter_low(pass, linear, x, i, &input, &lows[i]));
+      adapters[i] = (LowRank){&lows[i], &linear->b.value, linear->scale};
+    }
+    with_product[i] = weight_present(&linear->bias) ? none : adapters[i];
+  }
+  TRY(pass->options.kind == PASS_INFERENCE ? op_linears_inference(outs, x, weights, with_product, count)
+                                           : op_linears(outs, x, weights, with_product, count));
+  for (size_t i = 0; i < count; i++) {
+    if (weight_present(&linears[i].bias)) TRY(add_bias(&linears[i], outs[i], &adapters[i]));
+  }
   return STATUS_OK;
+}
+
+static Status linear_forward(Pass *pass, const Linear *linear, Tensor *out, const Tensor *x) {
+  return linears_forward(pass, linear, &out, 1, x);
 }
 
 // ---- one layer ----

@@ -125,7 +125,7 @@ typedef struct Scratch {
   Tensor norm;    // [M, C]
   Tensor rstd;    // [1, M]
   Tensor act;     // [M, F]
-  Tensor low;     // [M, R] x·Aᵀ, of an adapter's own rank when it is used
+  Tensor low;     // [3·M, R] x·Aᵀ of the matrices that multiply one x, of an adapter's own rank
   Tensor dropped; // [M, widest input]
   // backward
   Tensor dx, dnorm;     // [M, C]
@@ -209,9 +209,10 @@ STATUS_CHECKED Status layer_recompute(Pass *pass, size_t layer);
 STATUS_CHECKED Status pass_check_stop(const Pass *pass);
 AttentionShape attention_shape(const ModelConfig *config);
 /// *low = *input · Aᵀ, where *input is x or, with dropout, a view of scratch memory with the dropped x. *low
-/// is a view of scratch memory.
-STATUS_CHECKED Status adapter_low(Pass *pass, const Linear *linear, const Tensor *x, Tensor *input,
-                                  Tensor *low);
+/// is a view of scratch memory: `place` of TOGETHER.
+enum { TOGETHER = 3 }; // matrices that multiply one x: query, key and value
+STATUS_CHECKED Status adapter_low(Pass *pass, const Linear *linear, const Tensor *x, size_t place,
+                                  Tensor *input, Tensor *low);
 /// Turns now.dx from the gradient of the layer's output into that of its input, and adds to the parameters'
 /// gradients.
 STATUS_CHECKED Status layer_backward(Pass *pass, size_t layer);

@@ -151,7 +151,8 @@ static Status create_scratch(Pass *pass, Sizes sizes) {
   TRY(activation(pass, "normed hidden states", sizes.rows, sizes.width, &scratch->norm));
   TRY(activation(pass, "norms", 1, sizes.rows, &scratch->rstd));
   TRY(activation(pass, "feed-forward activation", sizes.rows, sizes.ffn, &scratch->act));
-  if (sizes.rank > 0) TRY(activation(pass, "adapter activation", sizes.rows, sizes.rank, &scratch->low));
+  if (sizes.rank > 0)
+    TRY(activation(pass, "adapter activation", TOGETHER * sizes.rows, sizes.rank, &scratch->low));
   if (uses_dropout(pass)) TRY(activation(pass, "dropped input", sizes.rows, sizes.widest, &scratch->dropped));
   if (!has_backward(pass)) return STATUS_OK;
   TRY(activation(pass, "hidden gradient", sizes.rows, sizes.width, &scratch->dx));

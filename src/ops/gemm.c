@@ -142,20 +142,49 @@ static bool is_own(const Ops *ops, const GemmCall *call) {
   return reads_type(ops, *call) && !gemm_is_vendors(ops, call) && !gemm_rounds_for_vendor(ops, call);
 }
 
-Status gemm_each(Tensor *const cs[], const Tensor *a, const Tensor *const bs[], size_t count,
-                 GemmMath coarsest) {
-  GemmCall calls[GEMM_TOGETHER];
+/// *call = what is added to c; of nothing, a call without steps.
+static Status added_call(Tensor *c, const GemmAdded *added, GemmCall *call) {
+  *call = (GemmCall){.k = 0};
+  if (added->a.tensor == NULL) return STATUS_OK;
+  TRY(ops_check_type("gemm", "added b", added->b.tensor, DTYPE_F32));
+  return call_of(c, &(GemmFactors){added->a, added->b, GEMM_F32}, added->alpha, 1.0f, call);
+}
+
+/// Calls for which is_own is true, each with what is added to it.
+static Status own_sums(Ops *ops, const GemmCall calls[], const GemmCall added[], size_t count) {
+  bool all_own = ops->family->gemm_sums != NULL;
+  for (size_t i = 0; i < count; i++) all_own = all_own && (added[i].k == 0 || is_own(ops, &added[i]));
+  if (all_own) return ops->family->gemm_sums(ops, calls, added, count);
+  if (count > 0) TRY(ops->family->gemm(ops, calls, count));
+  for (size_t i = 0; i < count; i++) {
+    if (added[i].k > 0) TRY(multiply(ops, &added[i]));
+  }
+  return STATUS_OK;
+}
+
+Status gemm_sum(Tensor *c, const GemmFactors *factors, float alpha, float beta, const GemmAdded *added) {
+  GemmCall call, more;
+  TRY(call_of(c, factors, alpha, beta, &call));
+  TRY(added_call(c, added, &more));
+  if (is_own(c->ops, &call)) return own_sums(c->ops, &call, &more, 1);
+  TRY(gemm(c, factors, alpha, beta));
+  return more.k > 0 ? multiply(c->ops, &more) : STATUS_OK;
+}
+
+Status gemm_each(Tensor *const cs[], const Tensor *a, const Tensor *const bs[], const GemmAdded added[],
+                 size_t count, GemmMath coarsest) {
+  GemmCall calls[GEMM_TOGETHER], more[GEMM_TOGETHER];
   Ops *ops = a->ops;
   size_t own = 0;
-  if (count > GEMM_TOGETHER) return status_fail(STATUS_FAILED, "gemm: %zu products together", count);
   for (size_t i = 0; i < count; i++) {
     const GemmFactors factors = {{a, false}, {bs[i], true}, coarsest};
     TRY(call_of(cs[i], &factors, 1.0f, 0.0f, &calls[own]));
+    TRY(added_call(cs[i], &added[i], &more[own]));
     if (is_own(ops, &calls[own])) {
       own++;
     } else {
-      TRY(gemm(cs[i], &factors, 1.0f, 0.0f));
+      TRY(gemm_sum(cs[i], &factors, 1.0f, 0.0f, &added[i]));
     }
   }
-  return own > 0 ? ops->family->gemm(ops, calls, own) : STATUS_OK;
+  return own_sums(ops, calls, more, own);
 }

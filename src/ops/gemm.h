@@ -20,11 +20,21 @@ typedef struct GemmFactors {
 /// stored as [N,K] or [K,N]. The caller has checked the shapes.
 STATUS_CHECKED Status gemm(Tensor *c, const GemmFactors *factors, float alpha, float beta);
 
+/// A product that is added to another's c, alpha · a · b, with a float32 b. a.tensor NULL: nothing is.
+typedef struct GemmAdded {
+  GemmInput a, b;
+  float alpha;
+} GemmAdded;
+
+/// The same, and then c += *added; in one launch where the device allows, with the bits of two.
+STATUS_CHECKED Status gemm_sum(Tensor *c, const GemmFactors *factors, float alpha, float beta,
+                               const GemmAdded *added);
+
 /// Products of one a with several b stored [N,K], in as few launches as the device allows: cs[i] = a ·
-/// bs[i]ᵀ, for 1 … GEMM_TOGETHER of them, with the bits of gemm.
+/// bs[i]ᵀ and then += added[i], for 1 … GEMM_TOGETHER of them, with the bits of gemm.
 enum { GEMM_TOGETHER = 3 };
-STATUS_CHECKED Status gemm_each(Tensor *const cs[], const Tensor *a, const Tensor *const bs[], size_t count,
-                                GemmMath coarsest);
+STATUS_CHECKED Status gemm_each(Tensor *const cs[], const Tensor *a, const Tensor *const bs[],
+                                const GemmAdded added[], size_t count, GemmMath coarsest);
 
 // gee-cl's own GEMMs, one for each kernel family: 1 … GEMM_TOGETHER calls. If there are several, they have
 // the same a, alpha and beta. A row of a result does not depend on the other rows.
@@ -33,6 +43,8 @@ STATUS_CHECKED Status gemm_each(Tensor *const cs[], const Tensor *a, const Tenso
 /// have a form for GEMM_HALF_INPUTS. With GEMM_BYTE_INPUTS, of a b stored [N,K], it is cl/gemm_int8_cpu.cl,
 /// whatever the number of rows.
 STATUS_CHECKED Status gemm_cpu(Ops *ops, const GemmCall calls[], size_t count);
+/// The same, and then added[i] to the C of calls[i], unless its k is 0.
+STATUS_CHECKED Status gemm_cpu_sums(Ops *ops, const GemmCall calls[], const GemmCall added[], size_t count);
 /// cl/gemm.cl, for any device. With GEMM_HALF_INPUTS it is cl/gemm_tile.cl.
 STATUS_CHECKED Status gemm_gpu(Ops *ops, const GemmCall calls[], size_t count);
 

@@ -127,11 +127,11 @@ static Status bf16_gemm(Ops *ops, const GemmCall *call, const Tensor *rounded, s
   Tiling tiles = tiling(ops, call->m, call->n);
   TRY(LAUNCH(ops, round_rows, grid_groups(call->m, 1), ARG_TENSOR(rounded), ARG_MATRIX(*a), ARG_UINT(call->k),
              ARG_UINT(a->stride)));
-  return LAUNCH(ops, gemm_bf16, tiles.grid, ARG_MATRIX(*c), ARG_UINT(c->stride), ARG_TENSOR(rounded),
-                ARG_COUNT(0), ARG_MATRIX(call->b), ARG_UINT(call->m), ARG_UINT(call->n), ARG_UINT(call->k),
-                ARG_UINT(tiles.chunk), ARG_UINT(pitch), ARG_UINT(1), ARG_UINT(row_stride(&call->b)),
-                ARG_UINT(col_stride(&call->b)), ARG_UINT(call->b.type), ARG_FLOAT(call->alpha),
-                ARG_FLOAT(call->beta));
+  return LAUNCH(ops, gemm_bf16, tiles.grid, ARG_MATRIX(*c), ARG_UINT(c->stride), ARG_UINT(1),
+                ARG_TENSOR(rounded), ARG_COUNT(0), ARG_MATRIX(call->b), ARG_UINT(call->m), ARG_UINT(call->n),
+                ARG_UINT(call->k), ARG_UINT(tiles.chunk), ARG_UINT(pitch), ARG_UINT(1),
+                ARG_UINT(row_stride(&call->b)), ARG_UINT(col_stride(&call->b)), ARG_UINT(call->b.type),
+                ARG_FLOAT(call->alpha), ARG_FLOAT(call->beta));
 }
 
 #define ARG_INT8(all, rounded, pitch, own, chunk, panels)                                                    \
@@ -181,13 +181,37 @@ static Status rounded_gemm(Ops *ops, GemmCall call) {
   return STATUS_OK;
 }
 
+/// The call, and `added` to the same C.
+static Status f32_gemm(Ops *ops, const GemmCall *call, const GemmCall *added) {
+  Tiling tiles = tiling(ops, call->m, call->n);
+  return LAUNCH(ops, gemm_cpu, tiles.grid, ARG_MATRIX(call->c), ARG_UINT(row_stride(&call->c)),
+                ARG_UINT(col_stride(&call->c)), ARG_MATRIX(call->a), ARG_MATRIX(call->b), ARG_UINT(call->m),
+                ARG_UINT(call->n), ARG_UINT(call->k), ARG_UINT(tiles.chunk), ARG_STRIDES(&call->a, &call->b),
+                ARG_UINT(call->b.type), ARG_FLOAT(call->alpha), ARG_FLOAT(call->beta), ARG_MATRIX(added->a),
+                ARG_MATRIX(added->b), ARG_UINT(added->k), ARG_STRIDES(&added->a, &added->b),
+                ARG_UINT(added->b.type), ARG_FLOAT(added->alpha));
+}
+
+/// Cᵀ = Bᵀ · Aᵀ, of the same bits. What has fewer columns than a vector would waste the rest of each.
+static GemmCall turned(const GemmCall *call) {
+  GemmCall result = *call;
+  result.m = call->n;
+  result.n = call->m;
+  result.a = call->b;
+  result.b = call->a;
+  result.a.transposed = !call->b.transposed;
+  result.b.transposed = !call->a.transposed;
+  result.c.transposed = true;
+  return result;
+}
+
 static Status one_cpu(Ops *ops, const GemmCall *call) {
   if (call->math != GEMM_F32) return rounded_gemm(ops, *call);
-  Tiling tiles = tiling(ops, call->m, call->n);
-  return LAUNCH(ops, gemm_cpu, tiles.grid, ARG_MATRIX(call->c), ARG_UINT(call->c.stride), ARG_MATRIX(call->a),
-                ARG_MATRIX(call->b), ARG_UINT(call->m), ARG_UINT(call->n), ARG_UINT(call->k),
-                ARG_UINT(tiles.chunk), ARG_STRIDES(&call->a, &call->b), ARG_UINT(call->b.type),
-                ARG_FLOAT(call->alpha), ARG_FLOAT(call->beta));
+  bool thin = call->b.type == DTYPE_F32 && call->n <= ops->vector_width &&
+              call->m >= COLS_PER_VECTOR * ops->vector_width;
+  GemmCall wide = thin ? turned(call) : *call, nothing = wide;
+  nothing.k = 0;
+  return f32_gemm(ops, &wide, &nothing);
 }
 
 /// Whether the call has so few rows that products share a launch.
@@ -196,14 +220,38 @@ static bool has_few_rows(const GemmCall *call) {
   return call->m <= most && !call->a.transposed && call->b.transposed;
 }
 
-Status gemm_cpu(Ops *ops, const GemmCall calls[], size_t count) {
+/// Whether all calls have so few rows that they share a launch.
+static bool share_launch(const GemmCall calls[], size_t count) {
   bool few = true;
-  for (size_t i = 0; i < count; i++) {
-    TRY(check_call(ops, &calls[i]));
-    few = few && has_few_rows(&calls[i]) && calls[i].math == calls[0].math;
-  }
-  if (few)
+  for (size_t i = 0; i < count; i++) few = few && has_few_rows(&calls[i]) && calls[i].math == calls[0].math;
+  return few;
+}
+
+Status gemm_cpu(Ops *ops, const GemmCall calls[], size_t count) {
+  for (size_t i = 0; i < count; i++) TRY(check_call(ops, &calls[i]));
+  if (share_launch(calls, count))
     return calls[0].math == GEMM_BYTE_INPUTS ? few_int8_rows(ops, calls, count) : few_rows(ops, calls, count);
   for (size_t i = 0; i < count; i++) TRY(count > 1 ? gemm_cpu(ops, &calls[i], 1) : one_cpu(ops, &calls[i]));
+  return STATUS_OK;
+}
+
+static Status one_sum(Ops *ops, const GemmCall *call, const GemmCall *added) {
+  if (added->k == 0) return gemm_cpu(ops, call, 1);
+  if (call->math == GEMM_F32 && !has_few_rows(call)) {
+    TRY(check_call(ops, call));
+    TRY(check_call(ops, added));
+    return f32_gemm(ops, call, added);
+  }
+  TRY(gemm_cpu(ops, call, 1));
+  return gemm_cpu(ops, added, 1);
+}
+
+Status gemm_cpu_sums(Ops *ops, const GemmCall calls[], const GemmCall added[], size_t count) {
+  bool together = count > 1 && share_launch(calls, count);
+  if (together) TRY(gemm_cpu(ops, calls, count));
+  for (size_t i = 0; i < count; i++) {
+    if (!together) TRY(one_sum(ops, &calls[i], &added[i]));
+    if (together && added[i].k > 0) TRY(gemm_cpu(ops, &added[i], 1));
+  }
   return STATUS_OK;
 }

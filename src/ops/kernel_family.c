@@ -22,6 +22,7 @@ const KernelFamily cpu_family = {
     .max_row_items = 1,
     .element_items = 64,
     .gemm = gemm_cpu,
+    .gemm_sums = gemm_cpu_sums,
     .gemm_reads = cpu_reads,
     .attention = {.forward = KERNEL_attention_cpu,
                   .dq = KERNEL_attention_dq_cpu,

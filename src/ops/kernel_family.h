@@ -12,6 +12,8 @@ typedef struct KernelFamily {
   size_t max_row_items; // upper limit of GROUP: work items that share a row
   size_t element_items; // work items in a group of an elementwise kernel
   Status (*gemm)(Ops *ops, const GemmCall calls[], size_t count);
+  /// The same with a product added to each; NULL: the family adds it in a launch of its own.
+  Status (*gemm_sums)(Ops *ops, const GemmCall calls[], const GemmCall added[], size_t count);
   bool (*gemm_reads)(DType type, GemmMath math); // weights as they are; else they are widened first
   struct {
     KernelId forward, dq, dkv;

@@ -24,32 +24,71 @@ Status op_linear_inference(Tensor *out, const Tensor *x, const Tensor *w, float 
   return linear(out, &(GemmFactors){{x, false}, {w, true}, GEMM_BYTE_INPUTS}, alpha, beta);
 }
 
-static Status linears(Tensor *const outs[], const Tensor *x, const Tensor *const ws[], size_t count,
-                      GemmMath coarsest) {
-  double flops = 0, bytes = ops_bytes(&x, 1);
+/// Adds what the adapter of a product into `out` costs: out itself is in memory once for both.
+static Status check_adapter(const char *op, const Tensor *out, const LowRank *adapter, bool forward,
+                            OpsWork *work) {
+  const Tensor *low = adapter->low, *factor = adapter->factor;
+  if (low == NULL) return STATUS_OK;
+  TRY(ops_check_shape(op, "low", low, out->rows, low->cols));
+  TRY(ops_check_shape(op, "factor", factor, forward ? out->cols : low->cols,
+                      forward ? low->cols : out->cols));
+  work->flops += product_flops(out, low->cols);
+  work->bytes += ops_bytes((const Tensor *const[]){low, factor}, 2);
+  return STATUS_OK;
+}
+
+static GemmAdded added_by(const LowRank *adapter, bool forward) {
+  return (GemmAdded){{adapter->low, false}, {adapter->factor, forward}, adapter->scale};
+}
+
+static Status linears(Tensor *const outs[], const Tensor *x, const Tensor *const ws[],
+                      const LowRank adapters[], size_t count, GemmMath coarsest) {
+  static const LowRank none[GEMM_TOGETHER];
+  GemmAdded added[GEMM_TOGETHER];
+  OpsWork work = {0, ops_bytes(&x, 1)};
+  if (adapters == NULL) adapters = none;
+  if (count > GEMM_TOGETHER) return status_fail(STATUS_FAILED, "op_linears: %zu products together", count);
   for (size_t i = 0; i < count; i++) {
     TRY(ops_check_shape("op_linears", "out", outs[i], x->rows, ws[i]->rows));
     TRY(ops_check_shape("op_linears", "w", ws[i], outs[i]->cols, x->cols));
-    flops += product_flops(outs[i], x->cols);
-    bytes += ops_bytes((const Tensor *const[]){outs[i], ws[i]}, 2);
+    work.flops += product_flops(outs[i], x->cols);
+    work.bytes += ops_bytes((const Tensor *const[]){outs[i], ws[i]}, 2);
+    TRY(check_adapter("op_linears", outs[i], &adapters[i], true, &work));
+    added[i] = added_by(&adapters[i], true);
   }
-  OPERATION_OF(x->ops, "linear", flops, bytes);
-  return gemm_each(outs, x, ws, count, coarsest);
+  OPERATION_OF(x->ops, "linear", work.flops, work.bytes);
+  return gemm_each(outs, x, ws, added, count, coarsest);
 }
 
-Status op_linears(Tensor *const outs[], const Tensor *x, const Tensor *const ws[], size_t count) {
-  return linears(outs, x, ws, count, GEMM_HALF_INPUTS);
+Status op_linears(Tensor *const outs[], const Tensor *x, const Tensor *const ws[], const LowRank adapters[],
+                  size_t count) {
+  return linears(outs, x, ws, adapters, count, GEMM_HALF_INPUTS);
 }
 
-Status op_linears_inference(Tensor *const outs[], const Tensor *x, const Tensor *const ws[], size_t count) {
-  return linears(outs, x, ws, count, GEMM_BYTE_INPUTS);
+Status op_linears_inference(Tensor *const outs[], const Tensor *x, const Tensor *const ws[],
+                            const LowRank adapters[], size_t count) {
+  return linears(outs, x, ws, adapters, count, GEMM_BYTE_INPUTS);
+}
+
+static Status linear_dx(Tensor *dx, const Tensor *dout, const Tensor *w, float alpha, float beta,
+                        const LowRank *adapter) {
+  TRY(ops_check_shape("op_linear_dx", "dx", dx, dout->rows, w->cols));
+  TRY(ops_check_shape("op_linear_dx", "w", w, dout->cols, dx->cols));
+  OpsWork work = {product_flops(dx, dout->cols),
+                  ops_bytes((const Tensor *const[]){dx, dout, w, beta != 0 ? dx : NULL}, 4)};
+  TRY(check_adapter("op_linear_dx", dx, adapter, false, &work));
+  GemmAdded added = added_by(adapter, false);
+  OPERATION_OF(dx->ops, "linear dx", work.flops, work.bytes);
+  return gemm_sum(dx, &(GemmFactors){{dout, false}, {w, false}, GEMM_HALF_INPUTS}, alpha, beta, &added);
 }
 
 Status op_linear_dx(Tensor *dx, const Tensor *dout, const Tensor *w, float alpha, float beta) {
-  TRY(ops_check_shape("op_linear_dx", "dx", dx, dout->rows, w->cols));
-  TRY(ops_check_shape("op_linear_dx", "w", w, dout->cols, dx->cols));
-  OPERATION(dx->ops, "linear dx", product_flops(dx, dout->cols), dx, dout, w, beta != 0 ? dx : NULL);
-  return gemm(dx, &(GemmFactors){{dout, false}, {w, false}, GEMM_HALF_INPUTS}, alpha, beta);
+  return linear_dx(dx, dout, w, alpha, beta, &(LowRank){NULL, NULL, 0});
+}
+
+Status op_linear_dx_adapted(Tensor *dx, const Tensor *dout, const Tensor *w, float beta,
+                            const LowRank *adapter) {
+  return linear_dx(dx, dout, w, 1.0f, beta, adapter);
 }
 
 Status op_linear_dw(Tensor *dw, const Tensor *dout, const Tensor *x, float alpha, float beta) {

@@ -8,11 +8,29 @@
 #include <math.h>
 #include <stdlib.h>
 
-enum { M = 5, FEW = 2, N = 33, K = 67 }; // a CPU has another kernel for few rows
+enum { M = 5, FEW = 2, MANY = 70, N = 33, K = 67, RANK = 3 }; // a CPU has another kernel for few rows
 
 /// The types that matrices are stored in on a device.
 static const DType weight_types[] = {DTYPE_F32, DTYPE_F16, DTYPE_BF16};
 enum { WEIGHT_TYPES = sizeof weight_types / sizeof *weight_types };
+
+/// All forms of products into few columns, which a CPU computes turned round.
+static Status check_thin(Probe *p) {
+  double *x = draw(p, MANY * K, 1), *w = draw(p, RANK * K, 1), *out = draw(p, MANY * RANK, 1);
+  double *b = draw(p, K * RANK, 1), *db = draw(p, K * RANK, 1);
+  Tensor *dev_x = device_f32(p, MANY, K, x), *dev_w = device_f32(p, RANK, K, w);
+  Tensor *dev_out = device_f32(p, MANY, RANK, out), *dev_b = device_f32(p, K, RANK, b);
+  Tensor *dev_db = device_f32(p, K, RANK, db);
+  TRY(p->status);
+  TRY(op_linear(dev_out, dev_x, dev_w, 0.5f, 2.0f));
+  TRY(op_linear_dx(dev_out, dev_x, dev_b, -0.5f, 1.0f));
+  TRY(op_linear_dw(dev_db, dev_x, dev_out, 0.5f, 2.0f));
+  ref_linear(out, x, w, MANY, RANK, K, 0.5, 2);
+  ref_linear_dx(out, x, b, MANY, K, RANK, -0.5, 1);
+  ref_linear_dw(db, x, out, MANY, K, RANK, 0.5, 2);
+  TRY(expect(p, dev_out, out));
+  return expect(p, dev_db, db);
+}
 
 static Status check_linear(Probe *p) {
   double *x = draw(p, M * K, 1), *w = draw(p, N * K, 1), *out = draw(p, M * N, 1);
@@ -25,38 +43,51 @@ static Status check_linear(Probe *p) {
     ref_linear(out, x, w, m, N, K, 0.5, 2);
     TRY(expect(p, dev_out, out));
   }
-  return STATUS_OK;
+  return check_thin(p);
 }
 
 /// Three products in one launch, where the device has that: more columns than a work item has, fewer, and
-/// one.
-static Status check_linears(Probe *p) {
+/// one. All but the second have an adapter.
+static Status check_linears_of(Probe *p, size_t m) {
   static const size_t columns[] = {7 * N, N, 1};
   static const DType types[] = {DTYPE_F32, DTYPE_BF16, DTYPE_F32};
-  double *x = draw(p, FEW * K, 1), *expected[3];
-  Tensor *dev_x = device_f32(p, FEW, K, x), *outs[3];
+  double *x = draw(p, m * K, 1), *low = draw(p, m * RANK, 1), *expected[3];
+  Tensor *dev_x = device_f32(p, m, K, x), *dev_low = device_f32(p, m, RANK, low), *outs[3];
   const Tensor *ws[3];
+  LowRank adapters[3];
   for (size_t i = 0; i < 3; i++) {
-    double *w = draw(p, columns[i] * K, 1);
-    expected[i] = draw(p, FEW * columns[i], 0);
+    double *w = draw(p, columns[i] * K, 1), *b = draw(p, columns[i] * RANK, 1);
+    expected[i] = draw(p, m * columns[i], 0);
     ws[i] = device_rounded(p, types[i], columns[i], K, w);
-    outs[i] = device_f32(p, FEW, columns[i], NULL);
+    outs[i] = device_f32(p, m, columns[i], NULL);
+    adapters[i] = (LowRank){i == 1 ? NULL : dev_low, device_f32(p, columns[i], RANK, b), 0.5f};
     TRY(p->status);
-    ref_linear(expected[i], x, w, FEW, columns[i], K, 1, 0);
+    ref_linear(expected[i], x, w, m, columns[i], K, 1, 0);
+    if (i != 1) ref_linear(expected[i], low, b, m, columns[i], RANK, 0.5, 1);
   }
-  TRY(op_linears(outs, dev_x, ws, 3));
+  TRY(op_linears(outs, dev_x, ws, adapters, 3));
   for (size_t i = 0; i < 3; i++) TRY(expect(p, outs[i], expected[i]));
   return STATUS_OK;
 }
 
+static Status check_linears(Probe *p) {
+  TRY(check_linears_of(p, FEW));
+  return check_linears_of(p, M);
+}
+
 static Status check_linear_dx(Probe *p) {
   double *dout = draw(p, M * N, 1), *w = draw(p, N * K, 1), *dx = draw(p, M * K, 1);
+  double *dlow = draw(p, M * RANK, 1), *a = draw(p, RANK * K, 1);
   for (size_t t = 0; t < WEIGHT_TYPES; t++) {
     Tensor *dev_w = device_rounded(p, weight_types[t], N, K, w);
     Tensor *dev_dx = device_f32(p, M, K, dx), *dev_dout = device_f32(p, M, N, dout);
+    Tensor *dev_dlow = device_f32(p, M, RANK, dlow), *dev_a = device_f32(p, RANK, K, a);
     TRY(p->status);
     TRY(op_linear_dx(dev_dx, dev_dout, dev_w, 0.5f, 2.0f));
+    TRY(op_linear_dx_adapted(dev_dx, dev_dout, dev_w, 1.0f, &(LowRank){dev_dlow, dev_a, 0.25f}));
     ref_linear_dx(dx, dout, w, M, N, K, 0.5, 2);
+    ref_linear_dx(dx, dout, w, M, N, K, 1, 1);
+    ref_linear_dx(dx, dlow, a, M, RANK, K, 0.25, 1);
     TRY(expect(p, dev_dx, dx));
   }
   return STATUS_OK;

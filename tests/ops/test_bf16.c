@@ -180,7 +180,7 @@ static void products_together_have_the_same_bits(void **state) {
       outs[i] = fixture_f32(rows, widths[i], NULL);
     }
     for (size_t count = 1; count <= 3; count++) {
-      assert_ok(op_linears(outs, x, (const Tensor *const[]){ws[0], ws[1], ws[2]}, count));
+      assert_ok(op_linears(outs, x, (const Tensor *const[]){ws[0], ws[1], ws[2]}, NULL, count));
       for (size_t i = 0; i < count; i++) {
         Tensor *alone = fixture_f32(rows, widths[i], NULL);
         assert_ok(op_linear(alone, x, ws[i], 1, 0));

@@ -139,7 +139,7 @@ static void a_row_does_not_depend_on_the_others(void **state) {
   assert_ok(op_linear(out, dev_x, weights, 1, 0));
   assert_ok(op_linear(alone, &part, weights, 1, 0));
   assert_ok(op_linear(exact, dev_x, trained, 1, 0));
-  assert_ok(op_linears(outs, dev_x, ws, 3));
+  assert_ok(op_linears(outs, dev_x, ws, NULL, 3));
   assert_ok(tensor_read(out, 0, M * N, all));
   assert_ok(tensor_read(alone, 0, ALONE * N, some));
   assert_memory_equal(some, all + FIRST * N, ALONE * N * sizeof *all);

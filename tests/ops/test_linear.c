@@ -260,7 +260,7 @@ static void check_together(Ops *ops, size_t rows, const float *x, const float *w
   }
   for (size_t count = 1; count <= 3; count++) {
     assert_ok(op_linears((Tensor *const[]){&outs[0], &outs[1], &outs[2]}, &left,
-                         (const Tensor *const[]){&ws[0], &ws[1], &ws[2]}, count));
+                         (const Tensor *const[]){&ws[0], &ws[1], &ws[2]}, NULL, count));
     for (size_t i = 0; i < count; i++) {
       Tensor expected = make(ops, DTYPE_F32, rows, widths[i], w, NULL);
       assert_ok(op_linear(&expected, &left, &ws[i], 1.0f, 0.0f));
@@ -286,6 +286,70 @@ static void products_together_have_the_same_bits(void **state) {
   for (size_t g = 0; g < 2 && gemms[g] != NULL; g++) {
     for (size_t i = 0; i < sizeof row_counts / sizeof *row_counts; i++)
       check_together(gemms[g], row_counts[i], x, w);
+  }
+  free(x);
+  free(w);
+}
+
+static void assert_same_bits(const Tensor *a, const Tensor *b) {
+  static float values[2][200 * 200];
+  size_t count = a->rows * a->cols;
+  assert_true(count <= sizeof values[0] / sizeof *values[0]);
+  assert_ok(tensor_read(a, 0, count, values[0]));
+  assert_ok(tensor_read(b, 0, count, values[1]));
+  assert_memory_equal(values[0], values[1], count * sizeof *values[0]);
+}
+
+/// Three products of one x, of which the second has no adapter, and the gradient of x, beside the same one
+/// after the other.
+static void check_adapters(Ops *ops, size_t rows, size_t rank, const float *x, const float *w) {
+  enum { K = 70 };
+  static const size_t widths[] = {70, 200, 3};
+  Tensor left = make(ops, DTYPE_F32, rows, K, x, NULL), low = make(ops, DTYPE_F32, rows, rank, w, NULL);
+  Tensor ws[3], bs[3], outs[3], alone[3];
+  LowRank adapters[3];
+  for (size_t i = 0; i < 3; i++) {
+    ws[i] = make(ops, (DType)(DTYPE_F32 + i), widths[i], K, w, NULL);
+    bs[i] = make(ops, DTYPE_F32, widths[i], rank, x, NULL);
+    outs[i] = make(ops, DTYPE_F32, rows, widths[i], w, NULL);
+    alone[i] = make(ops, DTYPE_F32, rows, widths[i], w, NULL);
+    adapters[i] = (LowRank){i == 1 ? NULL : &low, &bs[i], -0.75f};
+    assert_ok(op_linear(&alone[i], &left, &ws[i], 1.0f, 0.0f));
+    if (i != 1) assert_ok(op_linear(&alone[i], &low, &bs[i], -0.75f, 1.0f));
+  }
+  assert_ok(op_linears((Tensor *const[]){&outs[0], &outs[1], &outs[2]}, &left,
+                       (const Tensor *const[]){&ws[0], &ws[1], &ws[2]}, adapters, 3));
+  for (size_t i = 0; i < 3; i++) assert_same_bits(&outs[i], &alone[i]);
+  Tensor a = make(ops, DTYPE_F32, rank, K, w, NULL), dx = make(ops, DTYPE_F32, rows, K, w, NULL);
+  for (int beta = 0; beta < 2; beta++) { // left and dx hold what they held, then the last gradients
+    assert_ok(op_linear_dx(&left, &outs[1], &ws[1], 1.0f, (float)beta));
+    assert_ok(op_linear_dx(&left, &low, &a, 0.5f, 1.0f));
+    assert_ok(op_linear_dx_adapted(&dx, &outs[1], &ws[1], (float)beta, &(LowRank){&low, &a, 0.5f}));
+    assert_same_bits(&dx, &left);
+  }
+  for (size_t i = 0; i < 3; i++) {
+    tensor_free(&ws[i]);
+    tensor_free(&bs[i]);
+    tensor_free(&outs[i]);
+    tensor_free(&alone[i]);
+  }
+  tensor_free(&left);
+  tensor_free(&low);
+  tensor_free(&a);
+  tensor_free(&dx);
+}
+
+/// Few rows and many, ranks below and above a slab of the sum.
+static void an_adapter_with_its_product_has_the_same_bits(void **state) {
+  (void)state;
+  static const size_t row_counts[] = {1, 3, 4, 31, 200}, ranks[] = {1, 8, 31, 300};
+  Ops *const gemms[] = {gemm_own, gemm_vendor};
+  size_t most = fixture_small() ? 3 : 5;
+  float *x = random_floats(200 * 300, 1), *w = random_floats(200 * 300, 2);
+  for (size_t g = 0; g < 2 && gemms[g] != NULL; g++) {
+    for (size_t i = 0; i < most; i++) {
+      for (size_t r = 0; r < 4; r++) check_adapters(gemms[g], row_counts[i], ranks[r], x, w);
+    }
   }
   free(x);
   free(w);
@@ -359,11 +423,16 @@ static void wrong_shapes_are_refused(void **state) {
   assert_fails(op_linear(&out, &x, &w, 1.0f, 0.0f), STATUS_FAILED, "op_linear: out is [2, 3], needs [2, 4]");
   assert_fails(op_linear_dw(&out, &half, &half, 1.0f, 0.0f), STATUS_FAILED, "needs [3, 3]");
   Tensor four = make(gemm_own, DTYPE_F32, 2, 4, zeros, NULL);
-  assert_fails(op_linears((Tensor *const[]){&four, &out}, &x, (const Tensor *const[]){&w, &w}, 2),
+  assert_fails(op_linears((Tensor *const[]){&four, &out}, &x, (const Tensor *const[]){&w, &w}, NULL, 2),
                STATUS_FAILED, "op_linears: out is [2, 3], needs [2, 4]");
   assert_fails(op_linears((Tensor *const[]){&four, &four, &four, &four}, &x,
-                          (const Tensor *const[]){&w, &w, &w, &w}, 4),
+                          (const Tensor *const[]){&w, &w, &w, &w}, NULL, 4),
                STATUS_FAILED, "4 products together");
+  assert_fails(
+      op_linears((Tensor *const[]){&four}, &x, (const Tensor *const[]){&w}, &(LowRank){&x, &x, 1.0f}, 1),
+      STATUS_FAILED, "op_linears: factor is [2, 3], needs [4, 3]");
+  assert_fails(op_linear_dx_adapted(&x, &four, &w, 0.0f, &(LowRank){&four, &x, 1.0f}), STATUS_FAILED,
+               "op_linear_dx: factor is [2, 3], needs [4, 3]");
   tensor_free(&four);
   assert_fails(op_bias(&x, &w), STATUS_FAILED, "op_bias");
   tensor_free(&x);
@@ -380,6 +449,7 @@ int main(void) {
       cmocka_unit_test(a_row_does_not_depend_on_its_place),
       cmocka_unit_test(a_part_of_a_batch_has_the_same_bits),
       cmocka_unit_test(products_together_have_the_same_bits),
+      cmocka_unit_test(an_adapter_with_its_product_has_the_same_bits),
       cmocka_unit_test(a_long_sum_keeps_its_digits),
       cmocka_unit_test(bias_and_its_gradient),
       cmocka_unit_test(wrong_shapes_are_refused),

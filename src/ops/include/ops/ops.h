@@ -25,14 +25,24 @@ STATUS_CHECKED Status op_linear(Tensor *out, const Tensor *x, const Tensor *w, f
 /// The same where no gradient is needed: with COMPUTE_INT8 it is coarser.
 STATUS_CHECKED Status op_linear_inference(Tensor *out, const Tensor *x, const Tensor *w, float alpha,
                                           float beta);
-/// outs[i][M,Ni] = x[M,K] · ws[i]ᵀ, the bits of op_linear and of op_linear_inference, of `count` ≥ 1 products
-/// in as few launches as the device allows.
+/// What an adapter adds to a product, through the R numbers that it makes of a row: forward scale · low[M,R]
+/// · factor[N,R]ᵀ, in dx scale · low[M,R] · factor[R,K]. The factor is float32; low NULL: there is no
+/// adapter.
+typedef struct LowRank {
+  const Tensor *low, *factor;
+  float scale;
+} LowRank;
+/// outs[i][M,Ni] = x[M,K] · ws[i]ᵀ + adapters[i], the bits of op_linear and of op_linear_inference one after
+/// the other, of `count` ≥ 1 products in as few launches as the device allows. adapters NULL: none.
 STATUS_CHECKED Status op_linears(Tensor *const outs[], const Tensor *x, const Tensor *const ws[],
-                                 size_t count);
+                                 const LowRank adapters[], size_t count);
 STATUS_CHECKED Status op_linears_inference(Tensor *const outs[], const Tensor *x, const Tensor *const ws[],
-                                           size_t count);
+                                           const LowRank adapters[], size_t count);
 /// dx[M,K] = alpha · dout[M,N] · w + beta · dx
 STATUS_CHECKED Status op_linear_dx(Tensor *dx, const Tensor *dout, const Tensor *w, float alpha, float beta);
+/// dx[M,K] = dout[M,N] · w + beta · dx + adapter, with the bits of one after the other
+STATUS_CHECKED Status op_linear_dx_adapted(Tensor *dx, const Tensor *dout, const Tensor *w, float beta,
+                                           const LowRank *adapter);
 /// dw[N,K] = alpha · dout[M,N]ᵀ · x[M,K] + beta · dw (float32)
 STATUS_CHECKED Status op_linear_dw(Tensor *dw, const Tensor *dout, const Tensor *x, float alpha, float beta);
 /// With COMPUTE_F16, finds how large the elements of frozen weights are; the operations above need to know.
