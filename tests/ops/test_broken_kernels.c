@@ -57,7 +57,7 @@ static const Break on_cpus[] = {
      "vector_product(scale, numbers)", "quantised, linear"},
     {"gemm_cpu.cl", KERNEL_ID(gemm_cpu), " + lanes_of(shift)", "", "quantised, linear_dx"},
     {"gemm_cpu.cl", KERNEL_ID(gemm_cpu), "(size_t)j * at.c_n", "(size_t)j", "linear"},
-    {"gemm_cpu.cl", KERNEL_ID(gemm_cpu), "product = second;", "", "linear, three together"},
+    {"gemm_cpu.cl", KERNEL_ID(gemm_cpu), "a2_k, b2_k, b2_n", "a2_k, 1u, b2_n", "linear_dx"},
     {"gemv_cpu.cl", KERNEL_ID(gemv_cpu), "fma(scale, codes, shift)", "scale * codes", "quantised, linear"},
     {"gemv_cpu.cl", KERNEL_ID(gemv_cpu), "if (type == TYPE_F16) add_plain", "if (0) add_plain", "linear"},
     {"gemv_cpu.cl", KERNEL_ID(gemv_cpu), "share.n = (group_id(0) - first) *", "share.n = group_id(0) *",
