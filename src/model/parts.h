@@ -208,9 +208,9 @@ STATUS_CHECKED Status layer_recompute(Pass *pass, size_t layer);
 /// STATUS_INTERRUPTED if the pass is to stop (PassOptions.stop).
 STATUS_CHECKED Status pass_check_stop(const Pass *pass);
 AttentionShape attention_shape(const ModelConfig *config);
+enum { TOGETHER = 3 }; // matrices that multiply one x: query, key and value
 /// *low = *input · Aᵀ, where *input is x or, with dropout, a view of scratch memory with the dropped x. *low
 /// is a view of scratch memory: `place` of TOGETHER.
-enum { TOGETHER = 3 }; // matrices that multiply one x: query, key and value
 STATUS_CHECKED Status adapter_low(Pass *pass, const Linear *linear, const Tensor *x, size_t place,
                                   Tensor *input, Tensor *low);
 /// Turns now.dx from the gradient of the layer's output into that of its input, and adds to the parameters'

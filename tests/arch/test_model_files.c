@@ -161,7 +161,7 @@ static const struct {
      "rotary embedding's factor is 0.5, but must be a number from 1"},
     {"llama", "rope_scaling", "{\"type\": \"linear\", \"factor\": \"4\"}", "\"factor\" is a string"},
     {"llama", "rope_scaling", "{\"type\": \"yarn\", \"factor\": 2, \"beta_slow\": 64}",
-     "beta_fast is 32, but must be a number above 64"},
+     "beta_fast is 32, but must be from its beta_slow of 64"},
     {"llama", "rope_scaling", "{\"type\": \"yarn\", \"factor\": 2, \"attention_factor\": -1}",
      "attention factor is -1, but must be a number above 0"},
     {"llama", "rope_scaling", "{\"type\": \"linear\", \"factor\": 2, \"rope_theta\": -1e4}",
