@@ -145,6 +145,7 @@ static Status use_f16(Ops *ops) {
   if (!ops->family->cpu_files) return ops_use_compute(ops, COMPUTE_F16);
   mixed = *ops->family;
   mixed.gemm = gemm_mixed;
+  mixed.gemm_sums = NULL;
   mixed.gemm_reads = mixed_reads;
   ops->family = &gpu_family;
   Status status = ops_use_compute(ops, COMPUTE_F16);
