@@ -156,7 +156,7 @@ def measure(args, folder, setting):
                 seconds, memory, step = gee_cl(args, folder, setting, compute, micro)
                 taken.setdefault(f"gee-cl {compute}", []).append((seconds, micro, memory))
                 print(setting, number, compute, micro, f"{seconds:.2f} s", memory, step, file=sys.stderr, flush=True)
-        for peer in args.peers.split(","):
+        for peer in filter(None, args.peers.split(",")):
             if peer == "reference" and (setting != "gee" or number > 0):
                 continue
             for micro in (2,) if peer == "reference" else TORCH_MICRO[setting]:
