@@ -7,9 +7,8 @@
 //   CUDA_DOUBLE_INIT=803         cuInit fails with this code
 //   CUDA_DOUBLE_VERSION=12040    the driver's CUDA is 12.4
 //   CUDA_DOUBLE_CAPABILITY=61    the device's compute capability is 6.1
-//   CUDA_DOUBLE_HALVES=rounded   cuBLASLt's products of 16-bit factors have sums in 16 bits; "refused": there
-//   is
-//                                no algorithm for them; "failing", "memory": they fail so
+//   CUDA_DOUBLE_HALVES=rounded   cuBLASLt's products of 16-bit factors have sums in 16 bits
+//   CUDA_DOUBLE_HALVES=refused   there is no algorithm for them; "failing", "memory": they fail so
 //   cuda_double_fail(n)          the n-th call from now on fails, of those that the real ones may fail
 //   cuda_double_calls()          such calls since then
 #pragma once
